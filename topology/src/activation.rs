@@ -1,0 +1,195 @@
+//! Which site of a cell is active, and what is happening to that.
+//!
+//! ```text
+//!            lease gone                 furthest vote wins              barrier passed
+//!  Steady ──────────────▶ Electing ───────────────────────▶ Promoting ───────────────▶ Steady
+//!    │                      ▲                                   │ ▲                      │
+//!    │ planned move         │ stopped, or too late              │ │ the same site comes  │
+//!    └────────▶ Switching ──┴──────────────────▶ Promoting      │ └─ back under a new ◀──┘
+//!                                                               └─ lease gone ▶ Electing   epoch
+//! ```
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::{Epoch, RegionId};
+
+/// One cell's place in the world: the whole truth about who may serve it, under one epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Activation {
+    pub epoch: Epoch,
+    pub phase: Phase,
+    /// The standbys whose flush counts for a strong commit, and whose votes elect a successor.
+    pub voters: BTreeSet<RegionId>,
+    /// How many of the voters must have flushed before a strong commit is acknowledged (`k`).
+    pub acks: usize,
+    /// PostgreSQL's system identifier, once the cell's first database exists. A site with another
+    /// one, or with none after this is set, never becomes active.
+    pub system: Option<u64>,
+    /// Why the last change was made, for people.
+    pub reason: String,
+}
+
+/// Where the activation is in its life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// `active` serves.
+    Steady { active: RegionId },
+    /// A planned move: `active` hands over to `target`, and serves until it has stopped.
+    Switching { active: RegionId, target: RegionId },
+    /// Nobody may serve; the voters are asked.
+    Electing { predecessor: Option<RegionId> },
+    /// `active` has won, and opens its epoch with a barrier.
+    Promoting { active: RegionId },
+}
+
+impl Activation {
+    /// Returns how many frozen votes a successor needs: `N − k + 1`, so that every set of voters
+    /// able to acknowledge meets every set able to elect (I3, I5).
+    #[must_use]
+    pub fn votes_needed(&self) -> usize {
+        (self.voters.len() + 1).saturating_sub(self.acks).max(1)
+    }
+
+    /// Returns the site that may hold the lease under this epoch.
+    #[must_use]
+    pub fn holder(&self) -> Option<&RegionId> {
+        match &self.phase {
+            Phase::Steady { active }
+            | Phase::Switching { active, .. }
+            | Phase::Promoting { active } => Some(active),
+            Phase::Electing { .. } => None,
+        }
+    }
+
+    /// Returns the site that serves users, if one does.
+    #[must_use]
+    pub fn serving(&self) -> Option<&RegionId> {
+        match &self.phase {
+            Phase::Steady { active } => Some(active),
+            Phase::Switching { .. } | Phase::Electing { .. } | Phase::Promoting { .. } => None,
+        }
+    }
+
+    /// Returns the activation that follows when the holder's right is over: nobody may serve until
+    /// the voters have spoken.
+    #[must_use]
+    pub fn elect(&self, reason: &str) -> Self {
+        let predecessor = match &self.phase {
+            Phase::Electing { predecessor } => predecessor.clone(),
+            // A winner that dies while promoting is asked too: it may have opened its epoch already.
+            Phase::Steady { active }
+            | Phase::Switching { active, .. }
+            | Phase::Promoting { active } => Some(active.clone()),
+        };
+        self.changed(Phase::Electing { predecessor }, reason)
+    }
+
+    /// Returns the activation in which `winner` opens the next epoch. It leaves the voters, and the
+    /// site it takes over from joins them.
+    #[must_use]
+    pub fn promote(&self, winner: &RegionId, reason: &str) -> Self {
+        let mut next = self.changed(Phase::Promoting { active: winner.clone() }, reason);
+        let predecessor = match &self.phase {
+            Phase::Electing { predecessor } => predecessor.as_ref(),
+            Phase::Steady { active }
+            | Phase::Switching { active, .. }
+            | Phase::Promoting { active } => Some(active),
+        };
+        next.voters.remove(winner);
+        next.voters.extend(predecessor.filter(|region| *region != winner).cloned());
+        next
+    }
+
+    /// Returns the activation once `Promoting` has passed its barrier. The epoch stays.
+    #[must_use]
+    pub fn open(&self, active: &RegionId, reason: &str) -> Self {
+        Self {
+            phase: Phase::Steady { active: active.clone() },
+            reason: reason.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// Returns the activation in which the active site is asked to hand over to `target`, or `None`
+    /// if nothing serves or `target` does already.
+    #[must_use]
+    pub fn switch(&self, target: &RegionId, reason: &str) -> Option<Self> {
+        let active = self.serving()?;
+        (active != target && self.voters.contains(target)).then(|| {
+            let phase = Phase::Switching { active: active.clone(), target: target.clone() };
+            self.changed(phase, reason)
+        })
+    }
+
+    fn changed(&self, phase: Phase, reason: &str) -> Self {
+        Self { epoch: self.epoch.next(), phase, reason: reason.to_owned(), ..self.clone() }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Steady { active } => write!(f, "steady in {active}"),
+            Self::Switching { active, target } => write!(f, "switching from {active} to {target}"),
+            Self::Electing { predecessor: Some(region) } => write!(f, "electing after {region}"),
+            Self::Electing { predecessor: None } => f.write_str("electing"),
+            Self::Promoting { active } => write!(f, "promoting {active}"),
+        }
+    }
+}
+
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "epoch {}, {}", self.epoch, self.phase)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steady() -> Activation {
+        Activation {
+            epoch: Epoch(7),
+            phase: Phase::Steady { active: region("east") },
+            voters: [region("north"), region("south")].into(),
+            acks: 1,
+            system: Some(1),
+            reason: String::new(),
+        }
+    }
+
+    fn region(name: &str) -> RegionId {
+        name.parse().unwrap()
+    }
+
+    #[test]
+    fn after_a_failover_the_old_active_site_is_a_voter() {
+        let next = steady().elect("lost").promote(&region("south"), "furthest");
+        assert_eq!(next.epoch, Epoch(9));
+        assert_eq!(next.voters, [region("east"), region("north")].into());
+        assert_eq!(next.phase, Phase::Promoting { active: region("south") });
+    }
+
+    #[test]
+    fn every_acknowledging_set_meets_every_electing_set() {
+        for voters in 1..=5usize {
+            for acks in 1..=voters {
+                let mut activation = steady();
+                activation.voters = (0..voters).map(|n| region(&format!("r{n}"))).collect();
+                activation.acks = acks;
+                assert!(activation.votes_needed() + acks > voters, "N={voters} k={acks}");
+                assert!(activation.votes_needed() <= voters, "N={voters} k={acks}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_site_that_does_not_vote_is_no_target() {
+        let mut activation = steady();
+        activation.voters.remove(&region("north"));
+        assert_eq!(activation.switch(&region("north"), ""), None);
+        assert_eq!(activation.switch(&region("east"), ""), None);
+    }
+}

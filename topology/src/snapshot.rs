@@ -1,0 +1,118 @@
+//! What a router routes by: placement, activations and endpoints, at one version.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use crate::{Activation, CellId, Epoch, Placement, RegionId, Slot, Version};
+
+/// A consistent view of the whole platform, swapped whole and never changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    pub version: Version,
+    pub placement: Placement,
+    pub cells: BTreeMap<CellId, RoutedCell>,
+}
+
+/// One cell, as seen from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutedCell {
+    pub activation: Activation,
+    /// Where each site's gateway listens.
+    pub gateways: BTreeMap<RegionId, SocketAddr>,
+}
+
+/// Why a snapshot does not replace the one in use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("version {offered} is older than {current}")]
+    OlderVersion { current: Version, offered: Version },
+    #[error("cell {cell}: epoch {offered} is older than {current}")]
+    OlderEpoch { cell: CellId, current: Epoch, offered: Epoch },
+    #[error("it lists no cell")]
+    Empty,
+    #[error("cell {0} owns slots but is not listed")]
+    UnknownCell(CellId),
+    #[error("cell {0} has no gateway in any region")]
+    NoGateway(CellId),
+    #[error("cell {0} is missing, and owned slots before")]
+    Shrunken(CellId),
+    #[error("{moved} slots change owner at once, more than {limit}")]
+    TooManyMoves { moved: usize, limit: usize },
+}
+
+/// Largest share of the slots that one snapshot may move: a larger jump is more likely a broken
+/// table than a plan (`DESIGN.md` section 5, "Last known good").
+const MOVES_MAX: usize = crate::SLOTS / 20;
+
+/// Where a user's request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route<'a> {
+    pub slot: Slot,
+    pub cell: &'a CellId,
+    pub epoch: Epoch,
+    /// The active site and its gateway; `None` while the cell has none.
+    pub site: Option<(&'a RegionId, SocketAddr)>,
+}
+
+impl Snapshot {
+    /// Returns where requests of this slot go. An array index and a map of a few cells.
+    #[must_use]
+    pub fn route(&self, slot: Slot) -> Route<'_> {
+        let cell = self.placement.cell_of(slot);
+        let routed = &self.cells[cell];
+        let site = routed
+            .activation
+            .serving()
+            .and_then(|region| routed.gateways.get(region).map(|gateway| (region, *gateway)));
+        Route { slot, cell, epoch: routed.activation.epoch, site }
+    }
+
+    /// Checks what holds for every snapshot, wherever it comes from.
+    pub fn check(&self) -> Result<(), Refusal> {
+        if self.cells.is_empty() {
+            return Err(Refusal::Empty);
+        }
+        let owners = self.placement.shares();
+        if let Some((cell, _)) =
+            owners.iter().find(|(cell, share)| **share > 0 && !self.cells.contains_key(**cell))
+        {
+            return Err(Refusal::UnknownCell((*cell).clone()));
+        }
+        match self.cells.iter().find(|(_, routed)| routed.gateways.is_empty()) {
+            Some((cell, _)) => Err(Refusal::NoGateway(cell.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks whether `self` may replace `current`; asked when applying, not when fetching (I2).
+    pub fn may_replace(&self, current: &Self) -> Result<(), Refusal> {
+        self.check()?;
+        if self.version < current.version {
+            return Err(Refusal::OlderVersion { current: current.version, offered: self.version });
+        }
+        let owners = current.placement.shares();
+        for (cell, routed) in &current.cells {
+            match self.cells.get(cell) {
+                None if owners.get(cell).is_some_and(|share| *share > 0) => {
+                    return Err(Refusal::Shrunken(cell.clone()));
+                }
+                Some(offered) if offered.activation.epoch < routed.activation.epoch => {
+                    return Err(Refusal::OlderEpoch {
+                        cell: cell.clone(),
+                        current: routed.activation.epoch,
+                        offered: offered.activation.epoch,
+                    });
+                }
+                None | Some(_) => {}
+            }
+        }
+        let moved = self.placement.moved(&current.placement).len();
+        if moved > MOVES_MAX {
+            return Err(Refusal::TooManyMoves { moved, limit: MOVES_MAX });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

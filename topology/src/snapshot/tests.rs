@@ -1,0 +1,94 @@
+use super::*;
+use crate::Phase;
+
+#[test]
+fn an_older_version_is_refused() {
+    let current = snapshot(5, &[("c1", 3), ("c2", 1)]);
+    let offered = snapshot(4, &[("c1", 3), ("c2", 1)]);
+    assert_eq!(
+        offered.may_replace(&current),
+        Err(Refusal::OlderVersion { current: Version(5), offered: Version(4) })
+    );
+}
+
+#[test]
+fn an_older_epoch_is_refused_even_under_a_newer_version() {
+    let current = snapshot(5, &[("c1", 3), ("c2", 1)]);
+    let offered = snapshot(6, &[("c1", 2), ("c2", 1)]);
+    assert_eq!(
+        offered.may_replace(&current),
+        Err(Refusal::OlderEpoch {
+            cell: "c1".parse().unwrap(),
+            current: Epoch(3),
+            offered: Epoch(2)
+        })
+    );
+}
+
+#[test]
+fn an_empty_snapshot_is_refused() {
+    let mut offered = snapshot(6, &[("c1", 2)]);
+    offered.cells.clear();
+    assert_eq!(offered.check(), Err(Refusal::Empty));
+}
+
+#[test]
+fn a_snapshot_that_lost_a_cell_is_refused() {
+    let current = snapshot(5, &[("c1", 3), ("c2", 1)]);
+    assert_eq!(
+        snapshot(6, &[("c1", 3)]).may_replace(&current),
+        Err(Refusal::Shrunken("c2".parse().unwrap()))
+    );
+}
+
+#[test]
+fn slots_of_a_cell_that_is_not_listed_are_refused() {
+    let mut offered = snapshot(6, &[("c1", 3), ("c2", 1)]);
+    let cell: CellId = "c2".parse().unwrap();
+    offered.cells.remove(&cell);
+    assert_eq!(offered.check(), Err(Refusal::UnknownCell(cell)));
+}
+
+#[test]
+fn a_snapshot_that_moves_half_the_users_at_once_is_refused() {
+    let current = snapshot(5, &[("c1", 3), ("c2", 1)]);
+    let mut offered = snapshot(6, &[("c1", 3), ("c2", 1)]);
+    let flipped = current.placement.owners().iter().map(|owner| 1 - owner).collect();
+    offered.placement =
+        Placement::try_new(Version(6), current.placement.cells().to_vec(), flipped).unwrap();
+    assert_eq!(
+        offered.may_replace(&current),
+        Err(Refusal::TooManyMoves { moved: crate::SLOTS, limit: MOVES_MAX })
+    );
+}
+
+#[test]
+fn a_cell_without_an_active_site_has_a_route_but_no_site() {
+    let mut snapshot = snapshot(5, &[("c1", 3)]);
+    let slot = Slot::of("ada");
+    assert_eq!(snapshot.route(slot).site.unwrap().0.as_str(), "east");
+    let routed = snapshot.cells.get_mut(&"c1".parse().unwrap()).unwrap();
+    routed.activation = routed.activation.elect("lost");
+    assert_eq!(snapshot.route(slot).site, None);
+    assert_eq!(snapshot.route(slot).epoch, Epoch(4));
+}
+
+fn snapshot(version: u64, cells: &[(&str, u64)]) -> Snapshot {
+    let weights = cells.iter().map(|(id, _)| (id.parse().unwrap(), 1)).collect();
+    let routed = |epoch| RoutedCell {
+        activation: Activation {
+            epoch: Epoch(epoch),
+            phase: Phase::Steady { active: "east".parse().unwrap() },
+            voters: ["north".parse().unwrap()].into(),
+            acks: 1,
+            system: None,
+            reason: String::new(),
+        },
+        gateways: [("east".parse().unwrap(), "127.1.1.1:8000".parse().unwrap())].into(),
+    };
+    Snapshot {
+        version: Version(version),
+        placement: Placement::plan(&weights, Version(version)),
+        cells: cells.iter().map(|(id, epoch)| (id.parse().unwrap(), routed(*epoch))).collect(),
+    }
+}

@@ -1,0 +1,360 @@
+//! Walks the file once and collects findings instead of stopping at the first.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use marked_yaml::types::{MarkedMappingNode, MarkedScalarNode};
+use marked_yaml::{LoaderOptions, Node, Span, parse_yaml_with_options};
+
+use super::{Cell, Durability, Edge, Finding, LeasePolicy, Network, Problem, Region, Spec};
+use crate::{CellId, RegionId};
+
+/// One address octet per cell, less the region's own and the broadcast address.
+const CELLS_MAX: usize = 250;
+const WEIGHT_MAX: u32 = 100;
+const ROUTERS_MAX: u16 = 16;
+
+pub(super) fn read(text: &str) -> Result<Spec, Vec<Finding>> {
+    let options = LoaderOptions::default().error_on_duplicate_keys(true);
+    let root = match parse_yaml_with_options(0, text, options) {
+        Ok(root) => root,
+        Err(err) => {
+            let line = text_line(&err.to_string());
+            let problem = Problem::NotYaml(err.to_string());
+            return Err(vec![Finding { line, place: "regions.yaml".to_owned(), problem }]);
+        }
+    };
+    let mut reader = Reader::default();
+    let spec = reader.spec(&root);
+    match spec {
+        Some(spec) if reader.findings.is_empty() => Ok(spec),
+        Some(_) | None => {
+            reader.findings.sort_by(|a, b| (a.line, &a.place).cmp(&(b.line, &b.place)));
+            Err(reader.findings)
+        }
+    }
+}
+
+/// Returns the line a loader's message names, as in `2:5: …`.
+fn text_line(message: &str) -> usize {
+    message.split([':', ' ']).find_map(|word| word.parse().ok()).unwrap_or(0)
+}
+
+#[derive(Default)]
+struct Reader {
+    findings: Vec<Finding>,
+}
+
+/// A mapping and its place in the file.
+struct Section<'a> {
+    place: String,
+    line: usize,
+    map: &'a MarkedMappingNode,
+}
+
+impl Section<'_> {
+    fn place_of(&self, key: &str) -> String {
+        if self.place.is_empty() { key.to_owned() } else { format!("{}.{key}", self.place) }
+    }
+}
+
+impl Reader {
+    fn spec(&mut self, root: &Node) -> Option<Spec> {
+        let root = self.section(
+            root,
+            String::new(),
+            &["version", "regions", "cells", "edge", "lease", "messages"],
+        )?;
+        if let Some(version) = self.parsed::<u32>(&root, "version", "the number 1")
+            && version != 1
+        {
+            self.report(
+                &root,
+                "version",
+                Problem::OutOfRange(version.to_string(), "this program reads version 1"),
+            );
+        }
+        let regions = self.regions(&root);
+        let cells = self.cells(&root, &regions);
+        let edge = self.edge(&root);
+        let lease = self.lease(&root);
+        let messages = self.one_of(
+            &root,
+            "messages",
+            &[("weak", Durability::Weak), ("strong", Durability::Strong)],
+        );
+        Some(Spec { regions, cells, edge: edge?, lease: lease?, messages: messages? })
+    }
+
+    fn regions(&mut self, root: &Section<'_>) -> Vec<Region> {
+        let mut regions: Vec<Region> = Vec::new();
+        for item in self.list(root, "regions", &["id", "name", "network"]) {
+            let id = self.id::<RegionId>(&item, "id");
+            let name = self.text(&item, "name").map(|node| node.as_str().to_owned());
+            let network = self.network(&item);
+            let (Some(id), Some(name), Some(network)) = (id, name, network) else { continue };
+            if regions.iter().any(|listed| listed.id == id) {
+                self.report(&item, "id", Problem::Repeated(format!("region {id}")));
+            }
+            if let Some(other) = regions.iter().find(|listed| listed.network == network) {
+                let problem = Problem::NetworkTaken(network.to_string(), other.id.clone());
+                self.report(&item, "network", problem);
+            }
+            regions.push(Region { id, name, network });
+        }
+        regions
+    }
+
+    fn cells(&mut self, root: &Section<'_>, regions: &[Region]) -> Vec<Cell> {
+        let mut cells: Vec<Cell> = Vec::new();
+        let items = self.list(root, "cells", &["id", "weight", "home", "standbys"]);
+        if items.len() > CELLS_MAX {
+            let count = format!("{} cells", items.len());
+            self.report(root, "cells", Problem::OutOfRange(count, "at most 250"));
+        }
+        let mut complete = !items.is_empty();
+        for item in items {
+            let id = self.id::<CellId>(&item, "id");
+            let weight = self.parsed::<u32>(&item, "weight", "a whole number");
+            let home = self.region(&item, "home", regions);
+            let standbys = self.standbys(&item, regions);
+            if let Some(weight) = weight.filter(|weight| *weight > WEIGHT_MAX) {
+                self.report(&item, "weight", Problem::OutOfRange(weight.to_string(), "0 to 100"));
+            }
+            let (Some(id), Some(weight), Some(home), Some(standbys)) = (id, weight, home, standbys)
+            else {
+                complete = false;
+                continue;
+            };
+            if cells.iter().any(|listed| listed.id == id) {
+                self.report(&item, "id", Problem::Repeated(format!("cell {id}")));
+            }
+            if standbys.contains(&home) {
+                self.report(&item, "standbys", Problem::StandbyAtHome(home.clone()));
+            } else if standbys.len() < 2 {
+                self.report(&item, "standbys", Problem::TooFewStandbys(id.clone()));
+            }
+            cells.push(Cell { id, weight, home, standbys });
+        }
+        if complete && cells.iter().all(|cell| cell.weight == 0) {
+            self.report(root, "cells", Problem::NobodyServes);
+        }
+        cells
+    }
+
+    fn standbys(&mut self, item: &Section<'_>, regions: &[Region]) -> Option<Vec<RegionId>> {
+        let node = self.get(item, "standbys")?;
+        let place = item.place_of("standbys");
+        let Node::Sequence(list) = node else {
+            self.mistyped(node, place, "a list of regions");
+            return None;
+        };
+        let mut standbys = Vec::new();
+        for (index, node) in list.iter().enumerate() {
+            let place = format!("{place}[{index}]");
+            let line = line_of(node.span());
+            let Node::Scalar(scalar) = node else {
+                self.mistyped(node, place, "a region's id");
+                return None;
+            };
+            let region: RegionId = match scalar.as_str().parse() {
+                Ok(region) => region,
+                Err(err) => {
+                    self.push(line, place, Problem::InvalidId(err));
+                    return None;
+                }
+            };
+            if !regions.iter().any(|listed| listed.id == region) {
+                self.push(line, place, Problem::UnknownRegion(region));
+                return None;
+            }
+            if standbys.contains(&region) {
+                self.push(line, place, Problem::Repeated(format!("region {region}")));
+                return None;
+            }
+            standbys.push(region);
+        }
+        Some(standbys)
+    }
+
+    fn edge(&mut self, root: &Section<'_>) -> Option<Edge> {
+        let node = self.get(root, "edge")?;
+        let edge = self.section(node, "edge".to_owned(), &["listen", "admin", "routers"])?;
+        let listen = self.parsed::<SocketAddr>(&edge, "listen", "an address and port");
+        let admin = self.parsed::<SocketAddr>(&edge, "admin", "an address and port");
+        let routers = self.parsed::<u16>(&edge, "routers", "a whole number");
+        if let Some(routers) = routers.filter(|routers| !(1..=ROUTERS_MAX).contains(routers)) {
+            self.report(&edge, "routers", Problem::OutOfRange(routers.to_string(), "1 to 16"));
+        }
+        Some(Edge { listen: listen?, admin: admin?, routers: routers? })
+    }
+
+    fn lease(&mut self, root: &Section<'_>) -> Option<LeasePolicy> {
+        let node = self.get(root, "lease")?;
+        let lease = self.section(node, "lease".to_owned(), &["renew", "right", "patience"])?;
+        let renew = self.duration(&lease, "renew");
+        let right = self.duration(&lease, "right");
+        let patience = self.duration(&lease, "patience");
+        let policy = LeasePolicy { renew: renew?, right: right?, patience: patience? };
+        if !policy.is_safe() {
+            self.report(root, "lease", Problem::UnsafeLease(policy));
+        }
+        Some(policy)
+    }
+
+    fn network(&mut self, item: &Section<'_>) -> Option<Network> {
+        let node = self.text(item, "network")?;
+        let octets = node.as_str().strip_suffix(".0.0/16").and_then(|prefix| {
+            let (a, b) = prefix.split_once('.')?;
+            Some([a.parse().ok()?, b.parse().ok()?])
+        });
+        if octets.is_none() {
+            let found = format!("{:?}", node.as_str());
+            let expected = "a network such as 127.1.0.0/16";
+            self.report(item, "network", Problem::WrongType { expected, found });
+        }
+        octets.map(Network)
+    }
+
+    fn region(
+        &mut self,
+        item: &Section<'_>,
+        key: &'static str,
+        regions: &[Region],
+    ) -> Option<RegionId> {
+        let region = self.id::<RegionId>(item, key)?;
+        if !regions.iter().any(|listed| listed.id == region) {
+            self.report(item, key, Problem::UnknownRegion(region));
+            return None;
+        }
+        Some(region)
+    }
+
+    fn id<T: FromStr<Err = crate::InvalidId>>(
+        &mut self,
+        item: &Section<'_>,
+        key: &'static str,
+    ) -> Option<T> {
+        let node = self.text(item, key)?;
+        node.as_str().parse().map_err(|err| self.report(item, key, Problem::InvalidId(err))).ok()
+    }
+
+    /// A duration with its unit: `500ms` or `2s`.
+    fn duration(&mut self, item: &Section<'_>, key: &'static str) -> Option<Duration> {
+        let node = self.text(item, key)?;
+        let text = node.as_str();
+        let duration = match text.strip_suffix("ms") {
+            Some(number) => number.parse().ok().map(Duration::from_millis),
+            None => text
+                .strip_suffix('s')
+                .and_then(|number| number.parse().ok())
+                .map(Duration::from_secs),
+        };
+        if duration.is_none() {
+            let expected = "a duration such as 500ms or 2s";
+            self.report(item, key, Problem::WrongType { expected, found: format!("{text:?}") });
+        }
+        duration
+    }
+
+    fn one_of<T: Copy>(
+        &mut self,
+        item: &Section<'_>,
+        key: &'static str,
+        words: &[(&str, T)],
+    ) -> Option<T> {
+        let node = self.text(item, key)?;
+        let known = words.iter().find(|(word, _)| *word == node.as_str());
+        if known.is_none() {
+            let found = format!("{:?}", node.as_str());
+            self.report(item, key, Problem::WrongType { expected: "weak or strong", found });
+        }
+        known.map(|(_, value)| *value)
+    }
+
+    fn parsed<T: FromStr>(
+        &mut self,
+        item: &Section<'_>,
+        key: &'static str,
+        expected: &'static str,
+    ) -> Option<T> {
+        let node = self.text(item, key)?;
+        let value = node.as_str().parse().ok();
+        if value.is_none() {
+            let found = format!("{:?}", node.as_str());
+            self.report(item, key, Problem::WrongType { expected, found });
+        }
+        value
+    }
+
+    fn text<'a>(&mut self, item: &Section<'a>, key: &'static str) -> Option<&'a MarkedScalarNode> {
+        let node = self.get(item, key)?;
+        let Node::Scalar(scalar) = node else {
+            self.mistyped(node, item.place_of(key), "a single value");
+            return None;
+        };
+        Some(scalar)
+    }
+
+    fn list<'a>(
+        &mut self,
+        item: &Section<'a>,
+        key: &'static str,
+        keys: &[&str],
+    ) -> Vec<Section<'a>> {
+        let Some(node) = self.get(item, key) else { return Vec::new() };
+        let Node::Sequence(list) = node else {
+            self.mistyped(node, item.place_of(key), "a list");
+            return Vec::new();
+        };
+        list.iter()
+            .enumerate()
+            .filter_map(|(index, node)| self.section(node, format!("{key}[{index}]"), keys))
+            .collect()
+    }
+
+    fn get<'a>(&mut self, item: &Section<'a>, key: &'static str) -> Option<&'a Node> {
+        let node = item.map.get_node(key);
+        if node.is_none() {
+            let place = if item.place.is_empty() { "regions.yaml" } else { &item.place };
+            self.push(item.line, place.to_owned(), Problem::Missing(key));
+        }
+        node
+    }
+
+    fn section<'a>(&mut self, node: &'a Node, place: String, keys: &[&str]) -> Option<Section<'a>> {
+        let Node::Mapping(map) = node else {
+            self.mistyped(node, place, "a mapping");
+            return None;
+        };
+        let section = Section { place, line: line_of(node.span()), map };
+        for (key, _) in map.iter().filter(|(key, _)| !keys.contains(&key.as_str())) {
+            let place = section.place_of(key.as_str());
+            self.push(line_of(key.span()), place, Problem::UnknownKey(keys.join(", ")));
+        }
+        Some(section)
+    }
+
+    fn mistyped(&mut self, node: &Node, place: String, expected: &'static str) {
+        let found = match node {
+            Node::Scalar(scalar) => format!("{:?}", scalar.as_str()),
+            Node::Sequence(_) => "a list".to_owned(),
+            Node::Mapping(_) => "a mapping".to_owned(),
+        };
+        self.push(line_of(node.span()), place, Problem::WrongType { expected, found });
+    }
+
+    fn report(&mut self, item: &Section<'_>, key: &str, problem: Problem) {
+        let line = item.map.get_node(key).map_or(item.line, |node| line_of(node.span()));
+        self.push(line, item.place_of(key), problem);
+    }
+
+    fn push(&mut self, line: usize, place: String, problem: Problem) {
+        self.findings.push(Finding { line, place, problem });
+    }
+}
+
+fn line_of(span: &Span) -> usize {
+    span.start().map_or(0, marked_yaml::Marker::line)
+}

@@ -1,0 +1,78 @@
+use super::*;
+
+const GOOD: &str = "\
+version: 1
+regions:
+  - {id: east, name: 华东, network: 127.1.0.0/16}
+  - {id: north, name: 华北, network: 127.2.0.0/16}
+  - {id: south, name: 华南, network: 127.3.0.0/16}
+cells:
+  - {id: c1, weight: 1, home: east, standbys: [north, south]}
+edge: {listen: '127.0.0.1:8080', admin: '127.0.0.1:9080', routers: 2}
+lease: {renew: 500ms, right: 1600ms, patience: 2s}
+messages: weak
+";
+
+#[test]
+fn a_good_file_has_no_findings() {
+    let spec = Spec::parse(GOOD).unwrap();
+    assert_eq!(spec.cells[0].home.as_str(), "east");
+    assert_eq!(spec.lease.right, Duration::from_millis(1600));
+}
+
+#[test]
+fn six_mistakes_are_six_findings() {
+    let text = GOOD
+        .replace("id: north", "id: North")
+        .replace("weight: 1", "weight: many")
+        .replace("home: east", "home: west")
+        .replace("routers: 2", "routers: 0")
+        .replace("patience: 2s", "patience: 1700ms")
+        .replace("messages: weak", "messages: sometimes")
+        .replace("[north, south]", "[south, east]");
+    check(
+        &text,
+        "line 4: regions[1].id: \"North\" is not a valid id: 1 to 20 of a-z, 0-9 and -, starting with a letter and not ending with -
+         line 7: cells[0].home: region west is not listed under regions
+         line 7: cells[0].weight: expected a whole number, found \"many\"
+         line 8: edge.routers: 0 is out of range: 1 to 16
+         line 9: lease: unsafe: renew 500ms, right 1.6s and patience 1.7s must satisfy 2 x renew <= right and 1.01 x right + 250ms < 0.99 x patience
+         line 10: messages: expected weak or strong, found \"sometimes\"",
+    );
+}
+
+#[test]
+fn unknown_and_missing_keys_are_named() {
+    check(
+        &GOOD.replace("messages: weak", "message: weak"),
+        "line 1: regions.yaml: messages is missing
+         line 10: message: unknown key; expected one of version, regions, cells, edge, lease, messages",
+    );
+}
+
+#[test]
+fn a_cell_needs_two_standbys_away_from_home() {
+    check(
+        &GOOD.replace("[north, south]", "[north]"),
+        "line 7: cells[0].standbys: cell c1 needs two standbys outside its home, so that one region may be lost",
+    );
+    check(
+        &GOOD.replace("[north, south]", "[east, south]"),
+        "line 7: cells[0].standbys: its home east cannot be its standby too",
+    );
+}
+
+#[test]
+fn broken_yaml_names_its_line() {
+    let findings = Spec::parse("version: 1\nregions: [\n").unwrap_err();
+    assert_eq!(findings.len(), 1);
+    assert!(findings[0].line >= 2, "{}", findings[0]);
+}
+
+#[track_caller]
+fn check(text: &str, expected: &str) {
+    let findings = Spec::parse(text).unwrap_err();
+    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    let expected: Vec<&str> = expected.lines().map(str::trim).collect();
+    assert_eq!(lines, expected);
+}

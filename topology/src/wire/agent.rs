@@ -1,0 +1,85 @@
+//! Between the agents of a cell's sites, from the control plane to an agent, and from an agent to
+//! its own services. All of it is `POST` or `GET` with JSON at the agent's address.
+
+use serde::{Deserialize, Serialize};
+
+/// `POST /v1/promise`: the active site asks a voter not to vote before the promise is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromiseRequest {
+    pub cell: String,
+    pub region: String,
+    pub epoch: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromiseReply {
+    pub granted: bool,
+    /// Why not, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `POST /v1/vote`: freeze, and say how far you are. With `dry`, only say whether you would.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoteRequest {
+    pub cell: String,
+    pub epoch: u64,
+    pub dry: bool,
+    /// Whether `voter` is the site whose right is over: it must have stopped being primary.
+    pub predecessor: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum VoteReply {
+    /// The vote is on disk, nothing is received any more, and everything received is replayed.
+    Frozen {
+        system: u64,
+        timeline: u32,
+        lsn: u64,
+    },
+    /// Asked with `dry`: nothing stands in the way.
+    Willing,
+    Refused {
+        reason: String,
+    },
+}
+
+/// `POST /v1/hand-over`: stop serving, finish what is in flight, stop PostgreSQL cleanly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandOverRequest {
+    pub cell: String,
+    pub epoch: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum HandOverReply {
+    /// PostgreSQL has shut down; its last checkpoint is at `checkpoint`.
+    Stopped {
+        checkpoint: u64,
+    },
+    Refused {
+        reason: String,
+    },
+}
+
+/// `GET /v1/tenure`: one line of JSON now and at each change, for the site's own services.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenureLine {
+    pub tenure: TenureName,
+    pub epoch: u64,
+    /// Until when the site may acknowledge, in nanoseconds of this machine's boot-time clock.
+    pub valid_until: u64,
+    /// Whether the epoch's barrier has been passed, so that strong writes and replays may answer.
+    pub open: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TenureName {
+    Standby,
+    Serving,
+    Draining,
+    Fenced,
+}

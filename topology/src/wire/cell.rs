@@ -1,0 +1,100 @@
+//! `cells/{cell}`: one key for the whole truth about a cell, so that no rule spans two keys.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Malformed;
+use crate::snapshot::RoutedCell;
+use crate::{Activation, Epoch, Phase};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellRecord {
+    pub epoch: u64,
+    pub phase: PhaseRecord,
+    pub voters: BTreeSet<String>,
+    pub acks: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<u64>,
+    pub reason: String,
+    /// Where each site's gateway listens, by region.
+    pub gateways: BTreeMap<String, SocketAddr>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "kebab-case")]
+pub enum PhaseRecord {
+    Steady { active: String },
+    Switching { active: String, target: String },
+    Electing { predecessor: Option<String> },
+    Promoting { active: String },
+}
+
+impl From<&RoutedCell> for CellRecord {
+    fn from(cell: &RoutedCell) -> Self {
+        let activation = &cell.activation;
+        Self {
+            epoch: activation.epoch.0,
+            phase: PhaseRecord::from(&activation.phase),
+            voters: activation.voters.iter().map(ToString::to_string).collect(),
+            acks: activation.acks,
+            system: activation.system,
+            reason: activation.reason.clone(),
+            gateways: cell.gateways.iter().map(|(region, at)| (region.to_string(), *at)).collect(),
+        }
+    }
+}
+
+impl TryFrom<CellRecord> for RoutedCell {
+    type Error = Malformed;
+
+    fn try_from(record: CellRecord) -> Result<Self, Malformed> {
+        let activation = Activation {
+            epoch: Epoch(record.epoch),
+            phase: record.phase.try_into()?,
+            voters: record.voters.iter().map(|region| region.parse()).collect::<Result<_, _>>()?,
+            acks: record.acks,
+            system: record.system,
+            reason: record.reason,
+        };
+        let gateways = record
+            .gateways
+            .into_iter()
+            .map(|(region, at)| Ok((region.parse()?, at)))
+            .collect::<Result<_, Malformed>>()?;
+        Ok(Self { activation, gateways })
+    }
+}
+
+impl From<&Phase> for PhaseRecord {
+    fn from(phase: &Phase) -> Self {
+        match phase {
+            Phase::Steady { active } => Self::Steady { active: active.to_string() },
+            Phase::Switching { active, target } => {
+                Self::Switching { active: active.to_string(), target: target.to_string() }
+            }
+            Phase::Electing { predecessor } => {
+                Self::Electing { predecessor: predecessor.as_ref().map(ToString::to_string) }
+            }
+            Phase::Promoting { active } => Self::Promoting { active: active.to_string() },
+        }
+    }
+}
+
+impl TryFrom<PhaseRecord> for Phase {
+    type Error = Malformed;
+
+    fn try_from(record: PhaseRecord) -> Result<Self, Malformed> {
+        Ok(match record {
+            PhaseRecord::Steady { active } => Self::Steady { active: active.parse()? },
+            PhaseRecord::Switching { active, target } => {
+                Self::Switching { active: active.parse()?, target: target.parse()? }
+            }
+            PhaseRecord::Electing { predecessor } => Self::Electing {
+                predecessor: predecessor.map(|region| region.parse()).transpose()?,
+            },
+            PhaseRecord::Promoting { active } => Self::Promoting { active: active.parse()? },
+        })
+    }
+}

@@ -1,0 +1,53 @@
+//! `fleet.json` in the run directory: every process the platform started, for those who must find
+//! them: `platform status`, `platform logs` and drills.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fleet {
+    /// The supervisor itself.
+    pub supervisor: u32,
+    /// The applied `regions.yaml`, absolute.
+    pub spec: String,
+    pub processes: Vec<FleetProcess>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FleetProcess {
+    /// `etcd@east`, `control-plane@east`, `c1@east` (a site's agent, parent of all that runs
+    /// there), `router-1`.
+    pub name: String,
+    pub role: FleetRole,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell: Option<String>,
+    /// `None` while it is not running.
+    pub pid: Option<u32>,
+    /// Field 22 of `/proc/PID/stat`: with the pid it names one process for good.
+    pub start_time: Option<u64>,
+    pub restarts: u32,
+    /// Where it answers, if it does.
+    pub address: Option<SocketAddr>,
+    pub log: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FleetRole {
+    Etcd,
+    ControlPlane,
+    Site,
+    Router,
+}
+
+/// `holds/{process name}.json` in the run directory: do not start this process again before then.
+/// The supervisor looks each time it would restart something; a hold past its time does not count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Nanoseconds of the machine's boot-time clock.
+    pub until: u64,
+    pub reason: String,
+}

@@ -1,0 +1,20 @@
+//! Headers between router and site, and back to the client.
+
+/// Set by the router from the authenticated identity; stripped from clients (I10).
+pub const USER: &str = "x-bulkhead-user";
+pub const SLOT: &str = "x-bulkhead-slot";
+pub const CELL: &str = "x-bulkhead-cell";
+pub const EPOCH: &str = "x-bulkhead-epoch";
+pub const ROUTE_VERSION: &str = "x-bulkhead-route-version";
+/// On answers: where the request was served.
+pub const REGION: &str = "x-bulkhead-region";
+/// On a `503` of a site that does not serve: `failing-over`, `draining` or `fenced`.
+pub const STATE: &str = "x-bulkhead-state";
+/// On a `503` after work was done whose outcome nobody knows: `unknown`.
+pub const OUTCOME: &str = "x-bulkhead-outcome";
+
+/// Every name with this prefix is Bulkhead's own, and removed from what clients send.
+pub const PREFIX: &str = "x-bulkhead-";
+
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+pub const IDEMPOTENCY_REPLAYED: &str = "idempotency-replayed";

@@ -1,0 +1,30 @@
+//! The keys in etcd.
+
+use crate::{CellId, SiteId};
+
+pub const PREFIX: &str = "/bulkhead/v1/";
+pub const PLACEMENT: &str = "/bulkhead/v1/placement";
+pub const CELLS: &str = "/bulkhead/v1/cells/";
+pub const LEASES: &str = "/bulkhead/v1/leases/";
+pub const SITES: &str = "/bulkhead/v1/sites/";
+pub const ROUTERS: &str = "/bulkhead/v1/routers/";
+
+#[must_use]
+pub fn cell(cell: &CellId) -> String {
+    format!("{CELLS}{cell}")
+}
+
+#[must_use]
+pub fn lease(cell: &CellId) -> String {
+    format!("{LEASES}{cell}")
+}
+
+#[must_use]
+pub fn site(site: &SiteId) -> String {
+    format!("{SITES}{}/{}", site.cell, site.region)
+}
+
+#[must_use]
+pub fn router(id: &str) -> String {
+    format!("{ROUTERS}{id}")
+}

@@ -1,0 +1,35 @@
+//! `sites/{cell}/{region}` and `routers/{id}`: what processes say of themselves. For people and for
+//! the control plane's picture; nothing safe rests on it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::agent::TenureName;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteReport {
+    pub sequence: u64,
+    pub tenure: TenureName,
+    pub epoch: u64,
+    /// What PostgreSQL is doing there: `primary`, `standby`, `stopped`, `rewinding`, `cloning` ….
+    pub postgres: String,
+    /// The furthest WAL position the site has, in bytes.
+    pub lsn: u64,
+    pub timeline: u32,
+    /// How far each connected standby is behind; only the active site knows.
+    #[serde(default)]
+    pub lag_bytes: BTreeMap<String, u64>,
+    /// Each service and whether it answers.
+    pub services: BTreeMap<String, bool>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouterReport {
+    pub sequence: u64,
+    pub version: u64,
+    /// Whether the router lives on what it last knew, with etcd out of reach.
+    pub stale: bool,
+    /// Requests waiting for a cell to have an active site again.
+    pub held: u64,
+}
