@@ -1,1 +1,19 @@
-//! .
+//! What each process needs, written once: tasks, telemetry, the admin endpoint, HTTP in both
+//! directions, clocks, problems.
+//!
+//! Knows nothing of cells and slots.
+
+pub mod admin;
+pub mod clock;
+pub mod file;
+pub mod http_client;
+pub mod problem;
+pub mod reconcile;
+pub mod server;
+pub mod tasks;
+pub mod telemetry;
+
+pub use admin::Board;
+pub use http_client::HttpClient;
+pub use problem::Problem;
+pub use tasks::{Tasks, stop_asked};

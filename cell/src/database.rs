@@ -1,0 +1,43 @@
+//! The services' pool of connections to the site's own PostgreSQL.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::NoTls;
+use topology::address::Port;
+
+use crate::config::Site;
+
+/// Connections per service: twice the cores a cell is given, times the two writes a turn makes.
+const CONNECTIONS: usize = 16;
+/// How long a request waits for a connection before it is shed.
+const WAIT: Duration = Duration::from_secs(2);
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// Opens the pool. It connects when first asked: the database may not be running yet.
+pub fn pool(site: &Site, service: &str) -> anyhow::Result<Pool> {
+    let password = site.password_file("service");
+    let password = std::fs::read_to_string(&password)
+        .with_context(|| format!("read {}", password.display()))?;
+    let address = site.address(Port::Postgres);
+    let mut config = tokio_postgres::Config::new();
+    config
+        .host(address.ip().to_string())
+        .port(address.port())
+        .dbname("cell")
+        .user("service")
+        .password(password.trim())
+        .application_name(service)
+        .connect_timeout(CONNECT)
+        .tcp_user_timeout(WAIT);
+    let manager =
+        Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    Pool::builder(manager)
+        .max_size(CONNECTIONS)
+        .wait_timeout(Some(WAIT))
+        .create_timeout(Some(WAIT))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .context("open the connection pool")
+}

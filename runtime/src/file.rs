@@ -1,0 +1,38 @@
+//! Files that are whole or not there.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// Replaces a file's content so that a crash at any moment leaves the old or the new one: written
+/// beside it, flushed, renamed, and the folder flushed. `mode` as in `chmod`.
+pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let folder = path.parent().ok_or_else(|| io::Error::other("a file needs a folder"))?;
+    let mut name = path.file_name().ok_or_else(|| io::Error::other("no file name"))?.to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let beside = folder.join(name);
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&beside)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replaced_file_has_the_new_content_and_leaves_nothing_beside_it() {
+        let folder = std::env::temp_dir().join(format!("bulkhead-file-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("vote");
+        replace(&path, b"old", 0o600).unwrap();
+        replace(&path, b"new", 0o600).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

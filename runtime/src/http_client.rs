@@ -1,0 +1,158 @@
+//! Requests to other processes: bounded in time and size, traced, never repeated behind one's back.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::telemetry;
+
+/// Longest answer read; everything our processes say to each other is far below.
+const ANSWER_MAX: usize = 4 * 1024 * 1024;
+/// Idle connections kept per peer: as many as are usually busy at once.
+const IDLE_MAX: usize = 64;
+/// Less than the 75 s after which servers commonly close idle connections.
+const IDLE_TIME: Duration = Duration::from_secs(30);
+/// Local and neighbouring regions answer a SYN well within this, or not at all.
+const CONNECT_TIME: Duration = Duration::from_millis(500);
+
+/// A pooled HTTP/1.1 client. Cheap to clone.
+#[derive(Clone)]
+pub struct HttpClient(Client<HttpConnector, Full<Bytes>>);
+
+/// An answer, whole.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    #[error("{url} is not an address")]
+    Address { url: String, source: http::uri::InvalidUri },
+    /// Nothing was sent: always safe to try again.
+    #[error("connect to {peer}")]
+    Connect { peer: String, source: hyper_util::client::legacy::Error },
+    /// Something may have been sent.
+    #[error("ask {peer}")]
+    Send { peer: String, source: hyper_util::client::legacy::Error },
+    #[error("read the answer of {peer}")]
+    Receive { peer: String, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("{peer} did not answer within {after:?}")]
+    Timeout { peer: String, after: Duration },
+    #[error("{peer} answered {status}: {body}")]
+    Refused { peer: String, status: StatusCode, body: String },
+    #[error("{peer} answered something else than expected")]
+    Malformed { peer: String, source: serde_json::Error },
+}
+
+impl Default for HttpClient {
+    fn default() -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT_TIME));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIME)
+            .pool_max_idle_per_host(IDLE_MAX)
+            // A request is sent again only where somebody decided that it may be.
+            .retry_canceled_requests(false)
+            .build(connector);
+        Self(client)
+    }
+}
+
+impl HttpClient {
+    /// Sends one request and reads the whole answer within `timeout`. The current trace goes along.
+    pub async fn call(
+        &self,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        body: impl Into<Bytes>,
+        timeout: Duration,
+    ) -> Result<Answer, CallError> {
+        let uri: Uri = url.parse().map_err(|source| CallError::Address { url: url.to_owned(), source })?;
+        let peer = uri.authority().map_or_else(|| url.to_owned(), ToString::to_string);
+        let mut request = Request::new(Full::new(body.into()));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        telemetry::inject(request.headers_mut());
+        let exchange = self.exchange(&peer, request);
+        tokio::time::timeout(timeout, exchange)
+            .await
+            .unwrap_or_else(|_| Err(CallError::Timeout { peer: peer.clone(), after: timeout }))
+    }
+
+    async fn exchange(
+        &self,
+        peer: &str,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Answer, CallError> {
+        let answer = self.0.request(request).await.map_err(|source| {
+            let peer = peer.to_owned();
+            if source.is_connect() {
+                CallError::Connect { peer, source }
+            } else {
+                CallError::Send { peer, source }
+            }
+        })?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, ANSWER_MAX)
+            .collect()
+            .await
+            .map_err(|source| CallError::Receive { peer: peer.to_owned(), source })?
+            .to_bytes();
+        Ok(Answer { status: head.status, headers: head.headers, body })
+    }
+
+    /// Reads JSON.
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        url: &str,
+        timeout: Duration,
+    ) -> Result<T, CallError> {
+        let answer = self.call(Method::GET, url, HeaderMap::new(), Bytes::new(), timeout).await?;
+        answer.json(url)
+    }
+
+    /// Sends JSON and reads JSON.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        url: &str,
+        body: &impl Serialize,
+        timeout: Duration,
+    ) -> Result<T, CallError> {
+        let body = serde_json::to_vec(body)
+            .map_err(|source| CallError::Malformed { peer: url.to_owned(), source })?;
+        let mut headers = HeaderMap::new();
+        let json = http::HeaderValue::from_static("application/json");
+        headers.insert(header::CONTENT_TYPE, json);
+        let answer = self.call(Method::POST, url, headers, body, timeout).await?;
+        answer.json(url)
+    }
+}
+
+impl Answer {
+    /// Reads the body of a successful answer.
+    pub fn json<T: DeserializeOwned>(&self, url: &str) -> Result<T, CallError> {
+        if !self.status.is_success() {
+            return Err(CallError::Refused {
+                peer: url.to_owned(),
+                status: self.status,
+                body: String::from_utf8_lossy(&self.body).chars().take(500).collect(),
+            });
+        }
+        serde_json::from_slice(&self.body)
+            .map_err(|source| CallError::Malformed { peer: url.to_owned(), source })
+    }
+}
