@@ -7,6 +7,7 @@ pub mod admin;
 pub mod clock;
 pub mod file;
 pub mod http_client;
+pub mod json_body;
 pub mod problem;
 pub mod reconcile;
 pub mod server;
