@@ -11,4 +11,5 @@ pub mod gateway;
 pub mod knowledge;
 pub mod nlp;
 pub mod session;
+pub mod text;
 pub mod ticket;

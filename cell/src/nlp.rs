@@ -1,5 +1,10 @@
 //! .
 
+mod calibration;
+mod features;
+mod linear;
+pub mod model;
+
 use crate::config::Site;
 
 pub async fn run(_site: &Site) -> anyhow::Result<()> {
