@@ -1,0 +1,173 @@
+//! The command line, as written.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    version,
+    about = "The whole platform on one machine",
+    after_help = "Examples:
+  platform up                      start everything, stay in front; Ctrl-C stops it
+  platform up --detach --json      start in the background, say where everything is, as JSON
+  platform status                  what runs, and which region each cell is active in
+  platform logs -f c1@east         follow one process
+  platform token alice             a development token for a user
+  platform down                    stop what `up --detach` started
+
+Exit codes: 0 done, 1 failure, 2 wrong usage or findings in regions.yaml."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Start everything, wait until it serves, and say what to try.
+    #[command(after_help = "Examples:
+  platform up
+  platform up --detach --run-dir /tmp/bulkhead --spec regions.yaml
+  platform up --fresh              forget all data of an earlier run
+
+A second `up` finds the data of the first.")]
+    Up(UpArgs),
+    /// Be the background process of `up --detach`.
+    #[command(hide = true)]
+    Background(BackgroundArgs),
+    /// Stop what runs, and check that nothing is left.
+    #[command(after_help = "Example:\n  platform down --run-dir /tmp/bulkhead")]
+    Down(PlaceArgs),
+    /// Say what runs; exit code 1 if nothing does.
+    #[command(after_help = "Example:\n  platform status --json")]
+    Status(StatusArgs),
+    /// Show what the processes logged.
+    #[command(after_help = "Examples:
+  platform logs                    the last lines of each process
+  platform logs -f                 follow all of them
+  platform logs router-1           everything one of them logged")]
+    Logs(LogsArgs),
+    /// Say what is wrong with regions.yaml: one finding per line, exit code 2.
+    #[command(after_help = "Example:\n  platform check regions.yaml")]
+    Check(CheckArgs),
+    /// Print a development token for a user.
+    #[command(
+        after_help = "Example:\n  curl -H \"Authorization: Bearer $(platform token alice)\" …"
+    )]
+    Token(TokenArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct PlaceArgs {
+    /// Where state, secrets and logs are kept [default: /var/lib/bulkhead as root, else
+    /// ~/.local/state/bulkhead].
+    #[arg(long, env = "BULKHEAD_RUN_DIR", value_name = "DIR")]
+    pub(crate) run_dir: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct UpArgs {
+    /// The world: regions, cells, addresses, times.
+    #[arg(long, env = "BULKHEAD_SPEC", default_value = "regions.yaml", value_name = "FILE")]
+    pub(crate) spec: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// Run in the background; return once it serves.
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// Print one JSON document instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Delete all data of an earlier run first.
+    #[arg(long)]
+    pub(crate) fresh: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct BackgroundArgs {
+    #[arg(long)]
+    pub(crate) spec: PathBuf,
+    #[arg(long)]
+    pub(crate) run_dir: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// Print one JSON document instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct LogsArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// Go on with what is logged from now on.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// One process, as `platform status` names it.
+    pub(crate) process: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct CheckArgs {
+    #[arg(env = "BULKHEAD_SPEC", default_value = "regions.yaml")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct TokenArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// The user's id.
+    #[arg(value_parser = user)]
+    pub(crate) user: String,
+    /// How long the token is valid: a number and s, m, h or d.
+    #[arg(long, default_value = "24h", value_name = "TIME", value_parser = time)]
+    pub(crate) expires: Duration,
+}
+
+fn user(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("a user id cannot be empty".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let explain = || format!("{text:?} is not a time such as 90s, 30m, 24h or 7d");
+    let unit = text.chars().last().ok_or_else(explain)?;
+    let seconds: u64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return Err(explain()),
+    };
+    let number: u64 =
+        text[..text.len() - 1].parse().map_err(|err| format!("{}: {err}", explain()))?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(explain)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_time_is_a_number_and_a_unit() {
+        assert_eq!(time("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(time("24h"), Ok(Duration::from_hours(24)));
+        assert_eq!(time("7d"), Ok(Duration::from_hours(7 * 24)));
+        for bad in ["", "s", "10", "1.5h", "-1h", "24 h", "1€", "99999999999999999999d"] {
+            assert!(time(bad).is_err(), "{bad:?}");
+        }
+    }
+}

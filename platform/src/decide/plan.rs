@@ -1,0 +1,140 @@
+//! Which processes `regions.yaml` asks for, and how each is started.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use topology::address::Port;
+use topology::wire::fleet::FleetRole;
+use topology::{CellId, RegionId, Spec};
+
+use crate::run_dir::RunDir;
+
+/// One process to keep running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Planned {
+    /// As in `fleet.json`: `etcd@east`, `control-plane@east`, `c1@east`, `router-1`.
+    pub(crate) name: String,
+    pub(crate) role: FleetRole,
+    pub(crate) region: Option<RegionId>,
+    pub(crate) cell: Option<CellId>,
+    pub(crate) arguments: Vec<String>,
+    /// Where it answers.
+    pub(crate) address: SocketAddr,
+}
+
+/// Heartbeat and election of etcd in milliseconds: the lease's times count on them
+/// (`docs/decisions/0002`).
+const ETCD_HEARTBEAT: &str = "100";
+const ETCD_ELECTION: &str = "500";
+/// A thousand times what is stored; etcd refuses writes beyond it.
+const ETCD_QUOTA: u64 = 256 * 1024 * 1024;
+
+/// Returns what to start, in the order to start it: each finds what it needs already there, if all
+/// goes well, and waits for it otherwise.
+pub(crate) fn plan(spec: &Spec, run_dir: &RunDir) -> Vec<Planned> {
+    let mut processes: Vec<Planned> =
+        spec.regions.iter().map(|region| etcd(spec, run_dir, &region.id)).collect();
+    processes.extend(spec.regions.iter().map(|region| control_plane(spec, run_dir, &region.id)));
+    for cell in &spec.cells {
+        processes.extend(cell.regions().map(|region| site(spec, run_dir, &cell.id, region)));
+    }
+    processes.extend((1..=spec.edge.routers).map(|number| router(spec, run_dir, number)));
+    processes
+}
+
+fn etcd(spec: &Spec, run_dir: &RunDir, region: &RegionId) -> Planned {
+    let client = of_region(spec, region, Port::EtcdClient);
+    let url = |region: &RegionId, port| format!("http://{}", of_region(spec, region, port));
+    let members: Vec<String> = spec
+        .regions
+        .iter()
+        .map(|member| format!("{}={}", member.id, url(&member.id, Port::EtcdPeer)))
+        .collect();
+    let flags = [
+        ("name", region.to_string()),
+        ("data-dir", text(&run_dir.etcd(region.as_str()))),
+        ("listen-client-urls", url(region, Port::EtcdClient)),
+        ("advertise-client-urls", url(region, Port::EtcdClient)),
+        ("listen-peer-urls", url(region, Port::EtcdPeer)),
+        ("initial-advertise-peer-urls", url(region, Port::EtcdPeer)),
+        ("initial-cluster", members.join(",")),
+        ("initial-cluster-state", "new".to_owned()),
+        ("initial-cluster-token", "bulkhead".to_owned()),
+        ("heartbeat-interval", ETCD_HEARTBEAT.to_owned()),
+        ("election-timeout", ETCD_ELECTION.to_owned()),
+        // Off by default before etcd 3.5: a member that comes back must not unseat the leader.
+        ("pre-vote", "true".to_owned()),
+        ("auto-compaction-mode", "periodic".to_owned()),
+        ("auto-compaction-retention", "1h".to_owned()),
+        ("quota-backend-bytes", ETCD_QUOTA.to_string()),
+        ("logger", "zap".to_owned()),
+        ("log-level", "warn".to_owned()),
+    ];
+    Planned {
+        name: format!("etcd@{region}"),
+        role: FleetRole::Etcd,
+        region: Some(region.clone()),
+        cell: None,
+        arguments: flags.into_iter().map(|(flag, value)| format!("--{flag}={value}")).collect(),
+        address: client,
+    }
+}
+
+fn control_plane(spec: &Spec, run_dir: &RunDir, region: &RegionId) -> Planned {
+    let mut arguments = words(["--region", region.as_str()]);
+    arguments.extend(common(run_dir));
+    Planned {
+        name: format!("control-plane@{region}"),
+        role: FleetRole::ControlPlane,
+        region: Some(region.clone()),
+        cell: None,
+        arguments,
+        address: of_region(spec, region, Port::ControlPlane),
+    }
+}
+
+fn site(spec: &Spec, run_dir: &RunDir, cell: &CellId, region: &RegionId) -> Planned {
+    let mut arguments = words(["site", "--cell", cell.as_str(), "--region", region.as_str()]);
+    arguments.extend(common(run_dir));
+    let address = spec.site_address(cell, region, Port::Agent).expect("a parsed spec has the site");
+    Planned {
+        name: format!("{cell}@{region}"),
+        role: FleetRole::Site,
+        region: Some(region.clone()),
+        cell: Some(cell.clone()),
+        arguments,
+        address,
+    }
+}
+
+fn router(spec: &Spec, run_dir: &RunDir, number: u16) -> Planned {
+    let mut arguments = words(["--id", &number.to_string()]);
+    arguments.extend(common(run_dir));
+    Planned {
+        name: format!("router-{number}"),
+        role: FleetRole::Router,
+        region: None,
+        cell: None,
+        arguments,
+        address: spec.router_admin_address(number),
+    }
+}
+
+fn common(run_dir: &RunDir) -> Vec<String> {
+    words(["--spec", &text(&run_dir.spec()), "--run-dir", &text(run_dir.path())])
+}
+
+fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
+    words.map(str::to_owned).to_vec()
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn of_region(spec: &Spec, region: &RegionId, port: Port) -> SocketAddr {
+    spec.region_address(region, port).expect("a parsed spec has the region")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! Reads what people and earlier runs wrote: `regions.yaml` and `fleet.json`.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anyhow::Context as _;
+use topology::Spec;
+use topology::wire::fleet::Fleet;
+
+use crate::run_dir::RunDir;
+
+/// A `regions.yaml`, read.
+pub(crate) enum SpecFile {
+    Good {
+        spec: Spec,
+        text: String,
+    },
+    /// Each finding as `FILE:LINE: place: problem`.
+    Bad(Vec<String>),
+}
+
+pub(crate) fn read_spec(path: &Path) -> anyhow::Result<SpecFile> {
+    let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    Ok(match Spec::parse(&text) {
+        Ok(spec) => SpecFile::Good { spec, text },
+        Err(findings) => SpecFile::Bad(
+            findings
+                .iter()
+                .map(|finding| {
+                    let (line, place) = (finding.line, &finding.place);
+                    format!("{}:{line}: {place}: {}", path.display(), finding.problem)
+                })
+                .collect(),
+        ),
+    })
+}
+
+/// Returns the spec the run directory's data belongs to; `None` before the first start.
+pub(crate) fn applied_spec(run_dir: &RunDir) -> anyhow::Result<Option<Spec>> {
+    let path = run_dir.spec();
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(err) if err.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(err) => return Err(err).with_context(|| format!("read {}", path.display())),
+    };
+    let spec = Spec::parse(&text).map_err(|findings| {
+        let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("accept {}: {}", path.display(), lines.join("; "))
+    })?;
+    Ok(Some(spec))
+}
+
+/// Returns what the last supervisor wrote; `None` before the first start.
+pub(crate) fn fleet(run_dir: &RunDir) -> anyhow::Result<Option<Fleet>> {
+    let path = run_dir.fleet();
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(err) if err.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(err) => return Err(err).with_context(|| format!("read {}", path.display())),
+    };
+    let fleet =
+        serde_json::from_slice(&text).with_context(|| format!("understand {}", path.display()))?;
+    Ok(Some(fleet))
+}

@@ -1,0 +1,25 @@
+//! Everything that would stop a start, said at once and before anything starts.
+
+mod addresses;
+mod folder;
+mod programs;
+
+use topology::Spec;
+
+pub(crate) use programs::Programs;
+
+use crate::run_dir::RunDir;
+
+/// Returns the programs to start, or every problem found.
+pub(crate) fn check(spec: &Spec, run_dir: &RunDir) -> Result<Programs, Vec<String>> {
+    let (programs, mut problems) = match programs::find() {
+        Ok(programs) => (Some(programs), Vec::new()),
+        Err(problems) => (None, problems),
+    };
+    problems.extend(folder::problems(run_dir.path()));
+    problems.extend(addresses::problems(spec));
+    match programs {
+        Some(programs) if problems.is_empty() => Ok(programs),
+        Some(_) | None => Err(problems),
+    }
+}

@@ -1,0 +1,115 @@
+//! Whether everything that is to be started is installed and built.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::machine;
+
+/// Where Debian's packages put PostgreSQL, one folder per major version.
+const POSTGRES: &str = "/usr/lib/postgresql";
+/// What a site's agent calls of it.
+const POSTGRES_PROGRAMS: [&str; 5] =
+    ["initdb", "postgres", "pg_basebackup", "pg_rewind", "pg_controldata"];
+/// The user PostgreSQL runs as when the platform runs as root.
+const POSTGRES_USER: &str = "postgres";
+
+/// The programs the supervisor starts.
+pub(crate) struct Programs {
+    pub(crate) setpriv: PathBuf,
+    pub(crate) etcd: PathBuf,
+    pub(crate) control_plane: PathBuf,
+    pub(crate) cell: PathBuf,
+    pub(crate) router: PathBuf,
+}
+
+/// Returns the programs, or a line for each that is missing.
+pub(super) fn find() -> Result<Programs, Vec<String>> {
+    let mut problems = Vec::new();
+    let mut need = |found: Result<PathBuf, String>| {
+        found.unwrap_or_else(|problem| {
+            problems.push(problem);
+            PathBuf::new()
+        })
+    };
+    let programs = Programs {
+        setpriv: need(on_path("setpriv", "util-linux")),
+        etcd: need(on_path("etcd", "etcd-server")),
+        control_plane: need(sibling("control-plane")),
+        cell: need(sibling("cell")),
+        router: need(sibling("router")),
+    };
+    problems.extend(postgres_problem(Path::new(POSTGRES)));
+    if machine::is_root() && !user_exists(POSTGRES_USER) {
+        problems.push(format!("user {POSTGRES_USER}: not known; PostgreSQL does not run as root"));
+    }
+    if problems.is_empty() { Ok(programs) } else { Err(problems) }
+}
+
+fn on_path(name: &str, package: &str) -> Result<PathBuf, String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| is_program(file))
+        .ok_or_else(|| format!("{name}: not installed; apt-get install {package}"))
+}
+
+fn sibling(name: &str) -> Result<PathBuf, String> {
+    let own = std::env::current_exe().map_err(|err| format!("find the own program: {err}"))?;
+    let file = own.with_file_name(name);
+    if is_program(&file) {
+        Ok(file)
+    } else {
+        Err(format!("{}: not built; cargo build --workspace --bins", file.display()))
+    }
+}
+
+/// Says what is missing of the newest PostgreSQL; nothing if it is whole.
+fn postgres_problem(folder: &Path) -> Option<String> {
+    let versions = fs::read_dir(folder).into_iter().flatten().flatten();
+    let newest = versions
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+        .max()
+        .map(|version| folder.join(version.to_string()).join("bin"));
+    let Some(bin) = newest else {
+        let folder = folder.display();
+        return Some(format!("{folder}: PostgreSQL is not installed; apt-get install postgresql"));
+    };
+    let missing: Vec<&str> =
+        POSTGRES_PROGRAMS.into_iter().filter(|name| !is_program(&bin.join(name))).collect();
+    if missing.is_empty() {
+        None
+    } else {
+        Some(format!(
+            "{}: without {}; apt-get install postgresql",
+            bin.display(),
+            missing.join(", ")
+        ))
+    }
+}
+
+fn is_program(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+fn user_exists(name: &str) -> bool {
+    fs::read_to_string("/etc/passwd")
+        .is_ok_and(|users| users.lines().any(|line| line.split(':').next() == Some(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_without_versions_has_no_postgres() {
+        let problem = postgres_problem(Path::new("/proc/self/task")).map(|_| "missing");
+        assert_eq!(problem, Some("missing"));
+    }
+
+    #[test]
+    fn root_is_known_and_nobody_else_by_chance() {
+        assert!(user_exists("root"));
+        assert!(!user_exists("roo"));
+    }
+}

@@ -1,0 +1,205 @@
+//! The run directory: where everything of one running platform is kept.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use rustix::fs::{FlockOperation, flock};
+use topology::CellId;
+
+use crate::machine::{self, Process};
+
+/// What `--fresh` deletes; reports of drills stay.
+const DATA: [&str; 8] =
+    ["etcd", "sites", "routers", "secrets", "holds", "logs", "spec.yaml", "fleet.json"];
+
+#[derive(Clone, Debug)]
+pub(crate) struct RunDir(PathBuf);
+
+/// Held by the one supervisor of a run directory for as long as it lives.
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl RunDir {
+    /// Returns the directory asked for, or the default one.
+    pub(crate) fn find(given: Option<PathBuf>) -> anyhow::Result<Self> {
+        let folder = match given {
+            Some(folder) => folder,
+            None => default_folder(
+                machine::is_root(),
+                std::env::var_os("XDG_STATE_HOME").map(PathBuf::from),
+                std::env::var_os("HOME").map(PathBuf::from),
+            )
+            .context("find a place for the run directory; name one with --run-dir")?,
+        };
+        let folder = std::path::absolute(&folder)
+            .with_context(|| format!("make {} absolute", folder.display()))?;
+        Ok(Self(folder))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn spec(&self) -> PathBuf {
+        self.0.join("spec.yaml")
+    }
+
+    pub(crate) fn fleet(&self) -> PathBuf {
+        self.0.join("fleet.json")
+    }
+
+    pub(crate) fn hold(&self, process: &str) -> PathBuf {
+        self.0.join("holds").join(format!("{process}.json"))
+    }
+
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.0.join("logs")
+    }
+
+    pub(crate) fn log(&self, process: &str) -> PathBuf {
+        self.logs().join(format!("{process}.log"))
+    }
+
+    pub(crate) fn etcd(&self, region: &str) -> PathBuf {
+        self.0.join("etcd").join(region)
+    }
+
+    pub(crate) fn control_plane_token(&self) -> PathBuf {
+        self.0.join("secrets/control-plane.token")
+    }
+
+    pub(crate) fn identity_key(&self) -> PathBuf {
+        self.0.join("secrets/identity.key")
+    }
+
+    pub(crate) fn password(&self, cell: &CellId, role: &str) -> PathBuf {
+        self.0.join("secrets").join(cell.as_str()).join(format!("{role}.password"))
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.0.join("supervisor.lock")
+    }
+
+    /// Makes the folders. They can be entered by everybody: PostgreSQL runs as its own user.
+    pub(crate) fn create<'a>(&self, cells: impl Iterator<Item = &'a CellId>) -> anyhow::Result<()> {
+        let fixed = ["", "etcd", "sites", "routers", "holds", "logs", "drills", "secrets"];
+        let folders = fixed.iter().map(|name| self.0.join(name));
+        let of_cells = cells.map(|cell| self.0.join("secrets").join(cell.as_str()));
+        for folder in folders.chain(of_cells) {
+            create_folder(&folder).with_context(|| format!("make {}", folder.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the lock; fails, naming who has it, if another supervisor runs here.
+    pub(crate) fn lock(&self) -> anyhow::Result<Lock> {
+        create_folder(&self.0).with_context(|| format!("make {}", self.0.display()))?;
+        let path = self.lock_file();
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .with_context(|| format!("open {}", path.display()))?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let pid = self.supervisor().map_or(0, |supervisor| supervisor.pid);
+            bail!(
+                "lock {}: a platform runs there already, process {pid}; \
+                 see `platform status`, stop it with `platform down`",
+                self.0.display()
+            );
+        }
+        let own = machine::own_process().context("read /proc/self/stat")?;
+        file.set_len(0)
+            .and_then(|()| writeln!(file, "{} {}", own.pid, own.start_time))
+            .with_context(|| format!("write {}", path.display()))?;
+        Ok(Lock { _file: file })
+    }
+
+    /// Returns the supervisor that runs here, if one does.
+    pub(crate) fn supervisor(&self) -> Option<Process> {
+        let text = fs::read_to_string(self.lock_file()).ok()?;
+        let (pid, start_time) = text.trim().split_once(' ')?;
+        let process = Process { pid: pid.parse().ok()?, start_time: start_time.parse().ok()? };
+        process.is_alive().then_some(process)
+    }
+
+    /// Deletes the data of an earlier run, if there was one: nothing is touched in a folder that
+    /// no supervisor has locked before.
+    pub(crate) fn forget(&self) -> anyhow::Result<()> {
+        if !self.lock_file().exists() {
+            return Ok(());
+        }
+        for name in DATA {
+            let path = self.0.join(name);
+            let gone = if path.is_dir() { fs::remove_dir_all(&path) } else { remove_file(&path) };
+            gone.with_context(|| format!("delete {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Deletes holds of an earlier run: their times are of a clock that may have started again.
+    pub(crate) fn forget_holds(&self) -> anyhow::Result<()> {
+        let folder = self.0.join("holds");
+        for entry in fs::read_dir(&folder).with_context(|| format!("list {}", folder.display()))? {
+            let path = entry.with_context(|| format!("list {}", folder.display()))?.path();
+            remove_file(&path).with_context(|| format!("delete {}", path.display()))?;
+        }
+        Ok(())
+    }
+}
+
+fn default_folder(
+    is_root: bool,
+    state_home: Option<PathBuf>,
+    home: Option<PathBuf>,
+) -> Option<PathBuf> {
+    if is_root {
+        return Some(PathBuf::from("/var/lib/bulkhead"));
+    }
+    let state_home = state_home.filter(|path| path.is_absolute());
+    let folder = state_home.or_else(|| home.map(|home| home.join(".local/state")))?;
+    Some(folder.join("bulkhead"))
+}
+
+fn create_folder(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o755).create(path)?;
+    // Whatever the umask is.
+    fs::set_permissions(path, Permissions::from_mode(0o755))
+}
+
+fn remove_file(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(err) if err.kind() == ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_keeps_its_data_where_every_user_can_enter() {
+        let home = Some(PathBuf::from("/root"));
+        assert_eq!(default_folder(true, None, home), Some(PathBuf::from("/var/lib/bulkhead")));
+    }
+
+    #[test]
+    fn a_person_keeps_data_under_the_state_folder() {
+        let home = || Some(PathBuf::from("/home/mei"));
+        let state = Some(PathBuf::from("/state"));
+        assert_eq!(default_folder(false, state, home()), Some(PathBuf::from("/state/bulkhead")));
+        let of_home = Some(PathBuf::from("/home/mei/.local/state/bulkhead"));
+        assert_eq!(default_folder(false, None, home()), of_home);
+        assert_eq!(default_folder(false, None, None), None);
+    }
+}

@@ -1,0 +1,118 @@
+//! Keeps every planned process running, and stops them in order.
+
+mod member;
+mod stop;
+
+use std::fs;
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use runtime::clock::BootTime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use topology::wire::fleet::{Fleet, Hold};
+use tracing::warn;
+
+use crate::decide::plan::Planned;
+use crate::launch;
+use crate::preflight::Programs;
+use crate::run_dir::RunDir;
+use member::Member;
+
+pub(crate) use stop::PATIENCE as STOP_PATIENCE;
+
+/// How soon a hold that was lifted, or a pause that is over, is noticed.
+const LOOK: Duration = Duration::from_millis(200);
+/// Anybody may read where everything runs.
+const FLEET_MODE: u32 = 0o644;
+
+pub(crate) struct Supervisor {
+    run_dir: RunDir,
+    programs: Programs,
+    members: Vec<Member>,
+    /// As last written.
+    written: Option<Fleet>,
+}
+
+impl Supervisor {
+    pub(crate) fn new(run_dir: RunDir, programs: Programs, planned: Vec<Planned>) -> Self {
+        let now = BootTime::now();
+        let members = planned.into_iter().map(|planned| Member::new(planned, now)).collect();
+        Self { run_dir, programs, members, written: None }
+    }
+
+    /// Runs the fleet until asked to stop, then stops it; returns with nothing left running.
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut exits = signal(SignalKind::child()).context("listen for the exit of children")?;
+        for member in &self.members {
+            launch::rotate(&self.run_dir.log(member.name()))?;
+        }
+        let outcome = loop {
+            if let Err(err) = self.look() {
+                break Err(err);
+            }
+            tokio::select! {
+                _ = exits.recv() => {}
+                () = tokio::time::sleep(LOOK) => {}
+                () = stop.cancelled() => break Ok(()),
+            }
+        };
+        stop::all(&mut self.members).await;
+        self.write_fleet()?;
+        outcome
+    }
+
+    /// Notes who exited and starts who is due.
+    fn look(&mut self) -> anyhow::Result<()> {
+        let now = BootTime::now();
+        for member in &mut self.members {
+            member.reap(now)?;
+            if member.is_due(now)
+                && member.may_start(hold(&self.run_dir, member.name()).as_ref(), now)
+            {
+                let child = launch::start(member.planned(), &self.programs, &self.run_dir)?;
+                member.started(child, now);
+            }
+        }
+        self.write_fleet()
+    }
+
+    fn write_fleet(&mut self) -> anyhow::Result<()> {
+        let fleet = Fleet {
+            supervisor: std::process::id(),
+            spec: self.run_dir.spec().to_string_lossy().into_owned(),
+            processes: self.members.iter().map(|member| member.line(&self.run_dir)).collect(),
+        };
+        if self.written.as_ref() == Some(&fleet) {
+            return Ok(());
+        }
+        let path = self.run_dir.fleet();
+        let text = serde_json::to_vec_pretty(&fleet).context("write the fleet as JSON")?;
+        runtime::file::replace(&path, &text, FLEET_MODE)
+            .with_context(|| format!("write {}", path.display()))?;
+        self.written = Some(fleet);
+        Ok(())
+    }
+}
+
+/// Reads the hold of a process. One that cannot be understood holds nothing: a drill that writes
+/// such must not keep a process down for ever.
+fn hold(run_dir: &RunDir, process: &str) -> Option<Hold> {
+    let path = run_dir.hold(process);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(err) if err.kind() == ErrorKind::NotFound => return None,
+        Err(err) => {
+            warn!(path = %path.display(), error = %err, "hold cannot be read");
+            return None;
+        }
+    };
+    match serde_json::from_slice(&text) {
+        Ok(hold) => Some(hold),
+        Err(err) => {
+            warn!(path = %path.display(), error = %err, "hold cannot be understood");
+            None
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Stops the fleet: first what takes requests, last what everything rests on.
+
+use std::time::Duration;
+
+use runtime::clock::BootTime;
+use rustix::process::Signal;
+use topology::wire::fleet::FleetRole;
+use tracing::{info, warn};
+
+use super::member::Member;
+use crate::machine::{self, Process};
+
+/// In this order. Agents stop PostgreSQL, which writes a checkpoint; nobody else has much to do.
+const STAGES: [(FleetRole, Duration); 4] = [
+    (FleetRole::Router, Duration::from_secs(2)),
+    (FleetRole::Site, Duration::from_secs(10)),
+    (FleetRole::ControlPlane, Duration::from_secs(2)),
+    (FleetRole::Etcd, Duration::from_secs(2)),
+];
+/// More than all stages together.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(19);
+const POLL: Duration = Duration::from_millis(20);
+/// A killed process is gone within this, unless the disk hangs.
+const KILLED: Duration = Duration::from_secs(1);
+
+/// Stops every member, and then kills whatever any of them started and left behind.
+pub(super) async fn all(members: &mut [Member]) {
+    let known: Vec<Process> = machine::own_process().map_or_else(Vec::new, Process::descendants);
+    for (role, patience) in STAGES {
+        signal_all(members, role, Signal::TERM);
+        if !wait(members, role, patience).await {
+            for late in members.iter().filter(|member| member.role() == role && member.is_running())
+            {
+                warn!(process = late.name(), ?patience, "process did not stop in time");
+            }
+            signal_all(members, role, Signal::KILL);
+            wait(members, role, KILLED).await;
+        }
+    }
+    let left: Vec<Process> = known.into_iter().filter(|process| process.is_alive()).collect();
+    for process in &left {
+        process.signal(Signal::KILL);
+    }
+    info!(killed = left.len(), "fleet stopped");
+}
+
+fn signal_all(members: &[Member], role: FleetRole, signal: Signal) {
+    let of_role = members.iter().filter(|member| member.role() == role);
+    for process in of_role.filter_map(Member::process) {
+        process.signal(signal);
+    }
+}
+
+/// Returns whether all members of a role exited in time.
+async fn wait(members: &mut [Member], role: FleetRole, patience: Duration) -> bool {
+    let until = BootTime::now() + patience;
+    loop {
+        let now = BootTime::now();
+        for member in members.iter_mut().filter(|member| member.role() == role) {
+            if let Err(err) = member.reap(now) {
+                warn!(process = member.name(), error = format!("{err:#}"), "exit is not known");
+            }
+        }
+        if !members.iter().any(|member| member.role() == role && member.is_running()) {
+            return true;
+        }
+        if now >= until {
+            return false;
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
