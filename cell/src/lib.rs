@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod app;
 pub mod config;
+pub mod content;
 pub mod database;
 pub mod gateway;
 pub mod knowledge;

@@ -68,8 +68,14 @@ pub fn fold(text: &str) -> String {
     text.chars().map(fold_char).collect()
 }
 
-fn fold_char(letter: char) -> char {
-    let narrow = match letter {
+/// Folds width only: full-width letters, digits and signs become those of ASCII.
+#[must_use]
+pub fn narrow(text: &str) -> String {
+    text.chars().map(narrow_char).collect()
+}
+
+fn narrow_char(letter: char) -> char {
+    match letter {
         '\u{3000}' => ' ',
         '\u{ff01}'..='\u{ff5e}' => {
             char::from_u32(u32::from(letter) - 0xfee0).expect("the ASCII characters")
@@ -77,7 +83,11 @@ fn fold_char(letter: char) -> char {
         '\u{2018}' | '\u{2019}' => '\'',
         '\u{201c}' | '\u{201d}' => '"',
         letter => letter,
-    };
+    }
+}
+
+fn fold_char(letter: char) -> char {
+    let narrow = narrow_char(letter);
     let mut lower = narrow.to_lowercase();
     match (lower.next(), lower.next()) {
         (Some(one), None) => one,

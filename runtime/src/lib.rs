@@ -8,6 +8,7 @@ pub mod clock;
 pub mod file;
 pub mod http_client;
 pub mod json_body;
+pub mod overload;
 pub mod problem;
 pub mod reconcile;
 pub mod server;

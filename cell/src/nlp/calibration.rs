@@ -13,13 +13,13 @@ const ROUNDS_MAX: usize = 50;
 const PRIOR: f64 = 1e-3;
 
 /// Scores of a text the scores were not trained on, and its class.
-pub struct HeldOut {
-    pub scores: Vec<f32>,
-    pub class: usize,
+pub(super) struct HeldOut {
+    pub(super) scores: Vec<f32>,
+    pub(super) class: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Calibration {
+pub(super) struct Calibration {
     steepness: f64,
     none: f64,
     /// The least confidence that is worth acting on.
@@ -28,7 +28,7 @@ pub struct Calibration {
 
 impl Calibration {
     /// Fits the two numbers, then chooses the threshold that decides right most often.
-    pub fn fit(held_out: &[HeldOut]) -> Self {
+    pub(super) fn fit(held_out: &[HeldOut]) -> Self {
         let mut fitted = Self { steepness: 4.0, none: -2.0, threshold: 0.0 };
         for _ in 0..ROUNDS_MAX {
             let step = fitted.newton_step(held_out);
@@ -42,12 +42,12 @@ impl Calibration {
         fitted
     }
 
-    pub fn threshold(&self) -> f64 {
+    pub(super) fn threshold(&self) -> f64 {
         self.threshold
     }
 
     /// Returns how likely each class is the text's; what is missing to 1 is "none of them".
-    pub fn confidences(&self, scores: &[f32]) -> Vec<f64> {
+    pub(super) fn confidences(&self, scores: &[f32]) -> Vec<f64> {
         let logits: Vec<f64> =
             scores.iter().map(|score| self.steepness * f64::from(*score)).collect();
         let top = logits.iter().copied().fold(self.none, f64::max);
@@ -63,7 +63,8 @@ impl Calibration {
         let mut add = |scores: &[f32], class: Option<usize>, weight: f64| {
             let shares = self.confidences(scores);
             let own = class.map_or(0.0, |class| f64::from(scores[class]));
-            let pairs = || shares.iter().zip(scores).map(|(share, score)| (*share, f64::from(*score)));
+            let pairs =
+                || shares.iter().zip(scores).map(|(share, score)| (*share, f64::from(*score)));
             let mean: f64 = pairs().map(|(share, score)| share * score).sum();
             let square: f64 = pairs().map(|(share, score)| share * score * score).sum();
             let none = 1.0 - shares.iter().sum::<f64>();

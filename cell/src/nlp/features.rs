@@ -17,7 +17,7 @@ const WORDS: u64 = 1;
 const CHARACTERS: u64 = 2;
 
 /// A text's numbers: column and weight, by rising column.
-pub type Sparse = Vec<(u32, f32)>;
+pub(super) type Sparse = Vec<(u32, f32)>;
 
 /// Which n-grams a set of texts is cut into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ enum Script {
 }
 
 /// What was learnt about n-grams from a set of texts.
-pub struct Features {
+pub(super) struct Features {
     script: Script,
     /// For each bucket its column and its n-grams' inverse document frequency; columns exist only
     /// for what occurred.
@@ -37,14 +37,13 @@ pub struct Features {
 
 impl Features {
     /// Learns which n-grams there are, and how rare each is.
-    pub fn fit<'a>(texts: impl Iterator<Item = &'a str> + Clone) -> Self {
+    pub(super) fn fit<'a>(texts: impl Iterator<Item = &'a str> + Clone) -> Self {
         let script = script_of(texts.clone());
         let mut occurs = BTreeMap::<usize, u32>::new();
         let mut count = 0.0_f32;
         for text in texts {
             count += 1.0;
-            let mut buckets: Vec<usize> =
-                script.groups(text).into_iter().flatten().collect();
+            let mut buckets: Vec<usize> = script.groups(text).into_iter().flatten().collect();
             buckets.sort_unstable();
             buckets.dedup();
             for bucket in buckets {
@@ -60,12 +59,12 @@ impl Features {
     }
 
     /// Returns how many columns there are.
-    pub fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         self.width
     }
 
     /// Returns a text's numbers; a text without any known n-gram has none.
-    pub fn of(&self, text: &str) -> Sparse {
+    pub(super) fn of(&self, text: &str) -> Sparse {
         let mut sparse = BTreeMap::<u32, f32>::new();
         for mut group in self.script.groups(text) {
             group.sort_unstable();
@@ -117,8 +116,10 @@ fn fold_digit(letter: char) -> char {
 }
 
 fn words(text: &str) -> Vec<usize> {
-    let words: Vec<&str> =
-        text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = text
+        .split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
     let single = words.iter().map(|word| bucket(WORDS, word));
     let pairs = words.windows(2).map(|pair| bucket(WORDS, &pair.join(" ")));
     single.chain(pairs).collect()

@@ -15,18 +15,18 @@ const TOLERANCE: f32 = 0.1;
 const BALANCE_MAX: f32 = 4.0;
 
 /// Weights and offset of each class, by column first: a text touches a few columns of all classes.
-pub struct Linear {
+pub(super) struct Linear {
     classes: usize,
     weights: Vec<f32>,
     offsets: Vec<f32>,
 }
 
 /// A sample and its class.
-pub type Sample<'a> = (&'a Sparse, usize);
+pub(super) type Sample<'a> = (&'a Sparse, usize);
 
 impl Linear {
     /// Trains on samples with `width` columns.
-    pub fn train(samples: &[Sample<'_>], width: usize, classes: usize) -> Self {
+    pub(super) fn train(samples: &[Sample<'_>], width: usize, classes: usize) -> Self {
         let mut weights = vec![0.0; width * classes];
         let mut offsets = Vec::with_capacity(classes);
         for class in 0..classes {
@@ -40,7 +40,7 @@ impl Linear {
     }
 
     /// Returns how far on its side of each class's hyperplane a text is.
-    pub fn scores(&self, text: &Sparse) -> Vec<f32> {
+    pub(super) fn scores(&self, text: &Sparse) -> Vec<f32> {
         let mut scores = self.offsets.clone();
         for (column, value) in text {
             let from = *column as usize * self.classes;

@@ -35,7 +35,8 @@ pub struct Model {
 impl Model {
     /// Trains on examples of at least two intents. The same examples give the same model.
     pub fn train(examples: &[Example]) -> Self {
-        let names: BTreeSet<&str> = examples.iter().map(|example| example.intent.as_str()).collect();
+        let names: BTreeSet<&str> =
+            examples.iter().map(|example| example.intent.as_str()).collect();
         let intents: Vec<String> = names.into_iter().map(ToOwned::to_owned).collect();
         let features = Features::fit(examples.iter().map(|example| example.text.as_str()));
         let texts: Vec<(Sparse, usize)> = examples
@@ -84,7 +85,8 @@ fn held_out(texts: &[(Sparse, usize)], width: usize, classes: usize) -> Vec<Held
     for fold in 0..FOLDS {
         let (out, rest): (Vec<_>, Vec<_>) =
             texts.iter().zip(&folds).partition(|(_, of)| **of == fold);
-        let rest: Vec<Sample<'_>> = rest.into_iter().map(|((text, class), _)| (text, *class)).collect();
+        let rest: Vec<Sample<'_>> =
+            rest.into_iter().map(|((text, class), _)| (text, *class)).collect();
         let linear = Linear::train(&rest, width, classes);
         scored.extend(
             out.into_iter()
