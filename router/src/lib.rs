@@ -1,1 +1,24 @@
-//! .
+//! The router: finds each user's cell, and keeps their request while the cell moves.
+//!
+//! Start reading at `decide/hold.rs` for when a request waits and when it goes, then at `proxy.rs`
+//! for where Pingora asks. Stateless but for what it follows: nothing on a request's path waits for
+//! etcd or the control plane (I6), and no health changes a user's cell (I7).
+
+mod answer;
+pub mod app;
+mod cell;
+mod config;
+mod decide;
+mod explain;
+mod forwarding;
+mod hold;
+mod identity;
+mod limits;
+mod lines;
+mod loops;
+mod metrics;
+mod proxy;
+mod release;
+mod room;
+mod site;
+mod table;

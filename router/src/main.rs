@@ -1,1 +1,14 @@
-fn main() {}
+//! `router`: where users come in.
+
+use std::process::ExitCode;
+
+#[expect(clippy::print_stderr, reason = "the last word, after logging is gone")]
+fn main() -> ExitCode {
+    match router::app::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            eprintln!("failed to {err:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

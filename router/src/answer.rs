@@ -1,0 +1,105 @@
+//! The router's own answers: problems, and its health.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, header as names};
+use pingora_core::Result;
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+use runtime::Problem;
+use topology::wire::header;
+
+use crate::forwarding::Forwarding;
+use crate::hold::Unplaced;
+use crate::table::Table;
+
+/// How long a client that is still sending what was refused is listened to: closing at once would
+/// reset the connection and take the answer with it.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Sends a problem. The connection stays usable where the request was read to its end.
+pub(crate) async fn problem(
+    session: &mut Session,
+    request: &Forwarding,
+    table: &Table,
+    problem: &Problem,
+) -> Result<()> {
+    let body = problem.to_json();
+    let mut head = ResponseHeader::build(problem.status, Some(12))?;
+    head.insert_header(names::CONTENT_TYPE, "application/problem+json")?;
+    head.insert_header(names::CONTENT_LENGTH, body.len())?;
+    head.insert_header(names::CACHE_CONTROL, "no-store")?;
+    for (name, value) in &problem.headers {
+        head.insert_header(HeaderName::from_static(name), value.as_str())?;
+    }
+    place(&mut head, request, table)?;
+    let is_read = session.as_mut().is_body_done();
+    if !is_read {
+        session.set_keepalive(None);
+    }
+    let has_body = session.req_header().method != http::Method::HEAD;
+    session.write_response_header(Box::new(head), !has_body).await?;
+    if has_body {
+        session.write_response_body(Some(Bytes::from(body)), true).await?;
+    }
+    if !is_read {
+        session.set_total_drain_timeout(Some(LINGER));
+        if let Err(err) = session.drain_request_body().await {
+            tracing::debug!(error = %err, "client went on sending what was refused");
+        }
+    }
+    Ok(())
+}
+
+/// Says where the request would have gone, as far as that is known.
+fn place(head: &mut ResponseHeader, request: &Forwarding, table: &Table) -> Result<()> {
+    let Some(asker) = &request.asker else { return Ok(()) };
+    let Some(applied) = table.current() else { return Ok(()) };
+    let (target, _) = applied.find(asker.slot);
+    head.insert_header(header::CELL, target.cell.as_str())?;
+    head.insert_header(header::EPOCH, target.epoch.0)?;
+    head.insert_header(header::ROUTE_VERSION, applied.snapshot.version.0)?;
+    if let Some((region, _)) = applied.snapshot.route(asker.slot).site {
+        head.insert_header(header::REGION, region.as_str())?;
+    }
+    Ok(())
+}
+
+/// Answers `/healthz`: whether this router can find anybody's cell.
+pub(crate) async fn health(session: &mut Session, table: &Table) -> Result<()> {
+    let (status, text) = match table.current() {
+        Some(_) => (200, "ok\n"),
+        None => (503, "no routing table yet\n"),
+    };
+    let mut head = ResponseHeader::build(status, Some(3))?;
+    head.insert_header(names::CONTENT_TYPE, HeaderValue::from_static("text/plain"))?;
+    head.insert_header(names::CONTENT_LENGTH, text.len())?;
+    let has_body = session.req_header().method != http::Method::HEAD;
+    session.write_response_header(Box::new(head), !has_body).await?;
+    if has_body {
+        session.write_response_body(Some(Bytes::from_static(text.as_bytes())), true).await?;
+    }
+    Ok(())
+}
+
+/// Returns what a request is told that could not be sent, or not again.
+pub(crate) fn unplaced(why: Unplaced, may_be_done: bool) -> Problem {
+    if may_be_done {
+        return outcome_unknown();
+    }
+    let problem = match why {
+        Unplaced::Full => Problem::new(503, "hold-full", "Too many requests wait for this cell"),
+        // Nobody is there to read it where the client has gone.
+        Unplaced::TimedOut | Unplaced::Gone => {
+            Problem::new(503, "hold-timeout", "The cell has had no active site for too long")
+        }
+    };
+    problem.detail("nothing was done; try again").header("retry-after", "1")
+}
+
+pub(crate) fn outcome_unknown() -> Problem {
+    Problem::new(503, "outcome-unknown", "The request was sent, and its answer was lost")
+        .detail("it may or may not have been carried out")
+        .header(header::OUTCOME, "unknown")
+}

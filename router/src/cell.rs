@@ -1,0 +1,31 @@
+//! What the router remembers of a cell from one snapshot to the next.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::decide::retry::Budget;
+use crate::release::Release;
+use crate::room::Seats;
+use crate::site::Site;
+
+/// One cell in the table in use.
+#[derive(Clone)]
+pub(crate) struct Cell {
+    pub(crate) memory: Arc<Memory>,
+    /// The last site that served; whether it still does is for the snapshot to say.
+    pub(crate) site: Option<Arc<Site>>,
+}
+
+/// Outlives snapshots.
+#[derive(Default)]
+pub(crate) struct Memory {
+    budget: Mutex<Budget>,
+    pub(crate) seats: Seats,
+    pub(crate) release: Arc<Release>,
+}
+
+impl Memory {
+    /// Looks at the retry budget. The lock is held for one addition.
+    pub(crate) fn budget<T>(&self, look: impl FnOnce(&mut Budget) -> T) -> T {
+        look(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,78 @@
+//! What this router is: flags and environment, checked against `regions.yaml`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use topology::Spec;
+
+use crate::identity::Keys;
+
+#[derive(Parser)]
+#[command(
+    version,
+    about = "The global router: one of several processes behind one address",
+    after_help = "Example:\n  router --id 1 --spec regions.yaml --run-dir /var/lib/bulkhead"
+)]
+struct Flags {
+    /// Which of the routers this is, counted from 1.
+    #[arg(long)]
+    id: u16,
+    /// The world: regions, cells, addresses, times.
+    #[arg(long, env = "BULKHEAD_SPEC", default_value = "regions.yaml")]
+    spec: PathBuf,
+    /// Where state, secrets and logs are kept.
+    #[arg(long, env = "BULKHEAD_RUN_DIR")]
+    run_dir: PathBuf,
+    /// Key of the development issuer [default: secrets/identity.key in the run directory].
+    #[arg(long)]
+    identity_key: Option<PathBuf>,
+}
+
+/// A router and what it needs to know; everything in it exists.
+pub(crate) struct Config {
+    /// `router-1`.
+    pub(crate) name: String,
+    pub(crate) spec: Spec,
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    /// Where snapshots are kept for the next start.
+    pub(crate) snapshots: PathBuf,
+    pub(crate) keys: Keys,
+}
+
+impl Config {
+    /// Reads the command line, the spec and the key.
+    pub(crate) fn read() -> anyhow::Result<Self> {
+        let flags = Flags::parse();
+        let text = std::fs::read_to_string(&flags.spec)
+            .with_context(|| format!("read {}", flags.spec.display()))?;
+        let spec = Spec::parse(&text).map_err(|findings| {
+            let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+            anyhow::anyhow!("accept {}:\n{}", flags.spec.display(), lines.join("\n"))
+        })?;
+        if !(1..=spec.edge.routers).contains(&flags.id) {
+            bail!("be router {}: {} lists {}", flags.id, flags.spec.display(), spec.edge.routers);
+        }
+        let key = flags
+            .identity_key
+            .unwrap_or_else(|| flags.run_dir.join("secrets").join("identity.key"));
+        let key_text = std::fs::read_to_string(&key)
+            .with_context(|| format!("read the development issuer's key {}", key.display()))?;
+        if key_text.trim().len() < KEY_MIN {
+            bail!("trust {}: a key has at least {KEY_MIN} characters", key.display());
+        }
+        Ok(Self {
+            name: format!("router-{}", flags.id),
+            listen: spec.edge.listen,
+            admin: spec.router_admin_address(flags.id),
+            snapshots: flags.run_dir.join("routers").join(flags.id.to_string()).join("snapshots"),
+            keys: Keys::development(&key_text),
+            spec,
+        })
+    }
+}
+
+/// Shortest key: 128 bits in hex. An empty file must not become a key that everybody knows.
+const KEY_MIN: usize = 32;

@@ -1,0 +1,62 @@
+//! `GET /_bulkhead/route?user=…` on the admin port: where a user's requests go now, and why.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse as _, Json, Response};
+use axum::routing::get;
+use runtime::Problem;
+use serde::{Deserialize, Serialize};
+
+use crate::decide::route;
+use crate::table::Table;
+
+#[derive(Deserialize)]
+struct Asked {
+    user: String,
+}
+
+#[derive(Serialize)]
+struct Explained {
+    user: String,
+    slot: u16,
+    cell: String,
+    epoch: u64,
+    phase: &'static str,
+    site: Option<String>,
+    gateway: Option<String>,
+    version: u64,
+    stale: bool,
+    /// Since when etcd has not confirmed the table; 0 while it does.
+    age_ms: u64,
+    why: String,
+}
+
+pub(crate) fn routes(table: Arc<Table>) -> Router {
+    Router::new().route("/_bulkhead/route", get(explain)).with_state(table)
+}
+
+async fn explain(State(table): State<Arc<Table>>, Query(asked): Query<Asked>) -> Response {
+    let Some(applied) = table.current() else {
+        return Problem::new(503, "no-table", "This router has no routing table yet")
+            .into_response();
+    };
+    let found = route::explain(&applied.snapshot, &asked.user);
+    let age = applied.stale_since.map_or(0, |since| since.elapsed().as_millis());
+    let (site, gateway) = found.site.unzip();
+    Json(Explained {
+        slot: found.slot.number(),
+        cell: found.cell.to_owned(),
+        epoch: found.epoch,
+        phase: found.phase,
+        site,
+        gateway,
+        version: applied.snapshot.version.0,
+        stale: applied.stale_since.is_some(),
+        age_ms: u64::try_from(age).unwrap_or(u64::MAX),
+        why: found.why,
+        user: asked.user,
+    })
+    .into_response()
+}

@@ -1,0 +1,109 @@
+//! One request on its way, from its arrival to its answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{HeaderValue, header};
+use runtime::Problem;
+use tokio::time::Instant;
+use topology::wire::header::IDEMPOTENCY_KEY;
+use topology::{Slot, Version};
+use tracing::Span;
+
+use crate::decide::hold::Evidence;
+use crate::decide::retry::Repeatable;
+use crate::release::Turn;
+use crate::site::Site;
+
+/// What Pingora carries from hook to hook.
+pub(crate) struct Forwarding {
+    pub(crate) arrived: Instant,
+    pub(crate) span: Span,
+    /// Who asks for what; none until the identity has been checked.
+    pub(crate) asker: Option<Asker>,
+    pub(crate) evidence: Evidence,
+    /// A try was lost that may have had its effect.
+    pub(crate) may_be_done: bool,
+    pub(crate) attempt: Option<Attempt>,
+    /// The router's own answer, once it is clear that there will be no other.
+    pub(crate) problem: Option<Problem>,
+}
+
+pub(crate) struct Asker {
+    pub(crate) user: HeaderValue,
+    pub(crate) slot: Slot,
+    pub(crate) repeatable: Repeatable,
+    /// Asks for an event stream, which is silent at times.
+    pub(crate) is_stream: bool,
+}
+
+/// One try at a site.
+pub(crate) struct Attempt {
+    pub(crate) site: Arc<Site>,
+    pub(crate) version: Version,
+    /// Given back when the site replies.
+    pub(crate) turn: Option<Turn>,
+    /// The site has the request, or a part of it: from here on nobody knows what it did.
+    pub(crate) sent: bool,
+    /// The site's reply is on its way to the client, and cannot be taken back.
+    pub(crate) answering: bool,
+    /// Of the body, in this try: a replayed body is counted again.
+    pub(crate) body_bytes: usize,
+}
+
+impl Forwarding {
+    pub(crate) fn new() -> Self {
+        Self {
+            arrived: Instant::now(),
+            span: Span::none(),
+            asker: None,
+            evidence: Evidence::None,
+            may_be_done: false,
+            attempt: None,
+            problem: None,
+        }
+    }
+
+    pub(crate) fn waited(&self) -> Duration {
+        self.arrived.elapsed()
+    }
+
+    /// Notes that the try failed before anything was sent.
+    pub(crate) fn unreachable(&mut self) {
+        let failures = self.failures() + 1;
+        let at = self.waited();
+        let Some(attempt) = self.attempt.take() else { return };
+        self.evidence = Evidence::Unreachable { epoch: attempt.site.epoch, at, failures };
+    }
+
+    /// Notes that the request was sent, and that no answer will come.
+    pub(crate) fn lost(&mut self) {
+        let failures = self.failures() + 1;
+        let at = self.waited();
+        let Some(attempt) = self.attempt.take() else { return };
+        let repeatable = self.asker.as_ref().map(|asker| asker.repeatable);
+        self.may_be_done |= repeatable != Some(Repeatable::Safe);
+        self.evidence = Evidence::Lost { epoch: attempt.site.epoch, at, failures };
+    }
+
+    fn failures(&self) -> u32 {
+        match &self.evidence {
+            Evidence::Unreachable { failures, .. } | Evidence::Lost { failures, .. } => *failures,
+            Evidence::None | Evidence::NotServing { .. } | Evidence::Misdirected { .. } => 0,
+        }
+    }
+}
+
+impl Asker {
+    pub(crate) fn new(user: &str, head: &Parts) -> Result<Self, http::header::InvalidHeaderValue> {
+        let accept = head.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+        Ok(Self {
+            // As it is, in UTF-8: the gateway computes the same slot from the same bytes.
+            user: HeaderValue::from_bytes(user.as_bytes())?,
+            slot: Slot::of(user),
+            repeatable: Repeatable::of(&head.method, head.headers.contains_key(IDEMPOTENCY_KEY)),
+            is_stream: accept.is_some_and(|accept| accept.contains("text/event-stream")),
+        })
+    }
+}

@@ -1,0 +1,166 @@
+//! Every metric of the router. Labels are configured cells and enums; no user ever is one.
+
+use anyhow::Context as _;
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
+};
+use topology::CellId;
+
+use crate::decide::hold::Cause;
+
+/// Buckets as in OpenTelemetry's HTTP conventions.
+const REQUEST_BUCKETS: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+/// From one back-off to the longest hold.
+const HOLD_BUCKETS: [f64; 10] = [0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0];
+
+/// How one try at a site ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attempt {
+    Answered,
+    NotServing,
+    Misdirected,
+    Unreachable,
+    Lost,
+    OutcomeUnknown,
+}
+
+impl Attempt {
+    const ALL: [Self; 6] = [
+        Self::Answered,
+        Self::NotServing,
+        Self::Misdirected,
+        Self::Unreachable,
+        Self::Lost,
+        Self::OutcomeUnknown,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::NotServing => "not-serving",
+            Self::Misdirected => "misdirected",
+            Self::Unreachable => "unreachable",
+            Self::Lost => "lost",
+            Self::OutcomeUnknown => "outcome-unknown",
+        }
+    }
+}
+
+/// How a hold ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    Released,
+    TimedOut,
+    Full,
+    /// The client went away.
+    Gone,
+}
+
+impl Release {
+    const ALL: [Self; 4] = [Self::Released, Self::TimedOut, Self::Full, Self::Gone];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Released => "released",
+            Self::TimedOut => "timed-out",
+            Self::Full => "full",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+pub(crate) struct Metrics {
+    requests: HistogramVec,
+    attempts: IntCounterVec,
+    holds: HistogramVec,
+    pub(crate) held: IntGauge,
+    pub(crate) table_version: IntGauge,
+    pub(crate) table_age: Gauge,
+    pub(crate) table_stale: IntGauge,
+}
+
+impl Metrics {
+    /// Makes and registers all of them, with every series of `cells` there from the start.
+    pub(crate) fn register(cells: &[CellId]) -> anyhow::Result<Self> {
+        let registry = prometheus::default_registry();
+        let metrics = Self {
+            requests: histogram(
+                registry,
+                "http_server_request_duration_seconds",
+                "How long requests took, from the head read to the last byte answered",
+                &["http_request_method", "http_response_status_code", "cell"],
+                &REQUEST_BUCKETS,
+            )?,
+            attempts: IntCounterVec::new(
+                Opts::new("router_upstream_attempts_total", "Tries at sites, by how they ended"),
+                &["cell", "outcome"],
+            )?,
+            holds: histogram(
+                registry,
+                "router_hold_seconds",
+                "How long requests were kept waiting for a site",
+                &["cause", "outcome"],
+                &HOLD_BUCKETS,
+            )?,
+            held: IntGauge::new("router_held_requests", "Requests waiting for a site now")?,
+            table_version: IntGauge::new("router_table_version", "Version of the table in use")?,
+            table_age: Gauge::new(
+                "router_table_age_seconds",
+                "Since when the table is not confirmed by etcd; 0 while it is",
+            )?,
+            table_stale: IntGauge::new("router_table_stale", "1 while etcd is out of reach")?,
+        };
+        registry.register(Box::new(metrics.attempts.clone()))?;
+        registry.register(Box::new(metrics.held.clone()))?;
+        registry.register(Box::new(metrics.table_version.clone()))?;
+        registry.register(Box::new(metrics.table_age.clone()))?;
+        registry.register(Box::new(metrics.table_stale.clone()))?;
+        for cell in cells {
+            for outcome in Attempt::ALL {
+                metrics.attempts.with_label_values(&[cell.as_str(), outcome.as_str()]);
+            }
+        }
+        for cause in Cause::ALL {
+            for outcome in Release::ALL {
+                metrics.holds.with_label_values(&[cause.as_str(), outcome.as_str()]);
+            }
+        }
+        Ok(metrics)
+    }
+
+    pub(crate) fn attempt(&self, cell: &CellId, outcome: Attempt) {
+        self.attempts.with_label_values(&[cell.as_str(), outcome.as_str()]).inc();
+    }
+
+    pub(crate) fn hold(&self, cause: Cause, outcome: Release) -> Histogram {
+        self.holds.with_label_values(&[cause.as_str(), outcome.as_str()])
+    }
+
+    /// Notes an answered request; `cell` is `none` where no cell was found.
+    pub(crate) fn request(&self, method: &http::Method, status: u16, cell: &str, seconds: f64) {
+        let status = status.to_string();
+        self.requests.with_label_values(&[known(method), &status, cell]).observe(seconds);
+    }
+}
+
+/// Methods are the client's words; only those of the standard become labels.
+fn known(method: &http::Method) -> &str {
+    match method.as_str() {
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => known,
+        _ => "_OTHER",
+    }
+}
+
+fn histogram(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+    buckets: &[f64],
+) -> anyhow::Result<HistogramVec> {
+    let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+    let histogram = HistogramVec::new(options, labels).with_context(|| format!("name {name}"))?;
+    registry.register(Box::new(histogram.clone())).with_context(|| format!("register {name}"))?;
+    Ok(histogram)
+}

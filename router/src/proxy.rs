@@ -1,0 +1,373 @@
+//! Pingora's hooks, in the order in which a request meets them. Each decides nothing itself.
+//!
+//! ```text
+//!  request_filter ─▶ upstream_peer ─▶ (connect) ─▶ upstream_request_filter ─▶ (send, wait)
+//!   health, limits,     ▲ hold,          │ fail_to_connect          │         │
+//!   identity            │ release        │           error_while_proxy         │ upstream_
+//!                       └────────────────┴── again ─────────┴──────────────────┤ response_filter
+//!                                                                              ▼
+//!                            fail_to_proxy (the router's own answer)     response_filter
+//! ```
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, header as names};
+use pingora_core::modules::http::HttpModules;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, ErrorSource, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use runtime::{Problem, telemetry};
+use topology::wire::header;
+use tracing::{debug, info_span};
+
+use crate::answer;
+use crate::decide::hold::Evidence;
+use crate::decide::retry::{Repeatable, Reply, reply};
+use crate::forwarding::{Asker, Forwarding};
+use crate::hold::{Holder, Unplaced};
+use crate::identity::Keys;
+use crate::limits;
+use crate::metrics::Attempt;
+
+/// The path that needs no identity, and no cell.
+const HEALTH: &str = "/healthz";
+/// The site said that it did nothing, or that nobody knows: the request may move on.
+const MOVES_ON: ErrorType = ErrorType::Custom("site refused");
+
+pub(crate) struct Proxy {
+    pub(crate) holder: Holder,
+    pub(crate) keys: Keys,
+}
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = Forwarding;
+
+    fn new_ctx(&self) -> Forwarding {
+        Forwarding::new()
+    }
+
+    /// Answers pass through as they are: compression is the sites' business.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Forwarding) -> Result<bool> {
+        let head = session.req_header();
+        if head.uri.path() == HEALTH && matches!(head.method.as_str(), "GET" | "HEAD") {
+            answer::health(session, &self.holder.table).await?;
+            return Ok(true);
+        }
+        ctx.span = info_span!(
+            "forward request",
+            otel.kind = "server",
+            http.request.method = %head.method,
+            http.response.status_code = tracing::field::Empty,
+            cell.id = tracing::field::Empty,
+            routing.epoch = tracing::field::Empty,
+        );
+        telemetry::adopt(&ctx.span, &head.headers);
+        match self.admit(head) {
+            Ok(asker) => {
+                self.count(&asker);
+                ctx.asker = Some(asker);
+                Ok(false)
+            }
+            Err(problem) => {
+                answer::problem(session, ctx, &self.holder.table, &problem).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        ctx: &mut Forwarding,
+    ) -> Result<Box<HttpPeer>> {
+        let Some(asker) = &ctx.asker else {
+            return Error::e_explain(ErrorType::InternalError, "a request was not admitted");
+        };
+        match self.holder.place(session, ctx, asker).await {
+            Ok(attempt) => {
+                let peer = attempt.site.peer(asker.repeatable, asker.is_stream);
+                ctx.span.record("cell.id", attempt.site.cell.as_str());
+                ctx.span.record("routing.epoch", attempt.site.epoch.0);
+                ctx.attempt = Some(attempt);
+                Ok(peer)
+            }
+            Err(Unplaced::Gone) => {
+                Error::e_explain(ErrorType::ConnectionClosed, "the client left while it was held")
+                    .map_err(Error::into_down)
+            }
+            Err(why) => {
+                ctx.problem = Some(answer::unplaced(why, ctx.may_be_done));
+                Error::e_explain(MOVES_ON, "there is no site to send to")
+            }
+        }
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        peer: &HttpPeer,
+        ctx: &mut Forwarding,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        debug!(parent: &ctx.span, %peer, %error, "site not reached");
+        self.tried(ctx, Attempt::Unreachable);
+        ctx.unreachable();
+        error.set_retry(true);
+        error
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut Forwarding,
+    ) -> Result<()> {
+        let (Some(asker), Some(attempt)) = (&ctx.asker, &mut ctx.attempt) else {
+            return Error::e_explain(ErrorType::InternalError, "a request has no site");
+        };
+        attempt.sent = true;
+        attempt.body_bytes = 0;
+        strip(request);
+        request.insert_header(header::USER, asker.user.clone())?;
+        request.insert_header(header::SLOT, asker.slot.number())?;
+        request.insert_header(header::CELL, attempt.site.headers.cell.clone())?;
+        request.insert_header(header::EPOCH, attempt.site.headers.epoch.clone())?;
+        request.insert_header(header::ROUTE_VERSION, attempt.version.0)?;
+        let mut trace = HeaderMap::new();
+        telemetry::inject_from(&ctx.span, &mut trace);
+        for (name, value) in &trace {
+            request.insert_header(name.clone(), value.clone())?;
+        }
+        Ok(())
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        ctx: &mut Forwarding,
+    ) -> Result<()> {
+        let Some(attempt) = &mut ctx.attempt else { return Ok(()) };
+        attempt.body_bytes += body.as_ref().map_or(0, Bytes::len);
+        if attempt.body_bytes > limits::BODY_MAX {
+            ctx.problem = Some(limits::body_too_large());
+            return Error::e_explain(ErrorType::HTTPStatus(413), "the body is too large")
+                .map_err(Error::into_down);
+        }
+        Ok(())
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Forwarding,
+    ) -> Result<()> {
+        if response.status.is_informational() {
+            return Ok(());
+        }
+        let may_repeat =
+            ctx.asker.as_ref().is_some_and(|asker| asker.repeatable != Repeatable::Never);
+        let at = ctx.waited();
+        let Some(attempt) = &mut ctx.attempt else { return Ok(()) };
+        let epoch = attempt.site.epoch;
+        match reply(response.status, &response.headers) {
+            Reply::NotServing => {
+                self.tried(ctx, Attempt::NotServing);
+                ctx.evidence = Evidence::NotServing { epoch, at };
+            }
+            Reply::Misdirected => {
+                let cell = attempt.site.cell.clone();
+                self.tried(ctx, Attempt::Misdirected);
+                ctx.evidence = Evidence::Misdirected { cell, epoch };
+            }
+            Reply::OutcomeUnknown if may_repeat => {
+                self.tried(ctx, Attempt::OutcomeUnknown);
+                ctx.lost();
+            }
+            Reply::OutcomeUnknown | Reply::Answer => {
+                attempt.answering = true;
+                attempt.turn = None;
+                self.tried(ctx, Attempt::Answered);
+                return Ok(());
+            }
+        }
+        ctx.attempt = None;
+        Error::e_explain(MOVES_ON, "the site refused the request")
+    }
+
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        ctx: &mut Forwarding,
+        _client_reused: bool,
+    ) -> Box<Error> {
+        if *error.etype() == MOVES_ON {
+            error.set_retry(true);
+            return error;
+        }
+        let is_over = *error.esource() == ErrorSource::Downstream
+            || ctx.problem.is_some()
+            || session.response_written().is_some()
+            || ctx.attempt.as_ref().is_none_or(|attempt| attempt.answering);
+        if is_over {
+            error.set_retry(false);
+            return error;
+        }
+        debug!(parent: &ctx.span, %peer, %error, "answer lost");
+        self.tried(ctx, Attempt::Lost);
+        let repeatable = ctx.asker.as_ref().map(|asker| asker.repeatable);
+        let sent = ctx.attempt.as_ref().is_some_and(|attempt| attempt.sent);
+        if !sent {
+            ctx.unreachable();
+        } else if repeatable == Some(Repeatable::Never) || session.as_ref().retry_buffer_truncated()
+        {
+            ctx.problem = Some(answer::outcome_unknown());
+            error.set_retry(false);
+            return error;
+        } else {
+            ctx.lost();
+        }
+        error.set_retry(true);
+        error
+    }
+
+    async fn response_filter(
+        &self,
+        _session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Forwarding,
+    ) -> Result<()> {
+        let Some(attempt) = &ctx.attempt else { return Ok(()) };
+        let headers = &attempt.site.headers;
+        response.insert_header(header::CELL, headers.cell.clone())?;
+        response.insert_header(header::REGION, headers.region.clone())?;
+        // The site's word counts: it is the one that acknowledges.
+        if !response.headers.contains_key(header::EPOCH) {
+            response.insert_header(header::EPOCH, headers.epoch.clone())?;
+        }
+        response.insert_header(header::ROUTE_VERSION, attempt.version.0)?;
+        Ok(())
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Forwarding,
+    ) -> FailToProxy {
+        let problem = ctx.problem.take().or_else(|| unexpected(error));
+        let Some(problem) = problem.filter(|_| session.response_written().is_none()) else {
+            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        };
+        if let Err(err) = answer::problem(session, ctx, &self.holder.table, &problem).await {
+            debug!(parent: &ctx.span, error = %err, "answer not delivered");
+        }
+        FailToProxy { error_code: problem.status, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Forwarding) {
+        let status = session.response_written().map(|response| response.status.as_u16());
+        let table = self.holder.table.current();
+        let cell = ctx.asker.as_ref().zip(table.as_ref()).map(|(asker, applied)| {
+            let (target, _) = applied.find(asker.slot);
+            target.cell.as_str()
+        });
+        if let Some(status) = status {
+            ctx.span.record("http.response.status_code", status);
+            let seconds = ctx.arrived.elapsed().as_secs_f64();
+            let method = &session.req_header().method;
+            self.holder.metrics.request(method, status, cell.unwrap_or("none"), seconds);
+        }
+        if let Some(error) = error {
+            debug!(parent: &ctx.span, %error, ?status, "request failed");
+        }
+    }
+
+    /// Logged here, with the request's span, and counted.
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Forwarding, _error: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _ctx: &Forwarding,
+        _error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}
+
+impl Proxy {
+    /// Checks what can be checked without a site.
+    fn admit(&self, head: &RequestHeader) -> std::result::Result<Asker, Problem> {
+        limits::check(head)?;
+        let now = Duration::from_millis(runtime::clock::unix_millis()).as_secs();
+        let authorization = head.headers.get(names::AUTHORIZATION).map(|value| value.as_bytes());
+        let user = self.keys.identify(authorization, now).map_err(|why| why.problem())?;
+        Asker::new(&user, head).map_err(|_| crate::identity::Unidentified::Subject.problem())
+    }
+
+    /// Each request earns its cell a part of a retry.
+    fn count(&self, asker: &Asker) {
+        if let Some(applied) = self.holder.table.current() {
+            let (_, cell) = applied.find(asker.slot);
+            cell.memory.budget(crate::decide::retry::Budget::earn);
+        }
+    }
+
+    fn tried(&self, ctx: &Forwarding, outcome: Attempt) {
+        if let Some(attempt) = &ctx.attempt {
+            self.holder.metrics.attempt(&attempt.site.cell, outcome);
+        }
+    }
+}
+
+/// Removes what only the router may say, and what only it may read.
+fn strip(request: &mut RequestHeader) {
+    let ours: Vec<HeaderName> = request
+        .headers
+        .keys()
+        .filter(|name| name.as_str().starts_with(header::PREFIX))
+        .cloned()
+        .collect();
+    for name in &ours {
+        request.remove_header(name);
+    }
+    request.remove_header(&names::AUTHORIZATION);
+}
+
+/// Returns what to say about an error that no hook has explained.
+fn unexpected(error: &Error) -> Option<Problem> {
+    match error.esource() {
+        ErrorSource::Downstream => match error.etype() {
+            ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed => None,
+            ErrorType::ReadTimedout => {
+                Some(Problem::new(408, "request-timeout", "The request came too slowly"))
+            }
+            _ => Some(Problem::new(400, "malformed-request", "The request is not valid HTTP")),
+        },
+        ErrorSource::Upstream => {
+            Some(Problem::new(502, "bad-answer", "The cell's answer made no sense"))
+        }
+        ErrorSource::Internal | ErrorSource::Unset => {
+            Some(Problem::new(500, "internal-error", "The router failed"))
+        }
+    }
+}
+
+/// Makes the proxy's shared parts.
+pub(crate) fn new(holder: Holder, keys: Keys) -> Proxy {
+    Proxy { holder, keys }
+}

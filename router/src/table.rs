@@ -1,0 +1,103 @@
+//! The snapshot in use, swapped whole: a request sees one version from start to end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use client::follow::Followed;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use topology::{CellId, Slot, Snapshot};
+
+use crate::cell::{Cell, Memory};
+use crate::decide::hold::Target;
+use crate::site::Site;
+
+/// Holds the table; read without a lock.
+pub(crate) struct Table {
+    applied: ArcSwapOption<Applied>,
+    changed: watch::Sender<()>,
+}
+
+/// A snapshot, ready to be routed by.
+pub(crate) struct Applied {
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// Since when etcd has not confirmed it; none while it does.
+    pub(crate) stale_since: Option<Instant>,
+    cells: BTreeMap<CellId, Cell>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self { applied: ArcSwapOption::empty(), changed: watch::channel(()).0 }
+    }
+}
+
+impl Table {
+    pub(crate) fn current(&self) -> Option<Arc<Applied>> {
+        self.applied.load_full()
+    }
+
+    /// Returns what is marked changed at each snapshot applied from now on.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Puts a snapshot to use, and ends the connections of epochs that have a successor. Called by
+    /// one task only; whether the snapshot may replace the last was decided by who followed it.
+    pub(crate) fn apply(&self, followed: &Followed, now: Instant) {
+        let before = self.current();
+        let stale_since = followed
+            .stale
+            .then(|| before.as_ref().and_then(|before| before.stale_since).unwrap_or(now));
+        let mut ended = Vec::new();
+        let cells = followed
+            .snapshot
+            .cells
+            .keys()
+            .map(|id| {
+                let last = before.as_ref().and_then(|before| before.cells.get(id));
+                let (cell, over) = follow_on(id, &followed.snapshot, last);
+                ended.extend(over);
+                (id.clone(), cell)
+            })
+            .collect();
+        let snapshot = Arc::clone(&followed.snapshot);
+        self.applied.store(Some(Arc::new(Applied { snapshot, stale_since, cells })));
+        self.changed.send_replace(());
+        // Applied first: who is told that an epoch has ended finds the next one.
+        for site in ended {
+            site.end();
+        }
+    }
+}
+
+/// Returns a cell by this snapshot, and the site whose epoch is over by it.
+fn follow_on(id: &CellId, snapshot: &Snapshot, last: Option<&Cell>) -> (Cell, Option<Arc<Site>>) {
+    let memory = last.map_or_else(Arc::<Memory>::default, |last| Arc::clone(&last.memory));
+    let site = last.and_then(|last| last.site.clone());
+    let routed = &snapshot.cells[id];
+    let epoch = routed.activation.epoch;
+    let active =
+        routed.activation.serving().and_then(|region| routed.gateways.get_key_value(region));
+    let Some((region, gateway)) = active else { return (Cell { memory, site }, None) };
+    match site {
+        Some(same) if same.epoch == epoch && same.gateway == *gateway => {
+            (Cell { memory, site: Some(same) }, None)
+        }
+        over => {
+            let next = Arc::new(Site::new(id.clone(), region.clone(), epoch, *gateway));
+            (Cell { memory, site: Some(next) }, over)
+        }
+    }
+}
+
+impl Applied {
+    /// Returns where a slot's requests go: its cell, and the site if one is active.
+    pub(crate) fn find(&self, slot: Slot) -> (Target<'_>, &Cell) {
+        let route = self.snapshot.route(slot);
+        let target =
+            Target { cell: route.cell, epoch: route.epoch, has_site: route.site.is_some() };
+        (target, &self.cells[route.cell])
+    }
+}
