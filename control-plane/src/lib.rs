@@ -1,1 +1,15 @@
-//! .
+//! One region's control plane: it watches every site, and moves a cell whose active site is lost.
+//!
+//! There is no leader. Every region's process makes the same decision from what it sees itself
+//! (`decide/failover.rs`, start reading there), and a conditional write in etcd lets one of them
+//! carry it out. Nothing here is on a user's way to a cell (I6).
+
+pub mod agents;
+pub mod api;
+pub mod app;
+pub mod config;
+pub mod decide;
+pub mod event_log;
+pub mod metrics;
+pub mod store;
+pub mod tasks;

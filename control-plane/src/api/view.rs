@@ -1,0 +1,155 @@
+//! What the answers look like, from what is known. Pure.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::Instant;
+use topology::wire::agent::TenureName;
+use topology::wire::report::SiteReport;
+use topology::{CellId, Phase, RegionId};
+
+use crate::decide::State;
+use crate::decide::state::SeenCell;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Cell {
+    pub(super) id: String,
+    pub(super) epoch: u64,
+    pub(super) phase: &'static str,
+    pub(super) active: Option<String>,
+    pub(super) target: Option<String>,
+    pub(super) voters: Vec<String>,
+    pub(super) acks: usize,
+    pub(super) reason: String,
+    pub(super) slots: usize,
+    /// Steady, and every other site follows the current epoch: any one region may be lost.
+    pub(super) redundant: bool,
+    pub(super) lease: Option<Lease>,
+    pub(super) sites: Vec<Site>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Lease {
+    pub(super) holder: String,
+    pub(super) epoch: u64,
+    /// Since this control plane last saw it renewed.
+    pub(super) age_ms: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Site {
+    pub(super) region: String,
+    pub(super) role: &'static str,
+    pub(super) tenure: Option<TenureName>,
+    pub(super) postgres: Option<String>,
+    pub(super) lsn: Option<u64>,
+    /// How far behind the active site; `null` where nothing streams.
+    pub(super) lag_bytes: Option<u64>,
+    pub(super) services: BTreeMap<String, bool>,
+    pub(super) reachable: bool,
+    pub(super) gateway: SocketAddr,
+}
+
+/// Returns a cell as this control plane knows it.
+#[must_use]
+pub(super) fn cell(state: &State, id: &CellId, seen: &SeenCell, now: Instant) -> Cell {
+    let activation = &seen.routed.activation;
+    let target = match &activation.phase {
+        Phase::Switching { target, .. } => Some(target.to_string()),
+        Phase::Steady { .. } | Phase::Electing { .. } | Phase::Promoting { .. } => None,
+    };
+    let slots =
+        state.placement().map_or(0, |placement| placement.shares().get(id).copied().unwrap_or(0));
+    Cell {
+        id: id.to_string(),
+        epoch: activation.epoch.0,
+        phase: phase(&activation.phase),
+        active: activation.holder().map(ToString::to_string),
+        target,
+        voters: activation.voters.iter().map(ToString::to_string).collect(),
+        acks: activation.acks,
+        reason: activation.reason.clone(),
+        slots,
+        redundant: is_redundant(state, id, seen),
+        lease: seen.lease.as_ref().map(|seen| Lease {
+            holder: seen.lease.holder.to_string(),
+            epoch: seen.lease.epoch.0,
+            age_ms: millis(now - seen.since),
+        }),
+        sites: sites(state, id, seen),
+    }
+}
+
+/// Returns a cell's sites, in the order of their regions' names.
+#[must_use]
+pub(super) fn sites(state: &State, id: &CellId, seen: &SeenCell) -> Vec<Site> {
+    let gateways = seen.routed.gateways.iter();
+    gateways.map(|(region, gateway)| site(state, id, seen, region, *gateway)).collect()
+}
+
+fn site(
+    state: &State,
+    id: &CellId,
+    seen: &SeenCell,
+    region: &RegionId,
+    gateway: SocketAddr,
+) -> Site {
+    let site = state.site(id, region);
+    let report = site.report();
+    let is_active = seen.routed.activation.holder() == Some(region);
+    let lag_bytes = if is_active { Some(0) } else { lag(state, id, seen, region) };
+    Site {
+        region: region.to_string(),
+        role: if is_active { "active" } else { "standby" },
+        tenure: report.map(|report| report.tenure),
+        postgres: report.map(|report| report.postgres.clone()),
+        lsn: report.map(|report| report.lsn),
+        lag_bytes,
+        services: report.map(|report| report.services.clone()).unwrap_or_default(),
+        reachable: site.is_reachable(),
+        gateway,
+    }
+}
+
+/// How far a standby is behind, in the active site's words.
+fn lag(state: &State, id: &CellId, seen: &SeenCell, region: &RegionId) -> Option<u64> {
+    let active = state.site(id, seen.routed.activation.holder()?);
+    active.report()?.lag_bytes.get(region.as_str()).copied()
+}
+
+fn is_redundant(state: &State, id: &CellId, seen: &SeenCell) -> bool {
+    let activation = &seen.routed.activation;
+    let Some(active) = activation.serving() else { return false };
+    let current = |report: &SiteReport| report.epoch == activation.epoch.0;
+    let serves = |report: &SiteReport| {
+        current(report) && report.tenure == TenureName::Serving && report.postgres == "primary"
+    };
+    let follows = |region: &RegionId| {
+        let site = state.site(id, region);
+        let stands_by = |report: &SiteReport| {
+            current(report) && report.tenure == TenureName::Standby && report.postgres == "standby"
+        };
+        site.is_reachable()
+            && site.report().is_some_and(stands_by)
+            && lag(state, id, seen, region).is_some()
+    };
+    let site = state.site(id, active);
+    site.is_reachable()
+        && site.report().is_some_and(serves)
+        && seen.routed.gateways.keys().filter(|region| *region != active).all(follows)
+}
+
+fn phase(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Steady { .. } => "steady",
+        Phase::Switching { .. } => "switching",
+        Phase::Electing { .. } => "electing",
+        Phase::Promoting { .. } => "promoting",
+    }
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

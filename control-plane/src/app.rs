@@ -1,0 +1,76 @@
+//! Builds the process: the one file that knows every part.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use runtime::{Board, Tasks, admin, server, stop_asked, telemetry};
+use tokio::sync::{mpsc, watch};
+
+use crate::agents::Agents;
+use crate::api::{self, Api};
+use crate::config::{Config, RawConfig};
+use crate::decide::{Policy, State};
+use crate::event_log::EventLog;
+use crate::metrics;
+use crate::store::etcd::Store;
+use crate::tasks::control::Control;
+use crate::tasks::hands::Hands;
+use crate::tasks::{probe, read};
+
+/// How long requests and writes in flight may go on after the process was asked to stop.
+const GRACE: Duration = Duration::from_secs(3);
+/// Facts that wait for the loop: a probe of each of some hundred sites.
+const FACTS: usize = 1024;
+/// Planned moves that wait for the loop, which takes each at once.
+const ORDERS: usize = 16;
+
+/// Runs the process that the flags describe, until it is asked to stop.
+pub async fn run() -> anyhow::Result<()> {
+    let config = Config::read(&RawConfig::parse()).context("read the configuration")?;
+    let region = config.region.as_str();
+    let _telemetry = telemetry::start("bulkhead-control-plane", region, Some(region))?;
+    admin::build_info("control_plane", env!("CARGO_PKG_VERSION"))?;
+    serve(config, stop_asked()).await
+}
+
+/// Serves until `asked` resolves. Starts without etcd, and outlives it.
+pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let Config { region, spec, token, listen, admin } = config;
+    let (api_listener, admin_listener) = (admin::bind(listen).await?, admin::bind(admin).await?);
+    metrics::register();
+
+    let board = Board::default();
+    let log = EventLog::default();
+    let store = Store::connect(&spec, &region);
+    let agents = Agents::new(Arc::clone(&spec));
+    let (out, state) = watch::channel(Arc::new(State::default()));
+    let (facts, facts_in) = mpsc::channel(FACTS);
+    let (orders, orders_in) = mpsc::channel(ORDERS);
+    let hands = Hands {
+        policy: Arc::new(Policy::new(&spec, &region)),
+        spec: Arc::clone(&spec),
+        store: store.clone(),
+        agents: agents.clone(),
+        state: state.clone(),
+        facts: facts.clone(),
+    };
+    let control = Control::new(hands, out, log.clone(), board.clone());
+
+    let mut tasks = Tasks::default();
+    tasks.start("read the store", |stop| read::read(store, facts.clone(), board.clone(), stop));
+    let probed = Arc::clone(&spec);
+    tasks.start("probe the sites", |stop| async move {
+        probe::probe(&probed, &agents, facts, stop).await
+    });
+    tasks.start("keep cells active", |stop| control.run(facts_in, orders_in, stop));
+    tasks.start("serve the API", |stop| {
+        let api = Api { spec, state, orders, log, stop: stop.clone() };
+        server::serve(api_listener, server::observed(api::routes(api, token)), stop)
+    });
+    tasks.start("serve the admin endpoint", |stop| {
+        server::serve(admin_listener, admin::routes(board), stop)
+    });
+    tasks.run(asked, GRACE).await
+}

@@ -1,0 +1,70 @@
+//! What this process is: flags and environment, checked against `regions.yaml`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use topology::address::Port;
+use topology::{RegionId, Spec};
+
+use crate::api::auth::Token;
+
+#[derive(Parser)]
+#[command(
+    name = "control-plane",
+    version,
+    about = "One region's control plane: watches every site, moves cells whose active site is lost",
+    after_help = "Example:\n  control-plane --region east --spec regions.yaml --run-dir /var/lib/bulkhead"
+)]
+pub struct RawConfig {
+    /// The region this process is in.
+    #[arg(long)]
+    pub region: RegionId,
+    /// The world: regions, cells, addresses, times.
+    #[arg(long, env = "BULKHEAD_SPEC", default_value = "regions.yaml")]
+    pub spec: PathBuf,
+    /// Where secrets are kept.
+    #[arg(long, env = "BULKHEAD_RUN_DIR")]
+    pub run_dir: PathBuf,
+}
+
+/// Cannot be wrong: the region is one of the spec's, and there is a token.
+#[derive(Clone)]
+pub struct Config {
+    pub region: RegionId,
+    pub spec: Arc<Spec>,
+    pub token: Token,
+    pub listen: SocketAddr,
+    pub admin: SocketAddr,
+}
+
+impl Config {
+    /// Reads and checks what the flags name.
+    pub fn read(raw: &RawConfig) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(&raw.spec)
+            .with_context(|| format!("read {}", raw.spec.display()))?;
+        let spec = Spec::parse(&text).map_err(|findings| {
+            let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+            anyhow::anyhow!("accept {}:\n{}", raw.spec.display(), lines.join("\n"))
+        })?;
+        let path = raw.run_dir.join("secrets/control-plane.token");
+        let token =
+            std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        if token.trim().is_empty() {
+            bail!("find a token in {}", path.display());
+        }
+        let address = |port| {
+            spec.region_address(&raw.region, port)
+                .with_context(|| format!("find region {} in {}", raw.region, raw.spec.display()))
+        };
+        Ok(Self {
+            region: raw.region.clone(),
+            token: Token::new(token.trim()),
+            listen: address(Port::ControlPlane)?,
+            admin: address(Port::ControlPlaneAdmin)?,
+            spec: Arc::new(spec),
+        })
+    }
+}

@@ -1,0 +1,118 @@
+//! What should be done, from what is known. Pure: facts come in through [`State::saw`], decisions
+//! come out of [`decide`], and the two never mix, so that a restart or a missed event can delay a
+//! decision but never change it.
+
+pub mod choose;
+pub mod failover;
+pub mod first_start;
+pub mod happenings;
+pub mod state;
+pub mod switchover;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use tokio::time::Instant;
+use topology::spec::LeasePolicy;
+use topology::{CellId, Epoch, RegionId, Spec};
+
+pub use state::{Fact, State};
+
+/// What decisions go by besides the facts.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Where this observer is.
+    pub vantage: RegionId,
+    /// All regions, in the order of the spec: it settles who acts first and who wins a tie.
+    pub regions: Vec<RegionId>,
+    /// The cells there should be.
+    pub cells: BTreeSet<CellId>,
+    /// How long an active site may go unheard.
+    pub lease: LeasePolicy,
+}
+
+impl Policy {
+    /// Returns the policy of the control plane in `vantage`.
+    #[must_use]
+    pub fn new(spec: &Spec, vantage: &RegionId) -> Self {
+        Self {
+            vantage: vantage.clone(),
+            regions: spec.regions.iter().map(|region| region.id.clone()).collect(),
+            cells: spec.cells.iter().map(|cell| cell.id.clone()).collect(),
+            lease: spec.lease,
+        }
+    }
+
+    /// Returns a region's place in the spec.
+    #[must_use]
+    pub fn rank(&self, region: &RegionId) -> usize {
+        self.regions.iter().position(|listed| listed == region).unwrap_or(self.regions.len())
+    }
+}
+
+/// What to do. Every action is idempotent and carries the epoch it belongs to, so that a late one is
+/// refused instead of undoing a newer one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Write the first placement, if there is none.
+    CreatePlacement,
+    /// Write the cell's first activation, if there is none.
+    CreateCell { cell: CellId },
+    /// End the right of the active site `from`, and elect its successor.
+    TakeOver { cell: CellId, epoch: Epoch, from: RegionId, reason: String },
+    /// Drive an election that nobody drives.
+    PickUp { cell: CellId, epoch: Epoch, reason: String },
+    /// Change nothing and tell a person: the active sites of several regions look lost at once,
+    /// which is more likely this observer's fault than theirs.
+    Freeze { cell: CellId, epoch: Epoch, regions: BTreeSet<RegionId> },
+}
+
+impl Action {
+    /// The names of all kinds, for metrics.
+    pub const KINDS: [&'static str; 5] =
+        ["create-placement", "create-cell", "take-over", "pick-up", "freeze"];
+
+    /// Returns the name of the action's kind.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        let [placement, cell, take_over, pick_up, freeze] = Self::KINDS;
+        match self {
+            Self::CreatePlacement => placement,
+            Self::CreateCell { .. } => cell,
+            Self::TakeOver { .. } => take_over,
+            Self::PickUp { .. } => pick_up,
+            Self::Freeze { .. } => freeze,
+        }
+    }
+}
+
+/// Returns what should be done now; nothing when everything is as it should be.
+#[must_use]
+pub fn decide(state: &State, policy: &Policy, now: Instant) -> Vec<Action> {
+    // Without a fresh reading there is nothing to compare a write with: etcd decides, not we.
+    if !state.is_fresh(now) {
+        return Vec::new();
+    }
+    let mut actions = first_start::decide(state, policy);
+    actions.extend(failover::decide(state, policy, now));
+    actions
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreatePlacement => f.write_str("create the placement"),
+            Self::CreateCell { cell } => write!(f, "create {cell}"),
+            Self::TakeOver { cell, epoch, from, reason } => {
+                write!(f, "take {cell} over from {from}, epoch {epoch}: {reason}")
+            }
+            Self::PickUp { cell, epoch, reason } => {
+                write!(f, "pick up the election of {cell}, epoch {epoch}: {reason}")
+            }
+            Self::Freeze { cell, epoch, regions } => {
+                let regions: Vec<&str> = regions.iter().map(RegionId::as_str).collect();
+                write!(f, "freeze {cell}, epoch {epoch}: {} look lost", regions.join(" and "))
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Who wins an election: the furthest of enough frozen votes.
+//!
+//! Every set of voters that could have acknowledged a strong commit meets every set of
+//! [`votes_needed`](Activation::votes_needed) (I5), so the furthest of those has everything that was
+//! acknowledged. The predecessor has it by itself, if it has stopped and can say how far it came.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use topology::{Activation, Phase, RegionId};
+
+/// A frozen vote: on disk, nothing received any more, everything received replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vote {
+    pub system: u64,
+    pub timeline: u32,
+    pub lsn: u64,
+}
+
+/// How well a site would do. Lower is better; compared field by field, top to bottom, so the order
+/// of the fields is the policy. The region's rank comes last and settles ties the same way
+/// everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Score {
+    timeline: Reverse<u32>,
+    lsn: Reverse<u64>,
+    /// Going back to the site that was just given up is the last choice among equals.
+    is_predecessor: bool,
+    rank: usize,
+}
+
+/// Returns the site to promote, or `None` while the votes do not suffice. `regions` in the order of
+/// the spec.
+#[must_use]
+pub fn choose<'a>(
+    activation: &Activation,
+    votes: &'a BTreeMap<RegionId, Vote>,
+    regions: &[RegionId],
+) -> Option<&'a RegionId> {
+    let predecessor = predecessor(activation);
+    let counts = |region: &RegionId| {
+        activation.voters.contains(region) || predecessor.is_some_and(|lost| lost == region)
+    };
+    let valid: Vec<(&RegionId, &Vote)> = votes
+        .iter()
+        .filter(|(region, vote)| counts(region) && activation.system == Some(vote.system))
+        .collect();
+    let from_voters =
+        valid.iter().filter(|(region, _)| activation.voters.contains(*region)).count();
+    let from_predecessor = valid.iter().any(|(region, _)| Some(*region) == predecessor);
+    if from_voters < activation.votes_needed() && !from_predecessor {
+        return None;
+    }
+    let score = |region: &RegionId, vote: &Vote| Score {
+        timeline: Reverse(vote.timeline),
+        lsn: Reverse(vote.lsn),
+        is_predecessor: predecessor == Some(region),
+        rank: regions.iter().position(|listed| listed == region).unwrap_or(regions.len()),
+    };
+    valid.into_iter().min_by_key(|(region, vote)| score(region, vote)).map(|(region, _)| region)
+}
+
+fn predecessor(activation: &Activation) -> Option<&RegionId> {
+    match &activation.phase {
+        Phase::Electing { predecessor } => predecessor.as_ref(),
+        Phase::Steady { .. } | Phase::Switching { .. } | Phase::Promoting { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use topology::Epoch;
+
+    use super::*;
+
+    #[test]
+    fn the_furthest_of_both_voters_wins() {
+        check("north 1/500, south 1/700", Some("south"));
+        check("north 1/900, south 1/700", Some("north"));
+    }
+
+    #[test]
+    fn a_newer_timeline_beats_a_longer_old_one() {
+        check("north 1/900, south 2/700", Some("south"));
+    }
+
+    #[test]
+    fn one_vote_too_few_elects_nobody() {
+        check("south 1/700", None);
+        check("", None);
+    }
+
+    #[test]
+    fn the_predecessors_own_word_is_enough() {
+        check("east 1/700", Some("east"));
+        check("east 1/700, south 1/700", Some("south"));
+        check("east 1/701, south 1/700", Some("east"));
+    }
+
+    #[test]
+    fn a_tie_goes_to_the_region_listed_first() {
+        check("south 1/700, north 1/700", Some("north"));
+    }
+
+    #[test]
+    fn a_vote_of_another_database_does_not_count() {
+        check("north 1/500, south 1/700 other", None);
+        check("east 1/900 other, north 1/500, south 1/700", Some("south"));
+    }
+
+    #[test]
+    fn a_site_that_does_not_vote_does_not_count() {
+        check("west 1/900, south 1/700", None);
+    }
+
+    #[track_caller]
+    fn check(votes: &str, expected: Option<&str>) {
+        let regions: Vec<RegionId> =
+            ["east", "north", "south"].map(|region| region.parse().unwrap()).into();
+        let activation = Activation {
+            epoch: Epoch(8),
+            phase: Phase::Electing { predecessor: Some(regions[0].clone()) },
+            voters: regions[1..].iter().cloned().collect(),
+            acks: 1,
+            system: Some(1),
+            reason: String::new(),
+        };
+        let votes = votes
+            .split(", ")
+            .filter(|vote| !vote.is_empty())
+            .map(|vote| {
+                let words: Vec<&str> = vote.split([' ', '/']).collect();
+                let system = if words.contains(&"other") { 2 } else { 1 };
+                let vote = Vote {
+                    system,
+                    timeline: words[1].parse().unwrap(),
+                    lsn: words[2].parse().unwrap(),
+                };
+                (words[0].parse().unwrap(), vote)
+            })
+            .collect();
+        assert_eq!(choose(&activation, &votes, &regions).map(RegionId::as_str), expected);
+    }
+}

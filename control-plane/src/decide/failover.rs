@@ -1,0 +1,198 @@
+//! Decides when a cell's active site is lost.
+//!
+//! ```text
+//!  last renewal seen            patience                      patience + 4 s
+//!        │                          │                               │
+//!        ├── lease silent ──────────┼───────────────────────────────┤
+//!                                   └▶ take over, if the site        └▶ take over, though the
+//!                                      does not answer probes            site answers probes
+//! ```
+//!
+//! Times are this observer's own, from when it saw the last renewal (I3). Which site takes over is
+//! not decided here: the voters are asked, and [`choose`](super::choose) compares their votes.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use topology::{CellId, Phase, RegionId};
+
+use super::state::{SeenCell, SeenSite};
+use super::{Action, Policy, State};
+
+/// How much longer than patience a silent lease is borne while the site answers: etcd may have had a
+/// hiccup, and a healthy cell must not move for that.
+const HICCUP: Duration = Duration::from_secs(4);
+/// How much longer a promoted site that answers may take for its lease: it replays and opens.
+const OPENING: Duration = Duration::from_secs(8);
+/// How much longer a site gets that has not yet answered this observer at all: when everything is
+/// being started, agents come later than control planes.
+const STARTING: Duration = Duration::from_secs(8);
+/// How long a planned move may take before whoever drives it counts as gone.
+const SWITCHING: Duration = Duration::from_secs(3);
+/// How long the first in rank leaves an election to whoever began it. Longer than votes usually take
+/// (0.2 s measured), short enough for a site that has given its right up itself.
+const BEGUN_BY_OTHERS: Duration = Duration::from_millis(500);
+/// How long each rank waits for the one before it.
+const RANK: Duration = Duration::from_millis(150);
+/// Active sites of several regions lost within this time are an observer's fault.
+const AT_ONCE: Duration = Duration::from_secs(10);
+
+/// Returns what to do about cells whose active site is lost; none when all are well.
+#[must_use]
+pub fn decide(state: &State, policy: &Policy, now: Instant) -> Vec<Action> {
+    let suspects = suspects(state);
+    state
+        .cells()
+        .iter()
+        .filter_map(|(cell, seen)| judge(cell, seen, state, policy, now))
+        .map(|action| freeze_if_widespread(action, state, &suspects))
+        .collect()
+}
+
+fn judge(
+    cell: &CellId,
+    seen: &SeenCell,
+    state: &State,
+    policy: &Policy,
+    now: Instant,
+) -> Option<Action> {
+    let activation = &seen.routed.activation;
+    let epoch = activation.epoch;
+    match &activation.phase {
+        Phase::Electing { predecessor } => {
+            let rank = rank(policy, predecessor.as_ref());
+            let wait = if rank == 0 { BEGUN_BY_OTHERS } else { policy.lease.patience };
+            let unchanged = now - seen.since;
+            (unchanged >= wait + delay(rank)).then(|| {
+                let reason = format!(
+                    "nobody has driven it for {}, seen from {}",
+                    seconds(unchanged),
+                    policy.vantage
+                );
+                Action::PickUp { cell: cell.clone(), epoch, reason }
+            })
+        }
+        // The first database is still being made: there is nothing to take over, and nobody to ask.
+        Phase::Steady { .. } | Phase::Switching { .. } | Phase::Promoting { .. }
+            if activation.system.is_none() =>
+        {
+            None
+        }
+        Phase::Steady { active }
+        | Phase::Switching { active, .. }
+        | Phase::Promoting { active } => {
+            let evidence = lost(cell, seen, active, state, policy, now)?;
+            let reason = format!("{active} lost: {evidence}, seen from {}", policy.vantage);
+            Some(Action::TakeOver { cell: cell.clone(), epoch, from: active.clone(), reason })
+        }
+    }
+}
+
+/// Returns the evidence that the active site's right is over and will not come back, if it is.
+fn lost(
+    cell: &CellId,
+    seen: &SeenCell,
+    active: &RegionId,
+    state: &State,
+    policy: &Policy,
+    now: Instant,
+) -> Option<String> {
+    let delay = delay(rank(policy, Some(active)));
+    let phase = &seen.routed.activation.phase;
+    if matches!(phase, Phase::Switching { .. }) && now - seen.since >= SWITCHING + delay {
+        return Some(format!("planned move without progress for {}", seconds(now - seen.since)));
+    }
+    let silent_since = silent_since(seen);
+    let site = state.site(cell, active);
+    let (heard_since, wait) = match site.unreachable_since() {
+        Some(_) if site.was_heard() => (silent_since, policy.lease.patience),
+        Some(_) => (silent_since, policy.lease.patience + STARTING),
+        None => {
+            let extra = if matches!(phase, Phase::Promoting { .. }) { OPENING } else { HICCUP };
+            // While etcd could not be read, nothing could be heard either.
+            let unbroken = state.unbroken_since().unwrap_or(now);
+            (silent_since.max(unbroken), policy.lease.patience + extra)
+        }
+    };
+    (now - heard_since >= wait + delay).then(|| {
+        format!("lease silent for {}, {}", seconds(now - silent_since), probes(&site, now))
+    })
+}
+
+/// Returns since when the holder of this epoch has not been heard. Before its first renewal that
+/// counts from when the epoch was first seen.
+#[must_use]
+pub fn silent_since(seen: &SeenCell) -> Instant {
+    let activation = &seen.routed.activation;
+    // A planned move begins a new epoch before the old holder has stopped renewing.
+    let switching = matches!(activation.phase, Phase::Switching { .. });
+    match &seen.lease {
+        Some(seen_lease)
+            if Some(&seen_lease.lease.holder) == activation.holder()
+                && (seen_lease.lease.epoch == activation.epoch || switching) =>
+        {
+            seen_lease.since
+        }
+        Some(_) | None => seen.since,
+    }
+}
+
+/// Returns when whatever right the last renewal gave is over, as far as this observer can tell (I3).
+/// Without any lease nobody has a right.
+#[must_use]
+pub fn right_over_at(seen: &SeenCell, policy: &Policy, now: Instant) -> Instant {
+    seen.lease.as_ref().map_or(now, |lease| lease.since + policy.lease.patience)
+}
+
+/// Active sites that do not answer, by region, with since when.
+fn suspects(state: &State) -> Vec<(RegionId, Instant)> {
+    state
+        .cells()
+        .iter()
+        .filter_map(|(cell, seen)| {
+            let active = seen.routed.activation.holder()?;
+            Some((active.clone(), state.site(cell, active).unreachable_since()?))
+        })
+        .collect()
+}
+
+/// Replaces a take-over of a silent site by a freeze if active sites of other regions fell silent at
+/// the same time. One region's loss explains every bad site in it, and nothing else.
+fn freeze_if_widespread(action: Action, state: &State, suspects: &[(RegionId, Instant)]) -> Action {
+    let Action::TakeOver { cell, epoch, from, .. } = &action else { return action };
+    let Some(since) = state.site(cell, from).unreachable_since() else { return action };
+    let regions: BTreeSet<RegionId> = suspects
+        .iter()
+        .filter(|(_, other)| since.max(*other) - since.min(*other) <= AT_ONCE)
+        .map(|(region, _)| region.clone())
+        .collect();
+    if regions.len() < 2 {
+        return action;
+    }
+    Action::Freeze { cell: cell.clone(), epoch: *epoch, regions }
+}
+
+/// Returns this observer's turn among the regions that are not suspect; the suspect one comes last.
+fn rank(policy: &Policy, suspect: Option<&RegionId>) -> usize {
+    let mut others = policy.regions.iter().filter(|region| Some(*region) != suspect);
+    others.position(|region| *region == policy.vantage).unwrap_or(policy.regions.len() - 1)
+}
+
+fn delay(rank: usize) -> Duration {
+    RANK * u32::try_from(rank).unwrap_or(u32::MAX)
+}
+
+fn probes(site: &SeenSite, now: Instant) -> String {
+    match site.unreachable_since() {
+        Some(since) => format!("agent unreachable for {}", seconds(now - since)),
+        None => "agent reachable".to_owned(),
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! Every metric of this process, besides those that the kit brings.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use prometheus::{HistogramVec, IntCounterVec, register_histogram_vec, register_int_counter_vec};
+use topology::invariant::Violation;
+
+use crate::decide::Action;
+
+/// Steps of a take-over, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// From the last renewal seen to the decision.
+    Detect,
+    /// Asking the voters whether they would vote.
+    Decide,
+    /// Ending the old right, and freezing the votes.
+    Fence,
+    /// Writing who won.
+    Publish,
+    /// Until the winner has opened its epoch.
+    Converge,
+}
+
+impl Step {
+    const ALL: [Self; 5] = [Self::Detect, Self::Decide, Self::Fence, Self::Publish, Self::Converge];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Detect => "detect",
+            Self::Decide => "decide",
+            Self::Fence => "fence",
+            Self::Publish => "publish",
+            Self::Converge => "converge",
+        }
+    }
+}
+
+/// A planned move is decided by a person; everything else by [`Action`].
+pub const SWITCHOVER: &str = "switchover";
+
+static DECISIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    let counter = register_int_counter_vec!(
+        "control_plane_decisions_total",
+        "Decisions carried out or begun, by kind",
+        &["action"]
+    )
+    .expect("registered once");
+    for kind in Action::KINDS.iter().chain([&SWITCHOVER]) {
+        counter.with_label_values(&[*kind]);
+    }
+    counter
+});
+
+/// From one etcd round trip to a cell that does not come back.
+const BUCKETS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0];
+
+static FAILOVER: LazyLock<HistogramVec> = LazyLock::new(|| {
+    let histogram = register_histogram_vec!(
+        "control_plane_failover_duration_seconds",
+        "How long each step of a take-over took",
+        &["phase"],
+        BUCKETS.to_vec()
+    )
+    .expect("registered once");
+    for step in Step::ALL {
+        histogram.with_label_values(&[step.name()]);
+    }
+    histogram
+});
+
+static VIOLATIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    let counter = register_int_counter_vec!(
+        "control_plane_invariant_violations_total",
+        "Facts seen that must not be, by invariant",
+        &["invariant"]
+    )
+    .expect("registered once");
+    counter.with_label_values(&["I2"]);
+    counter
+});
+
+/// Makes all series exist from the start.
+pub fn register() {
+    LazyLock::force(&DECISIONS);
+    LazyLock::force(&FAILOVER);
+    LazyLock::force(&VIOLATIONS);
+}
+
+pub fn decided(kind: &str) {
+    DECISIONS.with_label_values(&[kind]).inc();
+}
+
+pub fn took(step: Step, duration: Duration) {
+    FAILOVER.with_label_values(&[step.name()]).observe(duration.as_secs_f64());
+}
+
+pub fn violated(violation: &Violation) {
+    VIOLATIONS.with_label_values(&[violation.invariant.to_string().as_str()]).inc();
+}

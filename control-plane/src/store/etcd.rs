@@ -1,0 +1,105 @@
+//! The store: read everything, create what is missing, replace one cell if nobody else has.
+
+use std::time::Duration;
+
+use client::Etcd;
+use client::etcd::{EtcdError, PutIf};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use topology::snapshot::RoutedCell;
+use topology::wire::cell::CellRecord;
+use topology::wire::key;
+use topology::wire::placement::PlacementRecord;
+use topology::{CellId, Placement, RegionId, Spec};
+use tracing::warn;
+
+use super::Reading;
+
+/// Pause before a write is tried again whose outcome is unknown.
+const AGAIN: Duration = Duration::from_millis(100);
+/// How long a write whose outcome is unknown is tried again: longer than an election in etcd takes
+/// (`research/postgres-failover.md` 0.2), so that a decision once made survives it.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// A handle on what is stored. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    etcd: Etcd,
+}
+
+/// What a cell's replacement is conditional on: nobody has changed it, nor renewed its lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unchanged {
+    pub cell: u64,
+    /// The lease's revision, 0 if there is none; `None` where a renewal does not matter.
+    pub lease: Option<u64>,
+}
+
+impl Store {
+    /// Makes a handle that asks the region's own member first.
+    #[must_use]
+    pub fn connect(spec: &Spec, nearest: &RegionId) -> Self {
+        Self { etcd: Etcd::connect(spec.etcd_endpoints(Some(nearest))) }
+    }
+
+    /// Reads everything under the prefix, at one revision.
+    pub async fn read(&self) -> Result<Reading, EtcdError> {
+        Ok(Reading::parse(&self.etcd.read(&[key::PREFIX]).await?))
+    }
+
+    /// Wakes the waiter when a cell or a lease may have changed, until stopped.
+    pub async fn hint(&self, wake: &Notify, stop: &CancellationToken) {
+        self.etcd.hint(&[key::CELLS, key::LEASES], wake, stop).await;
+    }
+
+    /// Writes the placement if there is none.
+    pub async fn create_placement(&self, placement: &Placement) -> Result<PutIf, EtcdError> {
+        let value = json(&PlacementRecord::from(placement));
+        self.etcd.put_if(key::PLACEMENT, &value, &[(key::PLACEMENT, 0)]).await
+    }
+
+    /// Writes a cell's first activation if there is none.
+    pub async fn create_cell(
+        &self,
+        cell: &CellId,
+        routed: &RoutedCell,
+    ) -> Result<PutIf, EtcdError> {
+        let key = key::cell(cell);
+        self.etcd.put_if(&key, &json(&CellRecord::from(routed)), &[(&key, 0)]).await
+    }
+
+    /// Replaces a cell's activation and returns its new revision, or `None` if somebody else changed
+    /// it first. A write whose outcome is unknown is tried again for a while: it is found by its
+    /// value if it had happened.
+    pub async fn replace_cell(
+        &self,
+        cell: &CellId,
+        routed: &RoutedCell,
+        unchanged: Unchanged,
+    ) -> Option<u64> {
+        let (key, lease) = (key::cell(cell), key::lease(cell));
+        let value = json(&CellRecord::from(routed));
+        let mut expected = vec![(key.as_str(), unchanged.cell)];
+        expected.extend(unchanged.lease.map(|revision| (lease.as_str(), revision)));
+        let begun = Instant::now();
+        loop {
+            match self.etcd.put_if(&key, &value, &expected).await {
+                Ok(PutIf::Done { revision }) => return Some(revision),
+                Ok(PutIf::Stale) => return None,
+                Err(err) if begun.elapsed() < SETTLE => {
+                    warn!(%cell, error = %err, "write to etcd not confirmed, trying again");
+                    tokio::time::sleep(AGAIN).await;
+                }
+                Err(err) => {
+                    warn!(%cell, error = %err, "write to etcd given up");
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+fn json(record: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(record).expect("a record is plain JSON")
+}

@@ -1,0 +1,293 @@
+//! The loop that owns the state: facts in, decisions out, and at most one piece of work per cell.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use runtime::Board;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use topology::{CellId, Epoch, Phase, RegionId};
+use tracing::{error, info, warn};
+
+use super::create;
+use super::elect::{self, Outcome};
+use super::hands::Hands;
+use super::switch::{self, Move, Order, Undone};
+use crate::decide::happenings::{Happening, Kind, Sight};
+use crate::decide::switchover::{self, Refusal};
+use crate::decide::{Action, Fact, State, decide};
+use crate::event_log::EventLog;
+use crate::metrics::{self, Step};
+
+/// How often decisions that time alone brings about are looked for: an order below what they wait.
+const TICK: Duration = Duration::from_millis(50);
+/// Pause before work on a cell that came to nothing is begun again.
+const AGAIN: Duration = Duration::from_millis(250);
+/// Facts folded in before the loop looks at the whole again.
+const BATCH: usize = 256;
+/// How long etcd may be unread before this process says that it is not ready.
+const READY: Duration = Duration::from_secs(5);
+
+type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A piece of work that has ended; without a cell it was about the placement.
+struct Done {
+    cell: Option<CellId>,
+    /// What an election came to; nothing for what was only created.
+    outcome: anyhow::Result<Option<Outcome>>,
+}
+
+/// Owns the state, and everything that is begun because of it.
+pub struct Control {
+    hands: Hands,
+    out: watch::Sender<Arc<State>>,
+    log: EventLog,
+    board: Board,
+    state: State,
+    sight: Option<Sight>,
+    work: FuturesUnordered<Work<Done>>,
+    /// Work that is going on, or may not be begun again before a time.
+    busy: BTreeMap<Option<CellId>, Busy>,
+    /// What was last said about each cell: decisions are told once per epoch, not per try.
+    told: BTreeMap<CellId, (Epoch, &'static str)>,
+    /// Sites this process has promoted, until they have opened their epoch.
+    promoted: BTreeMap<CellId, (RegionId, Epoch, Instant)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Busy {
+    Working,
+    Until(Instant),
+}
+
+impl Control {
+    #[must_use]
+    pub fn new(hands: Hands, out: watch::Sender<Arc<State>>, log: EventLog, board: Board) -> Self {
+        board.condition("etcd", Err("not read yet".to_owned()));
+        Self {
+            hands,
+            out,
+            log,
+            board,
+            state: State::default(),
+            sight: None,
+            work: FuturesUnordered::new(),
+            busy: BTreeMap::new(),
+            told: BTreeMap::new(),
+            promoted: BTreeMap::new(),
+        }
+    }
+
+    /// Runs until stopped. Work that is going on then is left to the other control planes.
+    pub async fn run(
+        mut self,
+        mut facts: mpsc::Receiver<Fact>,
+        mut orders: mpsc::Receiver<Order>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                _ = facts.recv_many(&mut batch, BATCH) => {}
+                Some(order) = orders.recv() => self.ordered(order),
+                Some(done) = self.work.next() => self.done(done),
+                _ = ticks.tick() => {}
+            }
+            let now = Instant::now();
+            for fact in batch.drain(..) {
+                for violation in self.state.saw(fact, now) {
+                    metrics::violated(&violation);
+                    error!(invariant = %violation.invariant, witness = violation.witness, "violated");
+                }
+            }
+            self.publish(now);
+            for action in decide(&self.state, &self.hands.policy, now) {
+                self.begin(action, now);
+            }
+        }
+    }
+
+    fn publish(&mut self, now: Instant) {
+        self.out.send_replace(Arc::new(self.state.clone()));
+        let read_at = self.state.read_at();
+        self.board.condition(
+            "etcd",
+            match read_at {
+                Some(at) if now - at < READY => Ok(()),
+                Some(at) => Err(format!("last read {} s ago", (now - at).as_secs())),
+                None => Err("not read yet".to_owned()),
+            },
+        );
+        if read_at.is_none() {
+            return;
+        }
+        let sight = Sight::of(&self.state, &self.hands.policy, now);
+        // What is there at the first reading is no news.
+        let news = self.sight.as_ref().map(|before| sight.since(before)).unwrap_or_default();
+        for happening in &news {
+            self.write(happening);
+        }
+        self.sight = Some(sight);
+        self.opened(now);
+    }
+
+    /// Measures how long sites that were promoted here took to open their epoch.
+    fn opened(&mut self, now: Instant) {
+        let cells = self.state.cells();
+        self.promoted.retain(|cell, (region, epoch, at)| {
+            let Some(seen) = cells.get(cell) else { return false };
+            let activation = &seen.routed.activation;
+            let steady = activation.phase == Phase::Steady { active: region.clone() };
+            if activation.epoch == *epoch && steady {
+                metrics::took(Step::Converge, now - *at);
+            }
+            activation.epoch == *epoch && !steady
+        });
+    }
+
+    fn begin(&mut self, action: Action, now: Instant) {
+        let (subject, epoch) = match &action {
+            Action::CreatePlacement => (None, None),
+            Action::CreateCell { cell } => (Some(cell.clone()), None),
+            Action::TakeOver { cell, epoch, .. }
+            | Action::PickUp { cell, epoch, .. }
+            | Action::Freeze { cell, epoch, .. } => (Some(cell.clone()), Some(*epoch)),
+        };
+        match self.busy.get(&subject) {
+            Some(Busy::Working) => return,
+            Some(Busy::Until(time)) if now < *time => return,
+            Some(Busy::Until(_)) | None => {}
+        }
+        if let (Some(cell), Some(epoch)) = (&subject, epoch) {
+            if self.is_news(cell, epoch, action.kind()) {
+                metrics::decided(action.kind());
+                warn!(%cell, %epoch, action = %action, "decided");
+                if matches!(action, Action::Freeze { .. }) {
+                    self.refused(cell, "frozen: sites of several regions look lost", &action);
+                }
+            }
+        } else {
+            metrics::decided(action.kind());
+        }
+        let Some(work) = self.work_for(action) else { return };
+        let cell = subject.clone();
+        self.busy.insert(subject, Busy::Working);
+        self.work.push(Box::pin(async move { Done { cell, outcome: work.await } }));
+    }
+
+    fn work_for(&self, action: Action) -> Option<Work<anyhow::Result<Option<Outcome>>>> {
+        let hands = self.hands.clone();
+        match action {
+            Action::CreatePlacement => {
+                Some(Box::pin(async move { create::placement(&hands).await.map(|()| None) }))
+            }
+            Action::CreateCell { cell } => {
+                Some(Box::pin(async move { create::cell(&hands, &cell).await.map(|()| None) }))
+            }
+            Action::TakeOver { cell, reason, .. } => {
+                let seen = self.state.cells().get(&cell)?.clone();
+                Some(Box::pin(async move {
+                    Ok(Some(elect::take_over(&hands, &cell, &seen, &reason).await))
+                }))
+            }
+            Action::PickUp { cell, reason, .. } => {
+                let seen = self.state.cells().get(&cell)?.clone();
+                Some(Box::pin(async move {
+                    Ok(Some(elect::elect(&hands, &cell, &seen, &reason).await))
+                }))
+            }
+            Action::Freeze { .. } => None,
+        }
+    }
+
+    /// Begins a planned move, or says why not.
+    fn ordered(&mut self, order: Order) {
+        let Order { cell, to, reply } = order;
+        let busy = self.busy.get(&Some(cell.clone())) == Some(&Busy::Working);
+        let checked = match switchover::check(&self.state, &cell, &to) {
+            Ok(_) if busy => Err(Refusal::NotSteady("already being moved".to_owned())),
+            checked => checked,
+        };
+        let planned = checked.and_then(|from| {
+            let seen = self.state.cells().get(&cell).cloned();
+            let seen = seen.ok_or_else(|| Refusal::UnknownCell(cell.clone()))?;
+            Ok(Move { cell: cell.clone(), seen, from, to })
+        });
+        let planned = match planned {
+            Ok(planned) => planned,
+            Err(refusal) => {
+                info!(%cell, %refusal, "planned move refused");
+                if reply.send(Err(Undone::Refused(refusal))).is_err() {
+                    info!(%cell, "nobody waits for the planned move any more");
+                }
+                return;
+            }
+        };
+        metrics::decided(metrics::SWITCHOVER);
+        let hands = self.hands.clone();
+        self.busy.insert(Some(cell.clone()), Busy::Working);
+        self.work.push(Box::pin(async move {
+            let outcome = Ok(Some(switch::switch(&hands, &planned, reply).await));
+            Done { cell: Some(cell), outcome }
+        }));
+    }
+
+    fn done(&mut self, done: Done) {
+        let Done { cell, outcome } = done;
+        let now = Instant::now();
+        self.busy.insert(cell.clone(), Busy::Until(now + AGAIN));
+        match (&cell, outcome) {
+            (Some(cell), Ok(Some(Outcome::Won { winner, epoch }))) => {
+                self.promoted.insert(cell.clone(), (winner, epoch, now));
+            }
+            (Some(cell), Ok(Some(Outcome::Unwilling { why }))) => {
+                let epoch = self.state.cells().get(cell).map(|seen| seen.routed.activation.epoch);
+                if self.is_news(cell, epoch.unwrap_or_default(), "unwilling") {
+                    warn!(%cell, why, "the voters would not elect a successor, asking again");
+                    self.refused(cell, "the voters would not elect a successor", &why);
+                }
+            }
+            (None | Some(_), Ok(_)) => {}
+            (None | Some(_), Err(err)) => warn!(error = format!("{err:#}"), "will be tried again"),
+        }
+    }
+
+    /// Remembers what was said about a cell under an epoch; returns whether it was not said before.
+    fn is_news(&mut self, cell: &CellId, epoch: Epoch, what: &'static str) -> bool {
+        let before = self.told.get(cell).copied();
+        // A take-over is told again and again between being asked and being refused.
+        if before == Some((epoch, what)) || before == Some((epoch, "unwilling")) {
+            return false;
+        }
+        self.told.insert(cell.clone(), (epoch, what));
+        true
+    }
+
+    /// Writes into the log that a lost lease has, for now, no consequence.
+    fn refused(&self, cell: &CellId, reason: &str, evidence: &impl std::fmt::Display) {
+        let activation = self.state.cells().get(cell).map(|seen| &seen.routed.activation);
+        self.write(&Happening {
+            kind: Kind::LeaseLost,
+            cell: cell.clone(),
+            region: activation.and_then(|activation| activation.holder().cloned()),
+            epoch: activation.map_or(Epoch(0), |activation| activation.epoch),
+            reason: reason.to_owned(),
+            evidence: evidence.to_string(),
+        });
+    }
+
+    fn write(&self, happening: &Happening) {
+        let Happening { kind, cell, epoch, reason, .. } = happening;
+        let region = happening.region.as_ref().map(RegionId::as_str);
+        info!(event = kind.name(), %cell, region, %epoch, reason, "seen");
+        self.log.write(happening);
+    }
+}

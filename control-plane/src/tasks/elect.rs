@@ -1,0 +1,159 @@
+//! Carries out a take-over, step by step: ask, end the old right, freeze the votes, write who won.
+//! The agents do the rest by following the cell's record.
+//!
+//! ```text
+//!  pre-vote ──▶ electing (compare cell and lease) ──▶ votes ──▶ promoting
+//!                   ▲                                   │
+//!                   └── a second later, next epoch ◀────┘ too few
+//! ```
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+use topology::snapshot::RoutedCell;
+use topology::{Activation, CellId, Epoch, Phase, RegionId};
+use tracing::{info, warn};
+
+use super::hands::Hands;
+use super::vote::{Ballot, Predecessor, collect, would_suffice};
+use crate::decide::choose::choose;
+use crate::decide::failover::{right_over_at, silent_since};
+use crate::decide::state::SeenCell;
+use crate::metrics::{self, Step};
+use crate::store::Kept;
+use crate::store::etcd::Unchanged;
+
+/// How often an election without a result is held again. Every round is an epoch of its own,
+/// because a voter votes once per epoch.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Won {
+        winner: RegionId,
+        epoch: Epoch,
+    },
+    /// Another control plane, or an agent, changed the cell first.
+    Overtaken,
+    /// Nothing was changed, because the election would have come to nothing.
+    Unwilling {
+        why: String,
+    },
+}
+
+/// Takes a cell over from its active site, if its voters would elect a successor.
+pub async fn take_over(hands: &Hands, cell: &CellId, seen: &SeenCell, reason: &str) -> Outcome {
+    let activation = &seen.routed.activation;
+    let begun = Instant::now();
+    metrics::took(Step::Detect, begun.saturating_duration_since(silent_since(seen)));
+    // A planned move that got stuck has already interrupted the cell: it can only go on.
+    if !matches!(activation.phase, Phase::Switching { .. }) {
+        let predecessor = predecessor(hands, cell, activation.holder());
+        let epoch = activation.epoch.next();
+        let asked = would_suffice(&hands.agents, cell, activation, epoch, predecessor).await;
+        if let Err(why) = asked {
+            return Outcome::Unwilling { why };
+        }
+        metrics::took(Step::Decide, begun.elapsed());
+    }
+    elect(hands, cell, seen, reason).await
+}
+
+/// Ends the old right under the next epoch, and drives the election until somebody has won.
+pub async fn elect(hands: &Hands, cell: &CellId, seen: &SeenCell, reason: &str) -> Outcome {
+    let begun = Instant::now();
+    let next = seen.routed.activation.elect(reason);
+    // With the lease compared too, a renewal that came first makes this write fail, and this write
+    // makes every later renewal fail (I3).
+    let unchanged = Unchanged { cell: seen.revision, lease: Some(seen.lease_revision()) };
+    let Some(kept) = hands.replace(cell, &seen.routed, next, unchanged).await else {
+        return Outcome::Overtaken;
+    };
+    info!(%cell, epoch = %kept.value.activation.epoch, reason, "electing");
+    drive(hands, cell, kept, right_over_at(seen, &hands.policy, Instant::now()), begun).await
+}
+
+/// Holds rounds of votes until somebody has won, or somebody else took the election over. No right
+/// may begin before `over_at`, unless the predecessor itself says that it has stopped (I3).
+pub async fn drive(
+    hands: &Hands,
+    cell: &CellId,
+    mut electing: Kept<RoutedCell>,
+    over_at: Instant,
+    begun: Instant,
+) -> Outcome {
+    let mut told = false;
+    loop {
+        let round = Instant::now();
+        let activation = &electing.value.activation;
+        let lost = lost(activation);
+        let asked = predecessor(hands, cell, lost);
+        let ballot = collect(&hands.agents, cell, activation, asked, &hands.policy.regions).await;
+        if let Some(winner) = choose(activation, &ballot.votes, &hands.policy.regions) {
+            if !lost.is_some_and(|lost| ballot.votes.contains_key(lost)) {
+                sleep_until(over_at).await;
+            }
+            metrics::took(Step::Fence, begun.elapsed());
+            return promote(hands, cell, &electing, winner, &ballot).await;
+        }
+        if !std::mem::replace(&mut told, true) {
+            let epoch = activation.epoch;
+            warn!(%cell, %epoch, ballot = show(&ballot), "too few votes, electing until there are");
+        }
+        sleep_until(round + ROUND).await;
+        let next = activation.elect(&activation.reason);
+        let unchanged = Unchanged { cell: electing.revision, lease: None };
+        match hands.replace(cell, &electing.value, next, unchanged).await {
+            Some(kept) => electing = kept,
+            None => return Outcome::Overtaken,
+        }
+    }
+}
+
+async fn promote(
+    hands: &Hands,
+    cell: &CellId,
+    electing: &Kept<RoutedCell>,
+    winner: &RegionId,
+    ballot: &Ballot,
+) -> Outcome {
+    let begun = Instant::now();
+    let activation = &electing.value.activation;
+    let reason = format!("{}; {winner} is the furthest of {}", activation.reason, show(ballot));
+    let next = activation.promote(winner, &reason);
+    let epoch = next.epoch;
+    let unchanged = Unchanged { cell: electing.revision, lease: None };
+    match hands.replace(cell, &electing.value, next, unchanged).await {
+        Some(_) => {
+            info!(%cell, %epoch, region = %winner, reason, "promoting");
+            metrics::took(Step::Publish, begun.elapsed());
+            Outcome::Won { winner: winner.clone(), epoch }
+        }
+        None => Outcome::Overtaken,
+    }
+}
+
+fn lost(activation: &Activation) -> Option<&RegionId> {
+    match &activation.phase {
+        Phase::Electing { predecessor } => predecessor.as_ref(),
+        Phase::Steady { .. } | Phase::Switching { .. } | Phase::Promoting { .. } => None,
+    }
+}
+
+fn predecessor<'a>(hands: &Hands, cell: &CellId, lost: Option<&'a RegionId>) -> Predecessor<'a> {
+    match lost {
+        Some(region) if hands.is_reachable(cell, region) => Predecessor::Reachable(region),
+        Some(region) => Predecessor::Unreachable(region),
+        None => Predecessor::Unasked,
+    }
+}
+
+fn show(ballot: &Ballot) -> String {
+    let votes = ballot
+        .votes
+        .iter()
+        .map(|(region, vote)| format!("{region} {}/{}", vote.timeline, vote.lsn));
+    let refusals = ballot.refusals.iter().map(|(region, why)| format!("{region} refused: {why}"));
+    votes.chain(refusals).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,51 @@
+//! What carrying a decision out needs: the store, the agents, and the newest state.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use topology::snapshot::RoutedCell;
+use topology::{Activation, CellId, RegionId, Spec};
+
+use crate::agents::Agents;
+use crate::decide::{Fact, Policy, State};
+use crate::store::Kept;
+use crate::store::etcd::{Store, Unchanged};
+
+/// Cheap to clone: each piece of work has its own.
+#[derive(Clone)]
+pub struct Hands {
+    pub spec: Arc<Spec>,
+    pub policy: Arc<Policy>,
+    pub store: Store,
+    pub agents: Agents,
+    pub state: watch::Receiver<Arc<State>>,
+    pub facts: mpsc::Sender<Fact>,
+}
+
+impl Hands {
+    /// Replaces a cell's activation and makes that known here at once. `None` if somebody else was
+    /// first.
+    pub async fn replace(
+        &self,
+        cell: &CellId,
+        routed: &RoutedCell,
+        activation: Activation,
+        unchanged: Unchanged,
+    ) -> Option<Kept<RoutedCell>> {
+        let value = RoutedCell { activation, gateways: routed.gateways.clone() };
+        let revision = self.store.replace_cell(cell, &value, unchanged).await?;
+        let kept = Kept { revision, value };
+        let fact = Fact::Wrote { cell: cell.clone(), kept: kept.clone() };
+        // Closed only when the process ends; the write stands either way.
+        if self.facts.send(fact).await.is_err() {
+            tracing::debug!(%cell, "written while stopping");
+        }
+        Some(kept)
+    }
+
+    /// Returns whether a site answers this observer now.
+    #[must_use]
+    pub fn is_reachable(&self, cell: &CellId, region: &RegionId) -> bool {
+        self.state.borrow().site(cell, region).is_reachable()
+    }
+}

@@ -1,0 +1,147 @@
+//! Carries out a planned move: announce, hand over, freeze the votes, write the new active site.
+//!
+//! Whatever goes wrong after the announcement ends in an election: the cell is already interrupted,
+//! and an election finds its way from any state. The site that has stopped may win it again.
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use topology::snapshot::RoutedCell;
+use topology::wire::agent::HandOverReply;
+use topology::{CellId, Epoch, RegionId};
+use tracing::{info, warn};
+
+use super::elect::{Outcome, drive};
+use super::hands::Hands;
+use super::vote::{Predecessor, collect};
+use crate::decide::state::SeenCell;
+use crate::decide::switchover::{Refusal, has_everything};
+use crate::store::Kept;
+use crate::store::etcd::Unchanged;
+
+/// What somebody asked for.
+pub struct Order {
+    pub cell: CellId,
+    pub to: RegionId,
+    /// Answered once the target is being promoted, or as soon as it is known that it will not be.
+    pub reply: oneshot::Sender<Result<Handed, Undone>>,
+}
+
+/// The target is being promoted under this epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handed {
+    pub from: RegionId,
+    pub epoch: Epoch,
+}
+
+/// Why the target was not promoted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Undone {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("somebody else changed the cell first")]
+    Overtaken,
+    /// The cell was interrupted, and elects whoever has everything.
+    #[error("{0}; the cell elects its active site now")]
+    Aborted(String),
+}
+
+/// A move that may begin.
+pub struct Move {
+    pub cell: CellId,
+    pub seen: SeenCell,
+    pub from: RegionId,
+    pub to: RegionId,
+}
+
+/// What the hand-over left behind.
+struct Stopped {
+    why: String,
+    /// The old active site said that it has stopped, so that its right is over.
+    cleanly: bool,
+}
+
+/// Moves the cell and answers who asked.
+pub async fn switch(
+    hands: &Hands,
+    planned: &Move,
+    reply: oneshot::Sender<Result<Handed, Undone>>,
+) -> Outcome {
+    let Move { cell, seen, from, to } = planned;
+    let begun = Instant::now();
+    let reason = format!("planned move from {from} to {to}, asked in {}", hands.policy.vantage);
+    let next = seen.routed.activation.switch(to, &reason);
+    let unchanged = Unchanged { cell: seen.revision, lease: None };
+    let switching = match next {
+        Some(next) => hands.replace(cell, &seen.routed, next, unchanged).await,
+        None => None,
+    };
+    let Some(switching) = switching else {
+        answer(reply, Err(Undone::Overtaken));
+        return Outcome::Overtaken;
+    };
+    info!(%cell, epoch = %switching.value.activation.epoch, reason, "switching");
+    let stopped = match hand_over(hands, planned, &switching).await {
+        Ok(promoting) => {
+            let epoch = promoting.value.activation.epoch;
+            info!(%cell, %epoch, region = %to, elapsed = ?begun.elapsed(), "promoting");
+            answer(reply, Ok(Handed { from: from.clone(), epoch }));
+            return Outcome::Won { winner: to.clone(), epoch };
+        }
+        Err(stopped) => stopped,
+    };
+    let epoch = switching.value.activation.epoch;
+    warn!(%cell, %epoch, why = stopped.why, "planned move aborted, electing");
+    answer(reply, Err(Undone::Aborted(stopped.why.clone())));
+    let next = switching.value.activation.elect(&format!("{reason}, aborted: {}", stopped.why));
+    let unchanged = Unchanged { cell: switching.revision, lease: None };
+    let Some(electing) = hands.replace(cell, &switching.value, next, unchanged).await else {
+        return Outcome::Overtaken;
+    };
+    // No renewal can have succeeded after this write, so the last one counts from before now.
+    let now = Instant::now();
+    let over_at = if stopped.cleanly { now } else { now + hands.policy.lease.patience };
+    drive(hands, cell, electing, over_at, now).await
+}
+
+/// From the announcement to the target's promotion.
+async fn hand_over(
+    hands: &Hands,
+    planned: &Move,
+    switching: &Kept<RoutedCell>,
+) -> Result<Kept<RoutedCell>, Stopped> {
+    let Move { cell, from, to, .. } = planned;
+    let activation = &switching.value.activation;
+    let checkpoint = match hands.agents.hand_over(cell, from, activation.epoch).await {
+        HandOverReply::Stopped { checkpoint } => checkpoint,
+        HandOverReply::Refused { reason } => {
+            let why = format!("{from} did not hand over: {reason}");
+            return Err(Stopped { why, cleanly: false });
+        }
+    };
+    let ballot =
+        collect(&hands.agents, cell, activation, Predecessor::Unasked, &hands.policy.regions).await;
+    let why = match ballot.votes.get(to) {
+        Some(vote) if has_everything(vote, activation.system, checkpoint) => {
+            let next = activation.promote(to, &activation.reason);
+            let unchanged = Unchanged { cell: switching.revision, lease: None };
+            let promoting = hands.replace(cell, &switching.value, next, unchanged).await;
+            return promoting.ok_or_else(|| Stopped {
+                why: "somebody else changed the cell meanwhile".to_owned(),
+                cleanly: true,
+            });
+        }
+        Some(vote) => format!("{to} came to {} only, {from} stopped at {checkpoint}", vote.lsn),
+        None => {
+            let refusal = ballot.refusals.get(to).map_or("no answer", String::as_str);
+            format!("{to} did not vote: {refusal}")
+        }
+    };
+    Err(Stopped { why, cleanly: true })
+}
+
+/// Whoever asked may have gone away; the move goes on.
+fn answer(reply: oneshot::Sender<Result<Handed, Undone>>, result: Result<Handed, Undone>) {
+    if reply.send(result).is_err() {
+        info!("nobody waits for the planned move any more");
+    }
+}

@@ -1,0 +1,146 @@
+//! Asks for votes, and knows when enough have come.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::sleep;
+use topology::wire::agent::{VoteReply, VoteRequest};
+use topology::{Activation, CellId, Epoch, RegionId};
+
+use crate::agents::Agents;
+use crate::decide::choose::{Vote, choose};
+
+/// How long a voter may take: it cuts its receiver and replays, 0.2 s measured
+/// (`research/postgres-failover.md` 0.2), ten times that under load.
+const VOTE: Duration = Duration::from_secs(2);
+/// How long a predecessor may take that does not answer probes: it is asked on the chance.
+const UNLIKELY: Duration = Duration::from_millis(300);
+/// How long the slowest is waited for once the votes suffice: it may be the furthest.
+const LATECOMERS: Duration = Duration::from_millis(400);
+/// How long a voter may take to say whether it would vote.
+const DRY: Duration = Duration::from_millis(500);
+
+/// What came back from the voters, and from the predecessor if it was asked.
+#[derive(Debug, Default)]
+pub struct Ballot {
+    pub votes: BTreeMap<RegionId, Vote>,
+    pub refusals: BTreeMap<RegionId, String>,
+}
+
+impl Ballot {
+    fn took(&mut self, region: RegionId, reply: VoteReply) {
+        match reply {
+            VoteReply::Frozen { system, timeline, lsn } => {
+                self.votes.insert(region, Vote { system, timeline, lsn });
+            }
+            VoteReply::Willing => {
+                self.refusals.insert(region, "took the vote for a dry one".to_owned());
+            }
+            VoteReply::Refused { reason } => {
+                self.refusals.insert(region, reason);
+            }
+        }
+    }
+}
+
+/// A site besides the voters whose word counts: the one whose right is over.
+#[derive(Clone, Copy, Debug)]
+pub enum Predecessor<'a> {
+    /// There is none, or it need not be asked.
+    Unasked,
+    Reachable(&'a RegionId),
+    Unreachable(&'a RegionId),
+}
+
+/// Freezes the voters under the activation's epoch and returns what they said: as soon as the votes
+/// suffice and all voters have answered, or the slowest has been waited for.
+pub async fn collect(
+    agents: &Agents,
+    cell: &CellId,
+    activation: &Activation,
+    predecessor: Predecessor<'_>,
+    regions: &[RegionId],
+) -> Ballot {
+    let mut asked: FuturesUnordered<_> = activation
+        .voters
+        .iter()
+        .map(|voter| (voter, VOTE, false))
+        .chain(match predecessor {
+            Predecessor::Unasked => None,
+            Predecessor::Reachable(region) => Some((region, VOTE, true)),
+            Predecessor::Unreachable(region) => Some((region, UNLIKELY, true)),
+        })
+        .map(|(region, limit, predecessor)| async move {
+            let request = VoteRequest {
+                cell: cell.to_string(),
+                epoch: activation.epoch.0,
+                dry: false,
+                predecessor,
+            };
+            (region, agents.vote(region, &request, cell, limit).await)
+        })
+        .collect();
+    let mut ballot = Ballot::default();
+    let mut late = false;
+    let mut pending = activation.voters.clone();
+    let waited = sleep(LATECOMERS);
+    tokio::pin!(waited);
+    loop {
+        let suffices = choose(activation, &ballot.votes, regions).is_some();
+        if suffices && (late || pending.is_empty()) {
+            return ballot;
+        }
+        tokio::select! {
+            answered = asked.next() => match answered {
+                Some((region, reply)) => {
+                    pending.remove(region);
+                    ballot.took(region.clone(), reply);
+                }
+                None => return ballot,
+            },
+            () = &mut waited, if !late => late = true,
+        }
+    }
+}
+
+/// Asks, without any effect, whether an election under the next epoch would come to a result.
+/// Returns why not.
+pub async fn would_suffice(
+    agents: &Agents,
+    cell: &CellId,
+    activation: &Activation,
+    epoch: Epoch,
+    predecessor: Predecessor<'_>,
+) -> Result<(), String> {
+    let ask = |region: RegionId, predecessor: bool| async move {
+        let request =
+            VoteRequest { cell: cell.to_string(), epoch: epoch.0, dry: true, predecessor };
+        match agents.vote(&region, &request, cell, DRY).await {
+            VoteReply::Willing => Ok((region, predecessor)),
+            VoteReply::Frozen { .. } => Err(format!("{region}: voted though only asked")),
+            VoteReply::Refused { reason } => Err(format!("{region}: {reason}")),
+        }
+    };
+    let last = match predecessor {
+        Predecessor::Unasked | Predecessor::Unreachable(_) => None,
+        Predecessor::Reachable(region) => Some(ask(region.clone(), true)),
+    };
+    let mut asked: FuturesUnordered<_> =
+        activation.voters.iter().map(|voter| ask(voter.clone(), false)).chain(last).collect();
+    let mut willing = 0;
+    let mut reasons = Vec::new();
+    while let Some(answer) = asked.next().await {
+        match answer {
+            Ok((_, true)) => return Ok(()),
+            Ok((_, false)) => willing += 1,
+            Err(reason) => reasons.push(reason),
+        }
+        if willing >= activation.votes_needed() {
+            return Ok(());
+        }
+    }
+    let needed = activation.votes_needed();
+    Err(format!("{willing} of {needed} votes needed ({})", reasons.join("; ")))
+}
