@@ -16,9 +16,13 @@ use crate::run_dir::RunDir;
 /// Environment that would change what etcd and PostgreSQL do behind our back.
 const FOREIGN: [&str; 2] = ["ETCD_", "PG"];
 
-/// Starts a process. `setpriv` becomes it, so its pid is the child's, and has the kernel kill it
-/// should the supervisor die without stopping it. An own process group keeps a Ctrl-C on the
-/// terminal from reaching it: the supervisor stops processes in order.
+/// Becomes the program, if the supervisor still is the parent: one that died before `setpriv` had
+/// asked for the death signal would not be noticed any more.
+const IF_STILL_CHILD: &str = "[ $PPID -eq $0 ] || exit 1; exec \"$@\"";
+
+/// Starts a process. `setpriv` has the kernel kill it should the supervisor die without stopping
+/// it; nothing forks, so the process has the child's pid. An own process group keeps a Ctrl-C on
+/// the terminal from reaching it: the supervisor stops processes in order.
 pub(crate) fn start(
     planned: &Planned,
     programs: &Programs,
@@ -38,7 +42,8 @@ pub(crate) fn start(
         }
     }
     command
-        .args(["--pdeathsig", "KILL", "--"])
+        .args(["--pdeathsig", "KILL", "--", "/bin/sh", "-c", IF_STILL_CHILD])
+        .arg(std::process::id().to_string())
         .arg(program(planned.role, programs))
         .args(&planned.arguments)
         .current_dir(run_dir.path())
