@@ -1,0 +1,31 @@
+# The doors. `make help` lists them.
+
+.DEFAULT_GOAL := help
+.PHONY: help install build run check test drill
+
+PROGRAMS := target/debug
+# Passed on to `platform up`, as in `make run UP="--fresh --run-dir /tmp/bulkhead"`.
+UP ?=
+# The drill of `make drill`; chaos/drills has them.
+NAME ?= region-loss
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+install: ## Install what is missing: etcd, PostgreSQL, build tools
+	@scripts/install
+
+build: install ## Build every program
+	cargo build --workspace --bins
+
+run: build ## Start the whole platform and say what to try; Ctrl-C stops it
+	@$(PROGRAMS)/platform up $(UP)
+
+check: install ## Format, lints, documentation, licences, spelling, regions.yaml
+	@scripts/check
+
+test: build ## Every test, the end-to-end ones included
+	@scripts/test
+
+drill: build ## Run a drill against the running platform: make drill NAME=region-loss
+	@$(PROGRAMS)/chaos run $(NAME)
