@@ -1,1 +1,169 @@
+use std::time::Duration;
 
+use topology::Spec;
+use topology::snapshot::RoutedCell;
+use topology::wire::agent::TenureName;
+use topology::wire::report::SiteReport;
+
+use super::*;
+use crate::decide::{Fact, first_start};
+use crate::store::{Kept, Lease, Reading};
+
+#[test]
+fn a_take_over_is_told_step_by_step() {
+    check(
+        "0 epoch 7 steady east, lease 2
+         1 epoch 7 steady east, lease 3
+         2 epoch 7 steady east, lease 3
+         3 epoch 7 steady east, lease 3
+         4 epoch 8 electing
+         5 epoch 9 promoting south
+         6 epoch 9 steady south, lease 9",
+        "3 lease-lost c1 east epoch 7
+         4 electing c1 - epoch 8
+         5 promoting c1 south epoch 9
+         6 steady c1 south epoch 9",
+    );
+}
+
+#[test]
+fn a_lease_that_stays_silent_is_told_once() {
+    check(
+        "0 epoch 7 steady east, lease 2
+         1 epoch 7 steady east, lease 2
+         2 epoch 7 steady east, lease 2
+         3 epoch 7 steady east, lease 2",
+        "2 lease-lost c1 east epoch 7",
+    );
+}
+
+#[test]
+fn a_lease_that_could_not_be_renewed_is_not_lost() {
+    check(
+        "0 epoch 7 steady east, lease 2
+         1 no answer
+         3 epoch 7 steady east, lease 2
+         4 epoch 7 steady east, lease 3",
+        "",
+    );
+}
+
+#[test]
+fn a_planned_move_is_told() {
+    check(
+        "0 epoch 7 steady east, lease 2
+         1 epoch 8 switching east south, lease 2",
+        "1 switching c1 east epoch 8",
+    );
+}
+
+#[test]
+fn a_site_that_stops_answering_and_comes_back_is_told() {
+    check(
+        "0 epoch 7 steady east, lease 2
+         1 north answers
+         2 north is silent
+         3 north is silent
+         4 north is silent
+         5 north answers",
+        "1 site-up c1 north epoch 7
+         3 site-down c1 north epoch 7
+         5 site-up c1 north epoch 7",
+    );
+}
+
+#[test]
+fn a_site_that_was_never_heard_is_not_down() {
+    check(
+        "0 epoch 7 steady east, lease 2
+         1 north is silent
+         2 north is silent",
+        "",
+    );
+}
+
+/// Lets each line happen at its second, and compares what is told.
+#[track_caller]
+fn check(script: &str, expected: &str) {
+    let spec = Spec::parse(include_str!("../../../../regions.yaml")).unwrap();
+    let policy = Policy::new(&spec, &"north".parse().unwrap());
+    let start = Instant::now();
+    let mut state = State::default();
+    let mut before: Option<Sight> = None;
+    let mut told = Vec::new();
+    for line in script.lines().map(str::trim) {
+        let (second, what) = line.split_once(' ').unwrap();
+        let now = start + Duration::from_secs(second.parse().unwrap());
+        state.saw(fact(&spec, what), now);
+        let sight = Sight::of(&state, &policy, now);
+        if let Some(before) = &before {
+            told.extend(sight.since(before).iter().map(|one| format!("{second} {}", show(one))));
+        }
+        before = Some(sight);
+    }
+    let expected: Vec<&str> =
+        expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    assert_eq!(told, expected);
+}
+
+fn show(happening: &Happening) -> String {
+    let Happening { kind, cell, region, epoch, .. } = happening;
+    let region = region.as_ref().map_or("-", RegionId::as_str);
+    format!("{} {cell} {region} epoch {epoch}", kind.name())
+}
+
+fn fact(spec: &Spec, what: &str) -> Fact {
+    let words: Vec<&str> = what.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+    match words.as_slice() {
+        ["no", "answer"] => Fact::ReadFailed,
+        [region, "answers"] => probed(region, Some(report())),
+        [region, "is", "silent"] => probed(region, None),
+        ["epoch", epoch, phase @ ..] => Fact::Read(reading(spec, epoch.parse().unwrap(), phase)),
+        other => panic!("{other:?} cannot happen"),
+    }
+}
+
+fn probed(region: &str, answer: Option<SiteReport>) -> Fact {
+    Fact::Probed { site: format!("c1@{region}").parse().unwrap(), answer }
+}
+
+fn reading(spec: &Spec, epoch: u64, words: &[&str]) -> Reading {
+    let region = |index: usize| words[index].parse::<RegionId>().unwrap();
+    let phase = match words[0] {
+        "steady" => Phase::Steady { active: region(1) },
+        "promoting" => Phase::Promoting { active: region(1) },
+        "switching" => Phase::Switching { active: region(1), target: region(2) },
+        "electing" => Phase::Electing { predecessor: None },
+        other => panic!("{other} is no phase"),
+    };
+    let mut routed: RoutedCell = first_start::cell(spec, &spec.cells[0]);
+    routed.activation.epoch = Epoch(epoch);
+    let mut reading = Reading::default();
+    let lease = words.iter().position(|word| *word == "lease").map(|at| words[at + 1]);
+    if let (Some(revision), Phase::Steady { active } | Phase::Switching { active, .. }) =
+        (lease, &phase)
+    {
+        let lease = Lease { holder: active.clone(), epoch: Epoch(epoch) };
+        let kept = Kept { revision: revision.parse().unwrap(), value: lease };
+        reading.leases.insert("c1".parse().unwrap(), kept);
+    }
+    routed.activation.phase = phase;
+    // Every phase of an epoch is a later write; leases are written in between.
+    let later = u64::from(words[0] != "promoting");
+    let kept = Kept { revision: epoch * 10 + later, value: routed };
+    reading.cells.insert("c1".parse().unwrap(), kept);
+    reading
+}
+
+fn report() -> SiteReport {
+    SiteReport {
+        sequence: 1,
+        tenure: TenureName::Standby,
+        epoch: 7,
+        postgres: "standby".to_owned(),
+        lsn: 1,
+        timeline: 1,
+        lag_bytes: BTreeMap::new(),
+        services: BTreeMap::new(),
+    }
+}
