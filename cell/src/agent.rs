@@ -1,8 +1,106 @@
-//! .
+//! The site's agent: holds the right to serve, runs PostgreSQL, supervises the services.
+//!
+//! ```text
+//!  etcd ──▶ follow_cell ──▶ keep ──▶ postgres           what the site is
+//!                            │ ▲
+//!             standing, claim│ │votes, hand-overs
+//!                            ▼ │
+//!  etcd ◀── right ──▶ tenure lines ──▶ services        until when it may say so
+//! ```
+//!
+//! It decides nothing about its cell: who is active is the activation's business, and the agent
+//! only ever asks for an election, or for a new epoch in place.
+
+mod ballot;
+mod calls;
+mod decide;
+mod follow_cell;
+mod keep;
+mod postgres;
+mod report;
+mod right;
+mod shared;
+mod supervise;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use client::Etcd;
+use runtime::clock::BootTime;
+use runtime::{Board, HttpClient, Tasks, admin, server};
+use tokio::sync::mpsc;
+use topology::address::Port;
 
 use crate::config::Site;
+use ballot::Ballot;
+use decide::voter::Voter;
+use keep::{Keeper, Tools};
+use postgres::Postgres;
+use shared::Shared;
+use supervise::SERVICES;
 
-pub async fn run(_site: &Site) -> anyhow::Result<()> {
-    runtime::stop_asked().await;
-    Ok(())
+/// Services finish what is in flight, PostgreSQL writes its checkpoint.
+const GRACE: Duration = Duration::from_secs(9);
+
+pub async fn run(site: Site) -> anyhow::Result<()> {
+    let site = Arc::new(site);
+    let calls_listener = admin::bind(site.address(Port::Agent)).await?;
+    let admin_listener = admin::bind(site.address(Port::AgentAdmin)).await?;
+    std::fs::create_dir_all(site.folder())
+        .with_context(|| format!("make {}", site.folder().display()))?;
+    let ballot = Ballot::new(site.folder().join("ballot.json"));
+    let voted = ballot.read()?;
+    let postgres = Arc::new(Postgres::open(&site)?);
+    let shared = Arc::new(Shared::new(Voter::new(voted, BootTime::now())));
+    let etcd = Etcd::connect(site.spec.etcd_endpoints(Some(&site.id.region)));
+    let http = HttpClient::default();
+    let board = Board::default();
+    let (calls, asked) = mpsc::channel(calls::CALLS);
+    let restarts = supervise::Metrics::register()?;
+    for (service, _) in SERVICES {
+        board.condition(service, Err("not started".to_owned()));
+    }
+
+    let tools = Tools {
+        site: Arc::clone(&site),
+        etcd: etcd.clone(),
+        http: http.clone(),
+        postgres: Arc::clone(&postgres),
+        shared: Arc::clone(&shared),
+    };
+    let keeper = Keeper::new(tools, ballot, asked, board.clone());
+    let routes = calls::routes(Arc::clone(&site), Arc::clone(&shared), calls);
+
+    let mut tasks = Tasks::default();
+    tasks.start("answer calls", |stop| server::serve(calls_listener, routes, stop));
+    tasks.start("serve admin", |stop| {
+        server::serve(admin_listener, admin::routes(board.clone()), stop)
+    });
+    tasks.start("follow the cell", |stop| {
+        let cell = site.id.cell.clone();
+        follow_cell::follow_cell(cell, etcd.clone(), Arc::clone(&shared), board.clone(), stop)
+    });
+    tasks.start("keep the role", |stop| keeper.run(stop));
+    tasks.start("renew the lease", |stop| {
+        right::renew(Arc::clone(&site), etcd.clone(), Arc::clone(&shared), stop)
+    });
+    tasks.start("collect promises", |stop| {
+        right::collect_promises(Arc::clone(&site), http.clone(), Arc::clone(&shared), stop)
+    });
+    tasks.start("guard the right", |stop| {
+        right::guard(Arc::clone(&postgres), Arc::clone(&shared), stop)
+    });
+    tasks.start("report", |stop| {
+        let (site, postgres) = (Arc::clone(&site), Arc::clone(&postgres));
+        report::report(site, etcd.clone(), postgres, Arc::clone(&shared), board.clone(), stop)
+    });
+    for (service, port) in SERVICES {
+        let (site, http) = (Arc::clone(&site), http.clone());
+        let (board, restarts) = (board.clone(), restarts.clone());
+        tasks.start(&format!("supervise {service}"), |stop| {
+            supervise::supervise(site, service, port, http, board, restarts, stop)
+        });
+    }
+    tasks.run(runtime::stop_asked(), GRACE).await
 }

@@ -34,7 +34,7 @@ enum Command {
 
 pub async fn run() -> anyhow::Result<()> {
     match Cli::parse().command {
-        Command::Site(args) => agent::run(&begin(&args, "agent")?).await,
+        Command::Site(args) => agent::run(begin(&args, "agent")?).await,
         Command::Session(args) => session::run(&begin(&args, "session")?).await,
         Command::Nlp(args) => nlp::run(&begin(&args, "nlp")?).await,
         Command::Knowledge(args) => knowledge::run(&begin(&args, "knowledge")?).await,

@@ -9,6 +9,9 @@ pub struct PromiseRequest {
     pub cell: String,
     pub region: String,
     pub epoch: u64,
+    /// The asker has stopped serving by itself: whatever was promised to it is over.
+    #[serde(default)]
+    pub release: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,109 @@
+//! Until when the site may acknowledge: the lease, or promises of enough voters, whichever lasts
+//! longer. Either alone keeps every successor away: without the lease lapsing nobody may take over,
+//! without the votes of the voters nobody can be promoted (I3).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use runtime::clock::BootTime;
+use topology::spec::{CLOCK_ERROR_PERCENT, GUARD, LeasePolicy};
+use topology::{Epoch, RegionId};
+
+/// What extends the site's right under one epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Right {
+    epoch: Epoch,
+    lease_until: BootTime,
+    promised_until: BTreeMap<RegionId, BootTime>,
+}
+
+impl Right {
+    /// Returns a right that has not begun.
+    #[must_use]
+    pub(crate) fn new(epoch: Epoch) -> Self {
+        Self { epoch, lease_until: BootTime::default(), promised_until: BTreeMap::new() }
+    }
+
+    #[must_use]
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// A renewal sent at `sent` has succeeded.
+    pub(crate) fn renewed(&mut self, sent: BootTime, policy: &LeasePolicy) {
+        self.lease_until = self.lease_until.max(sent + policy.right);
+    }
+
+    /// A voter has answered a request sent at `sent` with a promise.
+    pub(crate) fn promised(&mut self, voter: &RegionId, sent: BootTime, policy: &LeasePolicy) {
+        let until = self.promised_until.entry(voter.clone()).or_default();
+        *until = (*until).max(sent + promise_for_holder(policy));
+    }
+
+    /// Returns until when the site may acknowledge, given how many voters' flushes a strong commit
+    /// needs: so many promises block every election.
+    #[must_use]
+    pub(crate) fn until(&self, acks: usize) -> BootTime {
+        let mut promises: Vec<BootTime> = self.promised_until.values().copied().collect();
+        promises.sort_unstable_by(|a, b| b.cmp(a));
+        let blocked_until = match acks.checked_sub(1) {
+            Some(index) => promises.get(index).copied().unwrap_or_default(),
+            None => BootTime::default(),
+        };
+        self.lease_until.max(blocked_until)
+    }
+}
+
+/// How long a voter keeps a promise, on its own clock: as long as an observer's patience.
+#[must_use]
+pub(crate) fn promise_for_voter(policy: &LeasePolicy) -> Duration {
+    policy.patience
+}
+
+/// How long the holder may count on a promise, from the sending of its request.
+fn promise_for_holder(policy: &LeasePolicy) -> Duration {
+    (promise_for_voter(policy) * (100 - CLOCK_ERROR_PERCENT) / 100).saturating_sub(GUARD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: LeasePolicy = LeasePolicy {
+        renew: Duration::from_millis(500),
+        right: Duration::from_millis(1600),
+        patience: Duration::from_secs(2),
+    };
+
+    #[test]
+    fn the_right_counts_from_the_sending() {
+        let mut right = Right::new(Epoch(1));
+        right.renewed(ms(1000), &POLICY);
+        assert_eq!(right.until(1), ms(2600));
+    }
+
+    #[test]
+    fn an_answer_that_overtakes_a_later_one_shortens_nothing() {
+        let mut right = Right::new(Epoch(1));
+        right.renewed(ms(2000), &POLICY);
+        right.renewed(ms(1000), &POLICY);
+        assert_eq!(right.until(1), ms(3600));
+    }
+
+    #[test]
+    fn with_etcd_gone_one_promise_is_enough_for_one_ack_but_not_for_two() {
+        let mut right = Right::new(Epoch(1));
+        right.promised(&"north".parse().unwrap(), ms(1000), &POLICY);
+        assert_eq!(right.until(1), ms(2930));
+        assert_eq!(right.until(2), BootTime::default());
+    }
+
+    #[test]
+    fn a_holder_stops_counting_on_a_promise_before_the_voter_does() {
+        assert!(promise_for_holder(&POLICY) + GUARD < promise_for_voter(&POLICY));
+    }
+
+    fn ms(ms: u64) -> BootTime {
+        BootTime::from_nanos(ms * 1_000_000)
+    }
+}

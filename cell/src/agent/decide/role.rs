@@ -1,0 +1,131 @@
+//! What the site should be doing, given the cell's activation.
+
+use std::fmt;
+
+use topology::{Activation, Epoch, Phase, RegionId};
+
+/// A site's part in its cell, as the activation has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Open the epoch here: primary, barrier, then steady.
+    Open { epoch: Epoch },
+    /// Go on serving under this epoch.
+    Serve { epoch: Epoch },
+    /// This site was serving under this epoch and does not any more (it restarted, or its database
+    /// did): begin a new epoch in place, so that nothing of the old one can be mistaken for new.
+    Reopen,
+    /// Finish, stop PostgreSQL cleanly, and say where it ended.
+    HandOver { epoch: Epoch },
+    /// Replicate from there.
+    Follow { upstream: RegionId, epoch: Epoch },
+    /// Change nothing: replicate from wherever, and be ready to vote.
+    Wait,
+    /// This site was the active one, and may not serve any more: stop PostgreSQL at once.
+    StepDown,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open { epoch } => write!(f, "open epoch {epoch}"),
+            Self::Serve { epoch } => write!(f, "serve under epoch {epoch}"),
+            Self::Reopen => f.write_str("begin a new epoch in place"),
+            Self::HandOver { epoch } => write!(f, "hand over for epoch {epoch}"),
+            Self::Follow { upstream, epoch } => write!(f, "follow {upstream} under epoch {epoch}"),
+            Self::Wait => f.write_str("wait"),
+            Self::StepDown => f.write_str("step down"),
+        }
+    }
+}
+
+/// What the role depends on besides the activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Own {
+    /// The epoch this site is serving under, if it is.
+    pub(crate) serving: Option<Epoch>,
+    /// The highest epoch this site has voted for: it follows nobody of that epoch or before.
+    pub(crate) voted: Epoch,
+    /// Whether its database runs as primary, or did when it last ran.
+    pub(crate) primary: bool,
+}
+
+/// Returns the part that `me` has in `activation`.
+#[must_use]
+pub(crate) fn role(activation: &Activation, me: &RegionId, own: Own) -> Role {
+    let epoch = activation.epoch;
+    match &activation.phase {
+        Phase::Promoting { active } if active == me => Role::Open { epoch },
+        Phase::Steady { active } if active == me && own.serving == Some(epoch) => {
+            Role::Serve { epoch }
+        }
+        Phase::Steady { active } if active == me => Role::Reopen,
+        Phase::Switching { active, .. } if active == me => Role::HandOver { epoch },
+        Phase::Electing { .. } if own.serving.is_some() || own.primary => Role::StepDown,
+        // In a planned move the standbys keep the name the active site counts, until the target
+        // opens its epoch.
+        Phase::Electing { .. } | Phase::Switching { .. } => Role::Wait,
+        Phase::Promoting { .. } | Phase::Steady { .. } if epoch <= own.voted => Role::Wait,
+        Phase::Promoting { active } | Phase::Steady { active } => {
+            Role::Follow { upstream: active.clone(), epoch }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_that_restarted_under_its_own_epoch_begins_a_new_one() {
+        check("steady east", own(None, 0, true), &Role::Reopen);
+        check("steady east", own(Some(7), 0, true), &Role::Serve { epoch: Epoch(7) });
+    }
+
+    #[test]
+    fn the_old_active_site_stops_before_anything_else() {
+        check("electing", own(Some(6), 0, true), &Role::StepDown);
+        check("electing", own(None, 0, true), &Role::StepDown);
+        check("electing", own(None, 0, false), &Role::Wait);
+    }
+
+    #[test]
+    fn who_has_voted_follows_only_later_epochs() {
+        check("steady south", own(None, 7, false), &Role::Wait);
+        check(
+            "promoting south",
+            own(None, 6, false),
+            &Role::Follow { upstream: "south".parse().unwrap(), epoch: Epoch(7) },
+        );
+    }
+
+    #[test]
+    fn in_a_planned_move_the_standbys_keep_the_name_that_counts() {
+        check("switching south", own(None, 0, false), &Role::Wait);
+        check("switching east", own(Some(6), 0, true), &Role::HandOver { epoch: Epoch(7) });
+    }
+
+    #[track_caller]
+    fn check(phase: &str, own: Own, expected: &Role) {
+        let (name, active) = phase.split_once(' ').unwrap_or((phase, "east"));
+        let active: RegionId = active.parse().unwrap();
+        let phase = match name {
+            "steady" => Phase::Steady { active },
+            "promoting" => Phase::Promoting { active },
+            "switching" => Phase::Switching { active, target: "north".parse().unwrap() },
+            _ => Phase::Electing { predecessor: None },
+        };
+        let activation = Activation {
+            epoch: Epoch(7),
+            phase,
+            voters: ["north".parse().unwrap()].into(),
+            acks: 1,
+            system: Some(1),
+            reason: String::new(),
+        };
+        assert_eq!(role(&activation, &"east".parse().unwrap(), own), *expected);
+    }
+
+    fn own(serving: Option<u64>, voted: u64, primary: bool) -> Own {
+        Own { serving: serving.map(Epoch), voted: Epoch(voted), primary }
+    }
+}

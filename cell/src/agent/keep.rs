@@ -1,0 +1,384 @@
+//! Keeps the site in the role the cell's activation gives it.
+//!
+//! One task owns PostgreSQL. Anything that takes long (opening an epoch, handing over, cloning) is a
+//! piece of work that is polled beside the calls of other processes, and dropped as soon as the
+//! activation asks for something else. What is dropped has left nothing that the next role does not
+//! check for itself.
+
+mod follow;
+mod hand_over;
+mod open;
+mod vote;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use client::Etcd;
+use client::etcd::PutIf;
+use runtime::{Board, HttpClient};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use topology::snapshot::RoutedCell;
+use topology::wire::agent::HandOverReply;
+use topology::wire::cell::CellRecord;
+use topology::wire::key;
+use topology::{Activation, Epoch};
+use tracing::{info, warn};
+
+use super::ballot::Ballot;
+use super::calls::Call;
+use super::decide::role::{Own, Role, role};
+use super::decide::tenure::{Event, Tenure};
+use super::postgres::{Postgres, Stop};
+use super::right;
+use super::shared::{Claim, Known, Shared, Standing};
+use crate::config::Site;
+
+/// How often the site is looked at without any news: PostgreSQL does not announce that it died.
+const TICK: Duration = Duration::from_millis(50);
+/// Pause after a piece of work failed, so that a standing problem is not hammered.
+const PAUSE: Duration = Duration::from_millis(300);
+/// How long PostgreSQL may take to stop when the site is asked to stop.
+const LEAVE: Duration = Duration::from_secs(5);
+
+/// What the keeper and its pieces of work share.
+#[derive(Clone)]
+pub(crate) struct Tools {
+    pub(crate) site: Arc<Site>,
+    pub(crate) etcd: Etcd,
+    pub(crate) http: HttpClient,
+    pub(crate) postgres: Arc<Postgres>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What a piece of work came to.
+enum Done {
+    /// The epoch is open, as this record says.
+    Opened(Known),
+    /// PostgreSQL has stopped cleanly, at this checkpoint.
+    Stopped { epoch: Epoch, checkpoint: u64 },
+    /// The server runs as a standby, or its directory was made ready for that.
+    Following,
+}
+
+struct Work {
+    role: Role,
+    future: Pin<Box<dyn Future<Output = anyhow::Result<Done>> + Send>>,
+    /// Whether the data directory is being replaced: no vote can be given meanwhile.
+    rebuilding: bool,
+}
+
+pub(crate) struct Keeper {
+    tools: Tools,
+    ballot: Ballot,
+    calls: mpsc::Receiver<Call>,
+    board: Board,
+    work: Option<Work>,
+    not_before: Instant,
+    serving: Option<Epoch>,
+    /// The last planned move this site handed over, and where it ended.
+    stopped: Option<(Epoch, u64)>,
+    /// Who waits for a hand-over to end.
+    waiting: Vec<oneshot::Sender<HandOverReply>>,
+    stream: follow::Stream,
+}
+
+impl Keeper {
+    #[must_use]
+    pub(crate) fn new(
+        tools: Tools,
+        ballot: Ballot,
+        calls: mpsc::Receiver<Call>,
+        board: Board,
+    ) -> Self {
+        Self {
+            tools,
+            ballot,
+            calls,
+            board,
+            work: None,
+            not_before: Instant::now(),
+            serving: None,
+            stopped: None,
+            waiting: Vec::new(),
+            stream: follow::Stream::default(),
+        }
+    }
+
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut known = self.tools.shared.known.subscribe();
+        let mut lapsed = self.tools.shared.lapsed.subscribe();
+        while !stop.is_cancelled() {
+            self.notice_what_ended().await;
+            let latest = known.borrow_and_update().clone();
+            if let Some(latest) = latest {
+                self.take_part(latest).await;
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                Some(call) = self.calls.recv() => self.answer(call).await,
+                changed = known.changed() => changed?,
+                changed = lapsed.changed() => changed?,
+                done = finish(&mut self.work) => self.finished(done).await,
+                () = tokio::time::sleep(TICK) => {}
+            }
+        }
+        self.leave().await
+    }
+
+    /// The right may have run out, or the database may have died, without anybody saying so here.
+    async fn notice_what_ended(&mut self) {
+        let Some(epoch) = self.serving else { return };
+        if *self.tools.shared.lapsed.borrow() >= epoch {
+            self.end_serving(Event::Lapsed).await;
+        } else if !self.tools.postgres.is_running() && self.work.is_none() {
+            warn!(%epoch, "PostgreSQL ended by itself");
+            self.end_serving(Event::Lapsed).await;
+        }
+    }
+
+    /// Does the next thing towards the role, or leaves the work that is already doing it alone.
+    async fn take_part(&mut self, known: Known) {
+        let own = Own {
+            serving: self.serving,
+            voted: self.tools.shared.voter().voted(),
+            primary: self.tools.postgres.is_running() && self.tools.postgres.was_primary(),
+        };
+        let role = role(known.activation(), &self.tools.site.id.region, own);
+        if self.work.as_ref().is_some_and(|work| work.role == role) {
+            return;
+        }
+        if self.work.take().is_some() {
+            info!(%role, "work dropped for another role");
+        }
+        if Instant::now() < self.not_before {
+            return;
+        }
+        match &role {
+            Role::Serve { .. } | Role::Wait => {}
+            Role::StepDown => self.step_down().await,
+            Role::Reopen => self.reopen(&known).await,
+            Role::Open { epoch } => {
+                self.claim(*epoch, &known);
+                let work = open::open(self.tools.clone(), known);
+                self.begin(role, false, work);
+            }
+            Role::HandOver { epoch } => {
+                if self.stopped.is_none_or(|(stopped, _)| stopped != *epoch) {
+                    self.keep_claim(&known);
+                    self.become_tenure(Event::DrainAsked);
+                    let work = hand_over::hand_over(self.tools.clone(), *epoch);
+                    self.begin(role, false, work);
+                }
+            }
+            Role::Follow { .. } => self.follow(role).await,
+        }
+    }
+
+    fn begin(
+        &mut self,
+        role: Role,
+        rebuilding: bool,
+        work: impl Future<Output = anyhow::Result<Done>> + Send + 'static,
+    ) {
+        self.work = Some(Work { role, future: Box::pin(work), rebuilding });
+    }
+
+    async fn finished(&mut self, (work, done): (Work, anyhow::Result<Done>)) {
+        let Work { role, rebuilding, .. } = work;
+        let result = done.as_ref().map(|_| ()).map_err(|err| format!("{err:#}"));
+        if let (true, Err(error)) = (self.board.record("keep the role", result.clone()), result) {
+            warn!(%role, error, "role not kept");
+        }
+        match done {
+            Ok(Done::Opened(known)) => self.opened(known),
+            Ok(Done::Stopped { epoch, checkpoint }) => self.handed_over(epoch, checkpoint).await,
+            Ok(Done::Following) => {}
+            Err(err) => {
+                self.not_before = Instant::now() + PAUSE;
+                match role {
+                    Role::HandOver { .. } => {
+                        self.end_serving(Event::Lapsed).await;
+                        let reason = format!("{err:#}");
+                        self.reply_hand_over(&HandOverReply::Refused { reason });
+                    }
+                    Role::Follow { .. } if !rebuilding => self.cannot_start(),
+                    Role::Follow { .. }
+                    | Role::Open { .. }
+                    | Role::Serve { .. }
+                    | Role::Reopen
+                    | Role::Wait
+                    | Role::StepDown => {}
+                }
+            }
+        }
+    }
+
+    fn opened(&mut self, known: Known) {
+        let epoch = known.activation().epoch;
+        self.serving = Some(epoch);
+        self.stopped = None;
+        self.tools.shared.standing.send_modify(|standing| {
+            if let Some(claim) = &mut standing.claim {
+                claim.revision = known.revision;
+            }
+            standing.tenure = standing.tenure.after(Event::Granted).unwrap_or(Tenure::Serving);
+            standing.epoch = epoch;
+            standing.open = true;
+        });
+        info!(%epoch, "serving");
+        self.tools.shared.learn(known);
+    }
+
+    async fn handed_over(&mut self, epoch: Epoch, checkpoint: u64) {
+        self.stopped = Some((epoch, checkpoint));
+        self.end_serving(Event::Drained).await;
+        info!(%epoch, checkpoint, "handed over");
+        self.reply_hand_over(&HandOverReply::Stopped { checkpoint });
+    }
+
+    fn reply_hand_over(&mut self, reply: &HandOverReply) {
+        for waiting in self.waiting.drain(..) {
+            // Whoever asked may have given up; the next election asks again.
+            drop(waiting.send(reply.clone()));
+        }
+    }
+
+    /// The activation says that somebody else decides now: stop at once, and let the voters go.
+    async fn step_down(&mut self) {
+        self.end_serving(Event::Superseded).await;
+        if let Err(err) = self.tools.postgres.stop(Stop::Immediate, LEAVE).await {
+            warn!(error = format!("{err:#}"), "PostgreSQL not stopped");
+        }
+        info!("stepped down");
+    }
+
+    /// A standby that ends while starting has data that does not fit: it is rebuilt.
+    fn cannot_start(&mut self) {
+        self.stream.could_not_start();
+        if let Err(err) = self.tools.postgres.mark_primary() {
+            warn!(error = format!("{err:#}"), "rebuild not noted");
+        }
+    }
+
+    /// Closes the gate, gives the claim up and tells the voters.
+    async fn end_serving(&mut self, event: Event) {
+        self.serving = None;
+        let mut claim = None;
+        self.tools.shared.standing.send_modify(|standing| {
+            claim = standing.claim.take();
+            standing.tenure = standing.tenure.after(event).unwrap_or(standing.tenure);
+            standing.open = false;
+        });
+        // While PostgreSQL runs and may still hold acknowledged work, promises stay in force.
+        if let Some(claim) = claim.filter(|_| !self.tools.postgres.is_running()) {
+            right::release(&self.tools.site, &self.tools.http, &claim).await;
+        }
+    }
+
+    fn become_tenure(&self, event: Event) {
+        self.tools.shared.standing.send_modify(|standing| {
+            standing.tenure = standing.tenure.after(event).unwrap_or(standing.tenure);
+        });
+    }
+
+    /// Begins to hold the right for an epoch; the gate stays closed until the barrier.
+    fn claim(&mut self, epoch: Epoch, known: &Known) {
+        self.serving = None;
+        let claim = Claim {
+            epoch,
+            revision: known.revision,
+            voters: known.activation().voters.iter().cloned().collect(),
+            acks: known.activation().acks,
+        };
+        self.tools.shared.standing.send_modify(|standing| {
+            *standing =
+                Standing { tenure: Tenure::Standby, epoch, open: false, claim: Some(claim) };
+        });
+    }
+
+    /// Goes on holding the right of the epoch before under the record of a planned move.
+    fn keep_claim(&mut self, known: &Known) {
+        self.tools.shared.standing.send_modify(|standing| {
+            if let Some(claim) = &mut standing.claim {
+                claim.revision = known.revision;
+            }
+        });
+    }
+
+    /// Begins a new epoch in place: everything acknowledged is here, and nobody else may serve while
+    /// the record is unchanged.
+    async fn reopen(&mut self, known: &Known) {
+        if !self.tools.postgres.has_data() {
+            self.give_up(known, "the active site has no data").await;
+            return;
+        }
+        let mut next = known.activation().clone();
+        next.epoch = next.epoch.next();
+        next.phase = topology::Phase::Promoting { active: self.tools.site.id.region.clone() };
+        next.reason = format!("{} came back in place", self.tools.site.id);
+        match change(&self.tools, known, next).await {
+            Ok(Some(known)) => self.tools.shared.learn(known),
+            Ok(None) => self.tools.shared.refresh.notify_one(),
+            Err(err) => {
+                self.not_before = Instant::now() + PAUSE;
+                warn!(error = format!("{err:#}"), "new epoch not begun");
+            }
+        }
+    }
+
+    async fn give_up(&mut self, known: &Known, reason: &str) {
+        warn!(reason, "asking for an election");
+        if let Err(err) = change(&self.tools, known, known.activation().elect(reason)).await {
+            self.not_before = Instant::now() + PAUSE;
+            warn!(error = format!("{err:#}"), "election not asked for");
+        }
+        self.tools.shared.refresh.notify_one();
+    }
+
+    /// The process is asked to stop: finish quickly and cleanly, and hand nothing over.
+    async fn leave(&mut self) -> anyhow::Result<()> {
+        self.work = None;
+        self.end_serving(Event::Superseded).await;
+        if self.tools.postgres.is_running() {
+            self.tools.postgres.stop(Stop::Fast, LEAVE).await.context("stop PostgreSQL")?;
+        }
+        info!("PostgreSQL stopped");
+        Ok(())
+    }
+}
+
+/// Resolves when the piece of work is finished; never while there is none.
+async fn finish(work: &mut Option<Work>) -> (Work, anyhow::Result<Done>) {
+    loop {
+        let Some(running) = work else { return std::future::pending().await };
+        let result = running.future.as_mut().await;
+        if let Some(finished) = work.take() {
+            return (finished, result);
+        }
+    }
+}
+
+/// Replaces the cell's record if it is still the known one; `None` if somebody else was first.
+async fn change(
+    tools: &Tools,
+    known: &Known,
+    activation: Activation,
+) -> anyhow::Result<Option<Known>> {
+    let cell = RoutedCell { activation, gateways: known.cell.gateways.clone() };
+    let value = serde_json::to_vec(&CellRecord::from(&cell)).context("write the cell's record")?;
+    let key = key::cell(&tools.site.id.cell);
+    let put = tools
+        .etcd
+        .put_if(&key, &value, &[(&key, known.revision)])
+        .await
+        .context("change the cell's record")?;
+    Ok(match put {
+        PutIf::Done { revision } => Some(Known { cell, revision }),
+        PutIf::Stale => None,
+    })
+}

@@ -1,0 +1,52 @@
+//! Hands a healthy site's cell over: nothing new, finish what is in flight, stop cleanly.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+use tokio::time::Instant;
+use topology::Epoch;
+use topology::address::Port;
+use tracing::info;
+
+use super::{Done, Tools};
+use crate::agent::postgres::Stop;
+
+/// How long requests in flight may take; what is left then is answered `outcome-unknown` and asked
+/// again by the router.
+const DRAIN_LIMIT: Duration = Duration::from_millis(300);
+/// A fast stop ships everything and writes a checkpoint: 40 to 105 ms were measured.
+const STOP_LIMIT: Duration = Duration::from_millis(1500);
+const ASK_TIME: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(5);
+
+#[derive(Deserialize)]
+struct InFlight {
+    in_flight: u64,
+    tenure: String,
+}
+
+pub(super) async fn hand_over(tools: Tools, epoch: Epoch) -> anyhow::Result<Done> {
+    let drained = drain(&tools).await;
+    info!(%epoch, drained, "draining ended");
+    tools.postgres.stop(Stop::Fast, STOP_LIMIT).await?;
+    let checkpoint = tools.postgres.clean_end().await?.context("stop PostgreSQL cleanly")?;
+    // Its walsenders have shipped everything; the target is checked against this checkpoint.
+    tools.postgres.unmark_primary()?;
+    Ok(Done::Stopped { epoch, checkpoint })
+}
+
+/// Waits until the gateway has heard that nothing new may come in, and nothing is in flight.
+async fn drain(tools: &Tools) -> bool {
+    let url = format!("http://{}/v1/in-flight", tools.site.address(Port::SessionAdmin));
+    let deadline = Instant::now() + DRAIN_LIMIT;
+    while Instant::now() < deadline {
+        match tools.http.get::<InFlight>(&url, ASK_TIME).await {
+            Ok(state) if state.in_flight == 0 && state.tenure == "draining" => return true,
+            // No gateway: nothing is in flight.
+            Err(runtime::http_client::CallError::Connect { .. }) => return true,
+            Ok(_) | Err(_) => tokio::time::sleep(POLL).await,
+        }
+    }
+    false
+}

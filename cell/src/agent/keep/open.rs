@@ -1,0 +1,103 @@
+//! Opens an epoch: a running primary, the voters named, the schema in place, the barrier passed.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use runtime::clock::BootTime;
+use topology::{Activation, Epoch};
+use tracing::info;
+
+use super::{Done, Tools, change};
+use crate::agent::postgres::Upstream;
+use crate::agent::shared::Known;
+use crate::database;
+
+/// How long the first renewal may take: an election of etcd's leader, and some.
+const RIGHT_LIMIT: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(5);
+
+/// Runs until the epoch is open or cannot be; dropped when the activation moves on.
+pub(super) async fn open(tools: Tools, known: Known) -> anyhow::Result<Done> {
+    let activation = known.activation().clone();
+    let epoch = activation.epoch;
+    hold_right(&tools).await?;
+    let fresh = activation.system.is_none() && !tools.postgres.has_data();
+    if fresh {
+        info!("making the cell's first database");
+        tools.postgres.create().await.context("make the cell's first database")?;
+    }
+    ensure!(tools.postgres.has_data(), "open epoch {epoch} without data");
+    run_as_primary(&tools, &activation).await?;
+    let system = tools.postgres.sql.system().await?;
+    if let Some(expected) = activation.system.filter(|expected| *expected != system) {
+        bail!("open epoch {epoch}: the database is of system {system}, not {expected}");
+    }
+    tools.postgres.make_roles_and_database().await?;
+    let mut cell = tools.postgres.sql.cell().await?;
+    database::migrate(&mut cell).await.context("bring the schema up to date")?;
+    drop(cell);
+    barrier(&tools, epoch).await?;
+    let mut opened = activation.open(&tools.site.id.region, &activation.reason);
+    opened.system = Some(system);
+    let changed = change(&tools, &known, opened).await?;
+    changed.map(Done::Opened).context("open an epoch that is over")
+}
+
+/// Waits until the lease is held: nothing is promoted on a right that has not begun (I3).
+async fn hold_right(tools: &Tools) -> anyhow::Result<()> {
+    let held = async {
+        while tools.shared.valid_until() <= BootTime::now() {
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::time::timeout(RIGHT_LIMIT, held).await.context("hold the lease")
+}
+
+/// The set of standbys that count is in force before the first write of the epoch.
+async fn run_as_primary(tools: &Tools, activation: &Activation) -> anyhow::Result<()> {
+    let postgres = &tools.postgres;
+    let name_voters = || {
+        let Activation { voters, acks, epoch, .. } = activation;
+        postgres.write_sync_set(&tools.site.id, voters, *acks, *epoch)
+    };
+    postgres.mark_primary()?;
+    if postgres.is_standby() {
+        if !postgres.is_running() {
+            postgres.start_standby(&Upstream::nowhere()).await?;
+        }
+        name_voters()?;
+        postgres.promote().await.context("promote this site")
+    } else if postgres.is_running() {
+        name_voters()
+    } else {
+        name_voters()?;
+        postgres.start().await
+    }
+}
+
+/// Returns only when enough voters have flushed it, and with it everything before: also
+/// transactions that were never acknowledged. From here on strong reads and replays are true.
+async fn barrier(tools: &Tools, epoch: Epoch) -> anyhow::Result<()> {
+    let number = i64::try_from(epoch.0).context("write the epoch")?;
+    let mut client = tools.postgres.sql.cell().await?;
+    let transaction = client.transaction().await.context("begin the barrier")?;
+    transaction
+        .batch_execute("SET LOCAL synchronous_commit = on")
+        .await
+        .context("make the barrier strong")?;
+    transaction
+        .execute(
+            "INSERT INTO cell_epoch (epoch, region, timeline, opened_at)
+             SELECT $1, $2, timeline_id, now() FROM pg_control_checkpoint()
+             ON CONFLICT DO NOTHING",
+            &[&number, &tools.site.id.region.as_str()],
+        )
+        .await
+        .context("write the epoch")?;
+    // A repeated try inserts nothing; the message makes the commit wait all the same.
+    transaction
+        .execute("SELECT pg_logical_emit_message(true, 'epoch', $1::text)", &[&epoch.to_string()])
+        .await
+        .context("write the barrier")?;
+    transaction.commit().await.context("pass the barrier")
+}

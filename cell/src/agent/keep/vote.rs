@@ -1,0 +1,102 @@
+//! Answers the calls only the keeper may answer: votes and hand-overs.
+
+use anyhow::{Context as _, ensure};
+use runtime::clock::BootTime;
+use tokio::sync::oneshot;
+use topology::wire::agent::{HandOverReply, HandOverRequest, VoteReply, VoteRequest};
+use topology::{Epoch, Phase};
+use tracing::info;
+
+use super::Keeper;
+use crate::agent::calls::Call;
+use crate::agent::decide::right::promise_for_voter;
+use crate::agent::decide::tenure::Event;
+use crate::agent::follow_cell;
+use crate::agent::postgres::{Stop, Upstream};
+
+/// A predecessor's server is stopped at once: what is acknowledged is on disk.
+const STOP_LIMIT: std::time::Duration = std::time::Duration::from_millis(500);
+
+impl Keeper {
+    pub(super) async fn answer(&mut self, call: Call) {
+        match call {
+            Call::Vote(request, reply) => {
+                let answer = self
+                    .vote(&request)
+                    .await
+                    .unwrap_or_else(|err| VoteReply::Refused { reason: format!("{err:#}") });
+                info!(epoch = request.epoch, dry = request.dry, answer = ?answer, "asked to vote");
+                // Whoever asked may have given up: the vote stands all the same.
+                drop(reply.send(answer));
+            }
+            Call::HandOver(request, reply) => self.hand_over_asked(&request, reply).await,
+        }
+    }
+
+    async fn vote(&mut self, request: &VoteRequest) -> anyhow::Result<VoteReply> {
+        let epoch = Epoch(request.epoch);
+        let lasts = promise_for_voter(&self.tools.site.spec.lease);
+        self.tools.shared.voter().may_vote(epoch, BootTime::now(), lasts)?;
+        ensure!(self.tools.postgres.has_data(), "vote without data");
+        let rebuilding = self.work.as_ref().is_some_and(|work| work.rebuilding);
+        ensure!(!rebuilding, "vote while the data is being rebuilt");
+        if request.dry {
+            ensure!(self.serving.is_none() || request.predecessor, "vote while serving");
+            return Ok(VoteReply::Willing);
+        }
+        if self.serving.is_some() || self.tools.postgres.was_primary() {
+            ensure!(request.predecessor, "vote while serving");
+            self.make_sure_it_is_over(epoch).await?;
+            self.end_serving(Event::Superseded).await;
+            self.tools.postgres.stop(Stop::Immediate, STOP_LIMIT).await?;
+        }
+        self.ballot.write(epoch)?;
+        self.tools.shared.voter().has_voted(epoch);
+        self.work = None;
+        self.stream.forget();
+        let postgres = &self.tools.postgres;
+        if !postgres.is_running() {
+            postgres.start_standby(&Upstream::nowhere()).await?;
+        }
+        let position = postgres.freeze().await?;
+        let system = postgres.sql.system().await?;
+        Ok(VoteReply::Frozen { system, timeline: position.timeline, lsn: position.lsn })
+    }
+
+    /// A healthy primary is not stopped on anybody's word: the record itself must say so.
+    async fn make_sure_it_is_over(&mut self, epoch: Epoch) -> anyhow::Result<()> {
+        let tools = &self.tools;
+        follow_cell::read(&tools.site.id.cell, &tools.etcd, &tools.shared).await?;
+        let known = tools.shared.known.borrow();
+        let activation = known.as_ref().context("know the cell's record")?.activation();
+        let over = matches!(activation.phase, Phase::Electing { .. }) && activation.epoch >= epoch;
+        ensure!(over, "vote in an election that the cell's record does not show");
+        Ok(())
+    }
+
+    async fn hand_over_asked(
+        &mut self,
+        request: &HandOverRequest,
+        reply: oneshot::Sender<HandOverReply>,
+    ) {
+        let epoch = Epoch(request.epoch);
+        if let Some((_, checkpoint)) = self.stopped.filter(|(stopped, _)| *stopped == epoch) {
+            drop(reply.send(HandOverReply::Stopped { checkpoint }));
+            return;
+        }
+        self.waiting.push(reply);
+        let tools = &self.tools;
+        let read = follow_cell::read(&tools.site.id.cell, &tools.etcd, &tools.shared).await;
+        let expected = tools.shared.known.borrow().as_ref().is_some_and(|known| {
+            let activation = known.activation();
+            matches!(activation.phase, Phase::Switching { .. }) && activation.epoch == epoch
+        });
+        if !expected {
+            let reason = match read {
+                Ok(()) => "the cell's record shows no such move".to_owned(),
+                Err(err) => format!("{err:#}"),
+            };
+            self.reply_hand_over(&HandOverReply::Refused { reason });
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! The site's PostgreSQL: start, stop, promote, follow. Knows nothing of epochs' meaning and decides
+//! nothing; `keep.rs` tells it what to do.
+//!
+//! The agent's configuration lives outside the data directory, because `pg_rewind` copies every
+//! file inside it. The server is a child with a death signal: an agent that is killed takes it along.
+
+mod binaries;
+mod configuration;
+mod position;
+mod rebuild;
+mod sql;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::Instant;
+use topology::address::Port;
+use tracing::info;
+
+use crate::config::Site;
+
+pub(crate) use binaries::Binaries;
+pub(crate) use configuration::Upstream;
+pub(crate) use sql::Sql;
+
+/// How often a state that PostgreSQL does not announce is looked at.
+pub(crate) const POLL: Duration = Duration::from_millis(5);
+/// Recovery from a crash of a small database; a larger one logs progress and may be waited for again.
+const START_LIMIT: Duration = Duration::from_mins(1);
+/// A promotion that takes longer has gone wrong: 202 ms were measured on a loaded machine.
+const PROMOTE_LIMIT: Duration = Duration::from_secs(10);
+
+/// How PostgreSQL is asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Ship everything to the standbys and write a checkpoint.
+    Fast,
+    /// Drop everything at once: what is acknowledged is on disk.
+    Immediate,
+}
+
+pub(crate) struct Postgres {
+    pub(crate) binaries: Binaries,
+    pub(crate) sql: Sql,
+    /// Everything of this server; owned by the user it runs as.
+    folder: PathBuf,
+    data: PathBuf,
+    address: SocketAddr,
+    passwords: Passwords,
+    log: PathBuf,
+    child: Mutex<Option<Child>>,
+}
+
+/// The cell's database passwords, by role.
+pub(super) struct Passwords {
+    postgres: String,
+    replicator: String,
+    service: String,
+}
+
+impl Postgres {
+    /// Prepares the folder and the configuration; starts nothing.
+    pub(crate) fn open(site: &Site) -> anyhow::Result<Self> {
+        let binaries = Binaries::find()?;
+        let passwords = Passwords::read(site)?;
+        let folder = site.folder().join("postgres");
+        fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+        let address = site.address(Port::Postgres);
+        let postgres = Self {
+            sql: Sql::open(address, &passwords.postgres)?,
+            data: folder.join("data"),
+            log: site.run_dir.join("logs").join(format!("{}-postgres.log", site.id)),
+            binaries,
+            folder,
+            address,
+            passwords,
+            child: Mutex::new(None),
+        };
+        postgres.write_static_configuration()?;
+        postgres.binaries.own(&postgres.folder)?;
+        Ok(postgres)
+    }
+
+    /// Returns whether a database has been made or cloned here.
+    #[must_use]
+    pub(crate) fn has_data(&self) -> bool {
+        self.data.join("PG_VERSION").exists()
+    }
+
+    /// Returns whether the data directory is a standby's, rather than a primary's.
+    #[must_use]
+    pub(crate) fn is_standby(&self) -> bool {
+        self.data.join("standby.signal").exists()
+    }
+
+    /// Returns whether this data directory has been written as a primary since it was last in line
+    /// with another site's: it may have WAL that nobody else has.
+    #[must_use]
+    pub(crate) fn was_primary(&self) -> bool {
+        self.primary_marker().exists()
+    }
+
+    /// Notes on disk, before it happens, that the directory is written as a primary.
+    pub(crate) fn mark_primary(&self) -> anyhow::Result<()> {
+        runtime::file::replace(&self.primary_marker(), b"", 0o600)
+            .context("note that this site is primary")
+    }
+
+    /// Notes that everything written here is known to be elsewhere.
+    pub(crate) fn unmark_primary(&self) -> anyhow::Result<()> {
+        if self.was_primary() {
+            fs::remove_file(self.primary_marker()).context("note that this site was primary")?;
+        }
+        Ok(())
+    }
+
+    fn primary_marker(&self) -> PathBuf {
+        self.folder.join("was.primary")
+    }
+
+    /// Returns whether the server is running, and reaps it if it has ended.
+    #[must_use]
+    pub(crate) fn is_running(&self) -> bool {
+        let mut child = self.child();
+        let runs = matches!(child.as_mut().map(Child::try_wait), Some(Ok(None)));
+        if !runs {
+            *child = None;
+        }
+        runs
+    }
+
+    /// Makes the cell's first database. Only the site the spec names does this, and only while the
+    /// cell has never had one.
+    pub(crate) async fn create(&self) -> anyhow::Result<()> {
+        let password = self.folder.join("initial.password");
+        runtime::file::replace(&password, self.passwords.postgres.as_bytes(), 0o600)?;
+        self.binaries.own(&password)?;
+        let new = self.folder.join("data.new");
+        remove_folder(&new)?;
+        self.binaries
+            .run("initdb", |command| {
+                command
+                    .arg("--pgdata")
+                    .arg(&new)
+                    .args(["--username", "postgres", "--auth-host", "scram-sha-256"])
+                    .args(["--auth-local", "reject", "--encoding", "UTF8", "--locale", "C.UTF-8"])
+                    .args(["--data-checksums", "--pwfile"])
+                    .arg(&password);
+            })
+            .await?;
+        fs::remove_file(&password).context("remove the initial password")?;
+        fs::rename(&new, &self.data).context("put the new database in its place")
+    }
+
+    /// Starts the server as a standby and waits until it answers.
+    pub(crate) async fn start_standby(&self, upstream: &Upstream) -> anyhow::Result<()> {
+        let signal = self.data.join("standby.signal");
+        if !signal.exists() {
+            fs::write(&signal, "").context("mark the data directory as a standby's")?;
+            self.binaries.own(&signal)?;
+        }
+        self.write_upstream(upstream)?;
+        self.start().await
+    }
+
+    /// Starts the server as its data directory says, with the settings written before, and waits
+    /// until it answers.
+    pub(crate) async fn start(&self) -> anyhow::Result<()> {
+        ensure!(!self.is_running(), "start PostgreSQL twice");
+        self.spawn()?;
+        let deadline = Instant::now() + START_LIMIT;
+        loop {
+            if self.sql.answers().await {
+                info!(standby = self.is_standby(), "PostgreSQL started");
+                return Ok(());
+            }
+            ensure!(self.is_running(), "start PostgreSQL; {} says why", self.log.display());
+            ensure!(Instant::now() < deadline, "start PostgreSQL within {START_LIMIT:?}");
+            tokio::time::sleep(POLL * 4).await;
+        }
+    }
+
+    fn spawn(&self) -> anyhow::Result<()> {
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.log)
+            .with_context(|| format!("open {}", self.log.display()))?;
+        let mut command = self.binaries.command("postgres", "QUIT");
+        command
+            .arg("-D")
+            .arg(&self.data)
+            .arg("-c")
+            .arg(format!("config_file={}", self.folder.join("postgresql.conf").display()))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().context("share the log")?)
+            .stderr(log);
+        let child = command.spawn().context("run postgres")?;
+        *self.child() = Some(child);
+        Ok(())
+    }
+
+    /// Asks the server to stop and waits; after `limit` it is stopped at once.
+    pub(crate) async fn stop(&self, how: Stop, limit: Duration) -> anyhow::Result<()> {
+        self.signal(match how {
+            Stop::Fast => Signal::INT,
+            Stop::Immediate => Signal::QUIT,
+        });
+        let deadline = Instant::now() + limit;
+        let mut asked_harder = how == Stop::Immediate;
+        while self.is_running() {
+            if Instant::now() > deadline {
+                // SIGQUIT first: its backends end with it. SIGKILL would leave them for a moment.
+                self.signal(if asked_harder { Signal::KILL } else { Signal::QUIT });
+                asked_harder = true;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        self.sql.forget();
+        Ok(())
+    }
+
+    /// Stops the server at once, without waiting: for the moment the site's right runs out.
+    pub(crate) fn stop_now(&self) {
+        self.signal(Signal::QUIT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = self.child().as_ref().map(Child::id);
+        let pid = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+        if let Some(pid) = pid
+            && let Err(err) = kill_process(pid, signal)
+        {
+            // It ended in this moment; whoever waits for that sees it.
+            info!(error = %err, "PostgreSQL could not be signalled");
+        }
+    }
+
+    /// Makes the running standby the primary of a new timeline.
+    pub(crate) async fn promote(&self) -> anyhow::Result<()> {
+        self.sql.execute("SELECT pg_promote(false)").await.context("ask for promotion")?;
+        let deadline = Instant::now() + PROMOTE_LIMIT;
+        while self.sql.is_standby().await? {
+            ensure!(Instant::now() < deadline, "finish the promotion within {PROMOTE_LIMIT:?}");
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// Returns whether a standby receives WAL; a server that does not answer receives none.
+    pub(crate) async fn is_streaming(&self) -> bool {
+        self.sql.is_streaming().await.unwrap_or(false)
+    }
+
+    /// Makes the roles and the cell's own database, where they are missing.
+    pub(crate) async fn make_roles_and_database(&self) -> anyhow::Result<()> {
+        let make_roles = format!(
+            "DO $$ BEGIN
+               IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'replicator') THEN
+                 CREATE ROLE replicator LOGIN REPLICATION PASSWORD '{}';
+                 CREATE ROLE service LOGIN PASSWORD '{}';
+               END IF;
+             END $$",
+            self.passwords.replicator, self.passwords.service
+        );
+        self.sql.execute(&make_roles).await.context("make the database roles")?;
+        let exists = "SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = 'cell')";
+        if !self.sql.one::<bool>(exists).await? {
+            self.sql.execute("CREATE DATABASE cell").await.context("make the cell's database")?;
+        }
+        Ok(())
+    }
+
+    /// Applies changed settings to the running server.
+    fn reload(&self) -> anyhow::Result<()> {
+        if !self.is_running() {
+            bail!("reload PostgreSQL, which is not running");
+        }
+        self.signal(Signal::HUP);
+        Ok(())
+    }
+
+    fn child(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Passwords {
+    fn read(site: &Site) -> anyhow::Result<Self> {
+        let read = |role: &str| {
+            let path = site.password_file(role);
+            fs::read_to_string(&path)
+                .map(|text| text.trim().to_owned())
+                .with_context(|| format!("read {}", path.display()))
+        };
+        // They become part of SQL and of PostgreSQL's password file.
+        let plain = |role: &str| {
+            let password = read(role)?;
+            let plain = !password.is_empty() && password.chars().all(|c| c.is_ascii_alphanumeric());
+            ensure!(plain, "accept the password of {role}: only letters and digits");
+            Ok(password)
+        };
+        Ok(Self {
+            postgres: plain("postgres")?,
+            replicator: plain("replicator")?,
+            service: plain("service")?,
+        })
+    }
+}
+
+fn remove_folder(folder: &std::path::Path) -> anyhow::Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))?;
+    }
+    Ok(())
+}

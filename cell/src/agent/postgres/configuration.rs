@@ -1,0 +1,171 @@
+//! The server's settings: what never changes, and what a change of role changes without a restart.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use anyhow::Context as _;
+use topology::{Epoch, RegionId, SiteId};
+
+use super::Postgres;
+
+/// Where a standby gets its WAL from, and under which name. The name carries the epoch: a standby
+/// that follows another epoch never counts for a strong commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Upstream {
+    /// `None`: from nowhere; replay what is there and wait.
+    pub(crate) source: Option<SocketAddr>,
+    pub(crate) name: String,
+}
+
+impl Upstream {
+    /// A standby that receives nothing: frozen, or waiting to be told whom to follow.
+    #[must_use]
+    pub(crate) fn nowhere() -> Self {
+        Self { source: None, name: String::new() }
+    }
+
+    #[must_use]
+    pub(crate) fn to(source: SocketAddr, site: &SiteId, epoch: Epoch) -> Self {
+        Self { source: Some(source), name: standby_name(site, epoch) }
+    }
+}
+
+/// Returns the `application_name` of a site's standby under an epoch.
+#[must_use]
+pub(crate) fn standby_name(site: &SiteId, epoch: Epoch) -> String {
+    format!("{}_{}_e{epoch}", site.cell, site.region)
+}
+
+impl Postgres {
+    /// Writes what is the same in every role. Sources: the research behind `docs/decisions/0003`.
+    pub(super) fn write_static_configuration(&self) -> anyhow::Result<()> {
+        let folder = self.folder.display();
+        let settings = format!(
+            "# Written by the agent at each start; role.conf is written at each change of role.
+listen_addresses = '{ip}'
+port = {port}
+unix_socket_directories = ''
+hba_file = '{folder}/pg_hba.conf'
+password_encryption = 'scram-sha-256'
+
+# Small: nine of these run on one machine.
+shared_buffers = '32MB'
+max_connections = 120
+max_worker_processes = 8
+autovacuum_max_workers = 1
+
+# Enough WAL for a standby that was away and for pg_rewind; bounded.
+wal_level = 'logical'
+wal_log_hints = on
+full_page_writes = on
+max_wal_senders = 10
+max_replication_slots = 10
+wal_keep_size = '128MB'
+max_slot_wal_keep_size = '256MB'
+max_wal_size = '256MB'
+checkpoint_timeout = '5min'
+
+# Weak unless a transaction says otherwise; strong transactions wait for the named standbys.
+synchronous_commit = 'local'
+
+hot_standby = on
+recovery_target_timeline = 'latest'
+wal_retrieve_retry_interval = '100ms'
+wal_receiver_status_interval = '500ms'
+wal_receiver_timeout = '3s'
+wal_sender_timeout = '3s'
+
+# The agent decides what happens after a crash.
+restart_after_crash = off
+idle_in_transaction_session_timeout = '30s'
+
+tcp_keepalives_idle = 1
+tcp_keepalives_interval = 1
+tcp_keepalives_count = 3
+tcp_user_timeout = '3s'
+
+log_line_prefix = '%m [%p] %q%a '
+log_checkpoints = off
+include = '{folder}/role.conf'
+",
+            ip = self.address.ip(),
+            port = self.address.port(),
+        );
+        let access = "# Only with a password, and only as one of the three roles.
+host replication replicator all scram-sha-256
+host all postgres,service all scram-sha-256
+";
+        self.write("postgresql.conf", &settings)?;
+        self.write("pg_hba.conf", access)?;
+        self.write("passfile", &self.passfile())?;
+        if !self.folder.join("role.conf").exists() {
+            self.write("role.conf", "")?;
+        }
+        Ok(())
+    }
+
+    fn passfile(&self) -> String {
+        format!(
+            "*:*:*:replicator:{}\n*:*:*:postgres:{}\n",
+            self.passwords.replicator, self.passwords.postgres
+        )
+    }
+
+    /// Sets where a standby receives from; takes effect at the next start or reload.
+    pub(super) fn write_upstream(&self, upstream: &Upstream) -> anyhow::Result<()> {
+        let mut role = String::new();
+        match upstream.source {
+            Some(source) => writeln!(
+                role,
+                "primary_conninfo = 'host={} port={} user=replicator application_name={} \
+                 passfile={}/passfile connect_timeout=2 tcp_user_timeout=2000 keepalives_idle=1 \
+                 keepalives_interval=1 keepalives_count=2'",
+                source.ip(),
+                source.port(),
+                upstream.name,
+                self.folder.display()
+            )?,
+            None => writeln!(role, "primary_conninfo = ''")?,
+        }
+        self.write("role.conf", &role)
+    }
+
+    /// Points a running standby somewhere else, without a restart.
+    pub(crate) fn follow(&self, upstream: &Upstream) -> anyhow::Result<()> {
+        self.write_upstream(upstream)?;
+        self.reload()
+    }
+
+    /// Names the standbys whose flush a strong commit waits for, under an epoch. Never empty: a
+    /// primary without names would release every waiting commit as if it were safe.
+    pub(crate) fn write_sync_set(
+        &self,
+        site: &SiteId,
+        voters: &BTreeSet<RegionId>,
+        acks: usize,
+        epoch: Epoch,
+    ) -> anyhow::Result<()> {
+        let names: Vec<String> = voters
+            .iter()
+            .map(|region| SiteId { cell: site.cell.clone(), region: region.clone() })
+            .map(|voter| format!("\"{}\"", standby_name(&voter, epoch)))
+            .collect();
+        let names = if names.is_empty() { vec!["\"nobody\"".to_owned()] } else { names };
+        let set = format!("ANY {} ({})", acks.max(1), names.join(","));
+        self.write("role.conf", &format!("synchronous_standby_names = '{set}'\n"))?;
+        if self.is_running() { self.reload() } else { Ok(()) }
+    }
+
+    /// Returns the command-line tools' environment: passwords from a file, never an argument.
+    pub(super) fn tool_environment(&self, command: &mut std::process::Command) {
+        command.env("PGPASSFILE", self.folder.join("passfile")).env("PGCONNECT_TIMEOUT", "2");
+    }
+
+    fn write(&self, name: &str, content: &str) -> anyhow::Result<()> {
+        let path = self.folder.join(name);
+        runtime::file::replace(&path, content.as_bytes(), 0o600)
+            .with_context(|| format!("write {}", path.display()))?;
+        self.binaries.own(&path)
+    }
+}

@@ -1,0 +1,123 @@
+//! How far a standby is, once nothing moves any more.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use tokio::time::Instant;
+
+use super::{POLL, Postgres, Upstream};
+
+/// How long freezing may take: the election waits two seconds for all votes.
+const FREEZE_LIMIT: Duration = Duration::from_millis(1500);
+
+/// A place in the WAL. Later timelines come after all positions of earlier ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub(crate) timeline: u32,
+    pub(crate) lsn: u64,
+}
+
+impl Postgres {
+    /// Cuts a running standby off from its source, waits until everything it received is replayed,
+    /// and returns where it ended. Afterwards that place cannot move.
+    pub(crate) async fn freeze(&self) -> anyhow::Result<Position> {
+        self.follow(&Upstream::nowhere()).context("cut off the source")?;
+        let deadline = Instant::now() + FREEZE_LIMIT;
+        let receiving = "SELECT EXISTS (SELECT 1 FROM pg_stat_wal_receiver)";
+        while self.sql.one(receiving).await? {
+            ensure!(Instant::now() < deadline, "see the WAL receiver end");
+            tokio::time::sleep(POLL).await;
+        }
+        // A position that stands still is no proof: replay may be held up by a lock or a disk. The
+        // server itself must say that it waits for more.
+        let replayed =
+            "SELECT coalesce(pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn(), false)
+            OR EXISTS (SELECT 1 FROM pg_stat_activity WHERE backend_type = 'startup'
+                AND wait_event IN ('RecoveryRetrieveRetryInterval', 'RecoveryWalStream'))";
+        let mut seen = 0;
+        while seen < 2 {
+            ensure!(Instant::now() < deadline, "replay what was received");
+            seen = if self.sql.one(replayed).await? { seen + 1 } else { 0 };
+            tokio::time::sleep(POLL).await;
+        }
+        self.position().await
+    }
+
+    /// Returns the furthest place in the WAL this server has.
+    pub(crate) async fn position(&self) -> anyhow::Result<Position> {
+        let furthest = "SELECT (CASE WHEN pg_is_in_recovery()
+                THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
+                ELSE pg_current_wal_flush_lsn() END - '0/0')::bigint";
+        let lsn: Option<i64> = self.sql.one(furthest).await?;
+        let lsn = lsn.and_then(|lsn| u64::try_from(lsn).ok()).unwrap_or(0);
+        Ok(Position { timeline: self.timeline().await?, lsn })
+    }
+
+    /// Asks over the replication protocol: the control file names an old timeline on a standby that
+    /// has followed a promotion.
+    async fn timeline(&self) -> anyhow::Result<u32> {
+        let answer = self
+            .binaries
+            .run("psql", |command| {
+                self.tool_environment(command);
+                let target = format!(
+                    "host={} port={} user=replicator replication=true",
+                    self.address.ip(),
+                    self.address.port()
+                );
+                command.args(["--no-psqlrc", "--tuples-only", "--no-align", "--field-separator=|"]);
+                command.arg(target).args(["--command", "IDENTIFY_SYSTEM"]);
+            })
+            .await
+            .context("ask for the timeline")?;
+        answer
+            .split('|')
+            .nth(1)
+            .and_then(|field| field.trim().parse().ok())
+            .context("read the timeline")
+    }
+
+    /// Returns the end of the last clean shutdown, from the control file of a stopped server; `None`
+    /// if it did not end cleanly.
+    pub(crate) async fn clean_end(&self) -> anyhow::Result<Option<u64>> {
+        let control = self
+            .binaries
+            .run("pg_controldata", |command| {
+                command.env("LC_ALL", "C").arg("-D").arg(&self.data);
+            })
+            .await?;
+        let field = |name: &str| {
+            let line = control.lines().find_map(|line| line.strip_prefix(name))?;
+            Some(line.trim_start_matches(':').trim())
+        };
+        let clean = field("Database cluster state") == Some("shut down");
+        let checkpoint = field("Latest checkpoint location").and_then(parse_lsn);
+        Ok(checkpoint.filter(|_| clean))
+    }
+}
+
+/// Reads `16/B374D848`.
+fn parse_lsn(text: &str) -> Option<u64> {
+    let (high, low) = text.split_once('/')?;
+    let high = u64::from_str_radix(high, 16).ok()?;
+    let low = u64::from_str_radix(low, 16).ok()?;
+    Some((high << 32) | low)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_timeline_is_further_whatever_its_position() {
+        let old = Position { timeline: 3, lsn: 900 };
+        let new = Position { timeline: 4, lsn: 100 };
+        assert!(new > old);
+    }
+
+    #[test]
+    fn a_position_is_read_as_postgresql_writes_it() {
+        assert_eq!(parse_lsn("16/B374D848"), Some(0x16_B374_D848));
+        assert_eq!(parse_lsn("nonsense"), None);
+    }
+}

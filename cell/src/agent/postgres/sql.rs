@@ -1,0 +1,156 @@
+//! What the agent asks its own server in SQL, as `postgres`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::NoTls;
+
+/// The agent asks one thing at a time, next to a barrier that may wait.
+const CONNECTIONS: usize = 4;
+/// The server is on this machine: what takes longer than this will not come. Making a database on a
+/// busy disk is the slowest of it.
+const WAIT: Duration = Duration::from_secs(5);
+
+pub(crate) struct Sql {
+    address: SocketAddr,
+    password: String,
+    /// Replaced when the server stops: its connections are of no use afterwards.
+    pools: RwLock<Pools>,
+}
+
+#[derive(Clone)]
+struct Pools {
+    /// The maintenance database, there from the first moment.
+    postgres: Arc<Pool>,
+    /// The cell's own.
+    cell: Arc<Pool>,
+}
+
+impl Sql {
+    pub(super) fn open(address: SocketAddr, password: &str) -> anyhow::Result<Self> {
+        let pools = Pools::open(address, password)?;
+        Ok(Self { address, password: password.to_owned(), pools: RwLock::new(pools) })
+    }
+
+    /// Drops every connection.
+    pub(super) fn forget(&self) {
+        // Opening a pool connects to nothing and failed never before with these values.
+        if let Ok(pools) = Pools::open(self.address, &self.password) {
+            *self.pools.write().unwrap_or_else(PoisonError::into_inner) = pools;
+        }
+    }
+
+    fn pools(&self) -> Pools {
+        self.pools.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns a connection to the cell's own database.
+    pub(crate) async fn cell(&self) -> anyhow::Result<deadpool_postgres::Client> {
+        self.pools().cell.get().await.context("connect to the cell's database")
+    }
+
+    async fn postgres(&self) -> anyhow::Result<deadpool_postgres::Client> {
+        self.pools().postgres.get().await.context("connect to PostgreSQL")
+    }
+
+    /// Returns whether the server takes connections.
+    pub(crate) async fn answers(&self) -> bool {
+        self.execute("SELECT 1").await.is_ok()
+    }
+
+    /// Runs statements that return nothing of interest.
+    pub(crate) async fn execute(&self, statements: &str) -> anyhow::Result<()> {
+        let query = async {
+            let client = self.postgres().await?;
+            client.batch_execute(statements).await.context("ask PostgreSQL")
+        };
+        tokio::time::timeout(WAIT, query).await.context("wait for PostgreSQL")?
+    }
+
+    /// Asks for one row of one value.
+    pub(super) async fn one<T>(&self, query: &str) -> anyhow::Result<T>
+    where
+        T: for<'a> tokio_postgres::types::FromSql<'a>,
+    {
+        let ask = async {
+            let client = self.postgres().await?;
+            let row = client.query_one(query, &[]).await.context("ask PostgreSQL")?;
+            row.try_get(0).context("read PostgreSQL's answer")
+        };
+        tokio::time::timeout(WAIT, ask).await.context("wait for PostgreSQL")?
+    }
+
+    pub(crate) async fn is_standby(&self) -> anyhow::Result<bool> {
+        self.one("SELECT pg_is_in_recovery()").await
+    }
+
+    pub(crate) async fn system(&self) -> anyhow::Result<u64> {
+        let system: i64 = self.one("SELECT system_identifier FROM pg_control_system()").await?;
+        Ok(system.cast_unsigned())
+    }
+
+    /// Returns whether a standby receives WAL right now.
+    pub(crate) async fn is_streaming(&self) -> anyhow::Result<bool> {
+        self.one("SELECT EXISTS (SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming')")
+            .await
+    }
+
+    /// Returns how far each standby that streams under a name ending in `suffix` is behind.
+    pub(crate) async fn lags(&self, suffix: &str) -> anyhow::Result<BTreeMap<String, u64>> {
+        let ask = async {
+            let client = self.postgres().await?;
+            let rows = client
+                .query(
+                    "SELECT application_name,
+                            greatest(pg_current_wal_lsn() - coalesce(flush_lsn, '0/0'), 0)::bigint
+                       FROM pg_stat_replication WHERE state = 'streaming'",
+                    &[],
+                )
+                .await
+                .context("ask for the standbys")?;
+            let mut lags = BTreeMap::new();
+            for row in rows {
+                let name: String = row.try_get(0).context("read a standby's name")?;
+                let lag: i64 = row.try_get(1).context("read a standby's lag")?;
+                if let Some(name) = name.strip_suffix(suffix) {
+                    lags.insert(name.to_owned(), u64::try_from(lag).unwrap_or(0));
+                }
+            }
+            Ok(lags)
+        };
+        tokio::time::timeout(WAIT, ask).await.context("wait for PostgreSQL")?
+    }
+}
+
+impl Pools {
+    fn open(address: SocketAddr, password: &str) -> anyhow::Result<Self> {
+        Ok(Self {
+            postgres: Arc::new(pool(address, password, "postgres")?),
+            cell: Arc::new(pool(address, password, "cell")?),
+        })
+    }
+}
+
+fn pool(address: SocketAddr, password: &str, database: &str) -> anyhow::Result<Pool> {
+    let mut config = tokio_postgres::Config::new();
+    config
+        .host(address.ip().to_string())
+        .port(address.port())
+        .dbname(database)
+        .user("postgres")
+        .password(password)
+        .application_name("agent")
+        .connect_timeout(WAIT);
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    Pool::builder(Manager::from_config(config, NoTls, recycling))
+        .max_size(CONNECTIONS)
+        .wait_timeout(Some(WAIT))
+        .create_timeout(Some(WAIT))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .context("open the agent's connections")
+}

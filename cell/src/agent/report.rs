@@ -1,0 +1,147 @@
+//! Looks around and says what is seen: for `/v1/status`, for etcd, and for this process's metrics.
+//! Nothing safe rests on it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use client::Etcd;
+use prometheus::{Gauge, IntGaugeVec, register_gauge, register_int_gauge_vec};
+use runtime::Board;
+use runtime::clock::BootTime;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use topology::wire::agent::TenureName;
+use topology::wire::key;
+use topology::wire::report::SiteReport;
+use tracing::debug;
+
+use super::postgres::Postgres;
+use super::shared::Shared;
+use super::supervise::SERVICES;
+use crate::config::Site;
+
+/// How often the site is looked at; also at each change of what it is doing.
+const PERIOD: Duration = Duration::from_millis(500);
+/// How often etcd is told at most: these writes must not get into the way of the leases.
+const PUBLISH: Duration = Duration::from_secs(2);
+
+const TENURES: [(TenureName, &str); 4] = [
+    (TenureName::Standby, "standby"),
+    (TenureName::Serving, "serving"),
+    (TenureName::Draining, "draining"),
+    (TenureName::Fenced, "fenced"),
+];
+
+struct Metrics {
+    tenure: IntGaugeVec,
+    remaining: Gauge,
+}
+
+pub(crate) async fn report(
+    site: Arc<Site>,
+    etcd: Etcd,
+    postgres: Arc<Postgres>,
+    shared: Arc<Shared>,
+    board: Board,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let metrics = Metrics {
+        tenure: register_int_gauge_vec!("cell_tenure", "1 for the current state", &["state"])
+            .context("register the tenure")?,
+        remaining: register_gauge!(
+            "cell_lease_remaining_seconds",
+            "How much longer this site may acknowledge without another renewal"
+        )
+        .context("register the remaining right")?,
+    };
+    let mut tenure = shared.tenure.subscribe();
+    let mut sequence = 0;
+    let mut published = Instant::now();
+    let mut last = None;
+    while !stop.is_cancelled() {
+        sequence += 1;
+        let seen = look(&postgres, &shared, &board, sequence).await;
+        metrics.show(&seen, &shared);
+        let changed = last != Some((seen.tenure, seen.epoch, seen.postgres.clone()));
+        last = Some((seen.tenure, seen.epoch, seen.postgres.clone()));
+        shared.report.send_replace(Some(seen.clone()));
+        if changed || published.elapsed() >= PUBLISH {
+            published = Instant::now();
+            let value = serde_json::to_vec(&seen).context("write the report")?;
+            if let Err(err) = etcd.put(&key::site(&site.id), value).await {
+                debug!(error = %err, "report not published");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PERIOD) => {}
+            () = told_otherwise(&mut tenure, seen.tenure) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+    Ok(())
+}
+
+/// Resolves when the tenure is another one; renewals alone are no news.
+async fn told_otherwise(
+    tenure: &mut tokio::sync::watch::Receiver<topology::wire::agent::TenureLine>,
+    seen: TenureName,
+) {
+    if tenure.wait_for(|line| line.tenure != seen).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn look(postgres: &Postgres, shared: &Shared, board: &Board, sequence: u64) -> SiteReport {
+    let line = shared.tenure.borrow().clone();
+    let running = postgres.is_running();
+    let position = if running { postgres.position().await.ok() } else { None };
+    let standby = postgres.is_standby();
+    let doing = match (running, position.is_some(), standby) {
+        (false, _, _) if postgres.is_rebuilding() => "rebuilding",
+        (false, _, _) => "stopped",
+        (true, false, _) => "starting",
+        (true, true, true) if postgres.is_streaming().await => "standby",
+        (true, true, true) => "waiting",
+        (true, true, false) => "primary",
+    };
+    let suffix = format!("_e{}", line.epoch);
+    let lags = if doing == "primary" {
+        postgres.sql.lags(&suffix).await.unwrap_or_default()
+    } else {
+        BTreeMap::new()
+    };
+    let missing = board.missing();
+    SiteReport {
+        sequence,
+        tenure: line.tenure,
+        epoch: line.epoch,
+        postgres: doing.to_owned(),
+        lsn: position.map_or(0, |position| position.lsn),
+        timeline: position.map_or(0, |position| position.timeline),
+        // `c1_north` under this epoch's names: the region is what is of interest.
+        lag_bytes: lags
+            .into_iter()
+            .map(|(name, lag)| {
+                let region =
+                    name.split_once('_').map_or(name.clone(), |(_, region)| region.to_owned());
+                (region, lag)
+            })
+            .collect(),
+        services: SERVICES
+            .iter()
+            .map(|(service, _)| ((*service).to_owned(), !missing.contains_key(*service)))
+            .collect(),
+    }
+}
+
+impl Metrics {
+    fn show(&self, seen: &SiteReport, shared: &Shared) {
+        for (tenure, name) in TENURES {
+            self.tenure.with_label_values(&[name]).set(i64::from(tenure == seen.tenure));
+        }
+        let remaining = shared.valid_until().since(BootTime::now());
+        self.remaining.set(remaining.as_secs_f64());
+    }
+}

@@ -1,0 +1,209 @@
+//! Keeps the site's right alive, and ends it on time.
+//!
+//! Three loops that never wait for each other: renew the lease, collect the voters' promises, and
+//! guard the moment at which neither lasts any longer. Then PostgreSQL is stopped at once and the
+//! services are told that nothing may be acknowledged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use client::Etcd;
+use client::lease::{Lease, RenewError};
+use futures_util::future::join_all;
+use runtime::HttpClient;
+use runtime::clock::BootTime;
+use tokio_util::sync::CancellationToken;
+use topology::address::Port;
+use topology::wire::agent::{PromiseReply, PromiseRequest, TenureLine};
+use tracing::{info, warn};
+
+use super::decide::right::Right;
+use super::postgres::Postgres;
+use super::shared::{Claim, Shared};
+use crate::config::Site;
+
+/// A promise that takes longer than this is not waited for: the next request is due.
+const PROMISE_TIME: Duration = Duration::from_millis(400);
+/// A release is a courtesy that spares the next election a wait.
+const RELEASE_TIME: Duration = Duration::from_millis(200);
+
+/// Renews the lease while a right is claimed.
+pub(crate) async fn renew(
+    site: Arc<Site>,
+    etcd: Etcd,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut standing = shared.standing.subscribe();
+    let mut lease: Option<Lease> = None;
+    let mut failing = false;
+    while !stop.is_cancelled() {
+        let claim = standing.borrow_and_update().claim.clone();
+        if let Some(claim) = claim {
+            let lease = lease_for(&mut lease, &claim, &site, &etcd, &shared);
+            let renewed = lease.renew(claim.revision).await;
+            match &renewed {
+                Ok(sent) => shared.right.send_modify(|right| {
+                    if right.epoch() == claim.epoch {
+                        right.renewed(*sent, &site.spec.lease);
+                    }
+                }),
+                Err(RenewError::Over { .. }) => shared.refresh.notify_one(),
+                Err(RenewError::Unknown { .. }) => {}
+            }
+            if failing != renewed.is_err() {
+                failing = renewed.is_err();
+                match renewed {
+                    Ok(_) => info!(epoch = %claim.epoch, "lease renewed again"),
+                    Err(err) => warn!(epoch = %claim.epoch, error = %err, "lease not renewed"),
+                }
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(site.spec.lease.renew) => {}
+            changed = standing.changed() => changed?,
+            () = stop.cancelled() => {}
+        }
+    }
+    Ok(())
+}
+
+/// A claim under a new epoch begins a new lease and a new right.
+fn lease_for<'a>(
+    lease: &'a mut Option<Lease>,
+    claim: &Claim,
+    site: &Site,
+    etcd: &Etcd,
+    shared: &Shared,
+) -> &'a mut Lease {
+    if lease.as_ref().is_none_or(|lease| lease.epoch() != claim.epoch) {
+        begin(shared, claim);
+        *lease = Some(Lease::new(
+            etcd.clone(),
+            site.id.cell.clone(),
+            site.id.region.clone(),
+            claim.epoch,
+        ));
+    }
+    lease.as_mut().expect("set above")
+}
+
+fn begin(shared: &Shared, claim: &Claim) {
+    shared.right.send_if_modified(|right| {
+        let fresh = right.epoch() != claim.epoch;
+        if fresh {
+            *right = Right::new(claim.epoch);
+        }
+        fresh
+    });
+}
+
+/// Asks the voters not to elect anybody else, while a right is claimed.
+pub(crate) async fn collect_promises(
+    site: Arc<Site>,
+    http: HttpClient,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut standing = shared.standing.subscribe();
+    while !stop.is_cancelled() {
+        let claim = standing.borrow_and_update().claim.clone();
+        if let Some(claim) = claim {
+            begin(&shared, &claim);
+            let request = request(&site, &claim, false);
+            let asked = claim.voters.iter().map(|voter| {
+                let url = format!("http://{}/v1/promise", site.peer_address(voter, Port::Agent));
+                let (http, request) = (&http, &request);
+                async move {
+                    let sent = BootTime::now();
+                    let reply: Result<PromiseReply, _> =
+                        http.post(&url, request, PROMISE_TIME).await;
+                    // A voter that does not answer has promised nothing; the next request is due soon.
+                    reply.is_ok_and(|reply| reply.granted).then_some((voter, sent))
+                }
+            });
+            let promises = join_all(asked).await;
+            shared.right.send_modify(|right| {
+                for (voter, sent) in promises.into_iter().flatten() {
+                    if right.epoch() == claim.epoch {
+                        right.promised(voter, sent, &site.spec.lease);
+                    }
+                }
+            });
+        }
+        tokio::select! {
+            () = tokio::time::sleep(site.spec.lease.renew) => {}
+            changed = standing.changed() => changed?,
+            () = stop.cancelled() => {}
+        }
+    }
+    Ok(())
+}
+
+/// Tells the voters that this site has stopped serving: what they promised it is over.
+pub(crate) async fn release(site: &Site, http: &HttpClient, claim: &Claim) {
+    let request = request(site, claim, true);
+    let told = claim.voters.iter().map(|voter| {
+        let url = format!("http://{}/v1/promise", site.peer_address(voter, Port::Agent));
+        let request = &request;
+        async move {
+            let reply: Result<PromiseReply, _> = http.post(&url, request, RELEASE_TIME).await;
+            if let Err(err) = reply {
+                info!(%voter, error = %err, "promise not released; it runs out by itself");
+            }
+        }
+    });
+    join_all(told).await;
+}
+
+fn request(site: &Site, claim: &Claim, release: bool) -> PromiseRequest {
+    PromiseRequest {
+        cell: site.id.cell.to_string(),
+        region: site.id.region.to_string(),
+        epoch: claim.epoch.0,
+        release,
+    }
+}
+
+/// Tells the services until when they may acknowledge, and stops PostgreSQL when that moment comes.
+pub(crate) async fn guard(
+    postgres: Arc<Postgres>,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut standing = shared.standing.subscribe();
+    let mut right = shared.right.subscribe();
+    while !stop.is_cancelled() {
+        let now_standing = standing.borrow_and_update().clone();
+        right.borrow_and_update();
+        let valid_until = shared.valid_until();
+        let now = BootTime::now();
+        let begun = valid_until > BootTime::default();
+        let over = begun && now >= valid_until;
+        let line = TenureLine {
+            tenure: now_standing.tenure.into(),
+            epoch: now_standing.epoch.0,
+            valid_until: valid_until.as_nanos(),
+            open: now_standing.open,
+        };
+        shared.tenure.send_if_modified(|last| {
+            let changed = *last != line;
+            *last = line;
+            changed
+        });
+        if let Some(claim) = now_standing.claim.filter(|_| over)
+            && *shared.lapsed.borrow() < claim.epoch
+        {
+            postgres.stop_now();
+            warn!(epoch = %claim.epoch, "right ran out; PostgreSQL stopped at once");
+            shared.lapsed.send_replace(claim.epoch);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(valid_until.since(now)), if begun && !over => {}
+            changed = standing.changed() => changed?,
+            changed = right.changed() => changed?,
+            () = stop.cancelled() => {}
+        }
+    }
+    Ok(())
+}

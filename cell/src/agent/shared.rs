@@ -1,0 +1,116 @@
+//! What the agent's tasks tell each other. Each value has one writer; all others watch.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use runtime::clock::BootTime;
+use tokio::sync::{Notify, watch};
+use topology::snapshot::RoutedCell;
+use topology::wire::agent::{TenureLine, TenureName};
+use topology::wire::report::SiteReport;
+use topology::{Activation, Epoch, RegionId};
+
+use super::decide::right::Right;
+use super::decide::tenure::Tenure;
+use super::decide::voter::Voter;
+
+/// The cell's record, and the revision that wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) cell: RoutedCell,
+    pub(crate) revision: u64,
+}
+
+impl Known {
+    #[must_use]
+    pub(crate) fn activation(&self) -> &Activation {
+        &self.cell.activation
+    }
+}
+
+/// What the keeper says the site is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) tenure: Tenure,
+    pub(crate) epoch: Epoch,
+    /// Whether the epoch's barrier has been passed.
+    pub(crate) open: bool,
+    /// The right this site wants to hold, while it wants one.
+    pub(crate) claim: Option<Claim>,
+}
+
+/// A right to be kept alive: which epoch, at which revision of the cell's record, and by whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) epoch: Epoch,
+    pub(crate) revision: u64,
+    pub(crate) voters: Vec<RegionId>,
+    pub(crate) acks: usize,
+}
+
+pub(crate) struct Shared {
+    /// Written by `follow_cell`, and by the keeper after a change of its own.
+    pub(crate) known: watch::Sender<Option<Known>>,
+    /// Asks `follow_cell` to read at once.
+    pub(crate) refresh: Notify,
+    /// Written by the keeper.
+    pub(crate) standing: watch::Sender<Standing>,
+    /// Written by the renewals and by the collected promises.
+    pub(crate) right: watch::Sender<Right>,
+    /// Written by the guard; what the site's services go by.
+    pub(crate) tenure: watch::Sender<TenureLine>,
+    /// Written by the guard: the last epoch whose right ran out.
+    pub(crate) lapsed: watch::Sender<Epoch>,
+    /// Written by the reporter.
+    pub(crate) report: watch::Sender<Option<SiteReport>>,
+    voter: Mutex<Voter>,
+}
+
+impl Shared {
+    #[must_use]
+    pub(crate) fn new(voter: Voter) -> Self {
+        let standing =
+            Standing { tenure: Tenure::Standby, epoch: Epoch(0), open: false, claim: None };
+        let line =
+            TenureLine { tenure: TenureName::Standby, epoch: 0, valid_until: 0, open: false };
+        Self {
+            known: watch::channel(None).0,
+            refresh: Notify::new(),
+            standing: watch::channel(standing).0,
+            right: watch::channel(Right::new(Epoch(0))).0,
+            tenure: watch::channel(line).0,
+            lapsed: watch::channel(Epoch(0)).0,
+            report: watch::channel(None).0,
+            voter: Mutex::new(voter),
+        }
+    }
+
+    /// Takes a newer record; an older one, or one of an earlier epoch, changes nothing (I2).
+    pub(crate) fn learn(&self, offered: Known) {
+        self.known.send_if_modified(|known| {
+            let newer = known.as_ref().is_none_or(|known| {
+                offered.revision > known.revision
+                    && offered.activation().epoch >= known.activation().epoch
+            });
+            if newer {
+                *known = Some(offered);
+            }
+            newer
+        });
+    }
+
+    /// Held for a few lines, never across a wait.
+    pub(crate) fn voter(&self) -> MutexGuard<'_, Voter> {
+        self.voter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns until when the site may acknowledge under the claimed epoch.
+    #[must_use]
+    pub(crate) fn valid_until(&self) -> BootTime {
+        let standing = self.standing.borrow();
+        let right = self.right.borrow();
+        match &standing.claim {
+            Some(claim) if claim.epoch == right.epoch() => right.until(claim.acks),
+            Some(_) | None => BootTime::default(),
+        }
+    }
+}
