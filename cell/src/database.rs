@@ -1,13 +1,23 @@
-//! The services' pool of connections to the site's own PostgreSQL.
+//! The services' way to the site's own PostgreSQL: the pool, transactions that know how strong
+//! they are, answers that can be repeated, and the schema.
+
+pub mod failure;
+pub mod idempotency;
+mod migrate;
+pub mod transaction;
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
-use tokio_postgres::NoTls;
+use tokio_postgres::{Config, NoTls};
 use topology::address::Port;
 
 use crate::config::Site;
+
+pub use failure::Failure;
+pub use migrate::migrate;
+pub use transaction::Transaction;
 
 /// Connections per service: twice the cores a cell is given, times the two writes a turn makes.
 const CONNECTIONS: usize = 16;
@@ -21,7 +31,7 @@ pub fn pool(site: &Site, service: &str) -> anyhow::Result<Pool> {
     let password = std::fs::read_to_string(&password)
         .with_context(|| format!("read {}", password.display()))?;
     let address = site.address(Port::Postgres);
-    let mut config = tokio_postgres::Config::new();
+    let mut config = Config::new();
     config
         .host(address.ip().to_string())
         .port(address.port())
@@ -31,9 +41,13 @@ pub fn pool(site: &Site, service: &str) -> anyhow::Result<Pool> {
         .application_name(service)
         .connect_timeout(CONNECT)
         .tcp_user_timeout(WAIT);
-    let manager =
-        Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-    Pool::builder(manager)
+    pool_of(config)
+}
+
+/// Opens a pool of connections made as `config` says.
+pub fn pool_of(config: Config) -> anyhow::Result<Pool> {
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    Pool::builder(Manager::from_config(config, NoTls, recycling))
         .max_size(CONNECTIONS)
         .wait_timeout(Some(WAIT))
         .create_timeout(Some(WAIT))

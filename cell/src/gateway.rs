@@ -1,8 +1,23 @@
-//! .
+//! The real barrier in front of a site's services; the router is only an optimisation.
+//!
+//! ```text
+//! request ─▶ headers ─▶ own slot? ─▶ epoch ─▶ tenure ─▶ room? ─▶ work ─▶ still its right? ─▶ answer
+//!              400        421       421/503    503       503                    503
+//! ```
+//!
+//! Nothing here waits for the control plane or etcd: placement and tenure are what was last heard
+//! (I6), and a tenure ends by itself when nobody extends it.
 
-use crate::config::Site;
+pub mod caller;
+pub mod decide;
+mod guard;
+mod metrics;
+mod pass_on;
+pub mod query;
+pub mod refusal;
+pub mod tenure;
 
-pub async fn run(_site: &Site) -> anyhow::Result<()> {
-    runtime::stop_asked().await;
-    Ok(())
-}
+pub use caller::{Caller, Permit};
+pub use decide::admit::Right;
+pub use guard::{Gateway, guard};
+pub use pass_on::PassOn;

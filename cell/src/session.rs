@@ -1,8 +1,206 @@
-//! .
+//! Gateway and session in one process: conversations, their messages, and the bot's turns.
+//!
+//! A message is committed before anything is asked of anybody, and its reply in a second
+//! transaction together with all that follows from it. What dies in between is finished later by
+//! `sweep`; a reply is unique, so nothing is answered twice.
+
+mod conversation;
+pub mod decide;
+mod downstream;
+mod message;
+mod metrics;
+mod phrase;
+mod relay;
+mod routes;
+mod sweep;
+mod turn;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::routing::get;
+use axum::{Json, Router};
+use client::Etcd;
+use client::follow::{Followed, Follower};
+use deadpool_postgres::Pool;
+use runtime::clock::BootTime;
+use runtime::{Board, HttpClient, Tasks, admin, reconcile::reconcile, server};
+use serde_json::json;
+use tokio::sync::{Notify, Semaphore, broadcast, watch};
+use tokio_util::sync::CancellationToken;
+use topology::SiteId;
+use topology::address::Port;
+use topology::spec::Durability;
+use uuid::Uuid;
 
 use crate::config::Site;
+use crate::database;
+use crate::gateway::{self, Gateway, PassOn, Right, guard};
+use downstream::Downstream;
 
-pub async fn run(_site: &Site) -> anyhow::Result<()> {
-    runtime::stop_asked().await;
+const GRACE: Duration = Duration::from_secs(4);
+/// How many changes a stream may be behind before it reads everything again.
+const CHANGES: usize = 1024;
+/// Streams open at once; each costs a few kilobytes and a query per message.
+const STREAMS_MAX: usize = 1024;
+/// The outbox is looked at this often even if nobody says that something is in it.
+const RELAY_PERIOD: Duration = Duration::from_millis(500);
+const SWEEP_PERIOD: Duration = Duration::from_secs(1);
+const PURGE_PERIOD: Duration = Duration::from_secs(60);
+
+/// What the session's parts share.
+pub struct Session {
+    pub site: SiteId,
+    pub pool: Pool,
+    pub durability: Durability,
+    pub http: HttpClient,
+    pub ticket: SocketAddr,
+    nlp: Downstream,
+    knowledge: Downstream,
+    right: watch::Receiver<Option<Right>>,
+    /// Conversations that have just changed, for the streams that show them.
+    changes: broadcast::Sender<Uuid>,
+    streams: Arc<Semaphore>,
+    /// Something is in the outbox.
+    posted: Notify,
+}
+
+/// Where a site's other services are.
+#[derive(Clone, Copy, Debug)]
+pub struct Neighbours {
+    pub nlp: SocketAddr,
+    pub knowledge: SocketAddr,
+    pub ticket: SocketAddr,
+}
+
+impl Session {
+    pub fn new(
+        site: SiteId,
+        pool: Pool,
+        durability: Durability,
+        neighbours: Neighbours,
+        right: watch::Receiver<Option<Right>>,
+    ) -> Self {
+        metrics::begin();
+        let http = HttpClient::default();
+        Self {
+            site,
+            pool,
+            durability,
+            ticket: neighbours.ticket,
+            nlp: Downstream::nlp(http.clone(), neighbours.nlp),
+            knowledge: Downstream::knowledge(http.clone(), neighbours.knowledge),
+            http,
+            right,
+            changes: broadcast::channel(CHANGES).0,
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            posted: Notify::new(),
+        }
+    }
+
+    /// Returns the right to work without being asked: serving, and behind the epoch's barrier.
+    fn own_right(&self) -> Option<Right> {
+        let right = (*self.right.borrow())?;
+        let serves = gateway::decide::admit::may_begin(right, BootTime::now());
+        (serves && right.open).then_some(right)
+    }
+
+    /// Tells the streams that a conversation has changed; nobody may be listening.
+    fn changed(&self, conversation: Uuid) {
+        drop(self.changes.send(conversation));
+    }
+}
+
+/// Returns the routes users are served by, behind the gateway.
+pub fn routes(session: Arc<Session>, gateway: Arc<Gateway>, neighbours: Neighbours) -> Router {
+    let pass_on = PassOn {
+        http: session.http.clone(),
+        ticket: neighbours.ticket,
+        knowledge: neighbours.knowledge,
+        nlp: neighbours.nlp,
+    };
+    let routes = routes::routes(session).merge(pass_on.routes()).fallback(routes::not_found);
+    server::observed(guard(routes.method_not_allowed_fallback(routes::not_allowed), gateway))
+}
+
+/// Finishes turns left without a reply, for the sweeper and for tests.
+pub async fn sweep(session: &Session) -> anyhow::Result<()> {
+    sweep::finish_turns(session).await
+}
+
+/// Passes on what is in the outbox, for the relay and for tests.
+pub async fn relay(session: &Session) -> anyhow::Result<()> {
+    relay::pass_on(session).await
+}
+
+/// Runs until asked to stop.
+pub async fn run(site: &Site) -> anyhow::Result<()> {
+    let listener = admin::bind(site.address(Port::Gateway)).await?;
+    let admin_listener = admin::bind(site.address(Port::SessionAdmin)).await?;
+    let pool = database::pool(site, "session")?;
+    let board = Board::default();
+    let etcd = Etcd::connect(site.spec.etcd_endpoints(Some(&site.id.region)));
+    let follower = Follower::open(etcd, site.folder().join("snapshots"))
+        .context("open the last known good snapshots")?;
+    let (right_told, right) = watch::channel(None);
+    let neighbours = Neighbours {
+        nlp: site.address(Port::Nlp),
+        knowledge: site.address(Port::Knowledge),
+        ticket: site.address(Port::Ticket),
+    };
+    let gateway = Arc::new(Gateway::new(site.id.clone(), follower.latest(), right.clone()));
+    let session =
+        Arc::new(Session::new(site.id.clone(), pool, site.spec.messages, neighbours, right));
+
+    let mut tasks = Tasks::default();
+    let (snapshot, ready) = (follower.latest(), board.clone());
+    tasks.start("follow the snapshot", |stop| follower.run(stop));
+    tasks.start("await a first snapshot", |stop| await_snapshot(snapshot, ready, stop));
+    let (agent, ready) = (site.address(Port::Agent), board.clone());
+    tasks
+        .start("follow the tenure", |stop| gateway::tenure::follow(agent, right_told, ready, stop));
+    let (shared, results) = (Arc::clone(&session), board.clone());
+    tasks.start("relay the outbox", |stop| async move {
+        let relay = || relay::pass_on(&shared);
+        reconcile("relay the outbox", &results, &shared.posted, RELAY_PERIOD, stop, relay).await
+    });
+    let (shared, results) = (Arc::clone(&session), board.clone());
+    tasks.start("finish turns", |stop| async move {
+        let finish = || sweep::finish_turns(&shared);
+        reconcile("finish turns", &results, &Notify::new(), SWEEP_PERIOD, stop, finish).await
+    });
+    let (shared, results) = (Arc::clone(&session), board.clone());
+    tasks.start("purge what is old", |stop| async move {
+        let purge = || sweep::purge(&shared);
+        reconcile("purge what is old", &results, &Notify::new(), PURGE_PERIOD, stop, purge).await
+    });
+    let counted = Arc::clone(&gateway);
+    let in_flight = get(|| async move { Json(json!({ "in_flight": counted.in_flight() })) });
+    let admin_routes = admin::routes(board).route("/v1/in-flight", in_flight);
+    tasks.start("serve the admin endpoint", |stop| {
+        server::serve(admin_listener, admin_routes, stop)
+    });
+    let routes = routes(session, gateway, neighbours);
+    tasks.start("serve requests", |stop| server::serve(listener, routes, stop));
+    tasks.run(runtime::stop_asked(), GRACE).await
+}
+
+/// Says on the board whether a snapshot has ever been heard of; from then on it is kept.
+async fn await_snapshot(
+    mut snapshot: watch::Receiver<Option<Followed>>,
+    board: Board,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    board.condition("snapshot", Err("no snapshot has been heard of".to_owned()));
+    tokio::select! {
+        heard = async { snapshot.wait_for(Option::is_some).await.map(drop) } => {
+            heard.context("hear of a snapshot")?;
+            board.condition("snapshot", Ok(()));
+            stop.cancelled().await;
+        }
+        () = stop.cancelled() => {}
+    }
     Ok(())
 }

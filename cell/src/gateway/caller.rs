@@ -1,0 +1,83 @@
+//! Who is asking, and under what right the answer is made.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use runtime::Problem;
+use topology::wire::header;
+use topology::{CellId, Epoch, Slot};
+
+use super::decide::admit::{Refusal, identity};
+use super::refusal;
+
+/// The user, as the router authenticated it (I10).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub user: String,
+    pub slot: Slot,
+}
+
+/// Under what right an admitted request is worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permit {
+    pub epoch: Epoch,
+    open: bool,
+}
+
+impl Permit {
+    pub(super) fn new(epoch: Epoch, open: bool) -> Self {
+        Self { epoch, open }
+    }
+
+    /// Returns whether strong writes and replays may be answered: the epoch's barrier is passed.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        self.open
+    }
+
+    /// Refuses a strong write, or the replay of a stored answer, before the epoch's barrier.
+    pub fn opened(self) -> Result<(), Problem> {
+        if self.open { Ok(()) } else { Err(Refusal::FailingOver.into()) }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Permit {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        parts.extensions.get().copied().ok_or_else(|| refusal::routing_headers("not admitted"))
+    }
+}
+
+/// Behind the gateway the headers are what was admitted; a service of its own process, which
+/// listens to its site only, checks again that user and slot agree.
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let user = text(&parts.headers, header::USER);
+        let (user, slot) =
+            identity(user, text(&parts.headers, header::SLOT)).map_err(refusal::routing_headers)?;
+        Ok(Self { user: user.to_owned(), slot })
+    }
+}
+
+/// Returns a header's value as text. Users' ids are UTF-8, which `HeaderValue::to_str` refuses.
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    std::str::from_utf8(headers.get(name)?.as_bytes()).ok()
+}
+
+/// Writes the headers of a request that one of the site's services makes of another, for a user.
+pub fn write(headers: &mut HeaderMap, caller: &Caller, cell: &CellId, epoch: Epoch) {
+    for (name, value) in [
+        (header::USER, caller.user.clone()),
+        (header::SLOT, caller.slot.to_string()),
+        (header::CELL, cell.to_string()),
+        (header::EPOCH, epoch.to_string()),
+    ] {
+        // Ids and numbers have no control characters, and neither has an admitted user.
+        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Decides whether a request may be worked on here, and afterwards whether its work may be
+//! acknowledged.
+//!
+//! Whose the request is comes before what the site is doing: a request that is for somebody else
+//! learns so even from a site that does not serve.
+
+use runtime::clock::BootTime;
+use topology::wire::agent::{TenureLine, TenureName};
+use topology::{CellId, Epoch, Placement, Slot};
+
+/// What the router's headers say, as they came.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Said<'a> {
+    pub user: Option<&'a str>,
+    pub slot: Option<&'a str>,
+    pub cell: Option<&'a str>,
+    pub epoch: Option<&'a str>,
+}
+
+/// What this site knows of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Own<'a> {
+    pub cell: &'a CellId,
+    /// `None` until a snapshot has been heard of for the first time.
+    pub placement: Option<&'a Placement>,
+    /// `None` until the agent has said something.
+    pub right: Option<Right>,
+}
+
+/// The site's right to serve, as the agent last told it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Right {
+    pub tenure: TenureName,
+    pub epoch: Epoch,
+    /// Until when the site may acknowledge.
+    pub until: BootTime,
+    /// Whether strong writes and replays may be answered.
+    pub open: bool,
+}
+
+/// A request that may be worked on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    pub user: String,
+    pub slot: Slot,
+    pub epoch: Epoch,
+    pub open: bool,
+}
+
+/// Why a request may not be worked on. Nothing has happened, so it may always be sent again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The headers are missing, malformed or contradict each other.
+    RoutingHeaders(&'static str),
+    /// The request is for another cell.
+    NotOwner { have: CellId, want: String },
+    /// The request follows an epoch that is over.
+    StaleEpoch { have: Epoch, want: Epoch },
+    /// The site is not active, or not yet, or does not know yet.
+    FailingOver,
+    /// The site hands over and takes nothing new.
+    Draining,
+    /// The site's right has run out.
+    Fenced,
+}
+
+/// Longest user id accepted; the identity provider's are shorter.
+pub const USER_MAX: usize = 256;
+
+/// Returns who is asking, or why the request is refused.
+pub fn admit(said: Said<'_>, own: Own<'_>, now: BootTime) -> Result<Admitted, Refusal> {
+    let (user, slot) = identity(said.user, said.slot).map_err(Refusal::RoutingHeaders)?;
+    let cell = said.cell.ok_or(Refusal::RoutingHeaders("the cell is missing"))?;
+    let epoch = said.epoch.ok_or(Refusal::RoutingHeaders("the epoch is missing"))?;
+    let epoch = epoch.parse().map_err(|_not| Refusal::RoutingHeaders("the epoch is no number"))?;
+    let epoch = Epoch(epoch);
+
+    if cell != own.cell.as_str() {
+        return Err(Refusal::NotOwner { have: own.cell.clone(), want: cell.to_owned() });
+    }
+    let owner = own.placement.ok_or(Refusal::FailingOver)?.cell_of(slot);
+    if owner != own.cell {
+        return Err(Refusal::NotOwner { have: own.cell.clone(), want: owner.to_string() });
+    }
+    let right = own.right.ok_or(Refusal::FailingOver)?;
+    if epoch < right.epoch {
+        return Err(Refusal::StaleEpoch { have: right.epoch, want: epoch });
+    }
+    if epoch > right.epoch {
+        return Err(Refusal::FailingOver);
+    }
+    match right.tenure {
+        TenureName::Standby => Err(Refusal::FailingOver),
+        TenureName::Draining => Err(Refusal::Draining),
+        TenureName::Fenced => Err(Refusal::Fenced),
+        TenureName::Serving if !may_begin(right, now) => Err(Refusal::Fenced),
+        TenureName::Serving => {
+            Ok(Admitted { user: user.to_owned(), slot, epoch, open: right.open })
+        }
+    }
+}
+
+/// Reads who is asking; says what is wrong with it otherwise.
+pub fn identity<'a>(
+    user: Option<&'a str>,
+    slot: Option<&str>,
+) -> Result<(&'a str, Slot), &'static str> {
+    let user = user.filter(|user| !user.is_empty()).ok_or("the user is missing")?;
+    if user.len() > USER_MAX {
+        return Err("the user's id is too long");
+    }
+    let slot = slot.ok_or("the slot is missing")?;
+    let slot = slot.parse().ok().and_then(Slot::new).ok_or("the slot is no slot's number")?;
+    if slot != Slot::of(user) {
+        return Err("the slot is not the user's");
+    }
+    Ok((user, slot))
+}
+
+/// Returns whether work may begin under a right.
+#[must_use]
+pub fn may_begin(right: Right, now: BootTime) -> bool {
+    right.tenure == TenureName::Serving && now < right.until
+}
+
+/// Returns whether work that was admitted under `epoch` may be acknowledged: the same right, or
+/// what is left of it while draining, still lasts (I1).
+#[must_use]
+pub fn may_acknowledge(epoch: Epoch, right: Option<Right>, now: BootTime) -> bool {
+    right.is_some_and(|right| {
+        let serves = match right.tenure {
+            TenureName::Serving | TenureName::Draining => true,
+            TenureName::Standby | TenureName::Fenced => false,
+        };
+        serves && right.epoch == epoch && now < right.until
+    })
+}
+
+impl From<&TenureLine> for Right {
+    fn from(line: &TenureLine) -> Self {
+        Self {
+            tenure: line.tenure,
+            epoch: Epoch(line.epoch),
+            until: BootTime::from_nanos(line.valid_until),
+            open: line.open,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

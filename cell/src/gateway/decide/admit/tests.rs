@@ -1,0 +1,131 @@
+use std::collections::BTreeMap;
+
+use topology::Version;
+
+use super::*;
+
+#[test]
+fn a_request_for_the_serving_site_is_admitted() {
+    check("ada 47 c1 7", "serving 7 until 100 open", 50, "ada in 47, epoch 7, open");
+    check("ada 47 c1 7", "serving 7 until 100", 50, "ada in 47, epoch 7");
+}
+
+#[test]
+fn headers_that_are_missing_or_contradict_each_other_are_refused_first() {
+    check("- 47 c2 6", "fenced 7 until 100", 50, "routing headers: the user is missing");
+    check("ada - c1 7", "serving 7 until 100", 50, "routing headers: the slot is missing");
+    check(
+        "ada 16384 c1 7",
+        "serving 7 until 9",
+        5,
+        "routing headers: the slot is no slot's number",
+    );
+    check("ada 48 c1 7", "serving 7 until 100", 50, "routing headers: the slot is not the user's");
+    check("ada 47 - 7", "serving 7 until 100", 50, "routing headers: the cell is missing");
+    check("ada 47 c1 -", "serving 7 until 100", 50, "routing headers: the epoch is missing");
+    check("ada 47 c1 x", "serving 7 until 100", 50, "routing headers: the epoch is no number");
+}
+
+#[test]
+fn a_request_for_another_cell_learns_whose_it_is_even_from_a_site_that_does_not_serve() {
+    check("ada 47 c2 7", "serving 7 until 100", 50, "not owner: have c1, want c2");
+    check("bob 14286 c1 7", "serving 7 until 100", 50, "not owner: have c1, want c2");
+    check("bob 14286 c1 6", "fenced 7 until 0", 50, "not owner: have c1, want c2");
+}
+
+#[test]
+fn an_epoch_that_is_over_is_refused_whatever_the_site_does() {
+    for tenure in ["serving", "standby", "draining", "fenced"] {
+        check("ada 47 c1 6", &format!("{tenure} 7 until 100"), 50, "stale epoch: have 7, want 6");
+    }
+}
+
+#[test]
+fn an_epoch_not_heard_of_yet_waits() {
+    check("ada 47 c1 8", "serving 7 until 100 open", 50, "failing over");
+}
+
+#[test]
+fn a_site_that_does_not_serve_says_why() {
+    check("ada 47 c1 7", "standby 7 until 100", 50, "failing over");
+    check("ada 47 c1 7", "draining 7 until 100", 50, "draining");
+    check("ada 47 c1 7", "fenced 7 until 100", 50, "fenced");
+    check("ada 47 c1 7", "-", 50, "failing over");
+}
+
+#[test]
+fn a_right_that_has_run_out_is_no_right() {
+    check("ada 47 c1 7", "serving 7 until 100 open", 99, "ada in 47, epoch 7, open");
+    check("ada 47 c1 7", "serving 7 until 100 open", 100, "fenced");
+}
+
+#[test]
+fn without_a_placement_nobody_is_served() {
+    let own = Own { cell: &cell("c1"), placement: None, right: right("serving 7 until 100") };
+    assert_eq!(admit(said("ada 47 c1 7"), own, at(50)), Err(Refusal::FailingOver));
+}
+
+#[test]
+fn work_is_acknowledged_only_under_the_right_it_began_with() {
+    for (now_holds, now, expected) in [
+        ("serving 7 until 100", 50, true),
+        ("draining 7 until 100", 50, true),
+        ("serving 7 until 100", 100, false),
+        ("serving 8 until 100", 50, false),
+        ("fenced 7 until 100", 50, false),
+        ("standby 7 until 100", 50, false),
+        ("-", 50, false),
+    ] {
+        let told = may_acknowledge(Epoch(7), right(now_holds), at(now));
+        assert_eq!(told, expected, "{now_holds} at {now}");
+    }
+}
+
+/// `request` is user, slot, cell and epoch. The site is c1's; c1 owns the slots below 8192.
+#[track_caller]
+fn check(request: &str, holds: &str, now: u64, expected: &str) {
+    let owners = Slot::all().map(|slot| u16::from(slot.number() >= 8192)).collect();
+    let placement = Placement::try_new(Version(1), vec![cell("c1"), cell("c2")], owners).unwrap();
+    let own = Own { cell: &cell("c1"), placement: Some(&placement), right: right(holds) };
+    let told = match admit(said(request), own, at(now)) {
+        Ok(Admitted { user, slot, epoch, open }) => {
+            format!("{user} in {slot}, epoch {epoch}{}", if open { ", open" } else { "" })
+        }
+        Err(Refusal::RoutingHeaders(why)) => format!("routing headers: {why}"),
+        Err(Refusal::NotOwner { have, want }) => format!("not owner: have {have}, want {want}"),
+        Err(Refusal::StaleEpoch { have, want }) => format!("stale epoch: have {have}, want {want}"),
+        Err(Refusal::FailingOver) => "failing over".to_owned(),
+        Err(Refusal::Draining) => "draining".to_owned(),
+        Err(Refusal::Fenced) => "fenced".to_owned(),
+    };
+    assert_eq!(told, expected, "{request} / {holds} at {now}");
+}
+
+fn said(request: &str) -> Said<'_> {
+    let words: Vec<Option<&str>> =
+        request.split(' ').map(|word| (word != "-").then_some(word)).collect();
+    Said { user: words[0], slot: words[1], cell: words[2], epoch: words[3] }
+}
+
+fn right(holds: &str) -> Option<Right> {
+    let words: Vec<&str> = holds.split(' ').collect();
+    let tenures: BTreeMap<&str, TenureName> = [
+        ("standby", TenureName::Standby),
+        ("serving", TenureName::Serving),
+        ("draining", TenureName::Draining),
+        ("fenced", TenureName::Fenced),
+    ]
+    .into();
+    let tenure = *tenures.get(words[0])?;
+    let epoch = Epoch(words[1].parse().unwrap());
+    let open = words.contains(&"open");
+    Some(Right { tenure, epoch, until: at(words[3].parse().unwrap()), open })
+}
+
+fn cell(id: &str) -> CellId {
+    id.parse().unwrap()
+}
+
+fn at(seconds: u64) -> BootTime {
+    BootTime::from_nanos(seconds * 1_000_000_000)
+}

@@ -1,0 +1,114 @@
+//! Admission before the work, the acknowledgement's gate after it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use client::follow::Followed;
+use runtime::Problem;
+use runtime::clock::BootTime;
+use tokio::sync::{Semaphore, watch};
+use topology::wire::header;
+use topology::{Epoch, SiteId};
+
+use super::caller::{Permit, text};
+use super::decide::admit::{Admitted, Own, Refusal, Right, Said, admit, may_acknowledge};
+use super::{metrics, refusal};
+
+/// Requests worked on at once; a cell's database serves sixteen, the rest is waiting in order.
+/// What comes on top would only be answered too late.
+const IN_FLIGHT_MAX: usize = 256;
+
+/// What the gateway knows, and the room it has.
+pub struct Gateway {
+    site: SiteId,
+    snapshot: watch::Receiver<Option<Followed>>,
+    right: watch::Receiver<Option<Right>>,
+    room: Semaphore,
+}
+
+impl Gateway {
+    pub fn new(
+        site: SiteId,
+        snapshot: watch::Receiver<Option<Followed>>,
+        right: watch::Receiver<Option<Right>>,
+    ) -> Self {
+        metrics::begin();
+        Self { site, snapshot, right, room: Semaphore::new(IN_FLIGHT_MAX) }
+    }
+
+    /// Returns how many requests are being worked on. Streams do not count: they end by
+    /// themselves when the tenure does.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        IN_FLIGHT_MAX - self.room.available_permits()
+    }
+
+    /// Returns the right to serve as it changes, for work that outlives its request.
+    #[must_use]
+    pub fn right(&self) -> watch::Receiver<Option<Right>> {
+        self.right.clone()
+    }
+
+    fn admit(&self, headers: &HeaderMap) -> Result<Admitted, Refusal> {
+        let said = Said {
+            user: text(headers, header::USER),
+            slot: text(headers, header::SLOT),
+            cell: text(headers, header::CELL),
+            epoch: text(headers, header::EPOCH),
+        };
+        let followed = self.snapshot.borrow();
+        let placement = followed.as_ref().map(|followed| &followed.snapshot.placement);
+        let own = Own { cell: &self.site.cell, placement, right: *self.right.borrow() };
+        admit(said, own, BootTime::now())
+    }
+
+    fn may_acknowledge(&self, epoch: Epoch) -> bool {
+        may_acknowledge(epoch, *self.right.borrow(), BootTime::now())
+    }
+
+    /// Says on an answer where it was made.
+    fn sign(&self, mut answer: Response, epoch: Option<Epoch>) -> Response {
+        let epoch = epoch.or_else(|| self.right.borrow().map(|right| right.epoch));
+        let said = [
+            (header::CELL, Some(self.site.cell.to_string())),
+            (header::REGION, Some(self.site.region.to_string())),
+            (header::EPOCH, epoch.map(|epoch| epoch.to_string())),
+        ];
+        for (name, value) in said {
+            if let Some(Ok(value)) = value.map(HeaderValue::try_from) {
+                answer.headers_mut().insert(HeaderName::from_static(name), value);
+            }
+        }
+        answer
+    }
+}
+
+/// Puts the gateway in front of routes: no route under it can be reached without being admitted.
+pub fn guard(routes: Router, gateway: Arc<Gateway>) -> Router {
+    routes.layer(from_fn_with_state(gateway, pass))
+}
+
+async fn pass(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
+    let admitted = match gateway.admit(request.headers()) {
+        Ok(admitted) => admitted,
+        Err(refusal) => return gateway.sign(Problem::from(refusal).into_response(), None),
+    };
+    let Ok(_room) = gateway.room.try_acquire() else {
+        return gateway.sign(refusal::overload().into_response(), None);
+    };
+    let method = request.method().clone();
+    request.extensions_mut().insert(Permit::new(admitted.epoch, admitted.open));
+    let answer = next.run(request).await;
+    let answer = if gateway.may_acknowledge(admitted.epoch) {
+        answer
+    } else if method == Method::GET {
+        refusal::fenced().into_response()
+    } else {
+        refusal::outcome_unknown().into_response()
+    };
+    gateway.sign(answer, Some(admitted.epoch))
+}

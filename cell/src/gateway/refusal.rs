@@ -1,0 +1,73 @@
+//! How a request that is not answered is told so, in the words a router understands.
+
+use runtime::Problem;
+use topology::wire::header;
+
+use super::decide::admit::Refusal;
+use super::metrics::{self, Reason};
+
+/// When to come back after there was no room.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::RoutingHeaders(why) => routing_headers(why),
+            Refusal::NotOwner { have, want } => {
+                metrics::refused(Reason::NotOwner);
+                Self::new(421, "not-owner", "The request belongs to another cell")
+                    .with("have", have.as_str())
+                    .with("want", want)
+            }
+            Refusal::StaleEpoch { have, want } => {
+                metrics::refused(Reason::StaleEpoch);
+                Self::new(421, "stale-epoch", "The request follows an epoch that is over")
+                    .with("have", have.0)
+                    .with("want", want.0)
+            }
+            Refusal::FailingOver => failing_over("the site is not active, or not yet"),
+            Refusal::Draining => {
+                metrics::refused(Reason::Draining);
+                not_serving("draining", "the site hands over to another")
+            }
+            Refusal::Fenced => fenced(),
+        }
+    }
+}
+
+/// The router's headers are missing, malformed or contradict each other.
+pub fn routing_headers(why: &str) -> Problem {
+    metrics::refused(Reason::RoutingHeaders);
+    Problem::new(400, "routing-headers", "The routing headers are not usable").detail(why)
+}
+
+/// Nothing has happened: the request waits for the cell to have an active site again.
+pub fn failing_over(why: &str) -> Problem {
+    metrics::refused(Reason::FailingOver);
+    not_serving("failing-over", why)
+}
+
+/// Nothing has happened, or nothing that changed anything: the site's right has run out.
+pub fn fenced() -> Problem {
+    metrics::refused(Reason::Fenced);
+    not_serving("fenced", "the site's right to serve has run out")
+}
+
+/// No room: shed before anything happened, so that what is in progress stays quick.
+pub fn overload() -> Problem {
+    metrics::refused(Reason::Overload);
+    Problem::new(503, "overload", "There is no room for the request right now")
+        .header("retry-after", RETRY_AFTER_SECONDS)
+}
+
+/// The work may or may not count. Never success: only a repetition can tell.
+pub fn outcome_unknown() -> Problem {
+    metrics::refused(Reason::OutcomeUnknown);
+    Problem::new(503, "outcome-unknown", "Nobody knows whether the request took effect")
+        .detail("repeat it with the same Idempotency-Key to learn")
+        .header(header::OUTCOME, "unknown")
+}
+
+fn not_serving(state: &str, why: &str) -> Problem {
+    Problem::new(503, state, "The site does not serve").detail(why).header(header::STATE, state)
+}

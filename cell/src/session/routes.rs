@@ -1,0 +1,48 @@
+//! What users may ask of the session.
+
+mod conversations;
+mod events;
+mod messages;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use runtime::Problem;
+use topology::public_id::{Kind, PublicId};
+use uuid::Uuid;
+
+use super::Session;
+use crate::gateway::Caller;
+
+pub(super) fn routes(session: Arc<Session>) -> Router {
+    Router::new()
+        .route("/v1/conversations", post(conversations::create).get(conversations::list))
+        .route("/v1/conversations/{id}", get(conversations::show))
+        .route("/v1/conversations/{id}/messages", post(messages::send).get(messages::list))
+        .route("/v1/conversations/{id}/events", get(events::stream))
+        .with_state(session)
+}
+
+pub(super) async fn not_found() -> Problem {
+    no_such()
+}
+
+pub(super) async fn not_allowed() -> Problem {
+    Problem::new(405, "method-not-allowed", "The resource does not do that")
+}
+
+/// There is nothing of that name, or it is somebody else's.
+pub(super) fn no_such() -> Problem {
+    Problem::new(404, "not-found", "There is no such thing")
+}
+
+/// Reads a conversation's public id. One of another slot is another user's.
+fn conversation_id(text: &str, caller: &Caller) -> Result<Uuid, Problem> {
+    let id: PublicId = text.parse().map_err(|_not| no_such())?;
+    if id.kind == Kind::Conversation && id.slot == caller.slot {
+        Ok(Uuid::from_u128(id.id))
+    } else {
+        Err(no_such())
+    }
+}

@@ -1,0 +1,189 @@
+//! One turn: take the user's message, understand it, answer it.
+//!
+//! ```text
+//! transaction 1: message, key, open turn ──▶ nlp ──▶ knowledge ──▶ decide
+//! transaction 2: reply, dialogue state, outbox, turn closed            (strong when it escalates)
+//! ```
+
+mod open;
+mod reply;
+
+use serde_json::json;
+use topology::Slot;
+use uuid::Uuid;
+
+use super::Session;
+use super::conversation;
+use super::decide::turn::{Facts, Intent, Plan, decide};
+use super::downstream::{Context, Parsed};
+use super::message::{self, Message, Place};
+use super::metrics;
+use crate::database::idempotency::row_slot;
+use crate::database::{Failure, Transaction};
+use crate::gateway::refusal;
+use crate::text::Language;
+
+pub(super) use open::post;
+
+/// A message that waits for its reply.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub slot: Slot,
+    pub user: String,
+    pub conversation: Uuid,
+    pub message: Message,
+    pub context: Context,
+}
+
+/// Whether the site is behind its epoch's barrier, so that strong writes may be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Barrier {
+    Passed,
+    Ahead,
+}
+
+/// Answers a turn, unless somebody has meanwhile; returns the one reply it has.
+pub(super) async fn answer(
+    session: &Session,
+    turn: &Turn,
+    barrier: Barrier,
+) -> Result<Message, Failure> {
+    let text = &turn.message.text;
+    let parsed = session.nlp.parse(text, &turn.message.locale).await;
+    let intent = parsed.as_ref().map(|parsed| Intent::of(&parsed.intent.name)).map_err(|why| *why);
+    let hits = match intent {
+        Ok(intent) if intent.is_topic() => {
+            session.knowledge.search(text, &turn.message.locale, &turn.context).await
+        }
+        Ok(_) | Err(_) => Ok(Vec::new()),
+    };
+
+    let mut transaction = Transaction::begin(&session.pool, session.durability).await?;
+    let state = lock(&transaction, turn).await;
+    let outcome = match state {
+        Ok(State { reply: Some(reply), .. }) => Ok(reply),
+        Ok(state) => {
+            let facts =
+                Facts { intent, hits, fallbacks: state.fallbacks, escalated: state.escalated };
+            let plan = decide(facts);
+            close(&mut transaction, turn, &state, &plan, parsed.ok(), barrier).await
+        }
+        Err(failure) => Err(failure),
+    };
+    let reply = transaction.end(outcome).await?;
+    session.changed(turn.conversation);
+    session.posted.notify_one();
+    Ok(reply)
+}
+
+/// What is known under the conversation's lock.
+struct State {
+    seq: i64,
+    escalated: bool,
+    fallbacks: i32,
+    reply: Option<Message>,
+}
+
+async fn lock(transaction: &Transaction, turn: &Turn) -> Result<State, Failure> {
+    let row = transaction
+        .row(
+            "SELECT c.next_seq, c.status = 'queued', coalesce(d.fallbacks, 0)
+             FROM conversations c LEFT JOIN dialogue_state d USING (slot, conversation_id)
+             WHERE c.slot = $1 AND c.conversation_id = $2 FOR UPDATE OF c",
+            &[&row_slot(turn.slot), &turn.conversation],
+        )
+        .await?
+        .ok_or_else(|| Failure::Broken(anyhow::anyhow!("lock a conversation: gone")))?;
+    let reply = message::find_reply(transaction, turn.slot, turn.message.uuid).await?;
+    Ok(State { seq: row.get(0), escalated: row.get(1), fallbacks: row.get(2), reply })
+}
+
+/// Writes the reply and all that follows from it.
+async fn close(
+    transaction: &mut Transaction,
+    turn: &Turn,
+    state: &State,
+    plan: &Plan,
+    parsed: Option<Parsed>,
+    barrier: Barrier,
+) -> Result<Message, Failure> {
+    if plan.is_strong() {
+        if barrier == Barrier::Ahead {
+            return Err(refusal::failing_over("the epoch has not been opened yet").into());
+        }
+        transaction.strengthen().await?;
+    }
+    if let Plan::Degraded(trouble) = plan {
+        metrics::degraded(*trouble);
+    }
+    let language = Language::choose(&turn.message.text, Some(&turn.message.locale));
+    let intent = parsed.as_ref().map(|parsed| parsed.intent.name.clone());
+    let new = reply::of(plan, language, parsed);
+    let place = Place { slot: turn.slot, conversation: turn.conversation, seq: state.seq };
+    let reply = message::insert_reply(transaction, place, turn.message.uuid, &new)
+        .await?
+        .ok_or_else(|| Failure::Broken(anyhow::anyhow!("insert a reply: it has one")))?;
+    let slot = row_slot(turn.slot);
+    transaction
+        .execute(
+            "UPDATE conversations SET next_seq = next_seq + 1, last_activity_at = now(),
+                    status = CASE WHEN $3 THEN 'queued' ELSE status END
+             WHERE slot = $1 AND conversation_id = $2",
+            &[&slot, &turn.conversation, &plan.is_strong()],
+        )
+        .await?;
+    let article = if let Plan::Answer(hit) = plan { Some(&hit.article) } else { None };
+    transaction
+        .execute(
+            "INSERT INTO dialogue_state
+                 (slot, conversation_id, active_intent, last_article, fallbacks)
+             VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (slot, conversation_id) DO UPDATE SET
+                 active_intent = coalesce(excluded.active_intent, dialogue_state.active_intent),
+                 last_article = coalesce(excluded.last_article, dialogue_state.last_article),
+                 fallbacks = excluded.fallbacks, updated_at = now()",
+            &[&slot, &turn.conversation, &intent, &article, &plan.fallbacks_after(state.fallbacks)],
+        )
+        .await?;
+    transaction
+        .execute(
+            "DELETE FROM open_turns WHERE slot = $1 AND message_id = $2",
+            &[&slot, &turn.message.uuid],
+        )
+        .await?;
+    let update = json!({
+        "schema": 1, "type": "turn.answered",
+        "conversation_id": conversation::public(turn.slot, turn.conversation),
+        "message_seq": turn.message.seq, "reply_seq": reply.seq,
+        "degraded": new.degraded.is_some(),
+    });
+    post_out(transaction, turn, "session-updates", &update).await?;
+    if let Plan::Escalate(why) = plan {
+        let request = reply::ticket_request(*why, language, turn);
+        post_out(transaction, turn, "ticket-requests", &request).await?;
+    }
+    Ok(reply)
+}
+
+async fn post_out(
+    transaction: &Transaction,
+    turn: &Turn,
+    topic: &str,
+    payload: &serde_json::Value,
+) -> Result<(), Failure> {
+    transaction
+        .execute(
+            "INSERT INTO outbox (slot, outbox_id, topic, user_id, subject, payload)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+            &[
+                &row_slot(turn.slot),
+                &Uuid::now_v7(),
+                &topic,
+                &turn.user,
+                &turn.conversation,
+                payload,
+            ],
+        )
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! Takes the user's message: once, in order, and before anybody is asked anything.
+
+use runtime::Problem;
+use serde_json::json;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::Turn;
+use crate::database::idempotency::{self, Claim, row_slot};
+use crate::database::{Failure, Transaction};
+use crate::gateway::{Caller, Permit};
+use crate::session::downstream::Context;
+use crate::session::message::{self, Message, NewMessage, Place};
+use crate::session::{Session, routes};
+use crate::text::Language;
+
+/// A message that is kept.
+#[derive(Debug)]
+pub(in crate::session) struct Posted {
+    pub turn: Turn,
+    /// The reply it has already.
+    pub reply: Option<Message>,
+    /// Whether it was there before this request.
+    pub repeated: bool,
+}
+
+/// Keeps a message, or finds the one that this request repeats.
+pub(in crate::session) async fn post(
+    session: &Session,
+    caller: &Caller,
+    permit: Permit,
+    conversation: Uuid,
+    new: &NewMessage,
+    claim: Option<&Claim>,
+) -> Result<Posted, Failure> {
+    let transaction = Transaction::begin(&session.pool, session.durability).await?;
+    let outcome = keep(&transaction, caller, conversation, new, claim).await;
+    let outcome = outcome.and_then(|posted| {
+        // What a repetition finds may be on this site only, until the barrier is passed.
+        if posted.repeated {
+            permit.opened()?;
+        }
+        Ok(posted)
+    });
+    let posted = transaction.end(outcome).await?;
+    if !posted.repeated {
+        session.changed(conversation);
+    }
+    Ok(posted)
+}
+
+async fn keep(
+    transaction: &Transaction,
+    caller: &Caller,
+    conversation: Uuid,
+    new: &NewMessage,
+    claim: Option<&Claim>,
+) -> Result<Posted, Failure> {
+    let locked = lock(transaction, caller, conversation).await?.ok_or_else(routes::no_such)?;
+    let (seq, locale): (i64, Option<String>) = (locked.get(0), locked.get(1));
+    let context = Context { last_article: locked.get(2) };
+    let turn = |message| Turn {
+        slot: caller.slot,
+        user: caller.user.clone(),
+        conversation,
+        message,
+        context,
+    };
+    if let Some(message) = repeated(transaction, caller, conversation, new, claim).await? {
+        let reply = message::find_reply(transaction, caller.slot, message.uuid).await?;
+        return Ok(Posted { turn: turn(message), reply, repeated: true });
+    }
+    let asked = new.locale.as_deref().or(locale.as_deref());
+    let locale = asked.unwrap_or_else(|| Language::choose(&new.text, None).tag());
+    let place = Place { slot: caller.slot, conversation, seq };
+    let message = message::insert(transaction, place, new, locale).await?;
+    let slot = row_slot(caller.slot);
+    transaction
+        .execute(
+            "UPDATE conversations SET next_seq = next_seq + 1, last_activity_at = now()
+             WHERE slot = $1 AND conversation_id = $2",
+            &[&slot, &conversation],
+        )
+        .await?;
+    transaction
+        .execute(
+            "INSERT INTO open_turns (slot, message_id, conversation_id) VALUES ($1, $2, $3)",
+            &[&slot, &message.uuid, &conversation],
+        )
+        .await?;
+    if let Some(claim) = claim {
+        // Message and reply never change: the answer is made of them again.
+        claim.keep(transaction, 201, &json!({ "message": message.uuid })).await?;
+    }
+    Ok(Posted { turn: turn(message), reply: None, repeated: false })
+}
+
+async fn lock(
+    transaction: &Transaction,
+    caller: &Caller,
+    conversation: Uuid,
+) -> Result<Option<Row>, Failure> {
+    transaction
+        .row(
+            "SELECT c.next_seq, c.locale, d.last_article
+             FROM conversations c LEFT JOIN dialogue_state d USING (slot, conversation_id)
+             WHERE c.slot = $1 AND c.conversation_id = $2 AND c.user_id = $3 FOR UPDATE OF c",
+            &[&row_slot(caller.slot), &conversation, &caller.user],
+        )
+        .await
+}
+
+/// Returns the message that this request sends again, by its key or by the client's own id.
+async fn repeated(
+    transaction: &Transaction,
+    caller: &Caller,
+    conversation: Uuid,
+    new: &NewMessage,
+    claim: Option<&Claim>,
+) -> Result<Option<Message>, Failure> {
+    if let Some(claim) = claim
+        && let Some(stored) = claim.take(transaction).await?
+    {
+        let message = stored.body["message"].as_str().and_then(|id| id.parse().ok());
+        let message: Uuid = message.ok_or_else(|| Failure::Refused(idempotency::mismatch()))?;
+        return message::find(transaction, caller.slot, message).await;
+    }
+    let Some(client_message_id) = &new.client_message_id else { return Ok(None) };
+    let slot = caller.slot;
+    let found =
+        message::find_by_client_id(transaction, slot, conversation, client_message_id).await?;
+    match found {
+        Some(message) if message.text != new.text => {
+            let detail = "client_message_id was used for another text";
+            Err(Problem::from(idempotency::mismatch()).detail(detail).into())
+        }
+        found => Ok(found),
+    }
+}
