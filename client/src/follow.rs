@@ -87,7 +87,10 @@ impl Follower {
                 (None, Some(error)) => warn!(error, "snapshot not refreshed"),
             }
             trouble = now;
-            self.mark(trouble.is_some() && confirmed.elapsed() > STALE_AFTER);
+            // Only `offer` takes the mark away: what came from disk is stale until etcd confirms it.
+            if trouble.is_some() && confirmed.elapsed() > STALE_AFTER {
+                self.mark(true);
+            }
             tokio::select! {
                 () = wake.notified() => {}
                 () = tokio::time::sleep(PERIOD + jitter()) => {}
