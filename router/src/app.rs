@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::hold::Holder;
 use crate::loops::{End, Loops, Parts, Stop, adopt};
 use crate::metrics::Metrics;
-use crate::proxy;
+use crate::proxy::Proxy;
 use crate::room::Room;
 use crate::table::Table;
 
@@ -67,8 +67,10 @@ pub fn run() -> anyhow::Result<()> {
 
     let mut server = Server::new_with_opt_and_conf(None, configuration());
     server.bootstrap();
-    let mut users =
-        pingora_proxy::http_proxy_service(&server.configuration, proxy::new(holder, config.keys));
+    let mut users = pingora_proxy::http_proxy_service(
+        &server.configuration,
+        Proxy { holder, keys: config.keys },
+    );
     let mut options = TcpSocketOptions::default();
     options.so_reuseport = Some(true);
     users.add_tcp_with_settings(&config.listen.to_string(), options);

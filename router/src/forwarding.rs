@@ -96,14 +96,19 @@ impl Forwarding {
 }
 
 impl Asker {
-    pub(crate) fn new(user: &str, head: &Parts) -> Result<Self, http::header::InvalidHeaderValue> {
+    /// Takes what matters of a request's head.
+    ///
+    /// # Panics
+    ///
+    /// Panics on a user with control characters, which is none.
+    pub(crate) fn new(user: &str, head: &Parts) -> Self {
         let accept = head.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-        Ok(Self {
+        Self {
             // As it is, in UTF-8: the gateway computes the same slot from the same bytes.
-            user: HeaderValue::from_bytes(user.as_bytes())?,
+            user: HeaderValue::from_bytes(user.as_bytes()).expect("users are visible"),
             slot: Slot::of(user),
             repeatable: Repeatable::of(&head.method, head.headers.contains_key(IDEMPOTENCY_KEY)),
             is_stream: accept.is_some_and(|accept| accept.contains("text/event-stream")),
-        })
+        }
     }
 }

@@ -12,7 +12,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use topology::Version;
 
-use crate::decide::hold::{Cause, HOLD_MAX, Step, cause, pause, step};
+use crate::decide::hold::{Cause, DEADLINE, Step, cause, pause, step};
+use crate::decide::retry::Budget;
 use crate::forwarding::{Asker, Attempt, Forwarding};
 use crate::metrics::{Metrics, Release};
 use crate::release::Turn;
@@ -95,12 +96,12 @@ impl Holder {
                 (Step::Send | Step::SendWithinBudget, Some(site), Some((_, cell))) => {
                     if let (Some(hold), None) = (hold.as_ref(), &turn) {
                         let next = cell.memory.release.turn(site.epoch, spread(asker));
-                        let deadline = request.arrived + HOLD_MAX;
+                        let deadline = request.arrived + DEADLINE;
                         turn = Some(hold.until(deadline, next).await?.ok_or(Unplaced::TimedOut)?);
                         // Time has passed: look again before using the turn.
                         continue;
                     }
-                    if step == Step::Send || cell.memory.budget(|budget| budget.spend()) {
+                    if step == Step::Send || cell.memory.budget(Budget::spend) {
                         let version = applied.as_ref().map(|applied| applied.snapshot.version);
                         return Ok(attempt(site, version.unwrap_or_default(), turn));
                     }

@@ -102,7 +102,7 @@ impl Keys {
 
 fn bearer(authorization: Option<&[u8]>) -> Result<&str, Unidentified> {
     let value = authorization.ok_or(Unidentified::Missing)?;
-    let text = std::str::from_utf8(value).map_err(|_| Unidentified::Malformed)?;
+    let text = std::str::from_utf8(value).ok().ok_or(Unidentified::Malformed)?;
     match text.trim().split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
         Some(_) | None => Err(Unidentified::Missing),
@@ -110,8 +110,8 @@ fn bearer(authorization: Option<&[u8]>) -> Result<&str, Unidentified> {
 }
 
 fn read<T: for<'a> Deserialize<'a>>(part: &str) -> Result<T, Unidentified> {
-    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| Unidentified::Malformed)?;
-    serde_json::from_slice(&bytes).map_err(|_| Unidentified::Malformed)
+    let bytes = URL_SAFE_NO_PAD.decode(part).ok().ok_or(Unidentified::Malformed)?;
+    serde_json::from_slice(&bytes).ok().ok_or(Unidentified::Malformed)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^53")]
@@ -168,9 +168,11 @@ impl Unidentified {
     }
 
     pub(crate) fn problem(self) -> Problem {
-        let challenge = match self {
-            Self::Missing => "Bearer".to_owned(),
-            _ => format!("Bearer error=\"invalid_token\", error_description=\"{self}\""),
+        // RFC 6750 3.1: a request without any token is told only what is expected.
+        let challenge = if self == Self::Missing {
+            "Bearer".to_owned()
+        } else {
+            format!("Bearer error=\"invalid_token\", error_description=\"{self}\"")
         };
         Problem::new(401, self.code(), "The request has no valid identity")
             .detail(self.to_string())

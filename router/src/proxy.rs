@@ -9,8 +9,6 @@
 //!                            fail_to_proxy (the router's own answer)     response_filter
 //! ```
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header as names};
@@ -25,10 +23,10 @@ use tracing::{debug, info_span};
 
 use crate::answer;
 use crate::decide::hold::Evidence;
-use crate::decide::retry::{Repeatable, Reply, reply};
+use crate::decide::retry::{Budget, Repeatable, Reply, reply};
 use crate::forwarding::{Asker, Forwarding};
 use crate::hold::{Holder, Unplaced};
-use crate::identity::Keys;
+use crate::identity::{Keys, Unidentified};
 use crate::limits;
 use crate::metrics::Attempt;
 
@@ -313,17 +311,17 @@ impl Proxy {
     /// Checks what can be checked without a site.
     fn admit(&self, head: &RequestHeader) -> std::result::Result<Asker, Problem> {
         limits::check(head)?;
-        let now = Duration::from_millis(runtime::clock::unix_millis()).as_secs();
-        let authorization = head.headers.get(names::AUTHORIZATION).map(|value| value.as_bytes());
-        let user = self.keys.identify(authorization, now).map_err(|why| why.problem())?;
-        Asker::new(&user, head).map_err(|_| crate::identity::Unidentified::Subject.problem())
+        let now = runtime::clock::unix_millis() / 1000;
+        let authorization = head.headers.get(names::AUTHORIZATION).map(http::HeaderValue::as_bytes);
+        let user = self.keys.identify(authorization, now).map_err(Unidentified::problem)?;
+        Ok(Asker::new(&user, head))
     }
 
     /// Each request earns its cell a part of a retry.
     fn count(&self, asker: &Asker) {
         if let Some(applied) = self.holder.table.current() {
             let (_, cell) = applied.find(asker.slot);
-            cell.memory.budget(crate::decide::retry::Budget::earn);
+            cell.memory.budget(Budget::earn);
         }
     }
 
@@ -348,16 +346,17 @@ fn strip(request: &mut RequestHeader) {
     request.remove_header(&names::AUTHORIZATION);
 }
 
-/// Returns what to say about an error that no hook has explained.
+/// Returns what to say about an error that no hook has explained; nothing where the client is gone.
 fn unexpected(error: &Error) -> Option<Problem> {
+    let gone = [ErrorType::ReadError, ErrorType::WriteError, ErrorType::ConnectionClosed];
     match error.esource() {
-        ErrorSource::Downstream => match error.etype() {
-            ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed => None,
-            ErrorType::ReadTimedout => {
-                Some(Problem::new(408, "request-timeout", "The request came too slowly"))
-            }
-            _ => Some(Problem::new(400, "malformed-request", "The request is not valid HTTP")),
-        },
+        ErrorSource::Downstream if gone.contains(error.etype()) => None,
+        ErrorSource::Downstream if *error.etype() == ErrorType::ReadTimedout => {
+            Some(Problem::new(408, "request-timeout", "The request came too slowly"))
+        }
+        ErrorSource::Downstream => {
+            Some(Problem::new(400, "malformed-request", "The request is not valid HTTP"))
+        }
         ErrorSource::Upstream => {
             Some(Problem::new(502, "bad-answer", "The cell's answer made no sense"))
         }
@@ -365,9 +364,4 @@ fn unexpected(error: &Error) -> Option<Problem> {
             Some(Problem::new(500, "internal-error", "The router failed"))
         }
     }
-}
-
-/// Makes the proxy's shared parts.
-pub(crate) fn new(holder: Holder, keys: Keys) -> Proxy {
-    Proxy { holder, keys }
 }

@@ -16,13 +16,13 @@ use crate::lines::Lines;
 /// A strong commit is answered within 5 s, if only as unknown; then comes the network.
 const SILENCE_MAX: Duration = Duration::from_secs(6);
 /// Event streams say something at least every 15 s; a connection that stays silent is dead.
-const STREAM_SILENCE_MAX: Duration = Duration::from_secs(60);
+const STREAM_SILENCE_MAX: Duration = Duration::from_mins(1);
 /// Less than the 75 s after which servers commonly close idle connections.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 /// A host that died is noticed by TCP even where nothing else is said.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive {
     idle: Duration::from_secs(1),
-    interval: Duration::from_millis(1000),
+    interval: Duration::from_secs(1),
     count: 3,
     user_timeout: Duration::from_millis(1500),
 };
@@ -48,7 +48,7 @@ pub(crate) struct SiteHeaders {
 }
 
 impl Site {
-    pub(crate) fn new(cell: CellId, region: RegionId, epoch: Epoch, gateway: SocketAddr) -> Self {
+    pub(crate) fn new(cell: CellId, region: &RegionId, epoch: Epoch, gateway: SocketAddr) -> Self {
         let lines = Lines::default();
         let ascii = |text: &str| HeaderValue::from_str(text).expect("ids and numbers are ASCII");
         let headers = SiteHeaders {

@@ -86,7 +86,7 @@ fn follow_on(id: &CellId, snapshot: &Snapshot, last: Option<&Cell>) -> (Cell, Op
             (Cell { memory, site: Some(same) }, None)
         }
         over => {
-            let next = Arc::new(Site::new(id.clone(), region.clone(), epoch, *gateway));
+            let next = Arc::new(Site::new(id.clone(), region, epoch, *gateway));
             (Cell { memory, site: Some(next) }, over)
         }
     }

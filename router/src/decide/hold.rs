@@ -22,10 +22,9 @@ use std::time::Duration;
 
 use topology::{CellId, Epoch};
 
-/// Longest wait: below what people and their browsers put up with, above a failover (3 to 5 s).
-pub(crate) const HOLD_MAX: Duration = Duration::from_secs(10);
-/// Kept of it for the answer that says that it was in vain.
-const TAIL: Duration = Duration::from_millis(100);
+/// Longest wait: below the 10 s that people and their browsers put up with, of which a tenth of a
+/// second is kept for the answer that says that it was in vain; above a failover (3 to 5 s).
+pub(crate) const DEADLINE: Duration = Duration::from_millis(9_900);
 /// Before a site that does not serve yet is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// Before a site that cannot be reached is tried again; doubled each time.
@@ -81,18 +80,17 @@ pub(crate) enum Cause {
 /// Decides what a request does after waiting for `waited`; `target` is none before the router has
 /// any snapshot at all.
 pub(crate) fn step(evidence: &Evidence, target: Option<Target<'_>>, waited: Duration) -> Step {
-    let deadline = HOLD_MAX - TAIL;
     let wait = |until: Duration| {
-        if waited < deadline { Step::Wait { until: until.min(deadline) } } else { Step::GiveUp }
+        if waited < DEADLINE { Step::Wait { until: until.min(DEADLINE) } } else { Step::GiveUp }
     };
-    let Some(target) = target.filter(|target| target.has_site) else { return wait(deadline) };
+    let Some(target) = target.filter(|target| target.has_site) else { return wait(DEADLINE) };
     match evidence {
         Evidence::None => Step::Send,
         Evidence::Misdirected { cell, epoch } => {
             if target.epoch > *epoch || target.cell != cell {
                 Step::Send
             } else {
-                wait(deadline)
+                wait(DEADLINE)
             }
         }
         Evidence::NotServing { epoch, .. }
@@ -106,10 +104,10 @@ pub(crate) fn step(evidence: &Evidence, target: Option<Target<'_>>, waited: Dura
             if waited >= *at + pause(evidence) =>
         {
             // Past the deadline nothing goes to a site that could not take it a moment ago.
-            if waited < deadline { Step::Send } else { Step::GiveUp }
+            if waited < DEADLINE { Step::Send } else { Step::GiveUp }
         }
         Evidence::Lost { at, .. } if waited >= *at + pause(evidence) => {
-            if waited < deadline {
+            if waited < DEADLINE {
                 Step::SendWithinBudget
             } else {
                 Step::GiveUp

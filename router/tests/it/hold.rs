@@ -1,0 +1,114 @@
+//! Requests that wait, and what lets them go.
+
+use futures_util::future::join_all;
+use http::{Method, StatusCode};
+
+use crate::client::{code, head, read_until};
+use crate::site::{Act, Site};
+use crate::world::{Is, World};
+
+#[tokio::test]
+async fn a_request_without_an_active_site_waits_for_one() {
+    let site = Site::start([]);
+    let mut world = World::start().await;
+    world.publish(8, &Is::Electing, site.address).await;
+    let client = world.client();
+    let (answer, ()) = tokio::join!(client.ask(Method::POST, &[], "hello"), async {
+        world.held(1.0).await;
+        world.publish(9, &Is::ActiveIn("north"), site.address).await;
+    });
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.headers["x-bulkhead-region"], "north");
+    assert_eq!(answer.headers["x-bulkhead-epoch"], "9");
+    assert_eq!(site.seen()[0].body, b"hello");
+    assert_eq!(
+        world
+            .metric("router_hold_seconds_count{cause=\"no-active-site\",outcome=\"released\"}")
+            .await,
+        Some(1.0)
+    );
+}
+
+#[tokio::test]
+async fn a_misdirected_request_is_released_by_a_later_epoch_and_not_by_the_same() {
+    let site = Site::start([Act::Misdirect]);
+    let mut world = World::with_site(site.address).await;
+    let client = world.client();
+    let (answer, ()) = tokio::join!(client.ask(Method::POST, &[], "hello"), async {
+        world.held(1.0).await;
+        world.publish(7, &Is::ActiveIn("east"), site.address).await;
+        world.publish(8, &Is::Electing, site.address).await;
+        world.held(1.0).await;
+        assert_eq!(site.seen().len(), 1);
+        world.publish(9, &Is::ActiveIn("south"), site.address).await;
+    });
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.headers["x-bulkhead-epoch"], "9");
+    let epochs: Vec<String> =
+        site.seen().iter().map(|seen| seen.headers["x-bulkhead-epoch"].clone()).collect();
+    assert_eq!(epochs, ["7", "9"]);
+}
+
+#[tokio::test]
+async fn a_site_that_does_not_serve_yet_is_asked_again() {
+    let site = Site::start([Act::NotServing, Act::NotServing]);
+    let world = World::with_site(site.address).await;
+    let answer = world.client().ask(Method::POST, &[], "hello").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(site.seen().len(), 3);
+    assert!(site.seen().iter().all(|seen| seen.body == b"hello"));
+}
+
+#[tokio::test]
+async fn a_site_that_restarts_in_place_keeps_its_requests() {
+    let stopped = Site::start([]).address.ip();
+    let free = std::net::TcpListener::bind((stopped, 0)).unwrap().local_addr().unwrap();
+    let world = World::with_site(free).await;
+    let client = world.client();
+    let (answer, site) = tokio::join!(client.ask(Method::POST, &[], "hello"), async {
+        world.held(1.0).await;
+        Site::at(free, [])
+    });
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(site.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_gives_its_place_back() {
+    let site = Site::start([]);
+    let mut world = World::start().await;
+    world.publish(8, &Is::Electing, site.address).await;
+    let body = head("POST", "content-length: 5\r\n") + "hello";
+    let stream = world.client().open(body.as_bytes()).await;
+    world.held(1.0).await;
+    drop(stream);
+    world.held(0.0).await;
+    world.publish(9, &Is::ActiveIn("north"), site.address).await;
+    assert_eq!(
+        world.metric("router_hold_seconds_count{cause=\"no-active-site\",outcome=\"gone\"}").await,
+        Some(1.0)
+    );
+    assert!(site.seen().is_empty());
+}
+
+#[tokio::test]
+async fn one_request_too_many_is_refused_and_the_others_are_released() {
+    let site = Site::start([]);
+    let mut world = World::start().await;
+    world.publish(8, &Is::Electing, site.address).await;
+    let client = world.client();
+    let request = head("GET", "");
+    let streams = join_all((0..2000).map(|_| client.open(request.as_bytes()))).await;
+    world.held(2000.0).await;
+    let answer = client.ask(Method::GET, &[], "").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(code(&answer), "hold-full");
+    assert_eq!(answer.headers["retry-after"], "1");
+    world.publish(9, &Is::ActiveIn("north"), site.address).await;
+    let answers = join_all(
+        streams.into_iter().map(async |mut stream| read_until(&mut stream, "\r\n\r\n").await),
+    )
+    .await;
+    assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 200")));
+    assert_eq!(site.seen().len(), 2000);
+}

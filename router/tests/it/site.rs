@@ -1,0 +1,152 @@
+//! A site's gateway that does what a test tells it, and remembers what it was asked.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// What a site does with one request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Act {
+    /// Does it and answers 200.
+    Answer,
+    /// Refuses with 421.
+    Misdirect,
+    /// Refuses with 503 and `x-bulkhead-state`.
+    NotServing,
+    /// Does it, and says that nobody knows whether it lasts.
+    OutcomeUnknown,
+    /// Does it, and hangs up instead of answering.
+    HangUp,
+    /// Does nothing and says nothing, for as long as the connection lasts.
+    StaySilent,
+    /// Answers with an event stream: one event, then silence.
+    Stream,
+}
+
+/// A request as the site saw it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// By lowercase name; those that came twice are joined.
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Site {
+    pub(crate) address: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    script: VecDeque<Act>,
+    seen: Vec<Seen>,
+    /// Keys of what was done; a request without a key counts each time.
+    done: BTreeSet<String>,
+}
+
+impl Site {
+    /// Starts a site that acts by `script` and, when that is over, answers.
+    pub(crate) fn start(script: impl IntoIterator<Item = Act>) -> Self {
+        Self::at("127.0.0.1:0".parse().unwrap(), script)
+    }
+
+    pub(crate) fn at(address: SocketAddr, script: impl IntoIterator<Item = Act>) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
+        let address = listener.local_addr().unwrap();
+        let script = script.into_iter().collect();
+        let state = Arc::new(Mutex::new(State { script, ..State::default() }));
+        let site = Self { address, state };
+        let accepting = site.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let site = accepting.clone();
+                thread::spawn(move || site.serve(&stream));
+            }
+        });
+        site
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.state.lock().unwrap().seen.clone()
+    }
+
+    /// Returns how many different things were done.
+    pub(crate) fn effects(&self) -> usize {
+        self.state.lock().unwrap().done.len()
+    }
+
+    fn serve(&self, stream: &TcpStream) {
+        let mut reader = BufReader::new(stream);
+        while let Some(seen) = read(&mut reader) {
+            let act = self.note(seen);
+            let mut writer = stream;
+            let refusal =
+                |status, header| format!("HTTP/1.1 {status}\r\n{header}content-length: 0\r\n\r\n");
+            let answer = match act {
+                Act::Answer => "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok\n".to_owned(),
+                Act::Misdirect => refusal("421 Misdirected Request", ""),
+                Act::NotServing => refusal("503 Unavailable", "x-bulkhead-state: draining\r\n"),
+                Act::OutcomeUnknown => {
+                    refusal("503 Unavailable", "x-bulkhead-outcome: unknown\r\n")
+                }
+                Act::HangUp => return,
+                Act::StaySilent => String::new(),
+                Act::Stream => "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+                                transfer-encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n"
+                    .to_owned(),
+            };
+            if writer.write_all(answer.as_bytes()).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn note(&self, seen: Seen) -> Act {
+        let mut state = self.state.lock().unwrap();
+        let act = state.script.pop_front().unwrap_or(Act::Answer);
+        if matches!(act, Act::Answer | Act::OutcomeUnknown | Act::HangUp) {
+            let number = state.seen.len().to_string();
+            let key = seen.headers.get("idempotency-key").cloned().unwrap_or(number);
+            state.done.insert(key);
+        }
+        state.seen.push(seen);
+        act
+    }
+}
+
+/// Reads a request; none when the connection ends.
+fn read(reader: &mut BufReader<&TcpStream>) -> Option<Seen> {
+    line(reader)?;
+    let mut seen = Seen::default();
+    loop {
+        let line = line(reader)?;
+        let Some((name, value)) = line.split_once(':') else { break };
+        seen.headers
+            .entry(name.to_ascii_lowercase())
+            .and_modify(|values| *values = format!("{values}, {}", value.trim()))
+            .or_insert_with(|| value.trim().to_owned());
+    }
+    let length = seen.headers.get("content-length").and_then(|length| length.parse().ok());
+    seen.body.resize(length.unwrap_or(0), 0);
+    reader.read_exact(&mut seen.body).ok()?;
+    if seen.headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked") {
+        while let Some(size) = line(reader).and_then(|size| usize::from_str_radix(&size, 16).ok()) {
+            let mut chunk = vec![0; size + 2];
+            reader.read_exact(&mut chunk).ok()?;
+            seen.body.extend_from_slice(&chunk[..size]);
+            if size == 0 {
+                return Some(seen);
+            }
+        }
+        return None;
+    }
+    Some(seen)
+}
+
+fn line(reader: &mut BufReader<&TcpStream>) -> Option<String> {
+    let mut line = String::new();
+    (reader.read_line(&mut line).ok()? > 0).then(|| line.trim_end().to_owned())
+}

@@ -1,0 +1,266 @@
+//! An etcd and a router on addresses of their own, and what is published to them.
+
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use client::Etcd;
+use runtime::HttpClient;
+use serde_json::Value;
+use topology::snapshot::RoutedCell;
+use topology::wire::cell::CellRecord;
+use topology::wire::key;
+use topology::wire::placement::PlacementRecord;
+use topology::{Activation, CellId, Epoch, Phase, Placement, RegionId, Version};
+
+use crate::client::Client;
+
+/// Key of the development issuer in these tests.
+pub(crate) const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+/// Networks that nobody else uses: one per test that runs at the same time.
+const NETWORKS: std::ops::RangeInclusive<u8> = 130..=137;
+/// On a busy machine a process takes a second to start; this is long after.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct World {
+    network: u8,
+    folder: PathBuf,
+    etcd: Child,
+    router: Child,
+    http: HttpClient,
+    changes: u32,
+    /// Keeps the network ours.
+    _claim: TcpListener,
+}
+
+/// What is published of cell `c1`.
+pub(crate) enum Is {
+    ActiveIn(&'static str),
+    Electing,
+}
+
+impl World {
+    /// Starts etcd and a router that has not heard of any cell yet.
+    pub(crate) async fn start() -> Self {
+        let (network, claim) = claim();
+        let name = format!("bulkhead-router-test-{}-{}", std::process::id(), claim_number());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(folder.join("secrets")).unwrap();
+        fs::write(folder.join("secrets/identity.key"), format!("{KEY}\n")).unwrap();
+        fs::write(folder.join("spec.yaml"), spec(network)).unwrap();
+        let etcd = etcd(network, &folder);
+        let router = router(&folder);
+        let http = HttpClient::default();
+        let world = Self { network, folder, etcd, router, http, changes: 0, _claim: claim };
+        world.listening().await;
+        world
+    }
+
+    /// Starts, and makes `gateway` the active site of `c1`, in east under epoch 7.
+    pub(crate) async fn with_site(gateway: SocketAddr) -> Self {
+        let mut world = Self::start().await;
+        world.publish(7, &Is::ActiveIn("east"), gateway).await;
+        world
+    }
+
+    /// Publishes where `c1` is, with this gateway in every region, and waits until the router has
+    /// it.
+    pub(crate) async fn publish(&mut self, epoch: u64, is: &Is, gateway: SocketAddr) {
+        self.changes += 1;
+        let reason = format!("change {}", self.changes);
+        let phase = match is {
+            Is::ActiveIn(region) => Phase::Steady { active: region.parse().unwrap() },
+            Is::Electing => Phase::Electing { predecessor: None },
+        };
+        let activation = Activation {
+            epoch: Epoch(epoch),
+            phase,
+            voters: ["north", "south"].map(|region| region.parse().unwrap()).into(),
+            acks: 1,
+            system: None,
+            reason: reason.clone(),
+        };
+        let gateways = ["east", "north", "south"]
+            .map(|region| (region.parse::<RegionId>().unwrap(), gateway))
+            .into();
+        let cell: CellId = "c1".parse().unwrap();
+        let placement = Placement::plan(&[(cell.clone(), 1)].into(), Version(1));
+        let etcd = Etcd::connect(vec![format!("http://127.{}.0.1:2379", self.network)]);
+        if self.changes == 1 {
+            let record = serde_json::to_vec(&PlacementRecord::from(&placement)).unwrap();
+            self.put(&etcd, key::PLACEMENT, record).await;
+        }
+        let record = CellRecord::from(&RoutedCell { activation, gateways });
+        self.put(&etcd, &key::cell(&cell), serde_json::to_vec(&record).unwrap()).await;
+        let applied =
+            |route: &Value| route["why"].as_str().is_some_and(|why| why.contains(&reason));
+        self.eventually("the router applies the snapshot", async || {
+            self.explain().await.filter(|route| applied(route))
+        })
+        .await;
+    }
+
+    /// Asks the router where `ada` goes; none where it does not know yet.
+    pub(crate) async fn explain(&self) -> Option<Value> {
+        let url = format!("http://127.{}.0.1:9080/_bulkhead/route?user=ada", self.network);
+        self.http.get(&url, Duration::from_secs(1)).await.ok()
+    }
+
+    /// Returns a metric's value.
+    pub(crate) async fn metric(&self, series: &str) -> Option<f64> {
+        let url = format!("http://127.{}.0.1:9080/metrics", self.network);
+        let nothing = http::HeaderMap::new();
+        let answer = self
+            .http
+            .call(http::Method::GET, &url, nothing, bytes::Bytes::new(), Duration::from_secs(1))
+            .await
+            .ok()?;
+        let text = String::from_utf8(answer.body.to_vec()).unwrap();
+        text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+    }
+
+    /// Waits until so many requests are held.
+    pub(crate) async fn held(&self, expected: f64) {
+        self.eventually(&format!("{expected} requests are held"), async || {
+            self.metric("router_held_requests ").await.filter(|held| (held - expected).abs() < 0.5)
+        })
+        .await;
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.edge())
+    }
+
+    /// Where users come in.
+    pub(crate) fn edge(&self) -> SocketAddr {
+        format!("127.{}.0.1:8080", self.network).parse().unwrap()
+    }
+
+    /// Kills etcd, and replaces the router by a new process that cannot ask it.
+    pub(crate) async fn restart_router_without_etcd(&mut self) {
+        kill(&mut self.etcd);
+        kill(&mut self.router);
+        self.router = router(&self.folder);
+        self.listening().await;
+    }
+
+    /// Asks the router to stop, and returns how it ended.
+    pub(crate) async fn stop_router(&mut self) -> ExitStatus {
+        let pid = rustix::process::Pid::from_child(&self.router);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        for _ in 0..PATIENCE.as_millis() / 20 {
+            if let Some(status) = self.router.try_wait().unwrap() {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the router did not stop");
+    }
+
+    async fn put(&self, etcd: &Etcd, key: &str, value: Vec<u8>) {
+        self.eventually("etcd takes a write", async || etcd.put(key, value.clone()).await.ok())
+            .await;
+    }
+
+    async fn listening(&self) {
+        self.eventually("the router listens", async || {
+            tokio::net::TcpStream::connect(self.edge()).await.ok()
+        })
+        .await;
+    }
+
+    /// Asks again and again until there is an answer.
+    pub(crate) async fn eventually<T>(&self, what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+        for _ in 0..PATIENCE.as_millis() / 20 {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let log = fs::read_to_string(self.folder.join("router.log")).unwrap_or_default();
+        panic!("waited in vain until {what}; the router said:\n{log}");
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        kill(&mut self.router);
+        kill(&mut self.etcd);
+        if !std::thread::panicking() {
+            fs::remove_dir_all(&self.folder).unwrap();
+        }
+    }
+}
+
+fn kill(process: &mut Child) {
+    // Fails for a process that has ended already, which is as good.
+    if process.kill().is_ok() {
+        process.wait().unwrap();
+    }
+}
+
+/// Takes a network for this test, waiting for another test to end if all are taken.
+fn claim() -> (u8, TcpListener) {
+    loop {
+        for network in NETWORKS {
+            if let Ok(claim) = TcpListener::bind(format!("127.{network}.0.1:7999")) {
+                return (network, claim);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Tells the folders of this run's tests apart; a failed test leaves its own behind.
+fn claim_number() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+fn etcd(network: u8, folder: &std::path::Path) -> Child {
+    let client = format!("http://127.{network}.0.1:2379");
+    let peer = format!("http://127.{network}.0.1:2380");
+    Command::new("etcd")
+        .args(["--name", "east", "--log-level", "error", "--data-dir"])
+        .arg(folder.join("etcd"))
+        .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+        .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+        .args(["--initial-cluster", &format!("east={peer}")])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("etcd is installed (apt: etcd-server)")
+}
+
+fn router(folder: &std::path::Path) -> Child {
+    let log = File::create(folder.join("router.log")).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_router"))
+        .args(["--id", "1", "--spec"])
+        .arg(folder.join("spec.yaml"))
+        .arg("--run-dir")
+        .arg(folder)
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
+/// One cell; only east's network is used, for etcd and the router itself.
+fn spec(network: u8) -> String {
+    format!(
+        "version: 1
+regions:
+  - {{id: east, name: east, network: 127.{network}.0.0/16}}
+  - {{id: north, name: north, network: 127.138.0.0/16}}
+  - {{id: south, name: south, network: 127.139.0.0/16}}
+cells:
+  - {{id: c1, weight: 1, home: east, standbys: [north, south]}}
+edge: {{listen: \"127.{network}.0.1:8080\", admin: \"127.{network}.0.1:9080\", routers: 1}}
+lease: {{renew: 500ms, right: 1600ms, patience: 2s}}
+messages: weak
+"
+    )
+}
