@@ -96,7 +96,7 @@ impl Report<'_> {
     fn first_conversation(&self) -> Vec<String> {
         let conversations = format!("{}/v1/conversations", self.endpoint());
         let common = "-H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \
-                      -H \"Idempotency-Key: $RANDOM-$RANDOM\"";
+                      -H \"Idempotency-Key: $(date +%s%N)\"";
         let id = "sed -E 's/.*(cnv_[0-9a-z]+).*/\\1/'";
         vec![
             format!("TOKEN={}", self.token),

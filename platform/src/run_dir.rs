@@ -19,8 +19,15 @@ const DATA: [&str; 8] =
 pub(crate) struct RunDir(PathBuf);
 
 /// Held by the one supervisor of a run directory for as long as it lives.
-pub(crate) struct Lock {
-    _file: File,
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    /// Says that nobody is here; the kernel frees the lock itself.
+    fn drop(&mut self) {
+        if let Err(err) = self.0.set_len(0) {
+            tracing::warn!(error = %err, "lock file still names this process");
+        }
+    }
 }
 
 impl RunDir {
@@ -118,7 +125,7 @@ impl RunDir {
         file.set_len(0)
             .and_then(|()| writeln!(file, "{} {}", own.pid, own.start_time))
             .with_context(|| format!("write {}", path.display()))?;
-        Ok(Lock { _file: file })
+        Ok(Lock(file))
     }
 
     /// Returns the supervisor that runs here, if one does.
