@@ -30,6 +30,31 @@ async fn a_request_without_an_active_site_waits_for_one() {
 }
 
 #[tokio::test]
+async fn a_request_that_comes_before_the_first_snapshot_waits_for_it() {
+    let site = Site::start([]);
+    let mut world = World::start().await;
+    let client = world.client();
+    let (answer, ()) = tokio::join!(client.ask(Method::GET, &[], ""), async {
+        world.held(1.0).await;
+        world.publish(7, &Is::ActiveIn("east"), site.address).await;
+    });
+    assert_eq!(answer.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_failover_that_takes_longer_than_a_hold_is_told() {
+    let site = Site::start([]);
+    let mut world = World::start().await;
+    world.publish(8, &Is::Electing, site.address).await;
+    let answer = world.client().ask(Method::POST, &[], "hello").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(code(&answer), "hold-timeout");
+    assert_eq!(answer.headers["retry-after"], "1");
+    assert_eq!(answer.headers["x-bulkhead-cell"], "c1");
+    assert!(site.seen().is_empty());
+}
+
+#[tokio::test]
 async fn a_misdirected_request_is_released_by_a_later_epoch_and_not_by_the_same() {
     let site = Site::start([Act::Misdirect]);
     let mut world = World::with_site(site.address).await;

@@ -104,8 +104,11 @@ async fn an_event_reaches_the_client_while_the_stream_is_open() {
 }
 
 #[tokio::test]
-async fn a_router_that_is_asked_to_stop_ends_without_a_failure() {
+async fn two_routers_share_an_address_and_one_can_be_stopped() {
     let site = Site::start([]);
     let mut world = World::with_site(site.address).await;
+    world.start_second_router().await;
     assert!(world.stop_router().await.success());
+    let answer = world.client().ask(Method::GET, &[], "").await;
+    assert_eq!(answer.status, StatusCode::OK);
 }

@@ -30,6 +30,7 @@ pub(crate) struct World {
     folder: PathBuf,
     etcd: Child,
     router: Child,
+    second: Option<Child>,
     http: HttpClient,
     changes: u32,
     /// Keeps the network ours.
@@ -52,9 +53,10 @@ impl World {
         fs::write(folder.join("secrets/identity.key"), format!("{KEY}\n")).unwrap();
         fs::write(folder.join("spec.yaml"), spec(network)).unwrap();
         let etcd = etcd(network, &folder);
-        let router = router(&folder);
+        let router = router(1, &folder);
         let http = HttpClient::default();
-        let world = Self { network, folder, etcd, router, http, changes: 0, _claim: claim };
+        let world =
+            Self { network, folder, etcd, router, second: None, http, changes: 0, _claim: claim };
         world.listening().await;
         world
     }
@@ -143,8 +145,18 @@ impl World {
     pub(crate) async fn restart_router_without_etcd(&mut self) {
         kill(&mut self.etcd);
         kill(&mut self.router);
-        self.router = router(&self.folder);
+        self.router = router(1, &self.folder);
         self.listening().await;
+    }
+
+    /// Starts a second router beside the first, on the same address, and waits until it is ready.
+    pub(crate) async fn start_second_router(&mut self) {
+        self.second = Some(router(2, &self.folder));
+        let url = format!("http://127.{}.0.1:9081/readyz", self.network);
+        self.eventually("the second router is ready", async || {
+            self.http.get::<Value>(&url, Duration::from_secs(1)).await.ok()
+        })
+        .await;
     }
 
     /// Asks the router to stop, and returns how it ended.
@@ -180,7 +192,7 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let log = fs::read_to_string(self.folder.join("router.log")).unwrap_or_default();
+        let log = fs::read_to_string(self.folder.join("router-1.log")).unwrap_or_default();
         panic!("waited in vain until {what}; the router said:\n{log}");
     }
 }
@@ -188,6 +200,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         kill(&mut self.router);
+        self.second.iter_mut().for_each(kill);
         kill(&mut self.etcd);
         if !std::thread::panicking() {
             fs::remove_dir_all(&self.folder).unwrap();
@@ -235,10 +248,10 @@ fn etcd(network: u8, folder: &std::path::Path) -> Child {
         .expect("etcd is installed (apt: etcd-server)")
 }
 
-fn router(folder: &std::path::Path) -> Child {
-    let log = File::create(folder.join("router.log")).unwrap();
+fn router(number: u16, folder: &std::path::Path) -> Child {
+    let log = File::create(folder.join(format!("router-{number}.log"))).unwrap();
     Command::new(env!("CARGO_BIN_EXE_router"))
-        .args(["--id", "1", "--spec"])
+        .args(["--id", &number.to_string(), "--spec"])
         .arg(folder.join("spec.yaml"))
         .arg("--run-dir")
         .arg(folder)
@@ -258,7 +271,7 @@ regions:
   - {{id: south, name: south, network: 127.139.0.0/16}}
 cells:
   - {{id: c1, weight: 1, home: east, standbys: [north, south]}}
-edge: {{listen: \"127.{network}.0.1:8080\", admin: \"127.{network}.0.1:9080\", routers: 1}}
+edge: {{listen: \"127.{network}.0.1:8080\", admin: \"127.{network}.0.1:9080\", routers: 2}}
 lease: {{renew: 500ms, right: 1600ms, patience: 2s}}
 messages: weak
 "
