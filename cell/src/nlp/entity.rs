@@ -12,7 +12,8 @@ use crate::text::{fold, is_unspaced, narrow};
 /// A value and where it stands, in characters, the end not included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Entity {
-    pub entity: String,
+    #[serde(rename = "entity")]
+    pub name: String,
     pub start: usize,
     pub end: usize,
     pub value: String,
@@ -29,7 +30,7 @@ pub struct Extractor {
 struct Candidate {
     start: usize,
     end: usize,
-    entity: String,
+    name: String,
     value: String,
 }
 
@@ -56,8 +57,8 @@ impl Extractor {
             let free =
                 chosen.iter().all(|entity| next.end <= entity.start || entity.end <= next.start);
             if free {
-                let Candidate { start, end, entity, value } = next;
-                chosen.push(Entity { entity, start, end, value });
+                let Candidate { start, end, name, value } = next;
+                chosen.push(Entity { name, start, end, value });
             }
         }
         chosen.sort_by_key(|entity| entity.start);
@@ -88,10 +89,10 @@ impl Extractor {
     }
 }
 
-fn candidate(text: &str, at: std::ops::Range<usize>, entity: &str, value: &str) -> Candidate {
+fn candidate(text: &str, at: std::ops::Range<usize>, name: &str, value: &str) -> Candidate {
     let start = text[..at.start].chars().count();
     let end = start + text[at].chars().count();
-    Candidate { start, end, entity: entity.to_owned(), value: value.to_owned() }
+    Candidate { start, end, name: name.to_owned(), value: value.to_owned() }
 }
 
 /// Returns whether a match is not a part of a longer word or number.
@@ -166,7 +167,7 @@ nlu:
             .unwrap()
             .extract(text)
             .into_iter()
-            .map(|found| format!("{} {}..{} {}", found.entity, found.start, found.end, found.value))
+            .map(|found| format!("{} {}..{} {}", found.name, found.start, found.end, found.value))
             .collect();
         assert_eq!(found.join(" | "), expected);
     }
