@@ -33,6 +33,9 @@ const VOTE_TIME: Duration = Duration::from_secs(2);
 /// Draining, a fast stop, and what is left of a cancelled one.
 const HAND_OVER_TIME: Duration = Duration::from_secs(4);
 
+/// How often a service hears of the tenure at least.
+const TENURE_REPEAT: Duration = Duration::from_secs(1);
+
 /// Something only the keeper may answer: it owns PostgreSQL.
 pub(crate) enum Call {
     Vote(VoteRequest, oneshot::Sender<VoteReply>),
@@ -65,12 +68,16 @@ async fn status(State(agent): State<Agent>) -> Response {
     }
 }
 
-/// One line now and at each change, until the asker goes away.
+/// One line now, at each change and every second, until the asker goes away.
 async fn tenure(State(agent): State<Agent>) -> Response {
     let receiver = agent.shared.tenure.subscribe();
     let lines = stream::unfold((receiver, true), |(mut receiver, first)| async move {
         if !first {
-            receiver.changed().await.ok()?;
+            // Repeated without a change, so that a site whose agent is stuck is told from a quiet one.
+            let news = tokio::time::timeout(TENURE_REPEAT, receiver.changed()).await;
+            if let Ok(ended) = news {
+                ended.ok()?;
+            }
         }
         let mut line = serde_json::to_vec(&*receiver.borrow_and_update()).ok()?;
         line.push(b'\n');

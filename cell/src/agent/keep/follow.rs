@@ -59,6 +59,11 @@ impl Keeper {
         let Role::Follow { upstream, epoch } = &role else { return };
         let (upstream, epoch) = (upstream.clone(), *epoch);
         self.end_serving(Event::Superseded).await;
+        self.tools.shared.standing.send_if_modified(|standing| {
+            let later = standing.epoch < epoch;
+            standing.epoch = standing.epoch.max(epoch);
+            later
+        });
         let source = self.tools.site.peer_address(&upstream, Port::Postgres);
         let postgres = &self.tools.postgres;
         if !postgres.has_data() || postgres.was_primary() {
