@@ -1,6 +1,6 @@
 //! One process of the fleet: planned, running or down.
 
-use std::process::Child;
+use std::process::{Child, ExitStatus};
 
 use anyhow::Context as _;
 use runtime::clock::BootTime;
@@ -53,17 +53,31 @@ impl Member {
         matches!(self.state, State::Running { .. })
     }
 
-    /// Notes an exit, and when the process is due again.
+    /// Notes an exit nobody asked for, and when the process is due again.
     pub(super) fn reap(&mut self, now: BootTime) -> anyhow::Result<()> {
-        let State::Running { child, since, .. } = &mut self.state else { return Ok(()) };
-        let exited = child.try_wait().with_context(|| format!("wait for {}", self.planned.name))?;
-        if let Some(status) = exited {
-            let lived = now.since(*since);
+        if let Some((status, since)) = self.exited()? {
+            let lived = now.since(since);
             let pause = self.backoff.after_exit(lived);
             warn!(process = self.planned.name, %status, ?lived, ?pause, "process exited");
             self.state = State::Down { due: now + pause };
         }
         Ok(())
+    }
+
+    /// Notes an exit that was asked for.
+    pub(super) fn reap_stopped(&mut self, now: BootTime) -> anyhow::Result<()> {
+        if let Some((status, _)) = self.exited()? {
+            info!(process = self.planned.name, %status, "process stopped");
+            self.state = State::Down { due: now };
+        }
+        Ok(())
+    }
+
+    /// Returns how a running process has exited, and since when it ran.
+    fn exited(&mut self) -> anyhow::Result<Option<(ExitStatus, BootTime)>> {
+        let State::Running { child, since, .. } = &mut self.state else { return Ok(None) };
+        let status = child.try_wait().with_context(|| format!("wait for {}", self.planned.name))?;
+        Ok(status.map(|status| (status, *since)))
     }
 
     pub(super) fn is_due(&self, now: BootTime) -> bool {
