@@ -37,7 +37,7 @@ pub struct Reading {
     pub routers: BTreeMap<String, RouterReport>,
     /// Keys whose value means nothing here, and why. They are left out above, so that one bad value
     /// costs one cell and not all of them.
-    pub malformed: BTreeMap<String, String>,
+    pub malformed: BTreeMap<String, Kept<String>>,
 }
 
 impl Reading {
@@ -47,7 +47,8 @@ impl Reading {
         let mut reading = Self::default();
         for entry in entries {
             if let Err(err) = reading.take(entry) {
-                reading.malformed.insert(entry.key.clone(), err.to_string());
+                let kept = Kept { revision: entry.revision, value: err.to_string() };
+                reading.malformed.insert(entry.key.clone(), kept);
             }
         }
         reading
@@ -60,7 +61,12 @@ impl Reading {
         let cells = self.cells.values().map(|kept| kept.revision);
         let leases = self.leases.values().map(|kept| kept.revision);
         let placement = self.placement.as_ref().map(|placement| placement.version().0);
-        cells.chain(leases).chain(placement).max().unwrap_or(0)
+        let of_these = |key: &str| {
+            key == key::PLACEMENT || key.starts_with(key::CELLS) || key.starts_with(key::LEASES)
+        };
+        let malformed = self.malformed.iter().filter(|(key, _)| of_these(key));
+        let malformed = malformed.map(|(_, kept)| kept.revision);
+        cells.chain(leases).chain(placement).chain(malformed).max().unwrap_or(0)
     }
 
     fn take(&mut self, entry: &client::etcd::Stored) -> Result<(), Malformed> {
@@ -110,6 +116,6 @@ mod tests {
         };
         assert_eq!(reading.leases, [("c1".parse().unwrap(), c1)].into());
         assert_eq!(reading.malformed.keys().collect::<Vec<_>>(), ["/bulkhead/v1/leases/c2"]);
-        assert_eq!(reading.newest(), 41);
+        assert_eq!(reading.newest(), 42);
     }
 }

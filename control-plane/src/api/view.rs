@@ -119,26 +119,25 @@ fn lag(state: &State, id: &CellId, seen: &SeenCell, region: &RegionId) -> Option
     active.report()?.lag_bytes.get(region.as_str()).copied()
 }
 
+/// The active site lists only standbys that stream under this epoch's name.
 fn is_redundant(state: &State, id: &CellId, seen: &SeenCell) -> bool {
     let activation = &seen.routed.activation;
     let Some(active) = activation.serving() else { return false };
-    let current = |report: &SiteReport| report.epoch == activation.epoch.0;
     let serves = |report: &SiteReport| {
-        current(report) && report.tenure == TenureName::Serving && report.postgres == "primary"
+        report.epoch == activation.epoch.0
+            && report.tenure == TenureName::Serving
+            && report.postgres == "primary"
     };
-    let follows = |region: &RegionId| {
+    let stands_by =
+        |report: &SiteReport| report.tenure == TenureName::Standby && report.postgres == "standby";
+    let holds = |region: &RegionId, is_so: &dyn Fn(&SiteReport) -> bool| {
         let site = state.site(id, region);
-        let stands_by = |report: &SiteReport| {
-            current(report) && report.tenure == TenureName::Standby && report.postgres == "standby"
-        };
-        site.is_reachable()
-            && site.report().is_some_and(stands_by)
-            && lag(state, id, seen, region).is_some()
+        site.is_reachable() && site.report().is_some_and(is_so)
     };
-    let site = state.site(id, active);
-    site.is_reachable()
-        && site.report().is_some_and(serves)
-        && seen.routed.gateways.keys().filter(|region| *region != active).all(follows)
+    let mut standbys = seen.routed.gateways.keys().filter(|region| *region != active);
+    holds(active, &serves)
+        && standbys
+            .all(|region| holds(region, &stands_by) && lag(state, id, seen, region).is_some())
 }
 
 fn phase(phase: &Phase) -> &'static str {

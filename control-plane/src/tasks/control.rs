@@ -26,8 +26,11 @@ use crate::metrics::{self, Step};
 
 /// How often decisions that time alone brings about are looked for: an order below what they wait.
 const TICK: Duration = Duration::from_millis(50);
-/// Pause before work on a cell that came to nothing is begun again.
-const AGAIN: Duration = Duration::from_millis(250);
+/// Pause before work on a cell that came to nothing is begun again: voters are held back by what
+/// they promised, for up to one renewal longer than the lease is silent.
+const AGAIN: Duration = Duration::from_millis(100);
+/// The same, once it has come to nothing for longer than that.
+const LATER: Duration = Duration::from_secs(1);
 /// Facts folded in before the loop looks at the whole again.
 const BATCH: usize = 256;
 /// How long etcd may be unread before this process says that it is not ready.
@@ -53,10 +56,19 @@ pub struct Control {
     work: FuturesUnordered<Work<Done>>,
     /// Work that is going on, or may not be begun again before a time.
     busy: BTreeMap<Option<CellId>, Busy>,
-    /// What was last said about each cell: decisions are told once per epoch, not per try.
+    /// What was last decided about each cell: told once per epoch, not per try.
     told: BTreeMap<CellId, (Epoch, &'static str)>,
+    /// Cells whose voters would elect nobody, since when, and whether that was told.
+    stuck: BTreeMap<CellId, Stuck>,
     /// Sites this process has promoted, until they have opened their epoch.
     promoted: BTreeMap<CellId, (RegionId, Epoch, Instant)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Stuck {
+    epoch: Epoch,
+    since: Instant,
+    told: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +91,7 @@ impl Control {
             work: FuturesUnordered::new(),
             busy: BTreeMap::new(),
             told: BTreeMap::new(),
+            stuck: BTreeMap::new(),
             promoted: BTreeMap::new(),
         }
     }
@@ -103,10 +116,7 @@ impl Control {
             }
             let now = Instant::now();
             for fact in batch.drain(..) {
-                for violation in self.state.saw(fact, now) {
-                    metrics::violated(&violation);
-                    error!(invariant = %violation.invariant, witness = violation.witness, "violated");
-                }
+                self.learn(fact, now);
             }
             self.publish(now);
             for action in decide(&self.state, &self.hands.policy, now) {
@@ -115,18 +125,19 @@ impl Control {
         }
     }
 
-    fn publish(&mut self, now: Instant) {
-        self.out.send_replace(Arc::new(self.state.clone()));
-        let read_at = self.state.read_at();
-        self.board.condition(
-            "etcd",
-            match read_at {
-                Some(at) if now - at < READY => Ok(()),
-                Some(at) => Err(format!("last read {} s ago", (now - at).as_secs())),
-                None => Err("not read yet".to_owned()),
-            },
-        );
-        if read_at.is_none() {
+    fn learn(&mut self, fact: Fact, now: Instant) {
+        let violations = self.state.saw(fact, now);
+        for violation in &violations {
+            metrics::violated(violation);
+            error!(invariant = %violation.invariant, witness = violation.witness, "violated");
+        }
+        // After each fact, so that none of a cell's steps goes untold because two came at once.
+        self.look(now);
+    }
+
+    /// Compares what is to be seen with what was, and tells the difference.
+    fn look(&mut self, now: Instant) {
+        if self.state.read_at().is_none() {
             return;
         }
         let sight = Sight::of(&self.state, &self.hands.policy, now);
@@ -136,7 +147,18 @@ impl Control {
             self.write(happening);
         }
         self.sight = Some(sight);
+    }
+
+    fn publish(&mut self, now: Instant) {
+        self.look(now);
         self.opened(now);
+        self.out.send_replace(Arc::new(self.state.clone()));
+        let etcd = match self.state.read_at() {
+            Some(at) if now - at < READY => Ok(()),
+            Some(at) => Err(format!("last read {} s ago", (now - at).as_secs())),
+            None => Err("not read yet".to_owned()),
+        };
+        self.board.condition("etcd", etcd);
     }
 
     /// Measures how long sites that were promoted here took to open their epoch.
@@ -166,21 +188,28 @@ impl Control {
             Some(Busy::Until(time)) if now < *time => return,
             Some(Busy::Until(_)) | None => {}
         }
-        if let (Some(cell), Some(epoch)) = (&subject, epoch) {
-            if self.is_news(cell, epoch, action.kind()) {
-                metrics::decided(action.kind());
-                warn!(%cell, %epoch, action = %action, "decided");
-                if matches!(action, Action::Freeze { .. }) {
-                    self.refused(cell, "frozen: sites of several regions look lost", &action);
-                }
-            }
-        } else {
-            metrics::decided(action.kind());
-        }
+        self.tell(&action, subject.as_ref().zip(epoch));
         let Some(work) = self.work_for(action) else { return };
         let cell = subject.clone();
         self.busy.insert(subject, Busy::Working);
         self.work.push(Box::pin(async move { Done { cell, outcome: work.await } }));
+    }
+
+    /// Says what was decided, once per cell and epoch.
+    fn tell(&mut self, action: &Action, about: Option<(&CellId, Epoch)>) {
+        if let Some((cell, epoch)) = about {
+            let before = self.told.insert(cell.clone(), (epoch, action.kind()));
+            if before == Some((epoch, action.kind())) {
+                return;
+            }
+            if matches!(action, Action::Freeze { .. }) {
+                error!(%cell, %epoch, action = %action, "decided to change nothing");
+                self.refused(cell, "frozen: sites of several regions look lost", action);
+            } else {
+                warn!(%cell, %epoch, action = %action, "decided");
+            }
+        }
+        metrics::decided(action.kind());
     }
 
     fn work_for(&self, action: Action) -> Option<Work<anyhow::Result<Option<Outcome>>>> {
@@ -243,31 +272,39 @@ impl Control {
     fn done(&mut self, done: Done) {
         let Done { cell, outcome } = done;
         let now = Instant::now();
-        self.busy.insert(cell.clone(), Busy::Until(now + AGAIN));
+        let mut pause = AGAIN;
         match (&cell, outcome) {
             (Some(cell), Ok(Some(Outcome::Won { winner, epoch }))) => {
                 self.promoted.insert(cell.clone(), (winner, epoch, now));
             }
             (Some(cell), Ok(Some(Outcome::Unwilling { why }))) => {
-                let epoch = self.state.cells().get(cell).map(|seen| seen.routed.activation.epoch);
-                if self.is_news(cell, epoch.unwrap_or_default(), "unwilling") {
-                    warn!(%cell, why, "the voters would not elect a successor, asking again");
-                    self.refused(cell, "the voters would not elect a successor", &why);
+                if self.is_stuck(cell, &why, now) {
+                    pause = LATER;
                 }
             }
             (None | Some(_), Ok(_)) => {}
             (None | Some(_), Err(err)) => warn!(error = format!("{err:#}"), "will be tried again"),
         }
+        self.busy.insert(cell, Busy::Until(now + pause));
     }
 
-    /// Remembers what was said about a cell under an epoch; returns whether it was not said before.
-    fn is_news(&mut self, cell: &CellId, epoch: Epoch, what: &'static str) -> bool {
-        let before = self.told.get(cell).copied();
-        // A take-over is told again and again between being asked and being refused.
-        if before == Some((epoch, what)) || before == Some((epoch, "unwilling")) {
+    /// Notes that a cell's voters would elect nobody. Returns whether that has gone on for longer
+    /// than their promises explain, and tells so once.
+    fn is_stuck(&mut self, cell: &CellId, why: &str, now: Instant) -> bool {
+        let seen = self.state.cells().get(cell);
+        let epoch = seen.map(|seen| seen.routed.activation.epoch).unwrap_or_default();
+        let fresh = Stuck { epoch, since: now, told: false };
+        let stuck = self.stuck.entry(cell.clone()).or_insert(fresh);
+        if stuck.epoch != epoch {
+            *stuck = fresh;
+        }
+        if now - stuck.since < self.hands.policy.lease.patience {
             return false;
         }
-        self.told.insert(cell.clone(), (epoch, what));
+        if !std::mem::replace(&mut stuck.told, true) {
+            warn!(%cell, %epoch, why, "the voters would not elect a successor, asking on");
+            self.refused(cell, "the voters would not elect a successor", &why);
+        }
         true
     }
 

@@ -46,17 +46,19 @@ pub enum Outcome {
 pub async fn take_over(hands: &Hands, cell: &CellId, seen: &SeenCell, reason: &str) -> Outcome {
     let activation = &seen.routed.activation;
     let begun = Instant::now();
-    metrics::took(Step::Detect, begun.saturating_duration_since(silent_since(seen)));
     // A planned move that got stuck has already interrupted the cell: it can only go on.
     if !matches!(activation.phase, Phase::Switching { .. }) {
-        let predecessor = predecessor(hands, cell, activation.holder());
+        // A site that still serves is served by its voters' promises: they decide, not its word.
+        let holder = activation.holder().filter(|holder| !hands.says_it_serves(cell, holder));
+        let predecessor = predecessor(hands, cell, holder);
         let epoch = activation.epoch.next();
         let asked = would_suffice(&hands.agents, cell, activation, epoch, predecessor).await;
         if let Err(why) = asked {
             return Outcome::Unwilling { why };
         }
-        metrics::took(Step::Decide, begun.elapsed());
     }
+    metrics::took(Step::Detect, begun.saturating_duration_since(silent_since(seen)));
+    metrics::took(Step::Decide, begun.elapsed());
     elect(hands, cell, seen, reason).await
 }
 

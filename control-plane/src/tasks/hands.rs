@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use topology::snapshot::RoutedCell;
+use topology::wire::agent::TenureName;
 use topology::{Activation, CellId, RegionId, Spec};
 
 use crate::agents::Agents;
@@ -47,5 +48,17 @@ impl Hands {
     #[must_use]
     pub fn is_reachable(&self, cell: &CellId, region: &RegionId) -> bool {
         self.state.borrow().site(cell, region).is_reachable()
+    }
+
+    /// Returns whether a site says of itself that it serves: by the voters' promises, if its lease
+    /// is silent.
+    #[must_use]
+    pub fn says_it_serves(&self, cell: &CellId, region: &RegionId) -> bool {
+        let site = self.state.borrow().site(cell, region);
+        site.is_reachable()
+            && site.report().is_some_and(|report| match report.tenure {
+                TenureName::Serving | TenureName::Draining => true,
+                TenureName::Standby | TenureName::Fenced => false,
+            })
     }
 }

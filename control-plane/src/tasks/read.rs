@@ -32,7 +32,7 @@ pub async fn read(
             let malformed = reading.context("read the store")?.malformed;
             match malformed.first_key_value() {
                 None => Ok(()),
-                Some((key, why)) => anyhow::bail!("understand {key}: {why}"),
+                Some((key, kept)) => anyhow::bail!("understand {key}: {}", kept.value),
             }
         }
     };

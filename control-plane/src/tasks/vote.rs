@@ -1,6 +1,6 @@
 //! Asks for votes, and knows when enough have come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -50,12 +50,14 @@ impl Ballot {
 pub enum Predecessor<'a> {
     /// There is none, or it need not be asked.
     Unasked,
+    /// It has everything, weak writes included: it is waited for like a voter.
     Reachable(&'a RegionId),
+    /// It is asked on the chance, and not waited for.
     Unreachable(&'a RegionId),
 }
 
 /// Freezes the voters under the activation's epoch and returns what they said: as soon as the votes
-/// suffice and all voters have answered, or the slowest has been waited for.
+/// suffice and all who are waited for have answered, or the slowest has been waited for.
 pub async fn collect(
     agents: &Agents,
     cell: &CellId,
@@ -84,7 +86,10 @@ pub async fn collect(
         .collect();
     let mut ballot = Ballot::default();
     let mut late = false;
-    let mut pending = activation.voters.clone();
+    let mut pending: BTreeSet<&RegionId> = activation.voters.iter().collect();
+    if let Predecessor::Reachable(region) = predecessor {
+        pending.insert(region);
+    }
     let waited = sleep(LATECOMERS);
     tokio::pin!(waited);
     loop {

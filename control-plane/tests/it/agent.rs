@@ -1,0 +1,195 @@
+//! A site's agent that does as it is told: it renews, opens epochs, votes and hands over like a real
+//! one, without a database, and plays dead or refuses on command.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use client::Etcd;
+use client::etcd::PutIf;
+use client::lease::Lease;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use topology::address::Port;
+use topology::snapshot::RoutedCell;
+use topology::wire::agent::{HandOverReply, HandOverRequest, TenureName, VoteReply, VoteRequest};
+use topology::wire::cell::CellRecord;
+use topology::wire::key;
+use topology::wire::report::SiteReport;
+use topology::{Phase, SiteId, Spec};
+
+/// How often the stand-in looks at its cell: often enough to renew in time.
+const PERIOD: Duration = Duration::from_millis(40);
+const SYSTEM: u64 = 7_001;
+
+/// What the site is told to do, and what it was asked. All clones are one site.
+#[derive(Clone)]
+pub(crate) struct Agent {
+    pub(crate) id: SiteId,
+    script: Arc<Mutex<Script>>,
+}
+
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing a test may ask for")]
+pub(crate) struct Script {
+    /// Plays dead: answers nothing, renews nothing.
+    pub(crate) dead: bool,
+    /// Keeps a promise not to vote.
+    pub(crate) unwilling: bool,
+    /// Where its write-ahead log ends.
+    pub(crate) lsn: u64,
+    /// What it says when asked to hand over.
+    pub(crate) hand_over: HandOverReply,
+    /// Epochs it was asked for a real vote under, and whether as the predecessor.
+    pub(crate) votes: Vec<(u64, bool)>,
+    /// How often it was asked whether it would vote.
+    pub(crate) dry: usize,
+    epoch: u64,
+    active: bool,
+    /// It has handed over under this epoch, and renews no more.
+    handed_over: bool,
+}
+
+impl Agent {
+    pub(crate) fn new(id: SiteId) -> Self {
+        let script = Script {
+            dead: false,
+            unwilling: false,
+            lsn: 1000,
+            hand_over: HandOverReply::Stopped { checkpoint: 900 },
+            votes: Vec::new(),
+            dry: 0,
+            epoch: 0,
+            active: false,
+            handed_over: false,
+        };
+        Self { id, script: Arc::new(Mutex::new(script)) }
+    }
+
+    pub(crate) fn told<T>(&self, tell: impl FnOnce(&mut Script) -> T) -> T {
+        tell(&mut self.script.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Answers, and follows the cell, until stopped.
+    pub(crate) async fn run(
+        self,
+        spec: Arc<Spec>,
+        etcd: Etcd,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let address = spec.site_address(&self.id.cell, &self.id.region, Port::Agent).unwrap();
+        let listener = TcpListener::bind(address).await?;
+        let routes = Router::new()
+            .route("/v1/status", get(status))
+            .route("/v1/vote", post(vote))
+            .route("/v1/hand-over", post(hand_over))
+            .with_state(self.clone());
+        tokio::select! {
+            served = async { axum::serve(listener, routes).await } => Ok(served?),
+            () = self.follow(&etcd) => Ok(()),
+            () = stop.cancelled() => Ok(()),
+        }
+    }
+
+    async fn follow(&self, etcd: &Etcd) {
+        let mut ticks = tokio::time::interval(PERIOD);
+        let mut lease: Option<Lease> = None;
+        loop {
+            ticks.tick().await;
+            if self.told(|script| script.dead) {
+                continue;
+            }
+            let key = key::cell(&self.id.cell);
+            let Ok(stored) = etcd.read(&[&key]).await else { continue };
+            let Some(stored) = stored.first() else { continue };
+            let record: CellRecord = serde_json::from_slice(&stored.value).unwrap();
+            let routed = RoutedCell::try_from(record).unwrap();
+            let activation = &routed.activation;
+            let active = activation.holder() == Some(&self.id.region);
+            let renews = self.told(|script| {
+                if script.epoch < activation.epoch.0 {
+                    script.handed_over = false;
+                }
+                script.epoch = activation.epoch.0;
+                script.active = active;
+                active && !script.handed_over
+            });
+            if !renews {
+                continue;
+            }
+            let (cell, region) = (self.id.cell.clone(), self.id.region.clone());
+            let held = lease.take_if(|lease| lease.epoch() == activation.epoch);
+            let mut held =
+                held.unwrap_or_else(|| Lease::new(etcd.clone(), cell, region, activation.epoch));
+            let renewed = held.renew(stored.revision).await.is_ok();
+            lease = Some(held);
+            if renewed && matches!(activation.phase, Phase::Promoting { .. }) {
+                let mut opened = routed.clone();
+                opened.activation = activation.open(&self.id.region, "barrier passed");
+                opened.activation.system = Some(SYSTEM);
+                let value = serde_json::to_vec(&CellRecord::from(&opened)).unwrap();
+                match etcd.put_if(&key, &value, &[(&key, stored.revision)]).await {
+                    Ok(PutIf::Done { .. } | PutIf::Stale) | Err(_) => {}
+                }
+            }
+        }
+    }
+
+    /// Never returns while the site plays dead.
+    async fn alive(&self) {
+        while self.told(|script| script.dead) {
+            tokio::time::sleep(PERIOD).await;
+        }
+    }
+}
+
+async fn status(State(agent): State<Agent>) -> Json<SiteReport> {
+    agent.alive().await;
+    Json(agent.told(|script| {
+        SiteReport {
+            sequence: 1,
+            tenure: if script.active { TenureName::Serving } else { TenureName::Standby },
+            epoch: script.epoch,
+            postgres: if script.active { "primary" } else { "standby" }.to_owned(),
+            lsn: script.lsn,
+            timeline: 1,
+            lag_bytes: ["east", "north", "south"]
+                .iter()
+                .filter(|region| script.active && **region != agent.id.region.as_str())
+                .map(|region| ((*region).to_owned(), 0))
+                .collect(),
+            services: BTreeMap::from([("session".to_owned(), true)]),
+        }
+    }))
+}
+
+async fn vote(State(agent): State<Agent>, Json(request): Json<VoteRequest>) -> Json<VoteReply> {
+    agent.alive().await;
+    Json(agent.told(|script| {
+        if request.dry {
+            script.dry += 1;
+        } else {
+            script.votes.push((request.epoch, request.predecessor));
+        }
+        if script.unwilling {
+            VoteReply::Refused { reason: "promised not to vote".to_owned() }
+        } else if request.dry {
+            VoteReply::Willing
+        } else {
+            VoteReply::Frozen { system: SYSTEM, timeline: 1, lsn: script.lsn }
+        }
+    }))
+}
+
+async fn hand_over(
+    State(agent): State<Agent>,
+    Json(_): Json<HandOverRequest>,
+) -> Json<HandOverReply> {
+    agent.alive().await;
+    Json(agent.told(|script| {
+        script.handed_over = matches!(script.hand_over, HandOverReply::Stopped { .. });
+        script.hand_over.clone()
+    }))
+}

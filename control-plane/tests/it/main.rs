@@ -1,0 +1,11 @@
+//! Real control planes and a real etcd; the sites' agents are stand-ins that do as they are told.
+
+#![expect(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
+
+mod agent;
+mod api;
+mod etcd;
+mod events;
+mod failover;
+mod platform;
+mod switchover;

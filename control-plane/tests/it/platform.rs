@@ -1,0 +1,240 @@
+//! Three regions, one cell, etcd in the first region, stand-ins for its sites' agents, and as many
+//! control planes as a test wants.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use client::Etcd as Client;
+use control_plane::app;
+use control_plane::config::{Config, RawConfig};
+use runtime::http_client::Answer;
+use runtime::{HttpClient, Tasks};
+use serde_json::Value;
+use tokio::time::{interval, timeout};
+use topology::address::Port;
+use topology::snapshot::RoutedCell;
+use topology::wire::cell::CellRecord;
+use topology::wire::key;
+use topology::{CellId, RegionId, SiteId, Spec};
+
+use crate::agent::Agent;
+use crate::etcd::Etcd;
+
+pub(crate) const REGIONS: [&str; 3] = ["east", "north", "south"];
+const TOKEN: &str = "test-token";
+/// How long anything that is waited for may take on a busy machine.
+const LIMIT: Duration = Duration::from_secs(30);
+/// Tests that may run at once: each has three networks of its own.
+const PLACES: u8 = 3;
+const FIRST_NETWORK: u8 = 160;
+
+pub(crate) struct Platform {
+    pub(crate) spec: Arc<Spec>,
+    pub(crate) agents: Vec<Agent>,
+    pub(crate) client: Client,
+    folder: PathBuf,
+    http: HttpClient,
+    /// Held as long as the networks are used; other test processes wait for it.
+    _place: File,
+}
+
+impl Platform {
+    /// Finds free networks and writes down what control planes read.
+    pub(crate) fn prepare() -> Self {
+        let (place, number) = free_place();
+        let folder =
+            std::env::temp_dir().join(format!("bulkhead-cp-{}-{number}", std::process::id()));
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).unwrap();
+        }
+        std::fs::create_dir_all(folder.join("secrets")).unwrap();
+        std::fs::write(folder.join("secrets/control-plane.token"), format!("{TOKEN}\n")).unwrap();
+        let text = spec(FIRST_NETWORK + 3 * number);
+        std::fs::write(folder.join("regions.yaml"), &text).unwrap();
+        let spec = Arc::new(Spec::parse(&text).unwrap());
+        let agents = REGIONS.map(|region| Agent::new(site(region)));
+        let client = Client::connect(spec.etcd_endpoints(None));
+        let http = HttpClient::default();
+        Self { spec, agents: agents.into(), client, folder, http, _place: place }
+    }
+
+    /// Starts etcd, the agents and control planes in these regions, and runs the test among them.
+    pub(crate) fn run<F: AsyncFnOnce(&Self)>(
+        control_planes: &[&str],
+        test: F,
+    ) -> Pin<Box<impl Future<Output = ()>>> {
+        Box::pin(async move {
+            let platform = Self::prepare();
+            let etcd = platform.etcd();
+            let mut tasks = Tasks::default();
+            for agent in &platform.agents {
+                let (spec, client) = (Arc::clone(&platform.spec), platform.client.clone());
+                tasks.start(&agent.id.to_string(), |stop| agent.clone().run(spec, client, stop));
+            }
+            for region in control_planes {
+                platform.control_plane(&mut tasks, region);
+            }
+            Box::pin(tasks.run(test(&platform), LIMIT)).await.unwrap();
+            etcd.kill().await;
+            std::fs::remove_dir_all(&platform.folder).unwrap();
+        })
+    }
+
+    pub(crate) fn control_plane(&self, tasks: &mut Tasks, region: &str) {
+        let raw = RawConfig {
+            region: region.parse().unwrap(),
+            spec: self.folder.join("regions.yaml"),
+            run_dir: self.folder.clone(),
+        };
+        let config = Config::read(&raw).unwrap();
+        tasks.start(&format!("control plane {region}"), |stop| {
+            app::serve(config, stop.cancelled_owned())
+        });
+    }
+
+    /// Starts etcd, or starts it again on what it had.
+    pub(crate) fn etcd(&self) -> Etcd {
+        let address = |port| self.spec.region_address(&self.spec.regions[0].id, port).unwrap();
+        Etcd::start(address(Port::EtcdClient), address(Port::EtcdPeer), &self.folder.join("etcd"))
+    }
+
+    pub(crate) fn agent(&self, region: &str) -> &Agent {
+        self.agents.iter().find(|agent| agent.id.region.as_str() == region).unwrap()
+    }
+
+    /// Returns the cell as stored.
+    pub(crate) async fn cell(&self) -> Option<RoutedCell> {
+        let stored = self.client.read(&[&key::cell(&cell())]).await.ok()?;
+        let record: CellRecord = serde_json::from_slice(&stored.first()?.value).unwrap();
+        Some(record.try_into().unwrap())
+    }
+
+    /// Writes the cell as a control plane or an agent would that then does nothing more.
+    pub(crate) async fn write(&self, change: impl FnOnce(&RoutedCell) -> RoutedCell) {
+        let key = key::cell(&cell());
+        let stored = self.client.read(&[&key]).await.unwrap().remove(0);
+        let record: CellRecord = serde_json::from_slice(&stored.value).unwrap();
+        let next = change(&record.try_into().unwrap());
+        let value = serde_json::to_vec(&CellRecord::from(&next)).unwrap();
+        self.client.put_if(&key, &value, &[(&key, stored.revision)]).await.unwrap();
+    }
+
+    /// Waits until the cell reads `expected`, such as `epoch 3, steady in south`.
+    pub(crate) async fn until_cell_is(&self, expected: &str) {
+        let mut last = String::new();
+        let reached = self.until(async || {
+            let cell = self.cell().await;
+            last = cell.map_or_else(String::new, |cell| cell.activation.to_string());
+            last == expected
+        });
+        let reached = reached.await;
+        assert!(reached, "expected {expected}, found {last}");
+    }
+
+    /// Waits until the control plane in `region` has every site in sight and the cell at rest.
+    pub(crate) async fn until_known(&self, region: &str) {
+        let reached = self.until(async || {
+            let answer = self.get(region, "/v1/cells/c1").await;
+            answer.is_some_and(|cell| cell["redundant"] == true)
+        });
+        assert!(reached.await, "the cell is not redundant, seen from {region}");
+    }
+
+    /// Asks again and again, until it is so or has taken too long.
+    pub(crate) async fn until(&self, mut is_so: impl AsyncFnMut() -> bool) -> bool {
+        let mut ticks = interval(Duration::from_millis(20));
+        let asking = async {
+            loop {
+                ticks.tick().await;
+                if is_so().await {
+                    return;
+                }
+            }
+        };
+        timeout(LIMIT, asking).await.is_ok()
+    }
+
+    pub(crate) fn address(&self, region: &str, port: Port) -> std::net::SocketAddr {
+        self.spec.region_address(&region.parse::<RegionId>().unwrap(), port).unwrap()
+    }
+
+    /// Returns what a control plane answers, if it answers well.
+    pub(crate) async fn get(&self, region: &str, path: &str) -> Option<Value> {
+        let answer = self.call(region, "GET", path, Some(TOKEN), "").await?;
+        answer.json("").ok()
+    }
+
+    pub(crate) async fn switchover(&self, region: &str, body: &str) -> (u16, Value) {
+        let path = "/v1/cells/c1/switchover";
+        let answer = self.call(region, "POST", path, Some(TOKEN), body).await.unwrap();
+        (answer.status.as_u16(), serde_json::from_slice(&answer.body).unwrap())
+    }
+
+    pub(crate) async fn call(
+        &self,
+        region: &str,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: &str,
+    ) -> Option<Answer> {
+        let url = format!("http://{}{path}", self.address(region, Port::ControlPlane));
+        let mut headers = axum::http::HeaderMap::new();
+        if let Some(token) = token {
+            headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
+        }
+        let method = method.parse().unwrap();
+        self.http.call(method, &url, headers, body.to_owned(), LIMIT).await.ok()
+    }
+
+    pub(crate) fn token() -> &'static str {
+        TOKEN
+    }
+}
+
+pub(crate) fn cell() -> CellId {
+    "c1".parse().unwrap()
+}
+
+pub(crate) fn site(region: &str) -> SiteId {
+    SiteId { cell: cell(), region: region.parse().unwrap() }
+}
+
+/// Takes the first place that no other test is at, or waits for one.
+fn free_place() -> (File, u8) {
+    let open = |number: u8| {
+        let path = std::env::temp_dir().join(format!("bulkhead-cp-place-{number}"));
+        File::options().create(true).append(true).open(path).unwrap()
+    };
+    for number in 0..PLACES {
+        let place = open(number);
+        if place.try_lock().is_ok() {
+            return (place, number);
+        }
+    }
+    let number = u8::try_from(std::process::id() % u32::from(PLACES)).unwrap();
+    let place = open(number);
+    place.lock().unwrap();
+    (place, number)
+}
+
+fn spec(network: u8) -> String {
+    format!(
+        "version: 1
+regions:
+  - {{id: east, name: East, network: 127.{network}.0.0/16}}
+  - {{id: north, name: North, network: 127.{}.0.0/16}}
+  - {{id: south, name: South, network: 127.{}.0.0/16}}
+cells:
+  - {{id: c1, weight: 1, home: east, standbys: [north, south]}}
+edge: {{listen: \"127.{network}.0.2:8080\", admin: \"127.{network}.0.2:9080\", routers: 1}}
+lease: {{renew: 200ms, right: 500ms, patience: 1s}}
+messages: weak
+",
+        network + 1,
+        network + 2
+    )
+}

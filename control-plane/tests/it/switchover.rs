@@ -1,0 +1,55 @@
+use serde_json::json;
+use topology::wire::agent::HandOverReply;
+
+use crate::platform::Platform;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_planned_move_ends_with_the_target_active() {
+    Platform::run(&["north", "south"], async |platform| {
+        platform.until_known("north").await;
+        let (status, body) = platform.switchover("north", r#"{"to": "south"}"#).await;
+        let took_ms = body["took_ms"].as_u64().unwrap();
+        let expected =
+            json!({"cell": "c1", "from": "east", "to": "south", "epoch": 3, "took_ms": took_ms});
+        assert_eq!((status, body), (200, expected));
+        platform.until_cell_is("epoch 3, steady in south").await;
+        let votes = platform.agent("north").told(|north| north.votes.clone());
+        assert_eq!(votes, [(2, false)]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_hand_over_ends_where_everything_is() {
+    Platform::run(&["north"], async |platform| {
+        platform.until_known("north").await;
+        platform.agent("east").told(|east| {
+            east.lsn = 1100;
+            east.hand_over = HandOverReply::Refused { reason: "busy".to_owned() };
+        });
+        let (status, body) = platform.switchover("north", r#"{"to": "south"}"#).await;
+        assert_eq!((status, &body["code"]), (409, &json!("switchover-aborted")));
+        let expected = "east did not hand over: busy; the cell elects its active site now";
+        assert_eq!(body["detail"], expected);
+        platform.until_cell_is("epoch 4, steady in east").await;
+        let asked = platform.agent("east").told(|east| east.votes.clone());
+        assert_eq!(asked, [(3, true)]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_without_the_last_checkpoint_is_not_promoted() {
+    Platform::run(&["north"], async |platform| {
+        platform.until_known("north").await;
+        platform.agent("east").told(|east| {
+            east.lsn = 1101;
+            east.hand_over = HandOverReply::Stopped { checkpoint: 1100 };
+        });
+        platform.agent("north").told(|north| north.lsn = 1101);
+        let (status, body) = platform.switchover("north", r#"{"to": "south"}"#).await;
+        assert_eq!((status, &body["code"]), (409, &json!("switchover-aborted")));
+        platform.until_cell_is("epoch 4, steady in north").await;
+    })
+    .await;
+}
