@@ -138,7 +138,12 @@ async fn apply(
             adopt(&table, &metrics, &board, &followed);
         }
         tokio::select! {
-            changed = latest.changed() => changed.context("hear of snapshots")?,
+            changed = latest.changed() => {
+                // Closed: following has ended, which ends the router and is told by that task.
+                if changed.is_err() {
+                    return Ok(());
+                }
+            }
             () = stop.cancelled() => return Ok(()),
         }
     }

@@ -101,3 +101,6 @@ impl Applied {
         (target, &self.cells[route.cell])
     }
 }
+
+#[cfg(test)]
+mod tests;

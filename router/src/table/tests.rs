@@ -1,0 +1,85 @@
+use std::net::SocketAddr;
+
+use pingora_core::protocols::l4::socket::SocketAddr as PeerAddr;
+use pingora_core::protocols::l4::stream::Stream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use topology::snapshot::RoutedCell;
+use topology::{Activation, Epoch, Phase, Placement, Version};
+
+use super::*;
+use crate::decide::retry::Repeatable;
+
+#[tokio::test]
+async fn connections_outlive_an_election_and_end_when_a_later_epoch_is_served() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let table = Table::default();
+    apply(&table, 7, steady(), address);
+    let mut repeatable = connect(&table, Repeatable::Safe).await;
+    let (mut site, _) = listener.accept().await.unwrap();
+    let mut bytes = [0; 1];
+
+    apply(&table, 8, Phase::Electing { predecessor: None }, address);
+    site.write_all(b"a").await.unwrap();
+    assert_eq!(repeatable.read(&mut bytes).await.unwrap(), 1);
+
+    apply(&table, 9, steady(), address);
+    assert_eq!(repeatable.read(&mut bytes).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_request_that_may_not_be_repeated_goes_on_waiting_for_its_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let table = Table::default();
+    apply(&table, 7, steady(), address);
+    let mut once = connect(&table, Repeatable::Never).await;
+    let (mut site, _) = listener.accept().await.unwrap();
+    apply(&table, 9, steady(), address);
+    site.write_all(b"a").await.unwrap();
+    assert_eq!(once.read(&mut [0; 1]).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn the_same_epoch_keeps_its_site_and_the_cell_its_memory() {
+    let address = "127.0.0.1:9".parse().unwrap();
+    let table = Table::default();
+    apply(&table, 7, steady(), address);
+    let before = table.current().unwrap();
+    apply(&table, 7, steady(), address);
+    let after = table.current().unwrap();
+    let cell = |applied: &Applied| applied.find(Slot::of("ada")).1.clone();
+    assert!(Arc::ptr_eq(&cell(&before).memory, &cell(&after).memory));
+    assert!(Arc::ptr_eq(&cell(&before).site.unwrap(), &cell(&after).site.unwrap()));
+}
+
+async fn connect(table: &Table, repeatable: Repeatable) -> Stream {
+    let site = table.current().unwrap().find(Slot::of("ada")).1.site.clone().unwrap();
+    let lines = site.peer(repeatable, false).options.custom_l4.unwrap();
+    lines.connect(&PeerAddr::Inet(site.gateway)).await.unwrap()
+}
+
+fn steady() -> Phase {
+    Phase::Steady { active: "east".parse().unwrap() }
+}
+
+fn apply(table: &Table, epoch: u64, phase: Phase, gateway: SocketAddr) {
+    let activation = Activation {
+        epoch: Epoch(epoch),
+        phase,
+        voters: [].into(),
+        acks: 1,
+        system: None,
+        reason: String::new(),
+    };
+    let gateways = [("east".parse().unwrap(), gateway)].into();
+    let cell: CellId = "c1".parse().unwrap();
+    let snapshot = Snapshot {
+        version: Version(epoch),
+        placement: Placement::plan(&[(cell.clone(), 1)].into(), Version(1)),
+        cells: [(cell, RoutedCell { activation, gateways })].into(),
+    };
+    let followed = Followed { snapshot: Arc::new(snapshot), stale: false };
+    table.apply(&followed, Instant::now());
+}
