@@ -1,1 +1,7 @@
-//! .
+//! What the whole-platform tests share: a real platform on addresses of its own, and a user of it.
+
+pub mod platform;
+pub mod user;
+
+pub use platform::Platform;
+pub use user::{Answer, User};

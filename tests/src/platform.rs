@@ -1,0 +1,220 @@
+//! A real platform: every process, etcd and PostgreSQL, on loopback addresses that no other has.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use runtime::HttpClient;
+use runtime::clock::BootTime;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use topology::address::Port;
+use topology::wire::fleet::{Fleet, FleetProcess, FleetRole, Hold};
+use topology::{RegionId, Slot, Spec};
+
+/// First octets tried for a platform's networks: 127.`n`.0.0/16 and the three that follow.
+const NETWORKS: std::ops::Range<u8> = 20..100;
+/// Holding this port of the first network means that the four networks are taken.
+const RESERVED: u16 = 9;
+const ASK: Duration = Duration::from_secs(3);
+
+pub struct Platform {
+    folder: PathBuf,
+    pub spec: Spec,
+    pub http: HttpClient,
+    _reserved: TcpListener,
+}
+
+impl Platform {
+    /// Starts a platform with the repository's regions and cells, and waits until it serves.
+    pub fn up() -> anyhow::Result<Self> {
+        let (first, reserved) = free_networks()?;
+        let folder =
+            std::env::temp_dir().join(format!("bulkhead-e2e-{first}-{}", std::process::id()));
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).context("remove an earlier folder")?;
+        }
+        std::fs::create_dir_all(&folder).context("make the platform's folder")?;
+        let written = include_str!("../../regions.yaml");
+        let text = (1..=3).rev().fold(written.to_owned(), |text, region: u8| {
+            text.replace(&format!("127.{region}.0.0/16"), &format!("127.{}.0.0/16", first + region))
+        });
+        let text = text.replace("127.0.0.1:", &format!("127.{first}.0.1:"));
+        std::fs::write(folder.join("regions.yaml"), &text).context("write regions.yaml")?;
+        let spec = Spec::parse(&text)
+            .map_err(|findings| anyhow::anyhow!("read regions.yaml: {findings:?}"))?;
+        let platform = Self { folder, spec, http: HttpClient::default(), _reserved: reserved };
+        platform.start()?;
+        Ok(platform)
+    }
+
+    /// Starts the platform, with the data it left the last time.
+    pub fn start(&self) -> anyhow::Result<()> {
+        let spec = self.folder.join("regions.yaml");
+        self.run("platform", &["up", "--detach", "--spec", &spec.to_string_lossy()])
+            .and_then(successful)
+            .map(|_| ())
+    }
+
+    /// Stops it; its data stay.
+    pub fn stop(&self) -> anyhow::Result<()> {
+        self.run("platform", &["down"]).and_then(successful).map(|_| ())
+    }
+
+    /// Runs one of the programs against this platform.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> anyhow::Result<Output> {
+        Command::new(programs()?.join(program))
+            .args(arguments)
+            .env("BULKHEAD_RUN_DIR", self.run_dir())
+            .output()
+            .with_context(|| format!("run {program}"))
+    }
+
+    #[must_use]
+    pub fn run_dir(&self) -> PathBuf {
+        self.folder.join("run")
+    }
+
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    #[must_use]
+    pub fn edge(&self) -> SocketAddr {
+        self.spec.edge.listen
+    }
+
+    /// Returns a token of the development issuer.
+    pub fn token(&self, user: &str) -> anyhow::Result<String> {
+        let output = successful(self.run("platform", &["token", user])?)?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// Asks a control plane, and returns its answer.
+    pub async fn control_plane(&self, region: &RegionId, path: &str) -> anyhow::Result<Value> {
+        let address = self
+            .spec
+            .region_address(region, Port::ControlPlane)
+            .context("find the control plane's address")?;
+        let token = std::fs::read_to_string(self.run_dir().join("secrets/control-plane.token"))
+            .context("read the control plane's token")?;
+        let mut headers = http::HeaderMap::new();
+        let bearer = format!("Bearer {}", token.trim()).parse().context("write the token")?;
+        headers.insert(http::header::AUTHORIZATION, bearer);
+        let url = format!("http://{address}{path}");
+        let answer = self
+            .http
+            .call(http::Method::GET, &url, headers, bytes::Bytes::new(), ASK)
+            .await
+            .with_context(|| format!("ask {url}"))?;
+        Ok(answer.json(&url)?)
+    }
+
+    /// Returns where a user's cell is active, as the first reachable control plane sees it.
+    pub async fn home_of(&self, user: &str) -> anyhow::Result<(String, RegionId)> {
+        let cell = self.cell_of(user).await?;
+        let active = cell["active"].as_str().context("find the active region")?.parse()?;
+        Ok((cell["id"].as_str().unwrap_or_default().to_owned(), active))
+    }
+
+    /// Returns a user's cell as the control plane shows it.
+    pub async fn cell_of(&self, user: &str) -> anyhow::Result<Value> {
+        let weights = self.spec.weights();
+        let placement = topology::Placement::plan(&weights, topology::Version(0));
+        let cell = placement.cell_of(Slot::of(user));
+        for region in &self.spec.regions {
+            if let Ok(seen) = self.control_plane(&region.id, &format!("/v1/cells/{cell}")).await {
+                return Ok(seen);
+            }
+        }
+        bail!("ask any control plane about cell {cell}")
+    }
+
+    pub fn fleet(&self) -> anyhow::Result<Fleet> {
+        let text = std::fs::read(self.run_dir().join("fleet.json")).context("read fleet.json")?;
+        serde_json::from_slice(&text).context("understand fleet.json")
+    }
+
+    /// Kills every process with one of these roles, and keeps it from being started again.
+    pub fn kill_and_hold(&self, roles: &[FleetRole]) -> anyhow::Result<Vec<FleetProcess>> {
+        let victims: Vec<FleetProcess> = self
+            .fleet()?
+            .processes
+            .into_iter()
+            .filter(|process| roles.contains(&process.role))
+            .collect();
+        let until = BootTime::now() + Duration::from_mins(10);
+        let hold = Hold { until: until.as_nanos(), reason: "a test".to_owned() };
+        let hold = serde_json::to_vec(&hold).context("write a hold")?;
+        for victim in &victims {
+            runtime::file::replace(&self.hold_path(victim), &hold, 0o644).context("hold")?;
+        }
+        for victim in &victims {
+            let pid = victim.pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+            let pid = pid.with_context(|| format!("find {} running", victim.name))?;
+            kill_process(pid, Signal::KILL).with_context(|| format!("kill {}", victim.name))?;
+        }
+        Ok(victims)
+    }
+
+    /// Lets held processes start again.
+    pub fn release(&self, held: &[FleetProcess]) -> anyhow::Result<()> {
+        for process in held {
+            std::fs::remove_file(self.hold_path(process)).context("remove a hold")?;
+        }
+        Ok(())
+    }
+
+    fn hold_path(&self, process: &FleetProcess) -> PathBuf {
+        self.run_dir().join("holds").join(format!("{}.json", process.name))
+    }
+}
+
+impl Drop for Platform {
+    #[expect(clippy::print_stderr, reason = "a test's words, next to its failure")]
+    fn drop(&mut self) {
+        let stopped = self.stop();
+        if std::thread::panicking() || stopped.is_err() {
+            eprintln!("the platform's logs are in {}", self.run_dir().join("logs").display());
+        } else if let Err(err) = std::fs::remove_dir_all(&self.folder) {
+            eprintln!("{} was not removed: {err}", self.folder.display());
+        }
+    }
+}
+
+/// The folder with the programs: beside the one with this test.
+fn programs() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("find this test")?;
+    let folder = own.parent().and_then(Path::parent).context("find the programs")?;
+    ensure!(
+        folder.join("platform").exists(),
+        "find the programs in {}; build them first: cargo build --workspace --bins",
+        folder.display()
+    );
+    Ok(folder.to_owned())
+}
+
+pub(crate) fn successful(output: Output) -> anyhow::Result<Output> {
+    ensure!(
+        output.status.success(),
+        "{}: {}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(output)
+}
+
+fn free_networks() -> anyhow::Result<(u8, TcpListener)> {
+    let start = u8::try_from(std::process::id() % 80).unwrap_or_default();
+    let all = (0..80).map(|turn| NETWORKS.start + (start + turn) % 80);
+    // Four in a row, on a fixed grid, so that two platforms never overlap.
+    let mut free = all.filter(|first| first % 4 == 0).filter_map(|first| {
+        let reserved = TcpListener::bind((std::net::Ipv4Addr::new(127, first, 0, 9), RESERVED));
+        Some((first, reserved.ok()?))
+    });
+    free.next().context("find four free networks in 127.20.0.0 to 127.99.0.0")
+}
