@@ -8,8 +8,9 @@ const CHARACTERS_MAX: usize = 7;
 /// How a text begins that goes on with the one before.
 const BEGINNINGS: [&str; 8] =
     ["and ", "what about", "how about", "what if", "那", "还有", "如果", "要是"];
-/// What is carried over weighs at most this share of what was said: it settles a tie, no more.
-const CARRIED: f32 = 0.4;
+/// What is carried over weighs at most this share of what was said: it tells which of several
+/// articles about the same, and does not hide another.
+const CARRIED: f32 = 0.5;
 
 pub(super) fn is_one(text: &str) -> bool {
     let folded = fold(text.trim());

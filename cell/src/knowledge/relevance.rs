@@ -6,7 +6,7 @@ use serde::Serialize;
 /// right one four times in five.
 const ANSWER: f64 = 0.4;
 /// Above this the best three are worth offering; below it most texts are about something else.
-const SUGGEST: f64 = 0.18;
+const SUGGEST: f64 = 0.15;
 
 /// What speaks for an article. Shares, from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -18,6 +18,9 @@ const CANDIDATES: usize = 20;
 const INTENT_BONUS: f32 = 0.3;
 /// The same for the intent of the text before, where nothing is known of this one's.
 const LAST_INTENT_BONUS: f32 = 0.1;
+/// The same for articles of the category that was spoken of, if the text goes on with it: after a
+/// return, "那运费呢" asks who pays for sending things back.
+const CATEGORY_BONUS: f32 = 0.25;
 
 pub struct Shelf {
     articles: Vec<Article>,
@@ -99,7 +102,11 @@ impl Shelf {
 
     /// Returns the articles that may answer the text, the likeliest first.
     pub fn search(&self, query: &Query<'_>, limit: usize) -> anyhow::Result<Vec<Hit<'_>>> {
-        let asked = self.weighted(query);
+        let before = query
+            .last_article
+            .and_then(|id| self.article(id))
+            .filter(|_| follow_up::is_one(query.text));
+        let asked = self.weighted(query.text, before);
         let mut scores: BTreeMap<usize, f32> =
             self.index.best(&asked, CANDIDATES)?.into_iter().collect();
         let best = scores.values().copied().fold(0.0, f32::max);
@@ -108,8 +115,15 @@ impl Shelf {
             (None, last) => (last, LAST_INTENT_BONUS),
         };
         let meant = |article: &Article| intent.is_some() && article.intent.as_deref() == intent;
-        for (at, _) in self.articles.iter().enumerate().filter(|(_, article)| meant(article)) {
-            *scores.entry(at).or_default() += bonus * best;
+        for (at, article) in self.articles.iter().enumerate() {
+            if meant(article) {
+                *scores.entry(at).or_default() += bonus * best;
+            }
+            if before.is_some_and(|before| before.category == article.category)
+                && let Some(score) = scores.get_mut(&at)
+            {
+                *score += CATEGORY_BONUS * best;
+            }
         }
         let mut ranked: Vec<(usize, f32)> = scores.into_iter().collect();
         ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -151,16 +165,14 @@ impl Shelf {
         Hit { article, matched_question, channel, score }
     }
 
-    /// Returns the text's terms, and at a low weight those of what the conversation was about if
-    /// the text says little by itself.
-    fn weighted(&self, query: &Query<'_>) -> Vec<(String, f32)> {
+    /// Returns the text's terms, and at a low weight those of the question before.
+    fn weighted(&self, text: &str, before: Option<&Article>) -> Vec<(String, f32)> {
         let mut analyzer = self.analyzer.clone();
-        let own: BTreeSet<String> = terms(&mut analyzer, query.text).into_iter().collect();
+        let own: BTreeSet<String> = terms(&mut analyzer, text).into_iter().collect();
         let mut weighted: Vec<(String, f32)> = own.iter().map(|term| (term.clone(), 1.0)).collect();
-        let last = query.last_article.and_then(|id| self.article(id));
-        if let Some(last) = last.filter(|_| follow_up::is_one(query.text)) {
+        if let Some(before) = before {
             let carried: BTreeSet<String> =
-                terms(&mut analyzer, &last.question).into_iter().collect();
+                terms(&mut analyzer, &before.question).into_iter().collect();
             let weight = follow_up::weight(own.len(), carried.len());
             weighted.extend(carried.difference(&own).map(|term| (term.clone(), weight)));
         }

@@ -28,12 +28,12 @@ async fn a_text_about_something_else_finds_nothing() {
 }
 
 #[tokio::test]
-async fn an_intent_brings_up_its_article() {
-    let (_, without) = search_for(&json!({"text": "my money"})).await;
-    let (_, with) = search_for(&json!({"text": "my money", "intent": "refund_status"})).await;
+async fn an_intent_brings_up_its_article_where_the_words_say_nothing() {
+    let (_, without) = search_for(&json!({"text": "zxqv"})).await;
+    let (_, with) = search_for(&json!({"text": "zxqv", "intent": "refund_status"})).await;
+    assert_eq!((&without["decision"], &with["decision"]), (&json!("none"), &json!("suggest")));
     assert_eq!(with["hits"][0]["article_id"], "refund-status", "{with}");
     assert_eq!(with["hits"][0]["channel"], "intent");
-    assert_ne!(without["hits"][0]["channel"], "intent");
 }
 
 #[tokio::test]
@@ -47,8 +47,7 @@ async fn a_follow_up_is_read_with_what_went_before() {
 
 #[tokio::test]
 async fn hits_are_as_many_as_asked_for_the_best_first() {
-    let (_, answer) =
-        search_for(&json!({"text": "How do I return shoes that do not fit", "top_k": 10})).await;
+    let (_, answer) = search_for(&json!({"text": "How do I return an item?", "top_k": 10})).await;
     let scores: Vec<f64> = answer["hits"]
         .as_array()
         .unwrap()
