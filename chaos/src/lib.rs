@@ -1,1 +1,41 @@
-//! .
+//! Drills: a running platform is broken on purpose, under load, and what was claimed of it is
+//! checked against what was seen.
+//!
+//! Start reading at `run`; what is judged is in `metrics`, `check` and `verdict`, which are pure.
+//! It breaks and heals processes of one machine. It does not start the platform, and never looks
+//! into the programs it breaks: what it knows of them, any user could know.
+
+pub mod app;
+pub mod exit;
+
+mod cli;
+
+mod drill;
+
+mod history;
+mod recorder;
+
+mod course;
+
+mod check;
+mod metrics;
+mod verdict;
+
+mod control_plane;
+mod events;
+mod platform;
+mod process;
+mod token;
+
+mod fault;
+
+mod load;
+
+mod final_reads;
+
+mod fresh;
+mod run;
+
+mod report;
+mod series;
+mod terminal;

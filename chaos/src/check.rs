@@ -1,0 +1,108 @@
+//! What is checked on the recorded history. One checker per file; each is proven by tests with a
+//! history broken in the way it must catch.
+
+mod blast_radius;
+mod exactly_once;
+mod no_lost_ack;
+mod session_order;
+mod single_writer;
+
+use crate::course::Course;
+
+pub(crate) use no_lost_ack::lost_strong;
+pub(crate) use session_order::lost_weak;
+
+/// Broken rules told per check; the rest is counted.
+const WITNESSES_MAX: usize = 10;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Check {
+    NoLostAck,
+    ExactlyOnce,
+    SingleWriter,
+    SessionOrder,
+    BlastRadius,
+}
+
+/// What a check came to, with what shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    Pass,
+    Fail(Vec<String>),
+    /// The evidence is incomplete.
+    Unknown(Vec<String>),
+}
+
+impl Check {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::NoLostAck,
+        Self::ExactlyOnce,
+        Self::SingleWriter,
+        Self::SessionOrder,
+        Self::BlastRadius,
+    ];
+    pub(crate) const NAMES: &str =
+        "no-lost-ack, exactly-once, single-writer, session-order, blast-radius";
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|check| check.name() == name)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::NoLostAck => "no-lost-ack",
+            Self::ExactlyOnce => "exactly-once",
+            Self::SingleWriter => "single-writer",
+            Self::SessionOrder => "session-order",
+            Self::BlastRadius => "blast-radius",
+        }
+    }
+
+    /// What it claims, for people.
+    pub(crate) fn claim(self) -> &'static str {
+        match self {
+            Self::NoLostAck => "every acknowledged ticket is in every site's database",
+            Self::ExactlyOnce => "no request had its effect twice",
+            Self::SingleWriter => "one site of a cell acknowledged at a time (I1)",
+            Self::SessionOrder => "each conversation's messages are in the order they were sent in",
+            Self::BlastRadius => "no request of another cell failed (I8)",
+        }
+    }
+
+    /// Whether breaking it means that data is not safe, rather than not at hand.
+    pub(crate) fn is_safety(self) -> bool {
+        self != Self::BlastRadius
+    }
+
+    pub(crate) fn run(self, course: &Course) -> Finding {
+        match self {
+            Self::NoLostAck => no_lost_ack::check(course),
+            Self::ExactlyOnce => exactly_once::check(course),
+            Self::SingleWriter => single_writer::check(course),
+            Self::SessionOrder => session_order::check(course),
+            Self::BlastRadius => blast_radius::check(course),
+        }
+    }
+}
+
+impl Finding {
+    /// A broken rule outweighs missing evidence.
+    fn from_evidence(broken: Vec<String>, missing: Vec<String>) -> Self {
+        if !broken.is_empty() {
+            Self::Fail(shortened(broken))
+        } else if !missing.is_empty() {
+            Self::Unknown(shortened(missing))
+        } else {
+            Self::Pass
+        }
+    }
+}
+
+fn shortened(mut lines: Vec<String>) -> Vec<String> {
+    let rest = lines.len().saturating_sub(WITNESSES_MAX);
+    if rest > 0 {
+        lines.truncate(WITNESSES_MAX);
+        lines.push(format!("and {rest} more"));
+    }
+    lines
+}

@@ -1,0 +1,137 @@
+//! Asks the control plane, of a region that is not to be broken.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use runtime::HttpClient;
+use runtime::http_client::CallError;
+use serde::Deserialize;
+use topology::address::Port;
+use topology::{CellId, RegionId, Spec};
+
+/// A control plane on the same machine or the same continent; the next one is asked after this.
+const ASK: Duration = Duration::from_secs(2);
+/// A switchover waits for a clean stop of PostgreSQL and the opening of the next epoch.
+const SWITCH: Duration = Duration::from_secs(20);
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct ControlPlane {
+    http: HttpClient,
+    addresses: Vec<SocketAddr>,
+    headers: HeaderMap,
+}
+
+/// A cell, as far as a drill needs to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cell {
+    pub(crate) id: CellId,
+    pub(crate) active: Option<RegionId>,
+    pub(crate) standbys: Vec<RegionId>,
+    /// Steady, and every site not active streams.
+    pub(crate) redundant: bool,
+    pub(crate) phase: String,
+}
+
+#[derive(Deserialize)]
+struct Cells {
+    data: Vec<CellView>,
+}
+
+#[derive(Deserialize)]
+struct CellView {
+    id: String,
+    phase: String,
+    active: Option<String>,
+    redundant: bool,
+    sites: Vec<SiteView>,
+}
+
+#[derive(Deserialize)]
+struct SiteView {
+    region: String,
+    role: String,
+}
+
+impl ControlPlane {
+    /// Will ask every region's control plane in turn, `avoid`'s last.
+    pub(crate) fn new(spec: &Spec, token: &str, avoid: Option<&RegionId>) -> anyhow::Result<Self> {
+        let mut regions: Vec<&RegionId> = spec.regions.iter().map(|region| &region.id).collect();
+        regions.sort_by_key(|region| Some(*region) == avoid);
+        let addresses = regions
+            .into_iter()
+            .filter_map(|region| spec.region_address(region, Port::ControlPlane))
+            .collect();
+        let bearer = HeaderValue::try_from(format!("Bearer {token}"))
+            .context("read the control plane's token")?;
+        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, bearer)]);
+        Ok(Self { http: HttpClient::default(), addresses, headers })
+    }
+
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    pub(crate) async fn cells(&self) -> anyhow::Result<Vec<Cell>> {
+        let mut last = None;
+        for address in &self.addresses {
+            match self.cells_of(*address).await {
+                Ok(cells) => return cells.data.into_iter().map(Cell::try_from).collect(),
+                Err(err) => last = Some(err),
+            }
+        }
+        let err = last.context("ask a control plane: the spec has no region")?;
+        Err(err).context("list the cells")
+    }
+
+    async fn cells_of(&self, address: SocketAddr) -> Result<Cells, CallError> {
+        let url = format!("http://{address}/v1/cells");
+        let answer =
+            self.http.call(Method::GET, &url, self.headers.clone(), Bytes::new(), ASK).await?;
+        answer.json(&url)
+    }
+
+    /// Moves a cell, and returns once its new active site is open.
+    pub(crate) async fn switchover(&self, cell: &CellId, to: &RegionId) -> anyhow::Result<()> {
+        let mut headers = self.headers.clone();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let body = serde_json::json!({ "to": to.as_str() }).to_string();
+        for address in &self.addresses {
+            let url = format!("http://{address}/v1/cells/{cell}/switchover");
+            let sent = self.http.call(Method::POST, &url, headers.clone(), body.clone(), SWITCH);
+            let answer = match sent.await {
+                Ok(answer) => answer,
+                // Nothing was sent: another one may be asked.
+                Err(CallError::Connect { .. }) => continue,
+                Err(err) => return Err(err).with_context(|| format!("move {cell} to {to}")),
+            };
+            let _: serde_json::Value =
+                answer.json(&url).with_context(|| format!("move {cell} to {to}"))?;
+            return Ok(());
+        }
+        bail!("move {cell} to {to}: no control plane can be reached");
+    }
+}
+
+impl TryFrom<CellView> for Cell {
+    type Error = anyhow::Error;
+
+    fn try_from(view: CellView) -> anyhow::Result<Self> {
+        let region = |text: &str| text.parse::<RegionId>().context("read a region's id");
+        let standbys = view.sites.iter().filter(|site| site.role == "standby");
+        Ok(Self {
+            id: view.id.parse().context("read a cell's id")?,
+            active: view.active.as_deref().map(region).transpose()?,
+            standbys: standbys.map(|site| region(&site.region)).collect::<Result<_, _>>()?,
+            redundant: view.redundant,
+            phase: view.phase,
+        })
+    }
+}

@@ -1,0 +1,175 @@
+//! A drill: what is broken, under which load, and what is claimed to hold meanwhile.
+//!
+//! Files use the Chaos Toolkit's words (`title`, `steady-state-hypothesis`, `method`, `pauses`,
+//! probes with `tolerance`), plus `provider: {type: fault, …}` and the keys this page lists.
+
+pub(crate) mod catalogue;
+mod read;
+pub(crate) mod yaml;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use topology::{CellId, RegionId};
+
+use crate::check::Check;
+use crate::metrics::{Measure, Value};
+
+pub(crate) use yaml::Finding;
+
+/// A drill as meant. Cannot be wrong: it only comes out of [`Drill::parse`].
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Drill {
+    pub(crate) name: String,
+    pub(crate) title: String,
+    pub(crate) description: String,
+    pub(crate) tags: Vec<String>,
+    /// What must hold before anything is broken, and again in the end.
+    pub(crate) steady_state: Vec<Probe>,
+    pub(crate) action: Action,
+    pub(crate) load: Load,
+    /// Exceeding one fails the drill.
+    pub(crate) limits: BTreeMap<Measure, Value>,
+    /// Exceeding one is a warning.
+    pub(crate) goals: BTreeMap<Measure, Value>,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) stop_conditions: Vec<StopCondition>,
+    pub(crate) scope: Scope,
+    pub(crate) seed: u64,
+    pub(crate) validity: Validity,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Probe {
+    /// Every cell serves, and every standby of it streams.
+    Redundant { name: String },
+    /// At least this share of the baseline's requests was answered well.
+    OkRatio { name: String, at_least: f64 },
+}
+
+/// The one thing that is done to the platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Action {
+    pub(crate) name: String,
+    pub(crate) fault: Fault,
+    /// After this the platform heals by itself, whatever became of the drill.
+    pub(crate) ttl: Duration,
+    /// How soon the fault must be proven.
+    pub(crate) verify_within: Duration,
+    /// The baseline's length.
+    pub(crate) before: Duration,
+    /// How long the platform is observed with the fault still on.
+    pub(crate) after: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// SIGKILL one process of a cell's active site; whoever supervises it starts it again.
+    ProcessKill { cell: Choice<CellId>, role: ProcessRole },
+    /// SIGKILL everything of a cell's active site, and keep it down.
+    SiteKill { cell: Choice<CellId> },
+    /// SIGKILL everything of a region, and keep it down.
+    RegionKill { region: Choice<RegionId> },
+    /// Move a cell by plan, as an operator would.
+    Switchover { cell: Choice<CellId>, to: Choice<RegionId> },
+}
+
+impl Fault {
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::ProcessKill { .. } => "process.kill",
+            Self::SiteKill { .. } => "site.kill",
+            Self::RegionKill { .. } => "region.kill",
+            Self::Switchover { .. } => "switchover",
+        }
+    }
+}
+
+/// `auto` is settled at injection, by the seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Choice<T> {
+    Auto,
+    Named(T),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProcessRole {
+    Postgres,
+    Agent,
+    Session,
+    Nlp,
+    Knowledge,
+    Ticket,
+}
+
+impl ProcessRole {
+    pub(crate) const ALL: [(&str, Self); 6] = [
+        ("postgres", Self::Postgres),
+        ("agent", Self::Agent),
+        ("session", Self::Session),
+        ("nlp", Self::Nlp),
+        ("knowledge", Self::Knowledge),
+        ("ticket", Self::Ticket),
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        let named = Self::ALL.iter().find(|(_, role)| *role == self);
+        named.map_or("", |(name, _)| name)
+    }
+}
+
+/// Open loop: requests are sent when they are due, whatever became of earlier ones.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Load {
+    pub(crate) arrivals: Arrivals,
+    /// Requests per second, all users together.
+    pub(crate) rate: f64,
+    pub(crate) users: usize,
+    /// Out of this many requests …
+    pub(crate) tickets: u32,
+    /// … plus this many, which are messages.
+    pub(crate) messages: u32,
+    pub(crate) request_timeout: Duration,
+    /// Beyond it a request is recorded as dropped, which counts as failed.
+    pub(crate) max_in_flight: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrivals {
+    Poisson,
+    Constant,
+}
+
+/// Ends the drill early: cells that should not notice anything do.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StopCondition {
+    /// Share of failed requests on cells that the fault does not touch …
+    pub(crate) above: f64,
+    /// … over this long.
+    pub(crate) over: Duration,
+}
+
+/// What may be broken at most, checked before anything is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Scope {
+    pub(crate) max_cells: usize,
+    pub(crate) max_regions: usize,
+}
+
+/// When a run proves anything at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Validity {
+    pub(crate) min_ops_before: usize,
+    pub(crate) min_ops_in_window: usize,
+    pub(crate) max_generator_lag_p99: Duration,
+}
+
+impl Drill {
+    /// Reads a drill and returns everything wrong with it, not just the first thing.
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Self, Vec<Finding>> {
+        read::read(name, text)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+//! The drills that come with the program, found by name; others by their file.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::{Drill, Finding};
+
+/// Embedded, so that a name works wherever the program is.
+pub(crate) const DRILLS: [(&str, &str); 4] = [
+    ("region-loss", include_str!("../../drills/region-loss.yaml")),
+    ("cell-loss", include_str!("../../drills/cell-loss.yaml")),
+    ("postgres-kill", include_str!("../../drills/postgres-kill.yaml")),
+    ("switchover", include_str!("../../drills/switchover.yaml")),
+];
+
+/// A drill file that was found.
+pub(crate) struct Found {
+    /// What the file was called, for findings.
+    pub(crate) place: String,
+    pub(crate) drill: Result<Drill, Vec<Finding>>,
+}
+
+/// Returns the drills somebody asked for; `None` where there is no such name and no such file.
+pub(crate) fn find(asked: &str) -> anyhow::Result<Option<Vec<Found>>> {
+    if asked == "all" {
+        return Ok(Some(DRILLS.iter().map(|(name, text)| found(name, name, text)).collect()));
+    }
+    if let Some((name, text)) = DRILLS.iter().find(|(name, _)| *name == asked) {
+        return Ok(Some(vec![found(name, name, text)]));
+    }
+    let path = Path::new(asked);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(path).with_context(|| format!("read {asked}"))?;
+    let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into());
+    Ok(Some(vec![found(asked, &name, &text)]))
+}
+
+fn found(place: &str, name: &str, text: &str) -> Found {
+    Found { place: place.to_owned(), drill: Drill::parse(name, text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_drill_that_comes_along_is_right() {
+        for (name, text) in DRILLS {
+            assert_eq!(Drill::parse(name, text).map(|drill| drill.name), Ok(name.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! A drill file as written → as meant.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::yaml::{self, Need, Reader, Section, duration};
+use super::{
+    Action, Arrivals, Choice, Drill, Fault, Finding, Load, Probe, ProcessRole, Scope,
+    StopCondition, Validity,
+};
+use crate::check::Check;
+use crate::metrics::{Measure, Unit, Value};
+
+const KEYS: [&str; 15] = [
+    "version",
+    "title",
+    "description",
+    "tags",
+    "steady-state-hypothesis",
+    "method",
+    "rollbacks",
+    "load",
+    "limits",
+    "goals",
+    "checks",
+    "stop-conditions",
+    "expect",
+    "scope",
+    "seed",
+];
+
+/// A modest machine serves three cells, the drill and the checks at this rate with room to spare.
+const RATE: f64 = 60.0;
+const RATE_MAX: f64 = 5_000.0;
+const USERS: usize = 90;
+const USERS_MAX: usize = 10_000;
+/// Longer than any hold, so that a request that hangs is seen as such.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+const MAX_IN_FLIGHT: usize = 2_000;
+const VERIFY_WITHIN: Duration = Duration::from_secs(2);
+/// A fault that is forgotten ends after this.
+const TTL_MAX: Duration = Duration::from_mins(10);
+/// Two cores shared with the platform under test schedule a due request this late at worst; more
+/// would falsify latencies.
+const LAG_P99: Duration = Duration::from_millis(50);
+const OPS_BEFORE: usize = 100;
+const OPS_IN_WINDOW: usize = 100;
+
+pub(super) fn read(name: &str, text: &str) -> Result<Drill, Vec<Finding>> {
+    let root = yaml::parse(text).map_err(|finding| vec![finding])?;
+    let mut reader = Reader::default();
+    let drill = drill(&mut reader, name, &root);
+    let findings = reader.into_findings();
+    match drill {
+        Some(drill) if findings.is_empty() => Ok(drill),
+        Some(_) | None => Err(findings),
+    }
+}
+
+fn drill(reader: &mut Reader, name: &str, root: &marked_yaml::Node) -> Option<Drill> {
+    let keys: Vec<&str> = KEYS.into_iter().chain(["validity"]).collect();
+    let root = reader.root(root, &keys)?;
+    let one_of = |word: &'static str| move |text: &str| (text == word).then_some(());
+    reader.value(&root, "version", Need::May, "\"1.0.0\"", one_of("1.0.0"));
+    reader.value(&root, "expect", Need::May, "serve", one_of("serve"));
+    if !reader.sections(&root, "rollbacks", Need::May, &[]).is_empty() {
+        reader.report(&root, "rollbacks", "what a fault did is undone by itself; leave it empty");
+    }
+    let title = reader.text(&root, "title", Need::Must);
+    let description = reader.text(&root, "description", Need::May).unwrap_or_default();
+    let tags = reader.words(&root, "tags", "a word", |word| Some(word.to_owned()));
+    let steady_state = steady_state(reader, &root);
+    let action = method(reader, &root);
+    let load = load(reader, &root);
+    let limits = claims(reader, &root, "limits");
+    let goals = claims(reader, &root, "goals");
+    let checks = reader.words(&root, "checks", Check::NAMES, Check::named);
+    let stop_conditions = stop_conditions(reader, &root);
+    let scope = scope(reader, &root);
+    let seed = reader.number(&root, "seed").unwrap_or(1);
+    let validity = validity(reader, &root);
+    Some(Drill {
+        name: name.to_owned(),
+        title: title?,
+        description,
+        tags,
+        steady_state,
+        action: action?,
+        load,
+        limits,
+        goals,
+        checks,
+        stop_conditions,
+        scope,
+        seed,
+        validity,
+    })
+}
+
+fn steady_state(reader: &mut Reader, root: &Section<'_>) -> Vec<Probe> {
+    let key = "steady-state-hypothesis";
+    let Some(hypothesis) = reader.section(root, key, Need::Must, &["title", "probes"]) else {
+        return Vec::new();
+    };
+    reader.text(&hypothesis, "title", Need::Must);
+    let keys = ["type", "name", "tolerance", "provider"];
+    let probes = reader.sections(&hypothesis, "probes", Need::Must, &keys);
+    probes.iter().filter_map(|item| probe(reader, item)).collect()
+}
+
+fn probe(reader: &mut Reader, item: &Section<'_>) -> Option<Probe> {
+    reader.value(item, "type", Need::May, "probe", |text| (text == "probe").then_some(()));
+    let name = reader.text(item, "name", Need::Must);
+    let provider = reader.section(item, "provider", Need::Must, &["type", "measure"])?;
+    let kind = reader.value(&provider, "type", Need::Must, "platform or load", |text| {
+        ["platform", "load"].into_iter().find(|known| *known == text)
+    })?;
+    if kind == "platform" {
+        let redundant = |text: &str| (text == "redundant").then_some(());
+        reader.value(&provider, "measure", Need::Must, "redundant", redundant)?;
+        let held = |text: &str| (text == "true").then_some(());
+        reader.value(item, "tolerance", Need::Must, "true", held)?;
+        return Some(Probe::Redundant { name: name? });
+    }
+    let ratio = |text: &str| (text == "ok-ratio").then_some(());
+    reader.value(&provider, "measure", Need::Must, "ok-ratio", ratio)?;
+    let tolerance = reader.section(item, "tolerance", Need::Must, &["type", "range"])?;
+    reader.value(&tolerance, "type", Need::Must, "range", |text| (text == "range").then_some(()));
+    let range = reader.words(&tolerance, "range", "a number", |text| text.parse::<f64>().ok());
+    let [at_least, _] = range[..] else {
+        reader.report(&tolerance, "range", "expected two numbers, such as [0.99, 1.0]");
+        return None;
+    };
+    Some(Probe::OkRatio { name: name?, at_least })
+}
+
+fn method(reader: &mut Reader, root: &Section<'_>) -> Option<Action> {
+    let keys = ["type", "name", "provider", "pauses"];
+    let actions = reader.sections(root, "method", Need::Must, &keys);
+    let [item] = &actions[..] else {
+        if actions.len() > 1 {
+            reader.report(root, "method", "one action per drill");
+        }
+        return None;
+    };
+    reader.value(item, "type", Need::Must, "action", |text| (text == "action").then_some(()));
+    let name = reader.text(item, "name", Need::Must);
+    let pauses = reader.section(item, "pauses", Need::Must, &["before", "after"]);
+    let before = pauses.as_ref().and_then(|item| reader.duration(item, "before", Need::Must));
+    let after = pauses.as_ref().and_then(|item| reader.duration(item, "after", Need::Must));
+    let keys = ["type", "kind", "target", "ttl", "verify"];
+    let provider = reader.section(item, "provider", Need::Must, &keys)?;
+    reader.value(&provider, "type", Need::Must, "fault", |text| (text == "fault").then_some(()));
+    let fault = fault(reader, &provider);
+    let ttl = reader.duration(&provider, "ttl", Need::Must);
+    if ttl.is_some_and(|ttl| ttl > TTL_MAX) {
+        reader.report(&provider, "ttl", "at most 10m: nobody waits longer for a forgotten fault");
+    }
+    if let (Some(ttl), Some(after)) = (ttl, after)
+        && ttl <= after
+    {
+        reader.report(&provider, "ttl", "must be longer than pauses.after, or it ends observed");
+    }
+    let verify = reader.section(&provider, "verify", Need::May, &["within"]);
+    let within = verify.and_then(|item| reader.duration(&item, "within", Need::Must));
+    Some(Action {
+        name: name?,
+        fault: fault?,
+        ttl: ttl?,
+        verify_within: within.unwrap_or(VERIFY_WITHIN),
+        before: before?,
+        after: after?,
+    })
+}
+
+fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault> {
+    let known = ["process.kill", "site.kill", "region.kill", "switchover"];
+    let kind = reader.value(provider, "kind", Need::Must, &known.join(", "), |text| {
+        known.into_iter().find(|kind| *kind == text)
+    })?;
+    let keys: &[&str] = match kind {
+        "process.kill" => &["cell", "role", "site"],
+        "site.kill" => &["cell", "site"],
+        "region.kill" => &["region"],
+        _ => &["cell", "to"],
+    };
+    let target = reader.section(provider, "target", Need::Must, keys)?;
+    let active = |text: &str| (text == "active").then_some(());
+    reader.value(&target, "site", Need::May, "active", active);
+    match kind {
+        "process.kill" => {
+            let names = ProcessRole::ALL.map(|(name, _)| name).join(", ");
+            let role = reader.value(&target, "role", Need::Must, &names, |text| {
+                ProcessRole::ALL.iter().find(|(name, _)| *name == text).map(|(_, role)| *role)
+            });
+            Some(Fault::ProcessKill { cell: choice(reader, &target, "cell")?, role: role? })
+        }
+        "site.kill" => Some(Fault::SiteKill { cell: choice(reader, &target, "cell")? }),
+        "region.kill" => Some(Fault::RegionKill { region: choice(reader, &target, "region")? }),
+        _ => {
+            let cell = choice(reader, &target, "cell");
+            let to = choice(reader, &target, "to");
+            Some(Fault::Switchover { cell: cell?, to: to? })
+        }
+    }
+}
+
+/// An id, or `auto`, which is also meant where nothing is said.
+fn choice<T: FromStr>(reader: &mut Reader, item: &Section<'_>, key: &str) -> Option<Choice<T>> {
+    if !item.keys().iter().any(|written| written == key) {
+        return Some(Choice::Auto);
+    }
+    reader.value(item, key, Need::Must, "auto or an id", |text| match text {
+        "auto" => Some(Choice::Auto),
+        named => named.parse().ok().map(Choice::Named),
+    })
+}
+
+fn load(reader: &mut Reader, root: &Section<'_>) -> Load {
+    let mut load = Load {
+        arrivals: Arrivals::Poisson,
+        rate: RATE,
+        users: USERS,
+        tickets: 1,
+        messages: 1,
+        request_timeout: REQUEST_TIMEOUT,
+        max_in_flight: MAX_IN_FLIGHT,
+    };
+    let keys =
+        ["model", "rate", "users", "mix", "request-timeout", "max-in-flight", "client-retry"];
+    let Some(item) = reader.section(root, "load", Need::May, &keys) else { return load };
+    let model = reader.value(&item, "model", Need::May, "poisson or constant", |text| match text {
+        "poisson" => Some(Arrivals::Poisson),
+        "constant" => Some(Arrivals::Constant),
+        _ => None,
+    });
+    load.arrivals = model.unwrap_or(load.arrivals);
+    load.rate = reader.number(&item, "rate").unwrap_or(load.rate);
+    if !(1.0..=RATE_MAX).contains(&load.rate) {
+        reader.report(&item, "rate", "out of range: 1 to 5000 requests a second");
+    }
+    load.users = reader.number(&item, "users").unwrap_or(load.users);
+    if !(1..=USERS_MAX).contains(&load.users) {
+        reader.report(&item, "users", "out of range: 1 to 10000");
+    }
+    if let Some(mix) = reader.section(&item, "mix", Need::May, &["ticket", "message"]) {
+        load.tickets = reader.number(&mix, "ticket").unwrap_or(0);
+        load.messages = reader.number(&mix, "message").unwrap_or(0);
+        if load.tickets.checked_add(load.messages).is_none_or(|sum| sum == 0) {
+            reader.report(&item, "mix", "out of range: at least one kind needs a share");
+        }
+    }
+    let timeout = reader.duration(&item, "request-timeout", Need::May);
+    load.request_timeout = timeout.unwrap_or(load.request_timeout);
+    load.max_in_flight = reader.number(&item, "max-in-flight").unwrap_or(load.max_in_flight);
+    let none = |text: &str| (text == "none").then_some(());
+    reader.value(&item, "client-retry", Need::May, "none", none);
+    load
+}
+
+fn claims(reader: &mut Reader, root: &Section<'_>, key: &'static str) -> BTreeMap<Measure, Value> {
+    let names = Measure::ALL.map(Measure::name);
+    let Some(item) = reader.section(root, key, Need::May, &names) else { return BTreeMap::new() };
+    let written = item.keys();
+    let mut claims = BTreeMap::new();
+    for measure in
+        Measure::ALL.into_iter().filter(|measure| written.iter().any(|name| name == measure.name()))
+    {
+        let bound = match measure.unit() {
+            Unit::Time => reader.duration(&item, measure.name(), Need::Must).map(Value::Time),
+            Unit::Count => reader.number(&item, measure.name()).map(Value::Count),
+        };
+        claims.extend(bound.map(|bound| (measure, bound)));
+    }
+    claims
+}
+
+fn stop_conditions(reader: &mut Reader, root: &Section<'_>) -> Vec<StopCondition> {
+    let keys = ["source", "name", "above", "for"];
+    let items = reader.sections(root, "stop-conditions", Need::May, &keys);
+    let mut conditions = Vec::new();
+    for item in &items {
+        let metric = |text: &str| (text == "metric").then_some(());
+        reader.value(item, "source", Need::Must, "metric", metric);
+        let rate = |text: &str| (text == "other-cells-error-rate").then_some(());
+        reader.value(item, "name", Need::Must, "other-cells-error-rate", rate);
+        let above = reader.value(item, "above", Need::Must, "a share such as 0.5", |text| {
+            text.parse::<f64>().ok().filter(|share| (0.0..1.0).contains(share))
+        });
+        let over = reader.value(item, "for", Need::Must, "a duration such as 3s", duration);
+        conditions.extend(above.zip(over).map(|(above, over)| StopCondition { above, over }));
+    }
+    conditions
+}
+
+fn scope(reader: &mut Reader, root: &Section<'_>) -> Scope {
+    let item = reader.section(root, "scope", Need::May, &["max-cells", "max-regions"]);
+    let mut number = |key| item.as_ref().and_then(|item| reader.number(item, key)).unwrap_or(1);
+    Scope { max_cells: number("max-cells"), max_regions: number("max-regions") }
+}
+
+fn validity(reader: &mut Reader, root: &Section<'_>) -> Validity {
+    let mut validity = Validity {
+        min_ops_before: OPS_BEFORE,
+        min_ops_in_window: OPS_IN_WINDOW,
+        max_generator_lag_p99: LAG_P99,
+    };
+    let keys = ["min-ops-before", "min-ops-in-window", "max-generator-lag-p99"];
+    let Some(item) = reader.section(root, "validity", Need::May, &keys) else { return validity };
+    let (before, window) = (reader.number(&item, keys[0]), reader.number(&item, keys[1]));
+    validity.min_ops_before = before.unwrap_or(validity.min_ops_before);
+    validity.min_ops_in_window = window.unwrap_or(validity.min_ops_in_window);
+    let lag = reader.duration(&item, keys[2], Need::May);
+    validity.max_generator_lag_p99 = lag.unwrap_or(validity.max_generator_lag_p99);
+    validity
+}

@@ -1,0 +1,115 @@
+//! Hold files: who must not be started again yet. Removing them is what heals.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use runtime::clock::BootTime;
+use runtime::file;
+use topology::wire::fleet::Hold;
+
+/// The holds of one run. Dropping it lifts them, so that whatever ends the run heals; should the
+/// whole process be gone, each ends by itself at the time written in it.
+pub(crate) struct Holds {
+    folder: PathBuf,
+    until: BootTime,
+    reason: String,
+    placed: Vec<PathBuf>,
+}
+
+impl Holds {
+    /// Holds of a run directory that end after `ttl`, whatever happens.
+    pub(crate) fn new(run_dir: &Path, ttl: Duration, reason: String) -> Self {
+        let until = BootTime::now() + ttl;
+        Self { folder: run_dir.join("holds"), until, reason, placed: Vec::new() }
+    }
+
+    /// Keeps a process of the fleet from being started again.
+    pub(crate) fn place(&mut self, process: &str) -> anyhow::Result<()> {
+        let path = self.folder.join(format!("{process}.json"));
+        let hold = Hold { until: self.until.as_nanos(), reason: self.reason.clone() };
+        let text = serde_json::to_vec(&hold).context("write a hold")?;
+        // Noted first: a file that was half written is to be removed too.
+        self.placed.push(path.clone());
+        file::replace(&path, &text, 0o644).with_context(|| format!("write {}", path.display()))
+    }
+
+    /// Lets every process start again; says so when one of the files cannot be removed.
+    pub(crate) fn lift(&mut self) -> anyhow::Result<()> {
+        while let Some(path) = self.placed.last() {
+            match fs::remove_file(path) {
+                Err(err) if err.kind() != ErrorKind::NotFound => {
+                    return Err(err).with_context(|| format!("remove {}", path.display()));
+                }
+                Ok(()) | Err(_) => self.placed.pop(),
+            };
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Holds {
+    fn drop(&mut self) {
+        if let Err(err) = self.lift() {
+            tracing::error!(error = format!("{err:#}"), "hold left behind");
+        }
+    }
+}
+
+/// Returns the holds that are in force in a run directory, whoever placed them.
+pub(crate) fn in_force(run_dir: &Path) -> anyhow::Result<Vec<String>> {
+    let folder = run_dir.join("holds");
+    let entries = match fs::read_dir(&folder) {
+        Err(err) if err.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(|| format!("list {}", folder.display()))?,
+    };
+    let now = BootTime::now();
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(|| format!("list {}", folder.display()))?.path();
+        let text = match fs::read(&path) {
+            Err(err) if err.kind() == ErrorKind::NotFound => continue,
+            text => text.with_context(|| format!("read {}", path.display()))?,
+        };
+        let hold = serde_json::from_slice::<Hold>(&text);
+        if hold.is_ok_and(|hold| BootTime::from_nanos(hold.until) > now) {
+            found.push(path.display().to_string());
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run_dir(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("chaos-{name}-{}", std::process::id()));
+        fs::create_dir_all(folder.join("holds")).unwrap();
+        folder
+    }
+
+    #[test]
+    fn holds_are_lifted_whatever_ends_the_run() {
+        let run_dir = run_dir("holds");
+        let mut holds = Holds::new(&run_dir, Duration::from_mins(1), "drill".to_owned());
+        holds.place("c1@east").unwrap();
+        holds.place("etcd@east").unwrap();
+        assert_eq!(in_force(&run_dir).unwrap().len(), 2);
+        drop(holds);
+        assert_eq!(fs::read_dir(run_dir.join("holds")).unwrap().count(), 0);
+        fs::remove_dir_all(&run_dir).unwrap();
+    }
+
+    #[test]
+    fn a_hold_that_outlives_its_run_ends_by_itself() {
+        let run_dir = run_dir("ttl");
+        let mut holds = Holds::new(&run_dir, Duration::ZERO, "drill".to_owned());
+        holds.place("c1@east").unwrap();
+        std::mem::forget(holds);
+        assert_eq!(in_force(&run_dir).unwrap(), Vec::<String>::new());
+        fs::remove_dir_all(&run_dir).unwrap();
+    }
+}

@@ -1,0 +1,69 @@
+//! `region.kill`: everything of a region dies by SIGKILL at once, and stays down: agents, services,
+//! PostgreSQL, etcd, the control plane.
+
+use std::net::SocketAddr;
+
+use anyhow::ensure;
+use topology::address::Port;
+use topology::wire::fleet::FleetProcess;
+use topology::{RegionId, SiteId};
+
+use super::process_kill::postmaster;
+use super::refuses::all_refuse;
+use super::{Bench, Holds, Injection};
+use crate::process::{Process, kill_trees};
+
+pub(super) async fn inject(
+    bench: &Bench<'_>,
+    region: &RegionId,
+    holds: &mut Holds,
+    injection: &mut Injection,
+) -> anyhow::Result<()> {
+    let fleet = bench.platform.fleet()?;
+    let listed: Vec<&FleetProcess> = fleet
+        .processes
+        .iter()
+        .filter(|process| process.region.as_deref() == Some(region.as_str()))
+        .collect();
+    ensure!(!listed.is_empty(), "find processes of region {region} in fleet.json");
+    let running = listed.iter().filter_map(|listed| {
+        let process = Process { pid: listed.pid?, start_time: listed.start_time? };
+        process.is_alive().then_some(process)
+    });
+    let mut roots: Vec<Process> = running.collect();
+    for site in sites(bench, region) {
+        roots.extend(postmaster(bench.platform, &site)?);
+    }
+    for process in &listed {
+        holds.place(&process.name)?;
+    }
+    injection.begin(&bench.clock);
+    let killed = kill_trees(&roots, bench.action.verify_within).await?;
+    let count = killed.len();
+    injection.step(&bench.clock, format!("killed {count} processes of region {region}"));
+    let addresses = addresses(bench, region);
+    all_refuse(&addresses, bench.action.verify_within).await?;
+    injection
+        .proof
+        .push(format!("{count} processes are gone, {} of them the platform's own", listed.len()));
+    injection
+        .proof
+        .push(format!("all {} addresses of the region refuse connections", addresses.len()));
+    Ok(())
+}
+
+fn sites(bench: &Bench<'_>, region: &RegionId) -> Vec<SiteId> {
+    let here = bench.platform.spec.cells.iter().filter(|cell| cell.regions().any(|r| r == region));
+    here.map(|cell| SiteId { cell: cell.id.clone(), region: region.clone() }).collect()
+}
+
+/// Where something of the region would answer.
+fn addresses(bench: &Bench<'_>, region: &RegionId) -> Vec<SocketAddr> {
+    let spec = &bench.platform.spec;
+    let own = [Port::EtcdClient, Port::ControlPlane].map(|port| spec.region_address(region, port));
+    let of_sites = sites(bench, region).into_iter().flat_map(|site| {
+        [Port::Agent, Port::Gateway, Port::Postgres]
+            .map(|port| spec.site_address(&site.cell, region, port))
+    });
+    own.into_iter().chain(of_sites).flatten().collect()
+}

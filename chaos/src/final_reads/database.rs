@@ -1,0 +1,136 @@
+//! Reads the tickets of a run from each database of a cell, the standbys' no earlier than the
+//! primary's.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::{Client, Config, NoTls};
+use topology::SiteId;
+use topology::address::Port;
+
+use crate::course::DatabaseRead;
+use crate::history::unmark;
+use crate::platform::Platform;
+
+const CONNECT: Duration = Duration::from_secs(3);
+/// A standby that streams is behind by milliseconds.
+const CATCH_UP: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Reads every site's database of one cell.
+pub(super) async fn read_cell(
+    platform: &Platform,
+    run: &str,
+    sites: &[SiteId],
+) -> BTreeMap<SiteId, DatabaseRead> {
+    let unread = |why: &anyhow::Error| DatabaseRead::Unread(format!("{why:#}"));
+    let position = match primary_position(platform, sites).await {
+        Ok(position) => position,
+        Err(err) => return sites.iter().map(|site| (site.clone(), unread(&err))).collect(),
+    };
+    let mut reads = BTreeMap::new();
+    for site in sites {
+        let read = read_site(platform, run, site, &position).await;
+        let read = read.map_or_else(|err| unread(&err), DatabaseRead::Tickets);
+        reads.insert(site.clone(), read);
+    }
+    reads
+}
+
+/// Returns how far the primary's log has been flushed; fails unless exactly one site is primary.
+async fn primary_position(platform: &Platform, sites: &[SiteId]) -> anyhow::Result<String> {
+    let mut positions = Vec::new();
+    for site in sites {
+        let position = ask(platform, site, async |client| {
+            let row = client
+                .query_one(
+                    "SELECT CASE WHEN pg_is_in_recovery() THEN NULL
+                            ELSE pg_current_wal_flush_lsn()::text END",
+                    &[],
+                )
+                .await?;
+            Ok(row.get::<_, Option<String>>(0))
+        });
+        positions.extend(position.await?);
+    }
+    let count = positions.len();
+    ensure!(count == 1, "find the primary: {count} databases are not in recovery");
+    positions.pop().context("find the primary")
+}
+
+async fn read_site(
+    platform: &Platform,
+    run: &str,
+    site: &SiteId,
+    position: &str,
+) -> anyhow::Result<BTreeMap<u32, u32>> {
+    ask(platform, site, async |client| {
+        let due = Instant::now() + CATCH_UP;
+        while !has_reached(client, position).await? {
+            if Instant::now() >= due {
+                bail!("wait until {site} has replayed {position}");
+            }
+            sleep(PAUSE).await;
+        }
+        let rows = client
+            .query(
+                "SELECT subject, count(*) FROM tickets
+                 WHERE starts_with(subject, $1) GROUP BY subject",
+                &[&format!("{run}/")],
+            )
+            .await
+            .context("read the tickets")?;
+        let mut tickets = BTreeMap::new();
+        for row in rows {
+            let subject: String = row.get(0);
+            let count = u32::try_from(row.get::<_, i64>(1)).context("count a ticket's rows")?;
+            let number = unmark(run, &subject);
+            tickets.extend(number.map(|number| (number, count)));
+        }
+        Ok(tickets)
+    })
+    .await
+}
+
+async fn has_reached(client: &Client, position: &str) -> anyhow::Result<bool> {
+    let row = client
+        .query_one(
+            "SELECT CASE WHEN pg_is_in_recovery()
+                    THEN pg_last_wal_replay_lsn() >= $1::text::pg_lsn ELSE true END",
+            &[&position],
+        )
+        .await
+        .context("ask how far it is")?;
+    Ok(row.get::<_, Option<bool>>(0).unwrap_or(false))
+}
+
+/// Connects to a site's database for as long as `work` takes.
+async fn ask<T>(
+    platform: &Platform,
+    site: &SiteId,
+    work: impl AsyncFnOnce(&Client) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let address = platform.spec.site_address(&site.cell, &site.region, Port::Postgres);
+    let address = address.with_context(|| format!("find {site} in the spec"))?;
+    let mut config = Config::new();
+    config
+        .host(address.ip().to_string())
+        .port(address.port())
+        .user("service")
+        .password(platform.service_password(&site.cell)?)
+        .dbname("cell")
+        .application_name("drill");
+    let (client, connection) = timeout(CONNECT, config.connect(NoTls))
+        .await
+        .with_context(|| format!("connect to the database of {site}: no answer"))?
+        .with_context(|| format!("connect to the database of {site}"))?;
+    tokio::select! {
+        result = work(&client) => result.with_context(|| format!("read the database of {site}")),
+        ended = connection => {
+            ended.with_context(|| format!("stay connected to the database of {site}"))?;
+            bail!("stay connected to the database of {site}: it closed the connection")
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Histories for tests, short enough to read.
+
+use std::time::Duration;
+
+use topology::{Epoch, Slot};
+
+use super::{Effect, Failure, Kind, Operation, Outcome, Served, User};
+
+/// User 0 lives in cell c1, user 1 in cell c2.
+pub(crate) fn users() -> Vec<User> {
+    [("u0", "c1"), ("u1", "c2")]
+        .map(|(name, cell)| User {
+            name: name.to_owned(),
+            slot: Slot::of(name),
+            cell: cell.parse().unwrap(),
+        })
+        .into()
+}
+
+pub(crate) fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// An acknowledged ticket of user 0, in east under epoch 1.
+pub(crate) fn ticket(number: u32, sent: u64, ended: u64) -> Operation {
+    Operation {
+        number,
+        kind: Kind::Ticket,
+        user: 0,
+        intended: ms(sent),
+        sent: ms(sent),
+        ended: ms(ended),
+        outcome: Outcome::Ok(Effect::Ticket { id: format!("tkt_{number}") }),
+        served: Some(served("east", 1)),
+    }
+}
+
+/// An acknowledged message of user 0, in east under epoch 1.
+pub(crate) fn message(number: u32, sent: u64, ended: u64, seq: u64) -> Operation {
+    let outcome = Outcome::Ok(Effect::Message { seq });
+    Operation { kind: Kind::Message, outcome, ..ticket(number, sent, ended) }
+}
+
+pub(crate) fn refused(number: u32, sent: u64, ended: u64) -> Operation {
+    let outcome = Outcome::Fail(Failure::Refused);
+    Operation { outcome, served: None, ..ticket(number, sent, ended) }
+}
+
+pub(crate) fn served(region: &str, epoch: u64) -> Served {
+    Served { cell: "c1".parse().unwrap(), region: region.parse().unwrap(), epoch: Epoch(epoch) }
+}

@@ -1,0 +1,137 @@
+//! History and events as lines of JSON, in Jepsen's words.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Clock, Effect, Event, Operation, Outcome, User, mark};
+use crate::fault::Injection;
+
+/// Returns an `invoke` and a completion per operation and what was done to the platform, by time.
+pub(crate) fn history_jsonl(
+    run: &str,
+    clock: &Clock,
+    users: &[User],
+    operations: &[Operation],
+    injection: Option<&Injection>,
+) -> String {
+    let mut lines: Vec<(Duration, Value)> = Vec::with_capacity(operations.len() * 2 + 2);
+    for operation in operations {
+        let user = &users[operation.user];
+        lines.push((operation.sent, invoke(run, user, operation)));
+        lines.push((operation.ended, completion(run, user, operation)));
+    }
+    if let Some(injection) = injection {
+        lines.extend(injection.steps.iter().map(|(at, step)| {
+            (
+                *at,
+                json!({ "process": "nemesis", "type": "info", "f": injection.kind, "value": step }),
+            )
+        }));
+    }
+    lines.sort_by_key(|(at, _)| *at);
+    let mut text = String::new();
+    for (index, (at, mut line)) in lines.into_iter().enumerate() {
+        line["index"] = json!(index);
+        line["time"] = json!(nanos(at));
+        line["wall"] = json!(clock.begun_unix_ms + u64::try_from(at.as_millis()).unwrap_or(0));
+        text.push_str(&line.to_string());
+        text.push('\n');
+    }
+    text
+}
+
+fn invoke(run: &str, user: &User, operation: &Operation) -> Value {
+    let mut line = common(run, user, operation);
+    line["type"] = json!("invoke");
+    line["intended"] = json!(nanos(operation.intended));
+    line
+}
+
+fn completion(run: &str, user: &User, operation: &Operation) -> Value {
+    let mut line = common(run, user, operation);
+    line["latency"] = json!(nanos(operation.latency()));
+    match &operation.outcome {
+        Outcome::Ok(effect) => {
+            line["type"] = json!("ok");
+            match effect {
+                Effect::Ticket { id } => line["value"] = json!(id),
+                Effect::Message { seq } => line["seq"] = json!(seq),
+            }
+        }
+        Outcome::Fail(failure) => {
+            line["type"] = json!("fail");
+            line["error"] = json!(failure.to_string());
+        }
+        Outcome::Unknown(failure) => {
+            line["type"] = json!("info");
+            line["error"] = json!(failure.to_string());
+        }
+    }
+    if let Some(served) = &operation.served {
+        line["cell"] = json!(served.cell.as_str());
+        line["region"] = json!(served.region.as_str());
+        line["epoch"] = json!(served.epoch.0);
+    }
+    line
+}
+
+fn common(run: &str, user: &User, operation: &Operation) -> Value {
+    json!({
+        "process": operation.user,
+        "f": operation.kind.name(),
+        "key": user.name,
+        "slot": user.slot.number(),
+        "cell": user.cell.as_str(),
+        "op_id": operation.number,
+        "idem_key": mark(run, operation.number),
+    })
+}
+
+/// Returns what the control plane said, as lines of JSON.
+pub(crate) fn events_jsonl(events: &[Event]) -> String {
+    let mut text = String::new();
+    for event in events {
+        let line = json!({
+            "time": nanos(event.at),
+            "event": event.name,
+            "cell": event.cell.as_str(),
+            "region": event.region.as_ref().map(ToString::to_string),
+            "epoch": event.epoch.0,
+            "reason": event.reason,
+            "evidence": event.evidence,
+        });
+        text.push_str(&line.to_string());
+        text.push('\n');
+    }
+    text
+}
+
+fn nanos(at: Duration) -> u64 {
+    u64::try_from(at.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{refused, ticket, users};
+    use super::*;
+
+    #[test]
+    fn every_request_is_invoked_and_completed_in_the_order_of_time() {
+        let operations = [ticket(0, 10, 40), refused(1, 20, 30)];
+        let text = history_jsonl("r", &Clock::start(), &users(), &operations, None);
+        let lines: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let told: Vec<(u64, &str, u64)> = lines
+            .iter()
+            .map(|line| {
+                let kind = line["type"].as_str().unwrap();
+                (line["index"].as_u64().unwrap(), kind, line["op_id"].as_u64().unwrap())
+            })
+            .collect();
+        assert_eq!(told, [(0, "invoke", 0), (1, "invoke", 1), (2, "fail", 1), (3, "ok", 0)]);
+        assert_eq!(lines[3]["epoch"], 1);
+        assert_eq!(lines[3]["idem_key"], "r/0");
+        assert_eq!(lines[3]["latency"], 30_000_000);
+    }
+}

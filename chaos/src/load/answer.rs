@@ -1,0 +1,138 @@
+//! What an answer proves: done, not done, or nobody knows.
+
+use http::{HeaderMap, StatusCode};
+use runtime::http_client::{Answer, CallError};
+use serde::Deserialize;
+use topology::Epoch;
+use topology::wire::header;
+
+use crate::history::{Effect, Failure, Kind, Outcome, Served};
+
+/// Of a problem (RFC 9457), what a program branches on.
+#[derive(Deserialize)]
+struct Code {
+    code: String,
+}
+
+#[derive(Deserialize)]
+struct Ticket {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Turn {
+    message: Message,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    seq: u64,
+}
+
+pub(super) fn outcome(kind: Kind, answer: Result<Answer, CallError>) -> (Outcome, Option<Served>) {
+    match answer {
+        Ok(answer) => {
+            let served = served(&answer.headers);
+            (of_answer(kind, &answer), served)
+        }
+        Err(err) => (of_error(&err), None),
+    }
+}
+
+fn of_answer(kind: Kind, answer: &Answer) -> Outcome {
+    let status = answer.status;
+    if status.is_success() {
+        let effect = match kind {
+            Kind::Ticket => serde_json::from_slice::<Ticket>(&answer.body)
+                .map(|ticket| Effect::Ticket { id: ticket.id }),
+            Kind::Message => serde_json::from_slice::<Turn>(&answer.body)
+                .map(|turn| Effect::Message { seq: turn.message.seq }),
+        };
+        return effect.map_or(Outcome::Unknown(Failure::Malformed), Outcome::Ok);
+    }
+    let code = serde_json::from_slice::<Code>(&answer.body).map(|problem| problem.code);
+    let code = code.unwrap_or_else(|_| "no-problem".to_owned());
+    let says_unknown = code == "outcome-unknown" || answer.headers.contains_key(header::OUTCOME);
+    let failure = Failure::Status { status: status.as_u16(), code };
+    let is_definite = match status {
+        // An earlier attempt on the way is still at it.
+        StatusCode::CONFLICT => false,
+        StatusCode::SERVICE_UNAVAILABLE => !says_unknown,
+        status => status.is_client_error(),
+    };
+    if is_definite { Outcome::Fail(failure) } else { Outcome::Unknown(failure) }
+}
+
+fn of_error(err: &CallError) -> Outcome {
+    match err {
+        CallError::Connect { .. } => Outcome::Fail(Failure::Refused),
+        CallError::Timeout { .. } => Outcome::Unknown(Failure::Timeout),
+        CallError::Send { .. } | CallError::Receive { .. } => Outcome::Unknown(Failure::Reset),
+        CallError::Address { .. } | CallError::Refused { .. } | CallError::Malformed { .. } => {
+            Outcome::Unknown(Failure::Malformed)
+        }
+    }
+}
+
+/// Returns who served, if the answer says all of it.
+pub(super) fn served(headers: &HeaderMap) -> Option<Served> {
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    Some(Served {
+        cell: text(header::CELL)?.parse().ok()?,
+        region: text(header::REGION)?.parse().ok()?,
+        epoch: Epoch(text(header::EPOCH)?.parse().ok()?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn told(kind: Kind, status: u16, body: &str) -> Outcome {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let status = StatusCode::from_u16(status).unwrap();
+        outcome(kind, Ok(Answer { status, headers: HeaderMap::new(), body })).0
+    }
+
+    fn status(status: u16, code: &str) -> Failure {
+        Failure::Status { status, code: code.to_owned() }
+    }
+
+    #[test]
+    fn a_success_says_what_was_done() {
+        let ticket = Effect::Ticket { id: "tkt_1".to_owned() };
+        assert_eq!(told(Kind::Ticket, 201, r#"{"id":"tkt_1","x":1}"#), Outcome::Ok(ticket));
+        let body = r#"{"message":{"seq":3},"reply":{"seq":4}}"#;
+        assert_eq!(told(Kind::Message, 201, body), Outcome::Ok(Effect::Message { seq: 3 }));
+        assert_eq!(told(Kind::Ticket, 201, "{}"), Outcome::Unknown(Failure::Malformed));
+    }
+
+    #[test]
+    fn only_what_certainly_was_not_done_has_failed() {
+        let problem = |code: &str| format!(r#"{{"code":"{code}"}}"#);
+        let told = |code, name: &str| told(Kind::Ticket, code, &problem(name));
+        assert_eq!(told(400, "x"), Outcome::Fail(status(400, "x")));
+        assert_eq!(told(503, "failing-over"), Outcome::Fail(status(503, "failing-over")));
+        for (code, name) in [(503, "outcome-unknown"), (409, "in-progress"), (500, "x"), (502, "x")]
+        {
+            assert_eq!(told(code, name), Outcome::Unknown(status(code, name)));
+        }
+    }
+
+    #[test]
+    fn the_headers_say_who_served() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CELL, "c1".parse().unwrap());
+        headers.insert(header::REGION, "east".parse().unwrap());
+        assert_eq!(served(&headers), None);
+        headers.insert(header::EPOCH, "7".parse().unwrap());
+        let expected = Served {
+            cell: "c1".parse().unwrap(),
+            region: "east".parse().unwrap(),
+            epoch: Epoch(7),
+        };
+        assert_eq!(served(&headers), Some(expected));
+    }
+}

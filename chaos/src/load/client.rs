@@ -1,0 +1,195 @@
+//! The simulated users' side of HTTP.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use http::{HeaderMap, HeaderValue, Method, header};
+use runtime::HttpClient;
+use serde::Deserialize;
+use serde_json::json;
+use topology::wire::header as wire;
+
+use super::answer::{outcome, served};
+use crate::course::{ConversationRead, Seen};
+use crate::history::{Kind, Outcome, Served, mark, unmark};
+use crate::token;
+
+/// Before and after the load nothing is broken: an answer takes milliseconds.
+const ASK: Duration = Duration::from_secs(10);
+/// The most a page has.
+const PAGE: usize = 200;
+
+/// What users ask; the answers are in every cell's knowledge base.
+const QUESTIONS: [&str; 4] =
+    ["hello", "how do I return an item?", "good morning", "how long does delivery take?"];
+
+/// One client for all users, each with a token and a conversation.
+pub(crate) struct Client {
+    http: HttpClient,
+    base: String,
+    run: String,
+    timeout: Duration,
+    users: Vec<UserOf>,
+}
+
+struct UserOf {
+    bearer: HeaderValue,
+    conversation: String,
+}
+
+/// A conversation that was opened, and who opened it.
+pub(super) struct Opened {
+    user: UserOf,
+    pub(super) served: Option<Served>,
+}
+
+#[derive(Deserialize)]
+struct Identified {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Messages {
+    data: Vec<Stored>,
+    page: Page,
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    seq: u64,
+    client_message_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    has_more: bool,
+}
+
+impl Client {
+    pub(crate) fn new(edge: SocketAddr, run: &str, timeout: Duration) -> Self {
+        let (http, base) = (HttpClient::default(), format!("http://{edge}"));
+        Self { http, base, run: run.to_owned(), timeout, users: Vec::new() }
+    }
+
+    /// The same users, asking elsewhere.
+    #[cfg(test)]
+    pub(super) fn moved_to(self, edge: SocketAddr) -> Self {
+        Self { base: format!("http://{edge}"), ..self }
+    }
+
+    pub(crate) fn user_count(&self) -> usize {
+        self.users.len()
+    }
+
+    pub(crate) fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// Opens a user's conversation.
+    pub(super) async fn open(&self, user: &str, identity_key: &str) -> anyhow::Result<Opened> {
+        let token = token::development(identity_key, user)?;
+        let bearer = HeaderValue::try_from(format!("Bearer {token}")).context("write a token")?;
+        let url = format!("{}/v1/conversations", self.base);
+        let headers = headers(&bearer, Some(&format!("{}/{user}", self.run)))?;
+        let body = json!({ "channel": "drill", "locale": "en" }).to_string();
+        let answer = self.http.call(Method::POST, &url, headers, body, ASK).await;
+        let answer = answer.with_context(|| format!("open a conversation of {user}"))?;
+        let opened: Identified =
+            answer.json(&url).with_context(|| format!("open a conversation of {user}"))?;
+        let user = UserOf { bearer, conversation: opened.id };
+        Ok(Opened { user, served: served(&answer.headers) })
+    }
+
+    /// Takes a user in; its number is the next one.
+    pub(super) fn add(&mut self, opened: Opened) {
+        self.users.push(opened.user);
+    }
+
+    /// Sends one request of the load, once.
+    pub(super) async fn send(
+        &self,
+        kind: Kind,
+        user: usize,
+        number: u32,
+    ) -> (Outcome, Option<Served>) {
+        let user = &self.users[user];
+        let mark = mark(&self.run, number);
+        let headers = match headers(&user.bearer, Some(&mark)) {
+            Ok(headers) => headers,
+            Err(_) => HeaderMap::new(),
+        };
+        let (url, body) = match kind {
+            Kind::Ticket => (
+                format!("{}/v1/tickets", self.base),
+                json!({ "subject": mark, "description": "Written by a drill." }),
+            ),
+            Kind::Message => (
+                format!("{}/v1/conversations/{}/messages", self.base, user.conversation),
+                json!({
+                    "text": QUESTIONS[number as usize % QUESTIONS.len()],
+                    "client_message_id": mark,
+                }),
+            ),
+        };
+        let sent = self.http.call(Method::POST, &url, headers, body.to_string(), self.timeout);
+        outcome(kind, sent.await)
+    }
+
+    /// Looks whether a user can see a ticket.
+    pub(crate) async fn see_ticket(&self, user: usize, id: &str) -> Seen {
+        let url = format!("{}/v1/tickets/{id}", self.base);
+        match self.get(user, &url).await {
+            Ok(answer) if answer.status.is_success() => Seen::There,
+            Ok(answer) if answer.status == http::StatusCode::NOT_FOUND => Seen::Missing,
+            Ok(answer) => Seen::Unread(format!("the router answered {}", answer.status)),
+            Err(err) => Seen::Unread(format!("{err:#}")),
+        }
+    }
+
+    /// Reads what is left of a user's conversation.
+    pub(crate) async fn read_conversation(&self, user: usize) -> ConversationRead {
+        match self.messages(user).await {
+            Ok(messages) => ConversationRead::Messages(messages),
+            Err(err) => ConversationRead::Unread(format!("{err:#}")),
+        }
+    }
+
+    async fn messages(&self, user: usize) -> anyhow::Result<Vec<(u64, u32)>> {
+        let conversation = &self.users[user].conversation;
+        let mut messages = Vec::new();
+        let mut after = 0;
+        loop {
+            let url = format!(
+                "{}/v1/conversations/{conversation}/messages?after_seq={after}&limit={PAGE}",
+                self.base
+            );
+            let page: Messages = self.get(user, &url).await?.json(&url)?;
+            for stored in &page.data {
+                after = stored.seq;
+                let mark = stored.client_message_id.as_deref();
+                let number = mark.and_then(|mark| unmark(&self.run, mark));
+                messages.extend(number.map(|number| (stored.seq, number)));
+            }
+            if !page.page.has_more || page.data.is_empty() {
+                return Ok(messages);
+            }
+        }
+    }
+
+    async fn get(&self, user: usize, url: &str) -> anyhow::Result<runtime::http_client::Answer> {
+        let headers = headers(&self.users[user].bearer, None)?;
+        Ok(self.http.call(Method::GET, url, headers, bytes::Bytes::new(), ASK).await?)
+    }
+}
+
+fn headers(bearer: &HeaderValue, key: Option<&str>) -> anyhow::Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::AUTHORIZATION, bearer.clone());
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(key) = key {
+        let key = HeaderValue::try_from(key).context("write an idempotency key")?;
+        headers.insert(wire::IDEMPOTENCY_KEY, key);
+    }
+    Ok(headers)
+}

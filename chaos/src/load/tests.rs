@@ -1,0 +1,135 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::post;
+use axum::{Json, Router};
+use serde_json::json;
+use topology::wire::header;
+
+use super::*;
+use crate::drill::Arrivals;
+use crate::history::{Effect, Kind};
+
+const NAMES: [(&str, &str); 3] =
+    [(header::CELL, "c1"), (header::REGION, "east"), (header::EPOCH, "4")];
+
+/// Answers tickets, refuses messages of conversation 2, and forgets what it is told.
+async fn platform(asked: Arc<AtomicU32>) -> SocketAddr {
+    let ticket = |State(asked): State<Arc<AtomicU32>>, headers: HeaderMap| async move {
+        let number = asked.fetch_add(1, Ordering::Relaxed);
+        assert!(headers.contains_key(header::IDEMPOTENCY_KEY));
+        (StatusCode::CREATED, NAMES, Json(json!({ "id": format!("tkt_{number}") })))
+    };
+    let conversation = |State(asked): State<Arc<AtomicU32>>| async move {
+        let number = asked.fetch_add(1, Ordering::Relaxed);
+        (StatusCode::CREATED, NAMES, Json(json!({ "id": format!("cnv_{number}") })))
+    };
+    let message = |Path(id): Path<String>| async move {
+        if id == "cnv_1" {
+            let problem = json!({ "code": "failing-over" });
+            return (StatusCode::SERVICE_UNAVAILABLE, Json(problem)).into_response();
+        }
+        (StatusCode::CREATED, NAMES, Json(json!({ "message": { "seq": 1 } }))).into_response()
+    };
+    let routes = Router::new()
+        .route("/v1/tickets", post(ticket))
+        .route("/v1/conversations", post(conversation))
+        .route("/v1/conversations/{id}/messages", post(message))
+        .with_state(asked);
+    let listener = tokio::net::TcpListener::bind("127.140.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let listener = listener.into_std().unwrap();
+        runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            axum::serve(listener, routes).await.unwrap();
+        });
+    });
+    address
+}
+
+async fn client(asked: &Arc<AtomicU32>) -> Client {
+    let edge = platform(Arc::clone(asked)).await;
+    let mut client = Client::new(edge, "run", Duration::from_secs(10));
+    for user in ["u0", "u1"] {
+        let opened = client.open(user, "key").await.unwrap();
+        assert_eq!(opened.served.as_ref().unwrap().cell.as_str(), "c1");
+        client.add(opened);
+    }
+    client
+}
+
+fn load() -> Load {
+    Load {
+        arrivals: Arrivals::Constant,
+        rate: 1000.0,
+        users: 2,
+        tickets: 1,
+        messages: 1,
+        request_timeout: Duration::from_secs(10),
+        max_in_flight: 100,
+    }
+}
+
+/// Drives until this many requests are recorded, and what was in flight then.
+async fn driven(client: &Client, load: &Load, count: usize) -> Vec<Operation> {
+    let (recorder, stop, clock) = (Recorder::default(), CancellationToken::new(), Clock::start());
+    let enough = async {
+        while recorder.with(|record| record.operations.len()) < count {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+    };
+    tokio::join!(drive(client, load, 3, clock, &recorder, &stop), enough);
+    recorder.with(|record| {
+        assert_eq!(record.lags.len(), record.operations.len());
+        record.operations.clone()
+    })
+}
+
+#[tokio::test]
+async fn every_request_is_recorded_with_what_its_answer_proves() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let client = client(&asked).await;
+    let operations = driven(&client, &load(), 100).await;
+    for operation in &operations {
+        assert!(operation.intended <= operation.sent && operation.sent <= operation.ended);
+        match (operation.kind, operation.user) {
+            (Kind::Ticket, _) => {
+                assert!(matches!(operation.outcome, Outcome::Ok(Effect::Ticket { .. })));
+                assert_eq!(operation.served.as_ref().unwrap().epoch.0, 4);
+            }
+            (Kind::Message, 0) => {
+                assert_eq!(operation.outcome, Outcome::Ok(Effect::Message { seq: 1 }));
+            }
+            (Kind::Message, _) => assert_eq!(
+                operation.outcome,
+                Outcome::Fail(Failure::Status { status: 503, code: "failing-over".to_owned() })
+            ),
+        }
+    }
+    let tickets = operations.iter().filter(|operation| operation.kind == Kind::Ticket).count();
+    let sent = usize::try_from(asked.load(Ordering::Relaxed)).unwrap() - 2;
+    assert_eq!(sent, tickets, "no request is sent twice, none is forgotten");
+}
+
+#[tokio::test]
+async fn what_may_not_be_sent_any_more_is_dropped_and_not_delayed() {
+    let client = client(&Arc::new(AtomicU32::new(0))).await;
+    let operations = driven(&client, &Load { max_in_flight: 0, ..load() }, 10).await;
+    assert!(operations.iter().all(|op| op.outcome == Outcome::Fail(Failure::Dropped)));
+}
+
+#[tokio::test]
+async fn nobody_there_is_a_refusal() {
+    // Nothing listens on this port of an address of our own.
+    let gone = "127.140.0.2:1".parse().unwrap();
+    let client = client(&Arc::new(AtomicU32::new(0))).await.moved_to(gone);
+    let operations = driven(&client, &load(), 5).await;
+    assert!(operations.iter().all(|op| op.outcome == Outcome::Fail(Failure::Refused)));
+}

@@ -1,0 +1,245 @@
+//! The numbers of a run, exactly as `research/drills.md` 3.9 defines them.
+//!
+//! Pure: a [`Course`] in, numbers out.
+
+mod recovery;
+mod served;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use topology::CellId;
+
+use crate::check::{lost_strong, lost_weak};
+use crate::course::Course;
+use crate::history::{Operation, Outcome};
+
+pub(crate) use recovery::first_success;
+pub(crate) use served::{Held, Quantiles};
+
+/// A request that waited longer than this was held: answered, but the user noticed.
+pub(crate) const HELD: Duration = Duration::from_secs(1);
+
+/// What a drill may claim something of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Measure {
+    /// From then on 99 % of the requests of each second were answered within [`HELD`]; the worst of
+    /// the cells the fault was aimed at.
+    Recover99,
+    /// The last user's last wait had ended.
+    RecoverAllUsers,
+    FirstSuccess,
+    Detect,
+    Promote,
+    Publish,
+    LongestHold,
+    Failed,
+    OtherCellsFailed,
+    FailedAfterHeal,
+    AckedStrongLost,
+    AckedWeakLost,
+    RedundancyRestored,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Time,
+    Count,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Value {
+    Time(Duration),
+    Count(u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Measured {
+    Got(Value),
+    /// It did not happen while anybody looked.
+    Never,
+    /// Nothing shows it: not every fault leads to every event.
+    Unseen,
+}
+
+impl Measure {
+    pub(crate) const ALL: [Self; 13] = [
+        Self::Recover99,
+        Self::RecoverAllUsers,
+        Self::FirstSuccess,
+        Self::Detect,
+        Self::Promote,
+        Self::Publish,
+        Self::LongestHold,
+        Self::Failed,
+        Self::OtherCellsFailed,
+        Self::FailedAfterHeal,
+        Self::AckedStrongLost,
+        Self::AckedWeakLost,
+        Self::RedundancyRestored,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Recover99 => "recover-99",
+            Self::RecoverAllUsers => "recover-all-users",
+            Self::FirstSuccess => "first-success",
+            Self::Detect => "detect",
+            Self::Promote => "promote",
+            Self::Publish => "publish",
+            Self::LongestHold => "longest-hold",
+            Self::Failed => "failed",
+            Self::OtherCellsFailed => "other-cells-failed",
+            Self::FailedAfterHeal => "failed-after-heal",
+            Self::AckedStrongLost => "acked-strong-lost",
+            Self::AckedWeakLost => "acked-weak-lost",
+            Self::RedundancyRestored => "redundancy-restored",
+        }
+    }
+
+    pub(crate) fn unit(self) -> Unit {
+        match self {
+            Self::Recover99
+            | Self::RecoverAllUsers
+            | Self::FirstSuccess
+            | Self::Detect
+            | Self::Promote
+            | Self::Publish
+            | Self::LongestHold
+            | Self::RedundancyRestored => Unit::Time,
+            Self::Failed
+            | Self::OtherCellsFailed
+            | Self::FailedAfterHeal
+            | Self::AckedStrongLost
+            | Self::AckedWeakLost => Unit::Count,
+        }
+    }
+
+    /// Whether exceeding it means that data is not safe, rather than not at hand.
+    pub(crate) fn is_safety(self) -> bool {
+        matches!(self, Self::AckedStrongLost)
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(time) if *time < Duration::from_secs(1) => {
+                write!(f, "{} ms", time.as_millis())
+            }
+            Self::Time(time) => write!(f, "{:.2} s", time.as_secs_f64()),
+            Self::Count(count) => write!(f, "{count}"),
+        }
+    }
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Got(value) => value.fmt(f),
+            Self::Never => f.write_str("never"),
+            Self::Unseen => f.write_str("not seen"),
+        }
+    }
+}
+
+impl From<Option<Duration>> for Measured {
+    fn from(time: Option<Duration>) -> Self {
+        time.map_or(Self::Never, |time| Self::Got(Value::Time(time)))
+    }
+}
+
+/// Everything that was measured.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Metrics {
+    pub(crate) measured: BTreeMap<Measure, Measured>,
+    pub(crate) operations: usize,
+    pub(crate) before: usize,
+    pub(crate) in_window: usize,
+    /// Share of the baseline's requests that were answered.
+    pub(crate) ok_before: f64,
+    /// Failed or unknown requests after the fault took effect, on the cells it was aimed at.
+    pub(crate) failed_by_class: BTreeMap<String, u64>,
+    /// The same on all other cells.
+    pub(crate) others_failed_by_class: BTreeMap<String, u64>,
+    pub(crate) held: Held,
+    pub(crate) lag_p99: Duration,
+    /// Latencies of answered requests per cell, before and after the fault took effect.
+    pub(crate) cells: BTreeMap<CellId, (Quantiles, Quantiles)>,
+}
+
+/// Returns the numbers of a run.
+pub(crate) fn metrics(course: &Course) -> Metrics {
+    let begun = course.begun().unwrap_or(Duration::MAX);
+    let observed = course.healed.unwrap_or(Duration::MAX);
+    let affected = course.affected();
+    let (before, after): (Vec<&Operation>, Vec<&Operation>) =
+        course.operations.iter().partition(|operation| operation.intended < begun);
+    let (hit, others): (Vec<&Operation>, Vec<&Operation>) =
+        after.iter().partition(|operation| affected.contains(course.cell_of(operation)));
+    let in_window = after.iter().filter(|operation| operation.intended < observed).count();
+
+    let mut measured = BTreeMap::new();
+    if let Some(injection) = &course.injection {
+        measured.extend(recovery::measures(course, injection, &hit));
+    }
+    let failed = |operations: &[&Operation]| {
+        let failed = operations.iter().filter(|operation| !operation.is_ok()).count();
+        Measured::Got(Value::Count(failed as u64))
+    };
+    let after_heal: Vec<&Operation> =
+        after.iter().copied().filter(|operation| operation.intended >= observed).collect();
+    measured.insert(Measure::Failed, failed(&hit));
+    measured.insert(Measure::OtherCellsFailed, failed(&others));
+    measured.insert(Measure::FailedAfterHeal, failed(&after_heal));
+    let count = |lost: Option<usize>| {
+        lost.map_or(Measured::Unseen, |lost| Measured::Got(Value::Count(lost as u64)))
+    };
+    measured.insert(Measure::AckedStrongLost, count(lost_strong(course)));
+    measured.insert(Measure::AckedWeakLost, count(lost_weak(course)));
+    let restored = course.healed.map(|healed| {
+        Measured::from(course.redundant.map(|redundant| redundant.saturating_sub(healed)))
+    });
+    measured.insert(Measure::RedundancyRestored, restored.unwrap_or(Measured::Unseen));
+
+    let mut lags = course.lags.clone();
+    Metrics {
+        measured,
+        operations: course.operations.len(),
+        before: before.len(),
+        in_window,
+        ok_before: ok_ratio(&before),
+        failed_by_class: by_class(&hit),
+        others_failed_by_class: by_class(&others),
+        held: served::held(&hit),
+        lag_p99: served::quantile(&mut lags, 0.99),
+        cells: served::by_cell(course, begun),
+    }
+}
+
+/// Returns the share of requests that were answered; nothing asked is nothing answered.
+pub(crate) fn ok_ratio(operations: &[&Operation]) -> f64 {
+    if operations.is_empty() {
+        return 0.0;
+    }
+    let ok = operations.iter().filter(|operation| operation.is_ok()).count();
+    f64::from(u32::try_from(ok).unwrap_or(u32::MAX))
+        / f64::from(u32::try_from(operations.len()).unwrap_or(u32::MAX))
+}
+
+fn by_class(operations: &[&Operation]) -> BTreeMap<String, u64> {
+    let mut classes = BTreeMap::new();
+    for operation in operations {
+        let class = match &operation.outcome {
+            Outcome::Ok(_) => continue,
+            Outcome::Fail(failure) => failure.to_string(),
+            Outcome::Unknown(failure) => format!("{failure} (unknown outcome)"),
+        };
+        *classes.entry(class).or_default() += 1;
+    }
+    classes
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+use std::time::Duration;
+
+use topology::Epoch;
+
+use super::*;
+use crate::fault::Injection;
+use crate::history::fixture::{message, ms, refused, ticket, users};
+use crate::history::{Event, Operation};
+
+/// A fault at 1 s on cell c1 that was taken away at 10 s.
+fn course(operations: Vec<Operation>) -> Course {
+    let injection = Injection {
+        kind: "site.kill",
+        begun: ms(1000),
+        ended: ms(1010),
+        cells: [("c1".parse().unwrap(), Some("east".parse().unwrap()))].into(),
+        ..Injection::default()
+    };
+    Course {
+        users: users(),
+        operations,
+        injection: Some(injection),
+        healed: Some(ms(10_000)),
+        redundant: Some(ms(12_500)),
+        ..Course::default()
+    }
+}
+
+/// One request each 100 ms from 1 s to 10 s: refused before `failed_until`, answered at
+/// `served_from` if due before that, and in 5 ms from then on.
+fn outage(failed_until: u64, served_from: u64) -> Vec<Operation> {
+    (0..90)
+        .map(|number| {
+            let due = 1000 + u64::from(number) * 100;
+            if due < failed_until {
+                refused(number, due, due + 1)
+            } else {
+                ticket(number, due, (due + 5).max(served_from))
+            }
+        })
+        .collect()
+}
+
+#[track_caller]
+fn check(operations: Vec<Operation>, measure: Measure, expected: Measured) {
+    assert_eq!(metrics(&course(operations)).measured[&measure], expected);
+}
+
+fn time(millis: u64) -> Measured {
+    Measured::Got(Value::Time(ms(millis)))
+}
+
+#[test]
+fn nothing_noticed_is_recovered_at_once() {
+    check(outage(0, 0), Measure::Recover99, time(0));
+    check(outage(0, 0), Measure::Failed, Measured::Got(Value::Count(0)));
+}
+
+#[test]
+fn failed_requests_end_with_the_first_that_is_followed_by_good_ones_only() {
+    check(outage(3000, 0), Measure::Recover99, time(2005));
+    check(outage(3000, 0), Measure::FirstSuccess, time(2005));
+    check(outage(3000, 0), Measure::Failed, Measured::Got(Value::Count(20)));
+}
+
+#[test]
+fn held_requests_are_no_recovery_until_somebody_is_served() {
+    check(outage(0, 3600), Measure::Recover99, time(2600));
+    check(outage(0, 3600), Measure::LongestHold, time(2600));
+    let held = metrics(&course(outage(0, 3600))).held;
+    assert_eq!((held.count, held.longest), (16, ms(2600)));
+}
+
+#[test]
+fn one_late_failure_takes_the_recovery_back() {
+    let mut operations = outage(3000, 0);
+    operations[70] = refused(70, 8000, 8001);
+    check(operations, Measure::Recover99, time(7100));
+}
+
+#[test]
+fn a_failure_at_the_very_end_is_no_recovery() {
+    let mut operations = outage(3000, 0);
+    operations[89] = refused(89, 9900, 9901);
+    check(operations, Measure::Recover99, Measured::Never);
+}
+
+#[test]
+fn a_user_waits_from_the_first_failure_to_the_next_good_answer() {
+    let operations = vec![ticket(0, 1100, 1105), refused(1, 2000, 2001), message(2, 4000, 4005, 1)];
+    check(operations, Measure::RecoverAllUsers, time(3005));
+}
+
+#[test]
+fn a_user_who_is_not_served_again_has_not_recovered() {
+    let operations = vec![ticket(0, 1100, 1105), refused(1, 2000, 2001)];
+    check(operations, Measure::RecoverAllUsers, Measured::Never);
+}
+
+#[test]
+fn requests_of_other_cells_count_apart() {
+    let mut operations = outage(3000, 0);
+    operations.push(Operation { user: 1, ..refused(90, 1500, 1501) });
+    check(operations.clone(), Measure::OtherCellsFailed, Measured::Got(Value::Count(1)));
+    check(operations, Measure::Failed, Measured::Got(Value::Count(20)));
+}
+
+#[test]
+fn events_count_from_the_fault_on_and_only_those_of_its_cells() {
+    let mut course = course(outage(3000, 0));
+    let event = |at, name: &str, cell: &str| Event {
+        at: ms(at),
+        name: name.to_owned(),
+        cell: cell.parse().unwrap(),
+        region: None,
+        epoch: Epoch(2),
+        reason: String::new(),
+        evidence: String::new(),
+    };
+    course.events = vec![
+        event(500, "lease-lost", "c1"),
+        event(1200, "lease-lost", "c2"),
+        event(2900, "electing", "c1"),
+        event(3000, "promoting", "c1"),
+        event(3400, "steady", "c1"),
+    ];
+    let measured = metrics(&course).measured;
+    assert_eq!(measured[&Measure::Detect], time(1900));
+    assert_eq!(measured[&Measure::Promote], time(2000));
+    assert_eq!(measured[&Measure::Publish], time(2400));
+    assert_eq!(measured[&Measure::RedundancyRestored], time(2500));
+}
+
+#[test]
+fn a_quantile_is_one_of_the_values() {
+    let mut values: Vec<Duration> = (1..=100).rev().map(ms).collect();
+    assert_eq!(served::quantile(&mut values, 0.99), ms(99));
+    assert_eq!(served::quantile(&mut values, 0.5), ms(50));
+    assert_eq!(served::quantile(&mut [], 0.5), Duration::ZERO);
+}

@@ -1,0 +1,88 @@
+use super::*;
+use crate::drill::catalogue::DRILLS;
+use crate::fault::Injection;
+use crate::history::fixture::{message, ms, refused, ticket, users};
+use crate::metrics::metrics;
+use crate::verdict::{Goals, verdict};
+
+fn course() -> Course {
+    let injection = Injection {
+        kind: "region.kill",
+        target: "region <east>".to_owned(),
+        begun: ms(1000),
+        ended: ms(1010),
+        cells: [("c1".parse().unwrap(), None)].into(),
+        steps: vec![(ms(1010), "killed 30 processes".to_owned())],
+        proof: vec!["30 processes are gone".to_owned()],
+    };
+    Course {
+        users: users(),
+        operations: vec![ticket(0, 500, 505), refused(1, 1100, 1101), message(2, 1200, 3400, 1)],
+        injection: Some(injection),
+        healed: Some(ms(9000)),
+        redundant: Some(ms(9500)),
+        ..Course::default()
+    }
+}
+
+fn with_report<T>(look: impl FnOnce(&Report<'_>) -> T) -> T {
+    let (drill, course) = (Drill::parse("region-loss", DRILLS[0].1).unwrap(), course());
+    let metrics = metrics(&course);
+    let verdict = verdict(&drill, &course, &metrics, Goals::Warn);
+    let again = "chaos run region-loss --seed 1".to_owned();
+    look(&Report {
+        id: "region-loss-1",
+        drill: &drill,
+        clock: Clock::start(),
+        course: &course,
+        metrics: &metrics,
+        verdict: &verdict,
+        again,
+    })
+}
+
+#[test]
+fn the_page_needs_nothing_from_elsewhere_and_shows_every_request() {
+    let page = with_report(html::page);
+    for foreign in ["http:", "https:", "src=", "<script", "<link"] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+    assert_eq!(page.matches("<circle").count(), 2);
+    assert_eq!(page.matches("<path").count(), 1);
+    assert!(page.contains("region &lt;east&gt;") && !page.contains("<east>"));
+}
+
+#[test]
+fn the_json_report_says_what_was_measured_and_why_it_is_no_pass() {
+    let report = with_report(json);
+    assert_eq!(report["verdict"], "fail");
+    assert_eq!(report["class"], "availability");
+    assert_eq!(report["exit_code"], 1);
+    assert_eq!(report["reasons"][0], "recover-99 is never, the limit is 5.00 s");
+    assert_eq!(report["metrics"]["failed"], 1);
+    assert_eq!(report["metrics"]["longest_hold"], 2.2);
+    assert_eq!(report["metrics"]["redundancy_restored"], 0.5);
+    assert_eq!(report["metrics"]["detect"], serde_json::Value::Null);
+    assert_eq!(report["requests"]["failed_by_class"]["refused"], 1);
+    assert_eq!(report["fault"]["proof"][0], "30 processes are gone");
+}
+
+#[test]
+fn the_table_ends_with_the_verdict() {
+    let table = with_report(table);
+    assert!(table.contains("longest-hold"));
+    assert!(table.ends_with("region-loss: fail (3 requests)"));
+}
+
+#[test]
+fn four_files_are_written() {
+    let folder = std::env::temp_dir().join(format!("chaos-report-{}", std::process::id()));
+    with_report(|report| write(report, &folder)).unwrap();
+    let mut names: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["events.jsonl", "history.jsonl", "report.html", "report.json"]);
+    std::fs::remove_dir_all(&folder).unwrap();
+}

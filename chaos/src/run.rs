@@ -1,0 +1,193 @@
+//! Runs a drill, phase by phase: preflight, baseline, inject, verify, observe, heal, settle, check.
+//!
+//! One thread of story, so one `async fn` per phase. Whatever ends it early drops the holds, which
+//! heals; what was seen until then is judged all the same.
+
+mod live;
+mod observe;
+mod preflight;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use runtime::{Tasks, stop_asked};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::control_plane::ControlPlane;
+use crate::course::Course;
+use crate::drill::Drill;
+use crate::fault::{self, Bench, Holds, Injection, Target, hold};
+use crate::history::Clock;
+use crate::load;
+use crate::metrics::{Measure, Value, metrics};
+use crate::platform::Platform;
+use crate::recorder::Recorder;
+use crate::terminal::Terminal;
+use crate::{events, final_reads, verdict};
+
+/// How long redundancy may take to come back where the drill sets no limit.
+const SETTLE: Duration = Duration::from_mins(1);
+const SETTLE_PAUSE: Duration = Duration::from_millis(250);
+/// Requests in flight end by their own timeout; nothing else has to be waited for.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What a run needs throughout.
+pub(crate) struct Run<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) drill: &'a Drill,
+    pub(crate) platform: &'a Platform,
+    pub(crate) terminal: Terminal,
+    pub(crate) clock: Clock,
+    pub(crate) recorder: Recorder,
+}
+
+/// Runs the drill, and returns what happened. It does not fail: what goes wrong is part of it.
+pub(crate) async fn run(run: &Run<'_>) -> Course {
+    let mut course = Course::default();
+    let ended = tokio::select! {
+        biased;
+        () = stop_asked() => {
+            run.terminal.line("stopped by a signal; what was held is released");
+            course.aborted = Some("stopped by a signal".to_owned());
+            Ok(())
+        }
+        ended = phases(run, &mut course) => ended,
+    };
+    if let Err(err) = ended {
+        course.harness = Some(format!("failed to {err:#}"));
+    }
+    gather(run, &mut course);
+    match hold::in_force(&run.platform.run_dir) {
+        Ok(left) => course.residue.extend(left),
+        Err(err) => course.residue.push(format!("{err:#}")),
+    }
+    course
+}
+
+async fn phases(run: &Run<'_>, course: &mut Course) -> anyhow::Result<()> {
+    let Some(ready) = preflight::preflight(run, course).await? else { return Ok(()) };
+    let client = Arc::new(ready.client);
+    let load_stop = CancellationToken::new();
+    let (drained, load_ended) = oneshot::channel();
+
+    let mut tasks = Tasks::default();
+    let (follow_from, clock) = (ready.control_plane.clone(), run.clock);
+    let recorder = run.recorder.clone();
+    tasks.start("follow the events", |stop| events::follow(follow_from, clock, recorder, stop));
+    let (driver, plan, seed) = (Arc::clone(&client), run.drill.load.clone(), run.drill.seed);
+    let (recorder, stop_load) = (run.recorder.clone(), load_stop.clone());
+    tasks.start("drive the load", |stop| async move {
+        load::drive(&driver, &plan, seed, clock, &recorder, &stop_load).await;
+        // Whoever waits for it may have gone already.
+        if drained.send(()).is_err() {
+            return Ok(());
+        }
+        stop.cancelled().await;
+        Ok(())
+    });
+
+    let mut outcome = None;
+    let story = async {
+        let told = under_load(run, course, &ready.control_plane, ready.target).await;
+        load_stop.cancel();
+        let ended = load_ended.await.context("wait for the last answers");
+        outcome = Some(told.and(ended));
+    };
+    tasks.run(story, GRACE).await?;
+    outcome.context("see the drill to its end")??;
+
+    if course.injection.is_some() {
+        run.terminal.phase("check", "reading everything back");
+        gather(run, course);
+        course.final_state = final_reads::read(run.platform, &client, course).await;
+    }
+    Ok(())
+}
+
+/// Everything that happens while users are about.
+async fn under_load(
+    run: &Run<'_>,
+    course: &mut Course,
+    control_plane: &ControlPlane,
+    expected: Target,
+) -> anyhow::Result<()> {
+    let action = &run.drill.action;
+    let before = action.before + phase_offset(run);
+    run.terminal.phase("baseline", &format!("{before:.1?} of load, nothing broken"));
+    sleep(before).await;
+    gather(run, course);
+    course.unsteady = verdict::unsteady(run.drill, &metrics(course));
+    if !course.unsteady.is_empty() {
+        return Ok(());
+    }
+
+    let cells = control_plane.cells().await?;
+    let target = fault::target::settle(&action.fault, &cells, run.drill.seed);
+    let target = target.map_err(|why| anyhow::anyhow!("settle the target: {why}"))?;
+    if let Some(beyond) = target.beyond(&run.drill.scope) {
+        anyhow::bail!("stay within the scope: {beyond}");
+    }
+    if target != expected {
+        run.terminal.line(&format!("cells moved meanwhile: {target} instead of {expected}"));
+    }
+    let reason = format!("drill {}", run.id);
+    let mut holds = Holds::new(&run.platform.run_dir, action.ttl, reason);
+    run.terminal.phase("inject", &format!("{} of {target}", action.fault.kind()));
+    let bench = Bench { platform: run.platform, control_plane, clock: run.clock, action };
+    let injection = course.injection.insert(Injection::default());
+    match fault::inject(&bench, &target, &mut holds, injection).await {
+        Ok(()) => {
+            run.terminal.phase("verify", &injection.proof.join("; "));
+            run.terminal.phase("observe", &format!("{:.1?}, the fault still on", action.after));
+            course.aborted = observe::observe(run, injection, &course.users).await;
+        }
+        Err(err) => course.unproven = Some(format!("{err:#}")),
+    }
+
+    run.terminal.phase("heal", "everything may start again");
+    if let Err(err) = holds.lift() {
+        course.residue.push(format!("{err:#}"));
+    }
+    course.healed = Some(run.clock.now());
+    settle(run, course, control_plane).await;
+    Ok(())
+}
+
+/// Waits until every cell is redundant again, within bounds.
+async fn settle(run: &Run<'_>, course: &mut Course, control_plane: &ControlPlane) {
+    run.terminal.phase("settle", "until every cell is redundant");
+    let limit = match run.drill.limits.get(&Measure::RedundancyRestored) {
+        Some(Value::Time(limit)) => *limit,
+        Some(Value::Count(_)) | None => SETTLE,
+    };
+    let due = Instant::now() + limit;
+    while Instant::now() < due {
+        let cells = control_plane.cells().await;
+        if cells.is_ok_and(|cells| cells.iter().all(|cell| cell.redundant)) {
+            course.redundant = Some(run.clock.now());
+            return;
+        }
+        sleep(SETTLE_PAUSE).await;
+    }
+}
+
+/// Up to one renewal of the lease, so that the time to detect does not depend on when the load
+/// happened to begin.
+fn phase_offset(run: &Run<'_>) -> Duration {
+    let share = StdRng::seed_from_u64(run.drill.seed).random::<f64>();
+    run.platform.spec.lease.renew.mul_f64(share)
+}
+
+/// Takes over what was recorded so far.
+fn gather(run: &Run<'_>, course: &mut Course) {
+    run.recorder.with(|record| {
+        course.operations.clone_from(&record.operations);
+        course.events.clone_from(&record.events);
+        course.lags.clone_from(&record.lags);
+    });
+}

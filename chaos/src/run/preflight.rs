@@ -1,0 +1,79 @@
+//! Before anything is broken: nothing is left over, every cell is whole, users are there.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::Run;
+use crate::control_plane::{Cell, ControlPlane};
+use crate::course::Course;
+use crate::drill::Probe;
+use crate::fault::{Target, hold, target};
+use crate::load::{self, Client};
+
+/// A platform that has just been started, or has just been through a drill, becomes whole within
+/// this.
+const WHOLE: Duration = Duration::from_mins(1);
+const PAUSE: Duration = Duration::from_millis(250);
+
+pub(super) struct Ready {
+    pub(super) control_plane: ControlPlane,
+    pub(super) target: Target,
+    pub(super) client: Client,
+}
+
+/// Returns what the run works with; `None`, with the reasons recorded, where nothing may be broken.
+pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Result<Option<Ready>> {
+    run.terminal.phase("preflight", "leftovers, redundancy, users");
+    let left = hold::in_force(&run.platform.run_dir)?;
+    if !left.is_empty() {
+        course.unsteady = vec![format!("held by an earlier run: {}", left.join(", "))];
+        return Ok(None);
+    }
+    let (spec, token) = (&run.platform.spec, &run.platform.token);
+    let cells = match whole(run, &ControlPlane::new(spec, token, None)?).await {
+        Ok(cells) => cells,
+        Err(why) => {
+            course.unsteady = vec![why];
+            return Ok(None);
+        }
+    };
+    let settled = target::settle(&run.drill.action.fault, &cells, run.drill.seed);
+    let target = match settled {
+        Ok(target) => target,
+        Err(why) => {
+            course.unsteady = vec![format!("no target: {why}")];
+            return Ok(None);
+        }
+    };
+    let control_plane = ControlPlane::new(spec, token, Some(target.region()))?;
+    let mut client = Client::new(spec.edge.listen, run.id, run.drill.load.request_timeout);
+    let key = &run.platform.identity_key;
+    course.users = load::users(&mut client, spec, key, run.drill.load.users).await?;
+    Ok(Some(Ready { control_plane, target, client }))
+}
+
+/// Waits until every cell is redundant, if the drill asks for that.
+async fn whole(run: &Run<'_>, control_plane: &ControlPlane) -> Result<Vec<Cell>, String> {
+    let redundant = run.drill.steady_state.iter().find_map(|probe| match probe {
+        Probe::Redundant { name } => Some(name),
+        Probe::OkRatio { .. } => None,
+    });
+    let due = Instant::now() + WHOLE;
+    loop {
+        let cells = control_plane.cells().await;
+        let trouble = match cells {
+            Ok(cells) => match (redundant, cells.iter().find(|cell| !cell.redundant)) {
+                (Some(name), Some(cell)) => {
+                    format!("steady state {name}: {} is {}, not redundant", cell.id, cell.phase)
+                }
+                (None, _) | (_, None) => return Ok(cells),
+            },
+            Err(err) => format!("failed to {err:#}"),
+        };
+        if Instant::now() >= due {
+            return Err(trouble);
+        }
+        sleep(PAUSE).await;
+    }
+}

@@ -1,0 +1,128 @@
+//! Several runs, judged on the worst: a single sample is an anecdote.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use crate::exit::Exit;
+use crate::metrics::{Measure, Measured, Metrics, Value};
+
+/// What one run came to.
+pub(crate) struct Sample {
+    pub(crate) drill: String,
+    pub(crate) exit: Exit,
+    pub(crate) measured: BTreeMap<Measure, Measured>,
+}
+
+impl Sample {
+    pub(crate) fn new(drill: &str, exit: Exit, metrics: &Metrics) -> Self {
+        Self { drill: drill.to_owned(), exit, measured: metrics.measured.clone() }
+    }
+}
+
+/// Returns what all runs came to together.
+pub(crate) fn exit(samples: &[Sample]) -> Exit {
+    samples.iter().map(|sample| sample.exit).max().unwrap_or(Exit::Harness)
+}
+
+/// Returns median and maximum of every measure per drill, as lines for people.
+pub(crate) fn lines(samples: &[Sample]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (drill, of_drill) in by_drill(samples) {
+        let passed = of_drill.iter().filter(|sample| sample.exit == Exit::Pass).count();
+        lines.push(format!("{drill}: {passed} of {} runs passed", of_drill.len()));
+        for (measure, seen) in by_measure(&of_drill) {
+            let (median, max) = (middle(&seen), seen[seen.len() - 1]);
+            lines.push(format!("    {:<20} median {median}, max {max}", measure.name()));
+        }
+    }
+    lines
+}
+
+/// The same for programs.
+pub(crate) fn json(samples: &[Sample]) -> Json {
+    let drills = by_drill(samples).into_iter().map(|(drill, of_drill)| {
+        let passed = of_drill.iter().filter(|sample| sample.exit == Exit::Pass).count();
+        let measures: serde_json::Map<_, _> = by_measure(&of_drill)
+            .into_iter()
+            .map(|(measure, seen)| {
+                let (median, max) = (number(middle(&seen)), number(seen[seen.len() - 1]));
+                (measure.name().replace('-', "_"), json!({ "median": median, "max": max }))
+            })
+            .collect();
+        (drill.to_owned(), json!({ "runs": of_drill.len(), "passed": passed, "metrics": measures }))
+    });
+    Json::Object(drills.collect())
+}
+
+fn by_drill(samples: &[Sample]) -> BTreeMap<&str, Vec<&Sample>> {
+    let mut drills: BTreeMap<&str, Vec<&Sample>> = BTreeMap::new();
+    for sample in samples {
+        drills.entry(&sample.drill).or_default().push(sample);
+    }
+    drills
+}
+
+/// Returns what was seen of each measure, in order; what never happened is the most.
+fn by_measure(samples: &[&Sample]) -> BTreeMap<Measure, Vec<Measured>> {
+    let mut measures: BTreeMap<Measure, Vec<Measured>> = BTreeMap::new();
+    for (measure, measured) in samples.iter().flat_map(|sample| &sample.measured) {
+        if *measured != Measured::Unseen {
+            measures.entry(*measure).or_default().push(*measured);
+        }
+    }
+    for seen in measures.values_mut() {
+        seen.sort_by_key(|measured| match measured {
+            Measured::Got(value) => (0, Some(*value)),
+            Measured::Never | Measured::Unseen => (1, None),
+        });
+    }
+    measures
+}
+
+fn middle(seen: &[Measured]) -> Measured {
+    seen[seen.len() / 2]
+}
+
+fn number(measured: Measured) -> Json {
+    match measured {
+        Measured::Got(Value::Time(time)) => json!(time.as_secs_f64()),
+        Measured::Got(Value::Count(count)) => json!(count),
+        Measured::Never => json!("never"),
+        Measured::Unseen => Json::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn sample(exit: Exit, measured: Measured) -> Sample {
+        let measured = [(Measure::Recover99, measured)].into();
+        Sample { drill: "region-loss".to_owned(), exit, measured }
+    }
+
+    fn seconds(seconds: u64) -> Measured {
+        Measured::Got(Value::Time(Duration::from_secs(seconds)))
+    }
+
+    #[test]
+    fn the_worst_run_is_what_the_series_comes_to() {
+        let samples = [
+            sample(Exit::Pass, seconds(3)),
+            sample(Exit::Availability, Measured::Never),
+            sample(Exit::Pass, seconds(2)),
+        ];
+        assert_eq!(exit(&samples), Exit::Availability);
+        assert_eq!(
+            lines(&samples),
+            [
+                "region-loss: 2 of 3 runs passed",
+                "    recover-99           median 3.00 s, max never"
+            ]
+        );
+        assert_eq!(json(&samples)["region-loss"]["metrics"]["recover_99"]["max"], "never");
+    }
+}
