@@ -91,7 +91,8 @@ pub async fn drive(
         let activation = &electing.value.activation;
         let lost = lost(activation);
         let asked = predecessor(hands, cell, lost);
-        let ballot = collect(&hands.agents, cell, activation, asked, &hands.policy.regions).await;
+        let suffice = |votes: &_| choose(activation, votes, &hands.policy.regions).is_some();
+        let ballot = collect(&hands.agents, cell, activation, asked, suffice).await;
         if let Some(winner) = choose(activation, &ballot.votes, &hands.policy.regions) {
             if !lost.is_some_and(|lost| ballot.votes.contains_key(lost)) {
                 sleep_until(over_at).await;
@@ -101,7 +102,8 @@ pub async fn drive(
         }
         if !std::mem::replace(&mut told, true) {
             let epoch = activation.epoch;
-            warn!(%cell, %epoch, ballot = show(&ballot), "too few votes, electing until there are");
+            let (votes, refusals) = (votes(&ballot), refusals(&ballot));
+            warn!(%cell, %epoch, votes, refusals, "too few votes, electing until there are");
         }
         sleep_until(round + ROUND).await;
         let next = activation.elect(&activation.reason);
@@ -122,7 +124,7 @@ async fn promote(
 ) -> Outcome {
     let begun = Instant::now();
     let activation = &electing.value.activation;
-    let reason = format!("{}; {winner} is the furthest of {}", activation.reason, show(ballot));
+    let reason = format!("{}; {winner} is the furthest of {}", activation.reason, votes(ballot));
     let next = activation.promote(winner, &reason);
     let epoch = next.epoch;
     let unchanged = Unchanged { cell: electing.revision, lease: None };
@@ -151,11 +153,15 @@ fn predecessor<'a>(hands: &Hands, cell: &CellId, lost: Option<&'a RegionId>) -> 
     }
 }
 
-fn show(ballot: &Ballot) -> String {
+fn votes(ballot: &Ballot) -> String {
     let votes = ballot
         .votes
         .iter()
         .map(|(region, vote)| format!("{region} {}/{}", vote.timeline, vote.lsn));
-    let refusals = ballot.refusals.iter().map(|(region, why)| format!("{region} refused: {why}"));
-    votes.chain(refusals).collect::<Vec<_>>().join(", ")
+    votes.collect::<Vec<_>>().join(", ")
+}
+
+fn refusals(ballot: &Ballot) -> String {
+    let refusals = ballot.refusals.iter().map(|(region, why)| format!("{region}: {why}"));
+    refusals.collect::<Vec<_>>().join("; ")
 }

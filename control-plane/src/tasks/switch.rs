@@ -3,6 +3,8 @@
 //! Whatever goes wrong after the announcement ends in an election: the cell is already interrupted,
 //! and an election finds its way from any state. The site that has stopped may win it again.
 
+use std::collections::BTreeMap;
+
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use topology::snapshot::RoutedCell;
@@ -13,6 +15,7 @@ use tracing::{info, warn};
 use super::elect::{Outcome, drive};
 use super::hands::Hands;
 use super::vote::{Predecessor, collect};
+use crate::decide::choose::Vote;
 use crate::decide::state::SeenCell;
 use crate::decide::switchover::{Refusal, has_everything};
 use crate::store::Kept;
@@ -118,10 +121,13 @@ async fn hand_over(
             return Err(Stopped { why, cleanly: false });
         }
     };
-    let ballot =
-        collect(&hands.agents, cell, activation, Predecessor::Unasked, &hands.policy.regions).await;
+    // The target's data is enough, as the old active site has stopped; the other voters are frozen
+    // with it, so that none of them can be counted by anybody else.
+    let arrived = |vote: &Vote| has_everything(vote, activation.system, checkpoint);
+    let suffice = |votes: &BTreeMap<RegionId, Vote>| votes.get(to).is_some_and(arrived);
+    let ballot = collect(&hands.agents, cell, activation, Predecessor::Unasked, suffice).await;
     let why = match ballot.votes.get(to) {
-        Some(vote) if has_everything(vote, activation.system, checkpoint) => {
+        Some(vote) if arrived(vote) => {
             let next = activation.promote(to, &activation.reason);
             let unchanged = Unchanged { cell: switching.revision, lease: None };
             let promoting = hands.replace(cell, &switching.value, next, unchanged).await;

@@ -10,7 +10,7 @@ use topology::wire::agent::{VoteReply, VoteRequest};
 use topology::{Activation, CellId, Epoch, RegionId};
 
 use crate::agents::Agents;
-use crate::decide::choose::{Vote, choose};
+use crate::decide::choose::Vote;
 
 /// How long a voter may take: it cuts its receiver and replays, 0.2 s measured
 /// (`research/postgres-failover.md` 0.2), ten times that under load.
@@ -57,13 +57,13 @@ pub enum Predecessor<'a> {
 }
 
 /// Freezes the voters under the activation's epoch and returns what they said: as soon as the votes
-/// suffice and all who are waited for have answered, or the slowest has been waited for.
+/// `suffice` and all who are waited for have answered, or the slowest has been waited for.
 pub async fn collect(
     agents: &Agents,
     cell: &CellId,
     activation: &Activation,
     predecessor: Predecessor<'_>,
-    regions: &[RegionId],
+    suffice: impl Fn(&BTreeMap<RegionId, Vote>) -> bool,
 ) -> Ballot {
     let mut asked: FuturesUnordered<_> = activation
         .voters
@@ -93,8 +93,7 @@ pub async fn collect(
     let waited = sleep(LATECOMERS);
     tokio::pin!(waited);
     loop {
-        let suffices = choose(activation, &ballot.votes, regions).is_some();
-        if suffices && (late || pending.is_empty()) {
+        if suffice(&ballot.votes) && (late || pending.is_empty()) {
             return ballot;
         }
         tokio::select! {

@@ -79,7 +79,6 @@ impl Platform {
             }
             Box::pin(tasks.run(test(&platform), LIMIT)).await.unwrap();
             etcd.kill().await;
-            std::fs::remove_dir_all(&platform.folder).unwrap();
         })
     }
 
@@ -192,6 +191,13 @@ impl Platform {
 
     pub(crate) fn token() -> &'static str {
         TOKEN
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        // A failed test may still have etcd writing there; the next one starts from nothing anyway.
+        drop(std::fs::remove_dir_all(&self.folder));
     }
 }
 
