@@ -46,11 +46,7 @@ async fn run_drills(args: &RunArgs) -> anyhow::Result<Exit> {
     };
     let run_dir = platform::run_dir(args.run_dir.clone())?;
     let terminal = if args.json { Terminal::Json } else { Terminal::Text };
-    if args.fresh {
-        terminal.phase("fresh", "starting the platform anew");
-        fresh::restart(&run_dir).await?;
-    }
-    let Some(platform) = Platform::find(&run_dir)? else {
+    if !args.fresh && Platform::find(&run_dir)?.is_none() {
         complain(&format!(
             "no platform runs in {}: start one with `platform up --detach --run-dir {0}`, or let \
              `chaos run {} --fresh` do it",
@@ -58,11 +54,16 @@ async fn run_drills(args: &RunArgs) -> anyhow::Result<Exit> {
             args.drill
         ));
         return Ok(Exit::Unsteady);
-    };
-    let Some(_lock) = lock(&platform)? else {
+    }
+    let Some(_lock) = lock(&run_dir.join("drills"))? else {
         complain(&format!("another drill is running in {}", run_dir.display()));
         return Ok(Exit::Refused);
     };
+    if args.fresh {
+        terminal.phase("fresh", "starting the platform anew");
+        fresh::restart(&run_dir).await?;
+    }
+    let platform = Platform::find(&run_dir)?.context("find the platform running")?;
     let mut samples = Vec::new();
     let mut documents = Vec::new();
     'all: for drill in &drills {
@@ -167,11 +168,10 @@ fn read(asked: &str) -> anyhow::Result<Result<Vec<Drill>, Exit>> {
 }
 
 /// Held while drills run: two at once would blame each other's faults on the platform.
-fn lock(platform: &Platform) -> anyhow::Result<Option<File>> {
-    let folder = platform.drills();
-    fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
-    let path: &Path = &folder.join("lock");
-    let file = File::create(path).with_context(|| format!("open {}", path.display()))?;
+fn lock(folder: &Path) -> anyhow::Result<Option<File>> {
+    fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    let path = folder.join("lock");
+    let file = File::create(&path).with_context(|| format!("open {}", path.display()))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),

@@ -174,8 +174,9 @@ pub(crate) fn metrics(course: &Course) -> Metrics {
     let begun = course.begun().unwrap_or(Duration::MAX);
     let observed = course.healed.unwrap_or(Duration::MAX);
     let affected = course.affected();
+    // What was still under way when the fault took effect felt it.
     let (before, after): (Vec<&Operation>, Vec<&Operation>) =
-        course.operations.iter().partition(|operation| operation.intended < begun);
+        course.operations.iter().partition(|operation| operation.ended < begun);
     let (hit, others): (Vec<&Operation>, Vec<&Operation>) =
         after.iter().partition(|operation| affected.contains(course.cell_of(operation)));
     let in_window = after.iter().filter(|operation| operation.intended < observed).count();

@@ -62,8 +62,8 @@ pub(crate) async fn run(run: &Run<'_>) -> Course {
         course.harness = Some(format!("failed to {err:#}"));
     }
     gather(run, &mut course);
-    match hold::in_force(&run.platform.run_dir) {
-        Ok(left) => course.residue.extend(left),
+    match hold::of_drills(&run.platform.run_dir) {
+        Ok(left) => course.residue.extend(left.iter().map(|path| path.display().to_string())),
         Err(err) => course.residue.push(format!("{err:#}")),
     }
     course
@@ -135,15 +135,14 @@ async fn under_load(
     if target != expected {
         run.terminal.line(&format!("cells moved meanwhile: {target} instead of {expected}"));
     }
-    let reason = format!("drill {}", run.id);
-    let mut holds = Holds::new(&run.platform.run_dir, action.ttl, reason);
+    let mut holds = Holds::new(&run.platform.run_dir, action.ttl, run.id);
     run.terminal.phase("inject", &format!("{} of {target}", action.fault.kind()));
     let bench = Bench { platform: run.platform, control_plane, clock: run.clock, action };
     let injection = course.injection.insert(Injection::default());
     match fault::inject(&bench, &target, &mut holds, injection).await {
         Ok(()) => {
             run.terminal.phase("verify", &injection.proof.join("; "));
-            run.terminal.phase("observe", &format!("{:.1?}, the fault still on", action.after));
+            run.terminal.phase("observe", &format!("{:.1?} of load under it", action.after));
             course.aborted = observe::observe(run, injection, &course.users).await;
         }
         Err(err) => course.unproven = Some(format!("{err:#}")),

@@ -81,7 +81,7 @@ fn by_measure(samples: &[&Sample]) -> BTreeMap<Measure, Vec<Measured>> {
 }
 
 fn middle(seen: &[Measured]) -> Measured {
-    seen[seen.len() / 2]
+    seen[(seen.len() - 1) / 2]
 }
 
 fn number(measured: Measured) -> Json {

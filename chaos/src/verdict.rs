@@ -56,11 +56,13 @@ pub(crate) enum Goals {
 pub(crate) fn verdict(drill: &Drill, course: &Course, metrics: &Metrics, goals: Goals) -> Verdict {
     let claims = claims(drill, metrics);
     let injected = course.injection.is_some();
-    let checks: Vec<(Check, Finding)> = if injected {
-        drill.checks.iter().map(|check| (*check, check.run(course))).collect()
-    } else {
-        Vec::new()
-    };
+    let cut_short = course.aborted.is_some() || course.harness.is_some();
+    let mut checks: Vec<(Check, Finding)> = Vec::new();
+    if injected {
+        checks.extend(drill.checks.iter().map(|check| (*check, check.run(course))));
+        // A run that was cut short lacks evidence; that is no second reason.
+        checks.retain(|(_, finding)| !(cut_short && matches!(finding, Finding::Unknown(_))));
+    }
     let mut against: Vec<(Exit, String)> = Vec::new();
     against
         .extend(course.residue.iter().map(|left| (Exit::Residue, format!("left behind: {left}"))));
@@ -71,7 +73,6 @@ pub(crate) fn verdict(drill: &Drill, course: &Course, metrics: &Metrics, goals: 
     if injected {
         against.extend(unproven(drill, course, metrics));
         against.extend(checks.iter().filter_map(|(check, finding)| of_check(*check, finding)));
-        let cut_short = course.aborted.is_some() || course.harness.is_some();
         // Where nobody looked to the end, that nothing was seen proves nothing.
         let told = claims.iter().filter(|claim| !cut_short || claim.measured != Measured::Never);
         against.extend(told.filter_map(of_claim));
@@ -86,10 +87,6 @@ pub(crate) fn verdict(drill: &Drill, course: &Course, metrics: &Metrics, goals: 
             }
         }
     }
-    // A run that was cut short has no evidence; that is no second reason.
-    let cut_short = against
-        .iter()
-        .any(|(exit, _)| matches!(exit, Exit::Aborted | Exit::Harness | Exit::Unsteady));
     against.retain(|(exit, _)| !(cut_short && *exit == Exit::Inconclusive));
     against.sort_by_key(|(exit, _)| std::cmp::Reverse(*exit));
     Verdict {

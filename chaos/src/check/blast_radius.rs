@@ -14,7 +14,7 @@ pub(super) fn check(course: &Course) -> Finding {
     let others = course
         .operations
         .iter()
-        .filter(|op| op.intended >= begun && !affected.contains(course.cell_of(op)));
+        .filter(|op| op.ended >= begun && !affected.contains(course.cell_of(op)));
     let mut asked = 0;
     let mut broken = Vec::new();
     for operation in others {
@@ -28,7 +28,7 @@ pub(super) fn check(course: &Course) -> Finding {
             operation.kind.name(),
             operation.number,
             course.cell_of(operation),
-            operation.intended.saturating_sub(begun).as_secs_f64(),
+            operation.ended.saturating_sub(begun).as_secs_f64(),
         ));
     }
     let everywhere = course.users.iter().all(|user| affected.contains(&user.cell));

@@ -10,6 +10,9 @@ use runtime::clock::BootTime;
 use runtime::file;
 use topology::wire::fleet::Hold;
 
+/// How the reason of a drill's hold begins: others may hold processes too, and theirs are let be.
+const REASON: &str = "drill ";
+
 /// The holds of one run. Dropping it lifts them, so that whatever ends the run heals; should the
 /// whole process be gone, each ends by itself at the time written in it.
 pub(crate) struct Holds {
@@ -21,8 +24,8 @@ pub(crate) struct Holds {
 
 impl Holds {
     /// Holds of a run directory that end after `ttl`, whatever happens.
-    pub(crate) fn new(run_dir: &Path, ttl: Duration, reason: String) -> Self {
-        let until = BootTime::now() + ttl;
+    pub(crate) fn new(run_dir: &Path, ttl: Duration, run: &str) -> Self {
+        let (until, reason) = (BootTime::now() + ttl, format!("{REASON}{run}"));
         Self { folder: run_dir.join("holds"), until, reason, placed: Vec::new() }
     }
 
@@ -58,14 +61,22 @@ impl Drop for Holds {
     }
 }
 
-/// Returns the holds that are in force in a run directory, whoever placed them.
-pub(crate) fn in_force(run_dir: &Path) -> anyhow::Result<Vec<String>> {
+/// Lifts the holds that drills placed and did not live to lift, and returns them.
+pub(crate) fn lift_leftovers(run_dir: &Path) -> anyhow::Result<Vec<String>> {
+    let left = of_drills(run_dir)?;
+    for path in &left {
+        fs::remove_file(path).with_context(|| format!("remove {}", path.display()))?;
+    }
+    Ok(left.into_iter().map(|path| path.display().to_string()).collect())
+}
+
+/// Returns the holds of drills, whether their time is over or not.
+pub(crate) fn of_drills(run_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let folder = run_dir.join("holds");
     let entries = match fs::read_dir(&folder) {
         Err(err) if err.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.with_context(|| format!("list {}", folder.display()))?,
     };
-    let now = BootTime::now();
     let mut found = Vec::new();
     for entry in entries {
         let path = entry.with_context(|| format!("list {}", folder.display()))?.path();
@@ -74,8 +85,8 @@ pub(crate) fn in_force(run_dir: &Path) -> anyhow::Result<Vec<String>> {
             text => text.with_context(|| format!("read {}", path.display()))?,
         };
         let hold = serde_json::from_slice::<Hold>(&text);
-        if hold.is_ok_and(|hold| BootTime::from_nanos(hold.until) > now) {
-            found.push(path.display().to_string());
+        if hold.is_ok_and(|hold| hold.reason.starts_with(REASON)) {
+            found.push(path);
         }
     }
     Ok(found)
@@ -94,22 +105,27 @@ mod tests {
     #[test]
     fn holds_are_lifted_whatever_ends_the_run() {
         let run_dir = run_dir("holds");
-        let mut holds = Holds::new(&run_dir, Duration::from_mins(1), "drill".to_owned());
+        let mut holds = Holds::new(&run_dir, Duration::from_mins(1), "run-1");
         holds.place("c1@east").unwrap();
         holds.place("etcd@east").unwrap();
-        assert_eq!(in_force(&run_dir).unwrap().len(), 2);
+        assert_eq!(of_drills(&run_dir).unwrap().len(), 2);
         drop(holds);
         assert_eq!(fs::read_dir(run_dir.join("holds")).unwrap().count(), 0);
         fs::remove_dir_all(&run_dir).unwrap();
     }
 
     #[test]
-    fn a_hold_that_outlives_its_run_ends_by_itself() {
-        let run_dir = run_dir("ttl");
-        let mut holds = Holds::new(&run_dir, Duration::ZERO, "drill".to_owned());
+    fn what_a_drill_did_not_live_to_lift_is_lifted_and_nobody_elses() {
+        let run_dir = run_dir("leftovers");
+        let mut holds = Holds::new(&run_dir, Duration::from_mins(1), "run-1");
         holds.place("c1@east").unwrap();
         std::mem::forget(holds);
-        assert_eq!(in_force(&run_dir).unwrap(), Vec::<String>::new());
+        let other = Hold { until: u64::MAX, reason: "maintenance".to_owned() };
+        let path = run_dir.join("holds/router-1.json");
+        fs::write(&path, serde_json::to_vec(&other).unwrap()).unwrap();
+        assert_eq!(lift_leftovers(&run_dir).unwrap().len(), 1);
+        assert_eq!(lift_leftovers(&run_dir).unwrap(), Vec::<String>::new());
+        assert!(path.exists());
         fs::remove_dir_all(&run_dir).unwrap();
     }
 }

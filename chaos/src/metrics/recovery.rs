@@ -17,7 +17,7 @@ const OF: usize = 100;
 const GAP: Duration = Duration::from_millis(500);
 
 /// Returns what is measured from the moment the fault took effect. `hit` are the requests to the
-/// cells it was aimed at, due after that moment.
+/// cells it was aimed at, but for those that had ended before.
 pub(super) fn measures(
     course: &Course,
     injection: &Injection,

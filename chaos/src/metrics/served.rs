@@ -48,7 +48,7 @@ pub(super) fn by_cell(
     let mut cells: BTreeMap<CellId, (Vec<Duration>, Vec<Duration>)> = BTreeMap::new();
     for operation in course.operations.iter().filter(|operation| operation.is_ok()) {
         let (before, after) = cells.entry(course.cell_of(operation).clone()).or_default();
-        let side = if operation.intended < begun { before } else { after };
+        let side = if operation.ended < begun { before } else { after };
         side.push(operation.latency());
     }
     cells

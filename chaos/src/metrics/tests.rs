@@ -64,6 +64,12 @@ fn failed_requests_end_with_the_first_that_is_followed_by_good_ones_only() {
 }
 
 #[test]
+fn a_request_under_way_when_the_fault_began_counts() {
+    check(vec![refused(0, 990, 1001)], Measure::Failed, Measured::Got(Value::Count(1)));
+    check(vec![refused(0, 990, 999)], Measure::Failed, Measured::Got(Value::Count(0)));
+}
+
+#[test]
 fn held_requests_are_no_recovery_until_somebody_is_served() {
     check(outage(0, 3600), Measure::Recover99, time(2600));
     check(outage(0, 3600), Measure::LongestHold, time(2600));

@@ -25,10 +25,9 @@ pub(super) struct Ready {
 /// Returns what the run works with; `None`, with the reasons recorded, where nothing may be broken.
 pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Result<Option<Ready>> {
     run.terminal.phase("preflight", "leftovers, redundancy, users");
-    let left = hold::in_force(&run.platform.run_dir)?;
-    if !left.is_empty() {
-        course.unsteady = vec![format!("held by an earlier run: {}", left.join(", "))];
-        return Ok(None);
+    // No other drill is running: this one has the lock.
+    for left in hold::lift_leftovers(&run.platform.run_dir)? {
+        run.terminal.line(&format!("released what an earlier drill had held: {left}"));
     }
     let (spec, token) = (&run.platform.spec, &run.platform.token);
     let cells = match whole(run, &ControlPlane::new(spec, token, None)?).await {
@@ -49,7 +48,13 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
     let control_plane = ControlPlane::new(spec, token, Some(target.region()))?;
     let mut client = Client::new(spec.edge.listen, run.id, run.drill.load.request_timeout);
     let key = &run.platform.identity_key;
-    course.users = load::users(&mut client, spec, key, run.drill.load.users).await?;
+    match load::users(&mut client, spec, key, run.drill.load.users).await {
+        Ok(users) => course.users = users,
+        Err(err) => {
+            course.unsteady = vec![format!("failed to {err:#}")];
+            return Ok(None);
+        }
+    }
     Ok(Some(Ready { control_plane, target, client }))
 }
 
