@@ -1,8 +1,8 @@
 //! The real barrier in front of a site's services; the router is only an optimisation.
 //!
 //! ```text
-//! request ─▶ headers ─▶ own slot? ─▶ epoch ─▶ tenure ─▶ room? ─▶ work ─▶ still its right? ─▶ answer
-//!              400        421       421/503    503       503                    503
+//! request ─▶ room? ─▶ headers ─▶ own slot? ─▶ epoch ─▶ tenure ─▶ work ─▶ still its right? ─▶ answer
+//!             503       400        421       421/503    503                     503
 //! ```
 //!
 //! Nothing here waits for the control plane or etcd: placement and tenure are what was last heard

@@ -27,7 +27,6 @@ use client::follow::{Followed, Follower};
 use deadpool_postgres::Pool;
 use runtime::clock::BootTime;
 use runtime::{Board, HttpClient, Tasks, admin, reconcile::reconcile, server};
-use serde_json::json;
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use topology::SiteId;
@@ -48,7 +47,7 @@ const STREAMS_MAX: usize = 1024;
 /// The outbox is looked at this often even if nobody says that something is in it.
 const RELAY_PERIOD: Duration = Duration::from_millis(500);
 const SWEEP_PERIOD: Duration = Duration::from_secs(1);
-const PURGE_PERIOD: Duration = Duration::from_secs(60);
+const PURGE_PERIOD: Duration = Duration::from_mins(1);
 
 /// What the session's parts share.
 pub struct Session {
@@ -177,7 +176,7 @@ pub async fn run(site: &Site) -> anyhow::Result<()> {
         reconcile("purge what is old", &results, &Notify::new(), PURGE_PERIOD, stop, purge).await
     });
     let counted = Arc::clone(&gateway);
-    let in_flight = get(|| async move { Json(json!({ "in_flight": counted.in_flight() })) });
+    let in_flight = get(|| async move { Json(counted.work()) });
     let admin_routes = admin::routes(board).route("/v1/in-flight", in_flight);
     tasks.start("serve the admin endpoint", |stop| {
         server::serve(admin_listener, admin_routes, stop)

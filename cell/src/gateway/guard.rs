@@ -1,6 +1,7 @@
 //! Admission before the work, the acknowledgement's gate after it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -10,7 +11,9 @@ use axum::response::{IntoResponse, Response};
 use client::follow::Followed;
 use runtime::Problem;
 use runtime::clock::BootTime;
+use serde::Serialize;
 use tokio::sync::{Semaphore, watch};
+use topology::wire::agent::TenureName;
 use topology::wire::header;
 use topology::{Epoch, SiteId};
 
@@ -22,12 +25,24 @@ use super::{metrics, refusal};
 /// What comes on top would only be answered too late.
 const IN_FLIGHT_MAX: usize = 256;
 
+/// How long one request may keep its place, a body that never arrives included. Longer than any
+/// step in it may take.
+const WORK_MAX: Duration = Duration::from_secs(12);
+
 /// What the gateway knows, and the room it has.
 pub struct Gateway {
     site: SiteId,
     snapshot: watch::Receiver<Option<Followed>>,
     right: watch::Receiver<Option<Right>>,
     room: Semaphore,
+}
+
+/// What the agent wants to know while it hands over. Streams do not count: they end by themselves
+/// when the tenure does.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Work {
+    tenure: Option<TenureName>,
+    in_flight: usize,
 }
 
 impl Gateway {
@@ -40,11 +55,13 @@ impl Gateway {
         Self { site, snapshot, right, room: Semaphore::new(IN_FLIGHT_MAX) }
     }
 
-    /// Returns how many requests are being worked on. Streams do not count: they end by
-    /// themselves when the tenure does.
+    /// Returns what the site is doing and how many requests are being worked on. Once it is
+    /// draining with none, there are none and there will be none: a request takes its place before
+    /// it looks at the tenure, and here it is the other way round.
     #[must_use]
-    pub fn in_flight(&self) -> usize {
-        IN_FLIGHT_MAX - self.room.available_permits()
+    pub fn work(&self) -> Work {
+        let tenure = self.right.borrow().map(|right| right.tenure);
+        Work { tenure, in_flight: IN_FLIGHT_MAX - self.room.available_permits() }
     }
 
     /// Returns the right to serve as it changes, for work that outlives its request.
@@ -93,22 +110,21 @@ pub fn guard(routes: Router, gateway: Arc<Gateway>) -> Router {
 }
 
 async fn pass(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
+    let Ok(_room) = gateway.room.try_acquire() else {
+        return gateway.sign(refusal::overload().into_response(), None);
+    };
     let admitted = match gateway.admit(request.headers()) {
         Ok(admitted) => admitted,
         Err(refusal) => return gateway.sign(Problem::from(refusal).into_response(), None),
     };
-    let Ok(_room) = gateway.room.try_acquire() else {
-        return gateway.sign(refusal::overload().into_response(), None);
-    };
     let method = request.method().clone();
     request.extensions_mut().insert(Permit::new(admitted.epoch, admitted.open));
-    let answer = next.run(request).await;
-    let answer = if gateway.may_acknowledge(admitted.epoch) {
-        answer
-    } else if method == Method::GET {
-        refusal::fenced().into_response()
-    } else {
-        refusal::outcome_unknown().into_response()
+    let answer = tokio::time::timeout(WORK_MAX, next.run(request)).await;
+    let answer = match answer {
+        Ok(answer) if gateway.may_acknowledge(admitted.epoch) => answer,
+        Ok(_) if method == Method::GET => refusal::fenced().into_response(),
+        Err(_late) if method == Method::GET => refusal::overload().into_response(),
+        Ok(_) | Err(_) => refusal::outcome_unknown().into_response(),
     };
     gateway.sign(answer, Some(admitted.epoch))
 }

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 use super::decide::breaker::{Breaker, Outcome};
-use super::decide::turn::{Hit, SUGGESTIONS, Trouble};
+use super::decide::turn::{Found, Hit, Intent, SUGGESTIONS, Trouble};
+use crate::nlp::understanding::FALLBACK;
 
 /// One text takes nlp well under a millisecond; the rest is for a machine that is busy.
 const NLP_TIME: Duration = Duration::from_millis(300);
@@ -41,6 +42,14 @@ pub(super) struct Parsed {
     pub model_version: Option<String>,
 }
 
+impl Parsed {
+    /// Returns the topic's intent; `None` for small talk, and where nothing was understood.
+    pub(super) fn topic(&self) -> Option<&str> {
+        let name = self.intent.name.as_str();
+        (Intent::of(name).is_topic() && name != FALLBACK).then_some(name)
+    }
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Named {
     pub name: String,
@@ -58,25 +67,37 @@ struct ParseRequest<'a> {
 pub(super) struct Context {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_article: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_intent: Option<String>,
 }
 
 #[derive(Serialize)]
 struct SearchRequest<'a> {
-    query: &'a str,
+    text: &'a str,
     locale: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    intent: Option<&'a str>,
     top_k: usize,
     context: &'a Context,
 }
 
 #[derive(Deserialize)]
-struct Found {
+struct SearchAnswer {
+    decision: SearchDecision,
     hits: Vec<FoundHit>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SearchDecision {
+    Answer,
+    Suggest,
+    None,
 }
 
 #[derive(Deserialize)]
 struct FoundHit {
     article_id: String,
-    #[serde(alias = "question")]
     matched_question: String,
     answer: String,
     score: f64,
@@ -103,20 +124,25 @@ impl Downstream {
 
     pub(super) async fn search(
         &self,
-        query: &str,
+        text: &str,
         locale: &str,
+        intent: Option<&str>,
         context: &Context,
-    ) -> Result<Vec<Hit>, Trouble> {
-        let query = beginning(query);
-        let request = SearchRequest { query, locale, top_k: SUGGESTIONS, context };
-        let found: Found = self.ask(&request).await?;
-        let hits = found.hits.into_iter().map(|hit| Hit {
+    ) -> Result<Found, Trouble> {
+        let text = beginning(text);
+        let request = SearchRequest { text, locale, intent, top_k: SUGGESTIONS, context };
+        let answer: SearchAnswer = self.ask(&request).await?;
+        let mut hits = answer.hits.into_iter().map(|hit| Hit {
             article: hit.article_id,
             question: hit.matched_question,
             answer: hit.answer,
             score: hit.score,
         });
-        Ok(hits.collect())
+        Ok(match answer.decision {
+            SearchDecision::Answer => hits.next().map_or(Found::Nothing, Found::Answer),
+            SearchDecision::Suggest => Found::Suggest(hits.take(SUGGESTIONS).collect()),
+            SearchDecision::None => Found::Nothing,
+        })
     }
 
     async fn ask<T: DeserializeOwned>(&self, request: &impl Serialize) -> Result<T, Trouble> {
@@ -153,7 +179,7 @@ impl Downstream {
         let (next, told) = change(*breaker);
         match (&*breaker, &next) {
             (Breaker::Closed { .. }, Breaker::Open { .. }) => {
-                warn!(url = self.url, "breaker opened")
+                warn!(url = self.url, "breaker opened");
             }
             (Breaker::Probing { .. }, Breaker::Closed { .. }) => {
                 info!(url = self.url, "breaker closed");

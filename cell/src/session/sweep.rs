@@ -45,7 +45,8 @@ pub(super) async fn finish_turns(session: &Session) -> anyhow::Result<()> {
 async fn abandoned(transaction: &Transaction) -> Result<Vec<Turn>, Failure> {
     let rows = transaction
         .rows(
-            "SELECT o.slot, o.message_id, o.conversation_id, c.user_id, d.last_article
+            "SELECT o.slot, o.message_id, o.conversation_id, c.user_id, d.last_article,
+                    d.active_intent
              FROM open_turns o JOIN conversations c USING (slot, conversation_id)
              LEFT JOIN dialogue_state d USING (slot, conversation_id)
              WHERE o.opened_at < now() - $1::text::interval
@@ -60,7 +61,7 @@ async fn abandoned(transaction: &Transaction) -> Result<Vec<Turn>, Failure> {
         let message: Uuid = row.get(1);
         if let Some(message) = message::find(transaction, slot, message).await? {
             let (conversation, user) = (row.get(2), row.get(3));
-            let context = Context { last_article: row.get(4) };
+            let context = Context { last_article: row.get(4), last_intent: row.get(5) };
             turns.push(Turn { slot, user, conversation, message, context });
         }
     }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::Session;
 use super::conversation;
-use super::decide::turn::{Facts, Intent, Plan, decide};
+use super::decide::turn::{Facts, Found, Intent, Plan, decide};
 use super::downstream::{Context, Parsed};
 use super::message::{self, Message, Place};
 use super::metrics;
@@ -51,11 +51,12 @@ pub(super) async fn answer(
     let text = &turn.message.text;
     let parsed = session.nlp.parse(text, &turn.message.locale).await;
     let intent = parsed.as_ref().map(|parsed| Intent::of(&parsed.intent.name)).map_err(|why| *why);
-    let hits = match intent {
-        Ok(intent) if intent.is_topic() => {
-            session.knowledge.search(text, &turn.message.locale, &turn.context).await
+    let found = match (&parsed, intent) {
+        (Ok(parsed), Ok(intent)) if intent.is_topic() => {
+            let locale = &turn.message.locale;
+            session.knowledge.search(text, locale, parsed.topic(), &turn.context).await
         }
-        Ok(_) | Err(_) => Ok(Vec::new()),
+        (Ok(_) | Err(_), _) => Ok(Found::Nothing),
     };
 
     let mut transaction = Transaction::begin(&session.pool, session.durability).await?;
@@ -64,7 +65,7 @@ pub(super) async fn answer(
         Ok(State { reply: Some(reply), .. }) => Ok(reply),
         Ok(state) => {
             let facts =
-                Facts { intent, hits, fallbacks: state.fallbacks, escalated: state.escalated };
+                Facts { intent, found, fallbacks: state.fallbacks, escalated: state.escalated };
             let plan = decide(facts);
             close(&mut transaction, turn, &state, &plan, parsed.ok(), barrier).await
         }
@@ -117,7 +118,7 @@ async fn close(
         metrics::degraded(*trouble);
     }
     let language = Language::choose(&turn.message.text, Some(&turn.message.locale));
-    let intent = parsed.as_ref().map(|parsed| parsed.intent.name.clone());
+    let topic = parsed.as_ref().and_then(Parsed::topic).map(ToOwned::to_owned);
     let new = reply::of(plan, language, parsed);
     let place = Place { slot: turn.slot, conversation: turn.conversation, seq: state.seq };
     let reply = message::insert_reply(transaction, place, turn.message.uuid, &new)
@@ -142,7 +143,7 @@ async fn close(
                  active_intent = coalesce(excluded.active_intent, dialogue_state.active_intent),
                  last_article = coalesce(excluded.last_article, dialogue_state.last_article),
                  fallbacks = excluded.fallbacks, updated_at = now()",
-            &[&slot, &turn.conversation, &intent, &article, &plan.fallbacks_after(state.fallbacks)],
+            &[&slot, &turn.conversation, &topic, &article, &plan.fallbacks_after(state.fallbacks)],
         )
         .await?;
     transaction

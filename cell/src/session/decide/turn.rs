@@ -49,6 +49,16 @@ pub struct Hit {
     pub score: f64,
 }
 
+/// What the knowledge base says of a text: it knows best what its scores mean.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// This answers it.
+    Answer(Hit),
+    /// One of these may be meant.
+    Suggest(Vec<Hit>),
+    Nothing,
+}
+
 /// Why a neighbour's answer is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trouble {
@@ -84,8 +94,8 @@ impl Trouble {
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub intent: Result<Intent, Trouble>,
-    /// What was found, best first; empty where nothing was asked.
-    pub hits: Result<Vec<Hit>, Trouble>,
+    /// Nothing where nothing was asked.
+    pub found: Result<Found, Trouble>,
     /// Answers in a row before this one that were no help.
     pub fallbacks: i32,
     /// Whether people already know of the conversation.
@@ -129,10 +139,6 @@ pub enum Escalation {
     NotUnderstood,
 }
 
-/// From here on an article's answer is given at once.
-pub const ANSWER_FROM: f64 = 0.5;
-/// From here on an article is worth offering.
-pub const SUGGEST_FROM: f64 = 0.15;
 /// Offered at most; the right one is among three in 98 of 100 cases.
 pub const SUGGESTIONS: usize = 3;
 /// After so many unhelpful answers in a row the next one is a person.
@@ -141,31 +147,29 @@ pub const FALLBACKS_MAX: i32 = 2;
 /// Returns what the bot does.
 #[must_use]
 pub fn decide(facts: Facts) -> Plan {
-    let hits = match (facts.intent, facts.hits) {
-        (Err(trouble), _) => return Plan::Degraded(trouble),
-        (Ok(Intent::HumanAgent), _) => return escalate(Escalation::Asked, facts.escalated),
-        (Ok(Intent::Complaint), _) => return escalate(Escalation::Complaint, facts.escalated),
-        (Ok(Intent::Greet), _) => return Plan::Say(Sentence::Greeting),
-        (Ok(Intent::Goodbye), _) => return Plan::Say(Sentence::Farewell),
-        (Ok(Intent::Thank), _) => return Plan::Say(Sentence::Welcome),
-        (Ok(Intent::Help), _) => return Plan::Say(Sentence::Menu),
-        (Ok(Intent::Affirm), _) => return Plan::Say(Sentence::GoOn),
-        (Ok(Intent::Deny), _) => return Plan::Say(Sentence::Rephrase),
-        (Ok(Intent::Topic), Err(trouble)) => return Plan::Degraded(trouble),
-        (Ok(Intent::Topic), Ok(hits)) => hits,
+    let intent = match facts.intent {
+        Ok(intent) => intent,
+        Err(trouble) => return Plan::Degraded(trouble),
     };
-    let mut likely: Vec<Hit> = hits.into_iter().filter(|hit| hit.score >= SUGGEST_FROM).collect();
-    if likely.first().is_some_and(|best| best.score >= ANSWER_FROM) {
-        return Plan::Answer(likely.swap_remove(0));
+    match intent {
+        Intent::HumanAgent => escalate(Escalation::Asked, facts.escalated),
+        Intent::Complaint => escalate(Escalation::Complaint, facts.escalated),
+        Intent::Greet => Plan::Say(Sentence::Greeting),
+        Intent::Goodbye => Plan::Say(Sentence::Farewell),
+        Intent::Thank => Plan::Say(Sentence::Welcome),
+        Intent::Help => Plan::Say(Sentence::Menu),
+        Intent::Affirm => Plan::Say(Sentence::GoOn),
+        Intent::Deny => Plan::Say(Sentence::Rephrase),
+        Intent::Topic => match facts.found {
+            Err(trouble) => Plan::Degraded(trouble),
+            Ok(Found::Answer(hit)) => Plan::Answer(hit),
+            Ok(Found::Suggest(_) | Found::Nothing) if facts.fallbacks >= FALLBACKS_MAX => {
+                escalate(Escalation::NotUnderstood, facts.escalated)
+            }
+            Ok(Found::Suggest(hits)) => Plan::Suggest(hits),
+            Ok(Found::Nothing) => Plan::Fallback,
+        },
     }
-    if facts.fallbacks >= FALLBACKS_MAX {
-        return escalate(Escalation::NotUnderstood, facts.escalated);
-    }
-    if likely.is_empty() {
-        return Plan::Fallback;
-    }
-    likely.truncate(SUGGESTIONS);
-    Plan::Suggest(likely)
 }
 
 fn escalate(why: Escalation, escalated: bool) -> Plan {

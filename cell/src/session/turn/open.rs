@@ -1,6 +1,5 @@
 //! Takes the user's message: once, in order, and before anybody is asked anything.
 
-use runtime::Problem;
 use serde_json::json;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -58,7 +57,7 @@ async fn keep(
 ) -> Result<Posted, Failure> {
     let locked = lock(transaction, caller, conversation).await?.ok_or_else(routes::no_such)?;
     let (seq, locale): (i64, Option<String>) = (locked.get(0), locked.get(1));
-    let context = Context { last_article: locked.get(2) };
+    let context = Context { last_article: locked.get(2), last_intent: locked.get(3) };
     let turn = |message| Turn {
         slot: caller.slot,
         user: caller.user.clone(),
@@ -102,7 +101,7 @@ async fn lock(
 ) -> Result<Option<Row>, Failure> {
     transaction
         .row(
-            "SELECT c.next_seq, c.locale, d.last_article
+            "SELECT c.next_seq, c.locale, d.last_article, d.active_intent
              FROM conversations c LEFT JOIN dialogue_state d USING (slot, conversation_id)
              WHERE c.slot = $1 AND c.conversation_id = $2 AND c.user_id = $3 FOR UPDATE OF c",
             &[&row_slot(caller.slot), &conversation, &caller.user],
@@ -132,7 +131,7 @@ async fn repeated(
     match found {
         Some(message) if message.text != new.text => {
             let detail = "client_message_id was used for another text";
-            Err(Problem::from(idempotency::mismatch()).detail(detail).into())
+            Err(idempotency::mismatch().detail(detail).into())
         }
         found => Ok(found),
     }

@@ -29,8 +29,8 @@ fn headers_that_are_missing_or_contradict_each_other_are_refused_first() {
 #[test]
 fn a_request_for_another_cell_learns_whose_it_is_even_from_a_site_that_does_not_serve() {
     check("ada 47 c2 7", "serving 7 until 100", 50, "not owner: have c1, want c2");
-    check("bob 14286 c1 7", "serving 7 until 100", 50, "not owner: have c1, want c2");
-    check("bob 14286 c1 6", "fenced 7 until 0", 50, "not owner: have c1, want c2");
+    check("user-000001 13289 c1 7", "serving 7 until 100", 50, "not owner: have c1, want c2");
+    check("user-000001 13289 c1 6", "fenced 7 until 0", 50, "not owner: have c1, want c2");
 }
 
 #[test]
