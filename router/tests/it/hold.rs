@@ -85,6 +85,18 @@ async fn a_site_that_does_not_serve_yet_is_asked_again() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_heard_while_the_body_is_still_being_sent() {
+    let site = Site::start([Act::RefuseUnread, Act::Answer].into_iter().cycle().take(40));
+    let world = World::with_site(site.address).await;
+    let body = "a".repeat(60_000);
+    for _ in 0..20 {
+        let answer = world.client().ask(Method::POST, &[], &body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    }
+    assert_eq!((site.seen().len(), site.effects()), (40, 20));
+}
+
+#[tokio::test]
 async fn a_site_that_restarts_in_place_keeps_its_requests() {
     let stopped = Site::start([]).address.ip();
     let free = std::net::TcpListener::bind((stopped, 0)).unwrap().local_addr().unwrap();

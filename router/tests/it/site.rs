@@ -15,6 +15,8 @@ pub(crate) enum Act {
     Misdirect,
     /// Refuses with 503 and `x-bulkhead-state`.
     NotServing,
+    /// Refuses likewise before it has read the body, and closes the connection.
+    RefuseUnread,
     /// Does it, and says that nobody knows whether it lasts.
     OutcomeUnknown,
     /// Does it, and hangs up instead of answering.
@@ -80,70 +82,83 @@ impl Site {
 
     fn serve(&self, stream: &TcpStream) {
         let mut reader = BufReader::new(stream);
-        while let Some(seen) = read(&mut reader) {
-            let act = self.note(seen);
-            let mut writer = stream;
-            let refusal =
-                |status, header| format!("HTTP/1.1 {status}\r\n{header}content-length: 0\r\n\r\n");
-            let answer = match act {
-                Act::Answer => "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok\n".to_owned(),
-                Act::Misdirect => refusal("421 Misdirected Request", ""),
-                Act::NotServing => refusal("503 Unavailable", "x-bulkhead-state: draining\r\n"),
-                Act::OutcomeUnknown => {
-                    refusal("503 Unavailable", "x-bulkhead-outcome: unknown\r\n")
-                }
-                Act::HangUp => return,
-                Act::StaySilent => String::new(),
-                Act::Stream => "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
-                                transfer-encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n"
-                    .to_owned(),
-            };
-            if writer.write_all(answer.as_bytes()).is_err() {
+        let mut writer = stream;
+        while let Some(mut seen) = head(&mut reader) {
+            let act = self.state.lock().unwrap().script.pop_front().unwrap_or(Act::Answer);
+            let is_unread = matches!(act, Act::RefuseUnread);
+            if !is_unread && body(&mut reader, &mut seen).is_none() {
+                return;
+            }
+            self.note(seen, act);
+            let Some(answer) = answer(act) else { return };
+            if writer.write_all(answer.as_bytes()).is_err() || is_unread {
                 return;
             }
         }
     }
 
-    fn note(&self, seen: Seen) -> Act {
+    fn note(&self, seen: Seen, act: Act) {
         let mut state = self.state.lock().unwrap();
-        let act = state.script.pop_front().unwrap_or(Act::Answer);
         if matches!(act, Act::Answer | Act::OutcomeUnknown | Act::HangUp) {
             let number = state.seen.len().to_string();
             let key = seen.headers.get("idempotency-key").cloned().unwrap_or(number);
             state.done.insert(key);
         }
         state.seen.push(seen);
-        act
     }
 }
 
-/// Reads a request; none when the connection ends.
-fn read(reader: &mut BufReader<&TcpStream>) -> Option<Seen> {
+/// Returns what goes over the wire; none where the connection is closed instead.
+fn answer(act: Act) -> Option<String> {
+    let refusal =
+        |status, header| format!("HTTP/1.1 {status}\r\n{header}content-length: 0\r\n\r\n");
+    Some(match act {
+        Act::Answer => "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok\n".to_owned(),
+        Act::Misdirect => refusal("421 Misdirected Request", ""),
+        Act::NotServing | Act::RefuseUnread => {
+            refusal("503 Service Unavailable", "x-bulkhead-state: draining\r\n")
+        }
+        Act::OutcomeUnknown => {
+            refusal("503 Service Unavailable", "x-bulkhead-outcome: unknown\r\n")
+        }
+        Act::HangUp => return None,
+        Act::StaySilent => String::new(),
+        Act::Stream => "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+                        transfer-encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n"
+            .to_owned(),
+    })
+}
+
+/// Reads a request's head; none when the connection ends.
+fn head(reader: &mut BufReader<&TcpStream>) -> Option<Seen> {
     line(reader)?;
     let mut seen = Seen::default();
     loop {
         let line = line(reader)?;
-        let Some((name, value)) = line.split_once(':') else { break };
+        let Some((name, value)) = line.split_once(':') else { return Some(seen) };
         seen.headers
             .entry(name.to_ascii_lowercase())
             .and_modify(|values| *values = format!("{values}, {}", value.trim()))
             .or_insert_with(|| value.trim().to_owned());
     }
-    let length = seen.headers.get("content-length").and_then(|length| length.parse().ok());
-    seen.body.resize(length.unwrap_or(0), 0);
-    reader.read_exact(&mut seen.body).ok()?;
+}
+
+/// Reads its body; none when it is not whole.
+fn body(reader: &mut BufReader<&TcpStream>, seen: &mut Seen) -> Option<()> {
     if seen.headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked") {
-        while let Some(size) = line(reader).and_then(|size| usize::from_str_radix(&size, 16).ok()) {
+        loop {
+            let size = usize::from_str_radix(&line(reader)?, 16).ok()?;
             let mut chunk = vec![0; size + 2];
             reader.read_exact(&mut chunk).ok()?;
             seen.body.extend_from_slice(&chunk[..size]);
             if size == 0 {
-                return Some(seen);
+                return Some(());
             }
         }
-        return None;
     }
-    Some(seen)
+    let length = seen.headers.get("content-length").and_then(|length| length.parse().ok());
+    seen.body.resize(length.unwrap_or(0), 0);
+    reader.read_exact(&mut seen.body).ok()
 }
 
 fn line(reader: &mut BufReader<&TcpStream>) -> Option<String> {
