@@ -83,13 +83,13 @@ fn paragraphs_are_found_by_questions_about_them() {
 
 /// A paragraph is an article that nobody has asked for yet.
 fn paragraph(line: &str) -> Article {
-    let document: Value = serde_json::from_str(line).unwrap();
+    let document: Value = serde_json::from_str(line).expect("a line is a document");
     Article {
-        id: document["_id"].as_str().unwrap().to_owned(),
+        id: document["_id"].as_str().expect("a document has an id").to_owned(),
         category: "paragraphs".to_owned(),
         intent: None,
         question: String::new(),
         similar: Vec::new(),
-        answer: document["text"].as_str().unwrap().to_owned(),
+        answer: document["text"].as_str().expect("a document has a text").to_owned(),
     }
 }

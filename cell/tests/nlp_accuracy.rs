@@ -125,16 +125,15 @@ impl Counted {
 
 /// Reads `text,label` rows; a text with commas or line breaks is in double quotes.
 fn examples(file: &str) -> Option<Vec<Example>> {
-    let mut rows = vec![String::new()];
+    let (mut rows, mut row) = (Vec::new(), String::new());
     for line in lines(file)? {
-        let row = rows.last_mut().expect("never empty");
         row.push_str(&line);
         if row.matches('"').count() % 2 == 0 {
-            rows.push(String::new());
+            rows.push(std::mem::take(&mut row));
         }
     }
-    let rows = rows.iter().skip(1).filter(|row| !row.is_empty()).map(|row| {
-        let (text, intent) = row.rsplit_once(',').unwrap();
+    let rows = rows.iter().skip(1).map(|row| {
+        let (text, intent) = row.rsplit_once(',').expect("a row has two columns");
         let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
         let text = quoted.unwrap_or(text).replace("\"\"", "\"");
         Example { text, intent: intent.to_owned() }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// Returns the lines of a file of the data folder, or says that the test is skipped.
-pub fn lines(file: &str) -> Option<Vec<String>> {
+pub(crate) fn lines(file: &str) -> Option<Vec<String>> {
     let folder = std::env::var_os("BULKHEAD_DATA").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
         PathBuf::from,
@@ -17,11 +17,11 @@ pub fn lines(file: &str) -> Option<Vec<String>> {
 }
 
 #[expect(clippy::print_stderr, reason = "measured numbers are for people to read")]
-pub fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     eprintln!("{line}");
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of texts are small")]
-pub fn share(part: usize, whole: usize) -> f64 {
+pub(crate) fn share(part: usize, whole: usize) -> f64 {
     part as f64 / whole as f64
 }
