@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use anyhow::Context as _;
 use topology::wire::fleet::FleetRole;
@@ -16,13 +16,9 @@ use crate::run_dir::RunDir;
 /// Environment that would change what etcd and PostgreSQL do behind our back.
 const FOREIGN: [&str; 2] = ["ETCD_", "PG"];
 
-/// Becomes the program, if the supervisor still is the parent: one that died before `setpriv` had
-/// asked for the death signal would not be noticed any more.
-const IF_STILL_CHILD: &str = "[ $PPID -eq $0 ] || exit 1; exec \"$@\"";
-
-/// Starts a process. `setpriv` has the kernel kill it should the supervisor die without stopping
-/// it; nothing forks, so the process has the child's pid. An own process group keeps a Ctrl-C on
-/// the terminal from reaching it: the supervisor stops processes in order.
+/// Starts a process, which the kernel kills should the supervisor die without stopping it. An own
+/// process group keeps a Ctrl-C on the terminal from reaching it: the supervisor stops processes in
+/// order.
 pub(crate) fn start(
     planned: &Planned,
     programs: &Programs,
@@ -35,15 +31,13 @@ pub(crate) fn start(
         .open(&log)
         .with_context(|| format!("open {}", log.display()))?;
     let err = out.try_clone().with_context(|| format!("open {} twice", log.display()))?;
-    let mut command = Command::new(&programs.setpriv);
+    let mut command = runtime::child::tied("KILL", None);
     for (name, _) in std::env::vars_os() {
         if FOREIGN.iter().any(|foreign| name.to_string_lossy().starts_with(foreign)) {
             command.env_remove(name);
         }
     }
     command
-        .args(["--pdeathsig", "KILL", "--", "/bin/sh", "-c", IF_STILL_CHILD])
-        .arg(std::process::id().to_string())
         .arg(program(planned.role, programs))
         .args(&planned.arguments)
         .current_dir(run_dir.path())

@@ -4,6 +4,7 @@
 //! Knows nothing of cells and slots.
 
 pub mod admin;
+pub mod child;
 pub mod clock;
 pub mod file;
 pub mod http_client;

@@ -99,8 +99,8 @@ pub(crate) async fn supervise(
 /// The service dies with the agent: nothing serves without somebody holding the right.
 fn start(site: &Site, service: &str) -> anyhow::Result<Child> {
     let own = std::env::current_exe().context("find this program")?;
-    Command::new("setpriv")
-        .args(["--pdeathsig", "KILL"])
+    let mut command = Command::from(runtime::child::tied("KILL", None));
+    command
         .arg(own)
         .arg(service)
         .args(["--cell", site.id.cell.as_str(), "--region", site.id.region.as_str()])

@@ -16,7 +16,6 @@ const POSTGRES_USER: &str = "postgres";
 
 /// The programs the supervisor starts.
 pub(crate) struct Programs {
-    pub(crate) setpriv: PathBuf,
     pub(crate) etcd: PathBuf,
     pub(crate) control_plane: PathBuf,
     pub(crate) cell: PathBuf,
@@ -33,12 +32,13 @@ pub(super) fn find() -> Result<Programs, Vec<String>> {
         })
     };
     let programs = Programs {
-        setpriv: need(on_path("setpriv", "util-linux")),
         etcd: need(on_path("etcd", "etcd-server")),
         control_plane: need(sibling("control-plane")),
         cell: need(sibling("cell")),
         router: need(sibling("router")),
     };
+    // Ties every process to the one that started it.
+    problems.extend(on_path("setpriv", "util-linux").err());
     problems.extend(postgres_problem(Path::new(POSTGRES)));
     if machine::is_root() && !user_exists(POSTGRES_USER) {
         problems.push(format!("user {POSTGRES_USER}: not known; PostgreSQL does not run as root"));

@@ -39,12 +39,7 @@ impl Binaries {
     /// Returns a program's command line, ready for arguments. It runs as PostgreSQL's user and gets
     /// `death_signal` when the agent is gone.
     pub(crate) fn command(&self, program: &str, death_signal: &str) -> Command {
-        let mut command = Command::new("setpriv");
-        command.arg("--pdeathsig").arg(death_signal);
-        if let Some((user, group)) = self.owner {
-            command.arg(format!("--reuid={user}")).arg(format!("--regid={group}"));
-            command.arg("--clear-groups");
-        }
+        let mut command = runtime::child::tied(death_signal, self.owner);
         command.arg(self.folder.join(program));
         // The folder the agent was started in may be closed to PostgreSQL's user.
         command.current_dir("/").env_remove("PGDATA").env_remove("PGHOST");
