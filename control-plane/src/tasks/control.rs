@@ -171,7 +171,8 @@ impl Control {
             if activation.epoch == *epoch && steady {
                 metrics::took(Step::Converge, now - *at);
             }
-            activation.epoch == *epoch && !steady
+            // What was written last may not have been seen yet.
+            activation.epoch < *epoch || (activation.epoch == *epoch && !steady)
         });
     }
 
