@@ -85,7 +85,7 @@ pub(crate) async fn kill_one(process: Process, within: Duration) -> anyhow::Resu
     Ok(())
 }
 
-/// Kills processes with everything they started, parents first so that nobody is replaced, again
+/// Kills processes with everything they started, `roots` first and in their order, again
 /// and again until none is left. Returns all that were killed.
 ///
 /// The trees are gathered before the first is killed: an orphan has no parent to be found by. One
@@ -110,9 +110,9 @@ pub(crate) async fn kill_trees(
         if Instant::now() >= due {
             bail!("kill {} processes: {} still there after {within:?}", found.len(), left.len());
         }
-        let (first, rest): (Vec<Process>, Vec<Process>) =
-            left.iter().partition(|process| roots.contains(process));
-        for process in first.into_iter().chain(rest) {
+        // In the order given: who would start the others again comes first.
+        let first = roots.iter().filter(|root| left.contains(root));
+        for process in first.chain(left.iter().filter(|process| !roots.contains(process))) {
             process.kill().with_context(|| format!("kill process {}", process.pid))?;
         }
         sleep(LOOK).await;
