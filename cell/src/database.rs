@@ -1,6 +1,7 @@
 //! The services' way to the site's own PostgreSQL: the pool, transactions that know how strong
 //! they are, answers that can be repeated, and the schema.
 
+mod connect;
 pub mod failure;
 pub mod idempotency;
 mod migrate;
@@ -10,11 +11,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::Config;
 use topology::address::Port;
 
 use crate::config::Site;
 
+use connect::Connector;
 pub use failure::Failure;
 pub use migrate::migrate;
 pub use transaction::Transaction;
@@ -47,7 +49,7 @@ pub fn pool(site: &Site, service: &str) -> anyhow::Result<Pool> {
 /// Opens a pool of connections made as `config` says.
 pub fn pool_of(config: Config) -> anyhow::Result<Pool> {
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    Pool::builder(Manager::from_config(config, NoTls, recycling))
+    Pool::builder(Manager::from_connect(config, Connector, recycling))
         .max_size(CONNECTIONS)
         .wait_timeout(Some(WAIT))
         .create_timeout(Some(WAIT))
