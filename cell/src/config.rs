@@ -50,8 +50,11 @@ impl Site {
         if !cell.regions().any(|region| *region == id.region) {
             bail!("find a site of cell {} in region {}", id.cell, id.region);
         }
-        let telemetry =
-            telemetry::start(&format!("bulkhead-{service}"), &id.to_string(), Some(id.region.as_str()))?;
+        let telemetry = telemetry::start(
+            &format!("bulkhead-{service}"),
+            &id.to_string(),
+            Some(id.region.as_str()),
+        )?;
         Ok(Self {
             id,
             spec,

@@ -80,7 +80,8 @@ impl HttpClient {
         body: impl Into<Bytes>,
         timeout: Duration,
     ) -> Result<Answer, CallError> {
-        let uri: Uri = url.parse().map_err(|source| CallError::Address { url: url.to_owned(), source })?;
+        let uri: Uri =
+            url.parse().map_err(|source| CallError::Address { url: url.to_owned(), source })?;
         let peer = uri.authority().map_or_else(|| url.to_owned(), ToString::to_string);
         let mut request = Request::new(Full::new(body.into()));
         *request.method_mut() = method;
