@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 use super::decide::breaker::{Breaker, Outcome};
-use super::decide::turn::{Found, Hit, Intent, SUGGESTIONS, Trouble};
+use super::decide::turn::{Channel, Found, Hit, Intent, SUGGESTIONS, Trouble};
 use crate::nlp::understanding::FALLBACK;
 
 /// One text takes nlp well under a millisecond; the rest is for a machine that is busy.
@@ -101,6 +101,16 @@ struct FoundHit {
     matched_question: String,
     answer: String,
     score: f64,
+    channel: FoundBy,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum FoundBy {
+    Exact,
+    Intent,
+    #[serde(other)]
+    Words,
 }
 
 impl Downstream {
@@ -132,14 +142,19 @@ impl Downstream {
         let text = beginning(text);
         let request = SearchRequest { text, locale, intent, top_k: SUGGESTIONS, context };
         let answer: SearchAnswer = self.ask(&request).await?;
-        let mut hits = answer.hits.into_iter().map(|hit| Hit {
+        let hits = answer.hits.into_iter().map(|hit| Hit {
             article: hit.article_id,
             question: hit.matched_question,
             answer: hit.answer,
             score: hit.score,
+            channel: match hit.channel {
+                FoundBy::Exact => Channel::Exact,
+                FoundBy::Intent => Channel::Intent,
+                FoundBy::Words => Channel::Words,
+            },
         });
         Ok(match answer.decision {
-            SearchDecision::Answer => hits.next().map_or(Found::Nothing, Found::Answer),
+            SearchDecision::Answer => Found::Answer(hits.collect()),
             SearchDecision::Suggest => Found::Suggest(hits.take(SUGGESTIONS).collect()),
             SearchDecision::None => Found::Nothing,
         })

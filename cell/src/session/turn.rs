@@ -51,6 +51,7 @@ pub(super) async fn answer(
     let text = &turn.message.text;
     let parsed = session.nlp.parse(text, &turn.message.locale).await;
     let intent = parsed.as_ref().map(|parsed| Intent::of(&parsed.intent.name)).map_err(|why| *why);
+    let confidence = parsed.as_ref().map_or(0.0, |parsed| parsed.intent.confidence);
     let found = match (&parsed, intent) {
         (Ok(parsed), Ok(intent)) if intent.is_topic() => {
             let locale = &turn.message.locale;
@@ -64,8 +65,13 @@ pub(super) async fn answer(
     let outcome = match state {
         Ok(State { reply: Some(reply), .. }) => Ok(reply),
         Ok(state) => {
-            let facts =
-                Facts { intent, found, fallbacks: state.fallbacks, escalated: state.escalated };
+            let facts = Facts {
+                intent,
+                confidence,
+                found,
+                fallbacks: state.fallbacks,
+                escalated: state.escalated,
+            };
             let plan = decide(facts);
             close(&mut transaction, turn, &state, &plan, parsed.ok(), barrier).await
         }

@@ -213,7 +213,7 @@ async fn search(State(fakes): State<Arc<Fakes>>, Json(request): Json<Value>) -> 
         _ => "none",
     };
     let hit = json!({ "article_id": "refund-time", "matched_question": "When is my refund here?",
-                      "answer": "Within three days.", "score": 0.9 });
+                      "answer": "Within three days.", "score": 0.9, "channel": "bm25" });
     let mood = *fakes.knowledge.lock().unwrap();
     told(mood, json!({ "decision": decision, "hits": [hit] })).await
 }

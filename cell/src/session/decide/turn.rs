@@ -47,13 +47,25 @@ pub struct Hit {
     pub answer: String,
     /// How likely it is what was asked for, 0 to 1.
     pub score: f64,
+    pub channel: Channel,
 }
 
-/// What the knowledge base says of a text: it knows best what its scores mean.
+/// How an article was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// The text is one of its questions.
+    Exact,
+    /// The text's intent is the article's.
+    Intent,
+    /// By its words.
+    Words,
+}
+
+/// What the knowledge base says of a text, best first; it knows what its scores mean.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
-    /// This answers it.
-    Answer(Hit),
+    /// The first of these answers it.
+    Answer(Vec<Hit>),
     /// One of these may be meant.
     Suggest(Vec<Hit>),
     Nothing,
@@ -94,6 +106,8 @@ impl Trouble {
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub intent: Result<Intent, Trouble>,
+    /// How sure the language model is of the intent, 0 to 1.
+    pub confidence: f64,
     /// Nothing where nothing was asked.
     pub found: Result<Found, Trouble>,
     /// Answers in a row before this one that were no help.
@@ -139,6 +153,9 @@ pub enum Escalation {
     NotUnderstood,
 }
 
+/// An intent this sure says more than words that happen to be common with another article:
+/// "Where is my order?" and "Where is the cancel button for my order?".
+pub const SURE: f64 = 0.9;
 /// Offered at most; the right one is among three in 98 of 100 cases.
 pub const SUGGESTIONS: usize = 3;
 /// After so many unhelpful answers in a row the next one is a person.
@@ -160,15 +177,41 @@ pub fn decide(facts: Facts) -> Plan {
         Intent::Help => Plan::Say(Sentence::Menu),
         Intent::Affirm => Plan::Say(Sentence::GoOn),
         Intent::Deny => Plan::Say(Sentence::Rephrase),
-        Intent::Topic => match facts.found {
+        Intent::Topic => match facts.found.map(|found| intended(found, facts.confidence)) {
             Err(trouble) => Plan::Degraded(trouble),
-            Ok(Found::Answer(hit)) => Plan::Answer(hit),
-            Ok(Found::Suggest(_) | Found::Nothing) if facts.fallbacks >= FALLBACKS_MAX => {
+            Ok(Choice::Answer(hit)) => Plan::Answer(hit),
+            Ok(Choice::Suggest(_) | Choice::Nothing) if facts.fallbacks >= FALLBACKS_MAX => {
                 escalate(Escalation::NotUnderstood, facts.escalated)
             }
-            Ok(Found::Suggest(hits)) => Plan::Suggest(hits),
-            Ok(Found::Nothing) => Plan::Fallback,
+            Ok(Choice::Suggest(hits)) => Plan::Suggest(hits),
+            Ok(Choice::Nothing) => Plan::Fallback,
         },
+    }
+}
+
+enum Choice {
+    Answer(Hit),
+    Suggest(Vec<Hit>),
+    Nothing,
+}
+
+/// Weighs what was found against what was understood.
+fn intended(found: Found, confidence: f64) -> Choice {
+    let (mut hits, sure) = match found {
+        Found::Answer(hits) => (hits, true),
+        Found::Suggest(hits) => (hits, false),
+        Found::Nothing => return Choice::Nothing,
+    };
+    let at = |channel| hits.iter().position(|hit: &Hit| hit.channel == channel);
+    let answer = match (at(Channel::Exact), at(Channel::Intent)) {
+        (Some(exact), _) => Some(exact),
+        (None, Some(intended)) if confidence >= SURE => Some(intended),
+        (None, _) => sure.then_some(0),
+    };
+    match answer {
+        Some(at) if at < hits.len() => Choice::Answer(hits.swap_remove(at)),
+        Some(_) => Choice::Nothing,
+        None => Choice::Suggest(hits),
     }
 }
 

@@ -7,6 +7,15 @@ fn a_sure_hit_is_answered() {
 }
 
 #[test]
+fn a_sure_intent_decides_between_articles_with_the_same_words() {
+    check("track_order 0.95", "answer a b:intent c", 0, "answer b");
+    check("track_order 0.95", "suggest a b:intent c", 0, "answer b");
+    check("track_order 0.8", "answer a b:intent", 0, "answer a");
+    check("track_order 0.8", "suggest a b:intent", 0, "suggest a b");
+    check("track_order 0.95", "answer a:exact b:intent", 0, "answer a");
+}
+
+#[test]
 fn an_unsure_hit_is_offered_with_the_next_ones() {
     check("track_order", "suggest a b c", 1, "suggest a b c");
 }
@@ -62,7 +71,8 @@ fn only_unhelpful_answers_count_towards_a_person() {
     assert_eq!(Plan::Say(Sentence::Greeting).fallbacks_after(2), 0);
 }
 
-/// `found` is what the knowledge base decides, and its articles.
+/// `intent` may be followed by how sure it is; `found` is what the knowledge base decides, and its
+/// articles with how they were found.
 #[track_caller]
 fn check(intent: &str, found: &str, fallbacks: i32, expected: &str) {
     let told = match decide(facts(intent, found, fallbacks)) {
@@ -80,16 +90,21 @@ fn check(intent: &str, found: &str, fallbacks: i32, expected: &str) {
 }
 
 fn facts(intent: &str, found: &str, fallbacks: i32) -> Facts {
-    let mut hits = found.split(' ').skip(1).map(|article| Hit {
-        article: article.to_owned(),
-        question: String::new(),
-        answer: String::new(),
-        score: 0.5,
+    let hits = found.split(' ').skip(1).map(|article| {
+        let (article, channel) = match article.split_once(':') {
+            Some((article, "exact")) => (article, Channel::Exact),
+            Some((article, _)) => (article, Channel::Intent),
+            None => (article, Channel::Words),
+        };
+        let (article, empty) = (article.to_owned(), String::new());
+        Hit { article, question: empty.clone(), answer: empty, score: 0.5, channel }
     });
     let found = match found.split(' ').next() {
-        Some("answer") => Found::Answer(hits.next().unwrap()),
+        Some("answer") => Found::Answer(hits.collect()),
         Some("suggest") => Found::Suggest(hits.collect()),
         _ => Found::Nothing,
     };
-    Facts { intent: Ok(Intent::of(intent)), found: Ok(found), fallbacks, escalated: false }
+    let (intent, confidence) = intent.split_once(' ').unwrap_or((intent, "0.5"));
+    let (intent, confidence) = (Ok(Intent::of(intent)), confidence.parse().unwrap());
+    Facts { intent, confidence, found: Ok(found), fallbacks, escalated: false }
 }
