@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::fresh;
 use crate::history::Clock;
 use crate::metrics::metrics;
-use crate::platform::{self, Platform};
+use crate::platform::Platform;
 use crate::recorder::Recorder;
 use crate::report::{self, Report};
 use crate::run::{Run, run as rehearse};
@@ -44,7 +44,7 @@ async fn run_drills(args: &RunArgs) -> anyhow::Result<Exit> {
         Ok(drills) => drills,
         Err(exit) => return Ok(exit),
     };
-    let run_dir = platform::run_dir(args.run_dir.clone())?;
+    let run_dir = runtime::run_dir::run_dir(args.run_dir.clone())?;
     let terminal = if args.json { Terminal::Json } else { Terminal::Text };
     if !args.fresh && Platform::find(&run_dir)?.is_none() {
         complain(&format!(

@@ -62,22 +62,6 @@ impl Platform {
     }
 }
 
-/// Returns the run directory asked for, or the one `platform` uses by default.
-pub(crate) fn run_dir(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-    let folder = match given {
-        Some(folder) => folder,
-        None if rustix::process::geteuid().is_root() => PathBuf::from("/var/lib/bulkhead"),
-        None => std::env::var_os("XDG_STATE_HOME")
-            .map(PathBuf::from)
-            .filter(|folder| folder.is_absolute())
-            .or_else(home)
-            .context("find the run directory; name it with --run-dir")?
-            .join("bulkhead"),
-    };
-    std::path::absolute(&folder).with_context(|| format!("make {} absolute", folder.display()))
-}
-
 fn read_fleet(run_dir: &Path) -> anyhow::Result<Option<Fleet>> {
     let path = run_dir.join("fleet.json");
     match fs::read(&path) {

@@ -11,7 +11,7 @@ use topology::Spec;
 
 use crate::decide::readiness::CellSeen;
 use crate::launch;
-use crate::machine::Process;
+use crate::machine::{Process, signal};
 use crate::readiness::{Observer, tail};
 use crate::run_dir::RunDir;
 use crate::supervise::STOP_PATIENCE;
@@ -76,7 +76,7 @@ fn alive(supervisor: &mut Child, run_dir: &RunDir) -> anyhow::Result<()> {
 
 async fn stop(supervisor: &mut Child) -> anyhow::Result<()> {
     if let Some(process) = Process::with_pid(supervisor.id()) {
-        process.signal(Signal::TERM);
+        signal(process, Signal::TERM);
     }
     let stopped = async {
         while supervisor.try_wait().context("wait for the supervisor")?.is_none() {

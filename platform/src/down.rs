@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::app::Outcome;
 use crate::disk;
-use crate::machine::Process;
+use crate::machine::{Process, signal};
 use crate::run_dir::RunDir;
 use crate::terminal;
 
@@ -24,9 +24,9 @@ pub(crate) async fn down(run_dir: &RunDir) -> anyhow::Result<Outcome> {
         return orphans(run_dir, fleet).await;
     };
     fleet.extend(supervisor.descendants());
-    supervisor.signal(Signal::TERM);
+    signal(supervisor, Signal::TERM);
     if !gone(&[supervisor], PATIENCE).await {
-        supervisor.signal(Signal::KILL);
+        signal(supervisor, Signal::KILL);
         gone(&[supervisor], AFTERMATH).await;
     }
     fleet.extend(recorded(run_dir)?);
@@ -80,7 +80,7 @@ fn kill(processes: &[Process]) -> String {
     let alive = processes.iter().filter(|process| process.is_alive());
     let names: Vec<String> = alive
         .map(|process| {
-            process.signal(Signal::KILL);
+            signal(*process, Signal::KILL);
             process.pid.to_string()
         })
         .collect();

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use rustix::fs::{FlockOperation, flock};
 use topology::CellId;
 
-use crate::machine::{self, Process};
+use crate::machine::Process;
 
 /// What `--fresh` deletes; reports of drills stay.
 const DATA: [&str; 8] =
@@ -33,18 +33,7 @@ impl Drop for Lock {
 impl RunDir {
     /// Returns the directory asked for, or the default one.
     pub(crate) fn find(given: Option<PathBuf>) -> anyhow::Result<Self> {
-        let folder = match given {
-            Some(folder) => folder,
-            None => default_folder(
-                machine::is_root(),
-                std::env::var_os("XDG_STATE_HOME").map(PathBuf::from),
-                std::env::var_os("HOME").map(PathBuf::from),
-            )
-            .context("find a place for the run directory; name one with --run-dir")?,
-        };
-        let folder = std::path::absolute(&folder)
-            .with_context(|| format!("make {} absolute", folder.display()))?;
-        Ok(Self(folder))
+        runtime::run_dir::run_dir(given).map(Self)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -121,7 +110,7 @@ impl RunDir {
                 self.0.display()
             );
         }
-        let own = machine::own_process().context("read /proc/self/stat")?;
+        let own = Process::own().context("read /proc/self/stat")?;
         file.set_len(0)
             .and_then(|()| writeln!(file, "{} {}", own.pid, own.start_time))
             .with_context(|| format!("write {}", path.display()))?;
@@ -161,19 +150,6 @@ impl RunDir {
     }
 }
 
-fn default_folder(
-    is_root: bool,
-    state_home: Option<PathBuf>,
-    home: Option<PathBuf>,
-) -> Option<PathBuf> {
-    if is_root {
-        return Some(PathBuf::from("/var/lib/bulkhead"));
-    }
-    let state_home = state_home.filter(|path| path.is_absolute());
-    let folder = state_home.or_else(|| home.map(|home| home.join(".local/state")))?;
-    Some(folder.join("bulkhead"))
-}
-
 fn create_folder(path: &Path) -> std::io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -187,26 +163,5 @@ fn remove_file(path: &Path) -> std::io::Result<()> {
     match fs::remove_file(path) {
         Err(err) if err.kind() == ErrorKind::NotFound => Ok(()),
         result => result,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn root_keeps_its_data_where_every_user_can_enter() {
-        let home = Some(PathBuf::from("/root"));
-        assert_eq!(default_folder(true, None, home), Some(PathBuf::from("/var/lib/bulkhead")));
-    }
-
-    #[test]
-    fn a_person_keeps_data_under_the_state_folder() {
-        let home = || Some(PathBuf::from("/home/mei"));
-        let state = Some(PathBuf::from("/state"));
-        assert_eq!(default_folder(false, state, home()), Some(PathBuf::from("/state/bulkhead")));
-        let of_home = Some(PathBuf::from("/home/mei/.local/state/bulkhead"));
-        assert_eq!(default_folder(false, None, home()), of_home);
-        assert_eq!(default_folder(false, None, None), None);
     }
 }

@@ -26,7 +26,7 @@ const KILLED: Duration = Duration::from_secs(1);
 
 /// Stops every member, and then kills whatever any of them started and left behind.
 pub(super) async fn all(members: &mut [Member]) {
-    let known: Vec<Process> = machine::own_process().map_or_else(Vec::new, Process::descendants);
+    let known: Vec<Process> = Process::own().map_or_else(Vec::new, Process::descendants);
     for (role, patience) in STAGES {
         signal_all(members, role, Signal::TERM);
         if !wait(members, role, patience).await {
@@ -40,7 +40,7 @@ pub(super) async fn all(members: &mut [Member]) {
     }
     let left: Vec<Process> = known.into_iter().filter(|process| process.is_alive()).collect();
     for process in &left {
-        process.signal(Signal::KILL);
+        machine::signal(*process, Signal::KILL);
     }
     info!(killed = left.len(), "fleet stopped");
 }
@@ -48,7 +48,7 @@ pub(super) async fn all(members: &mut [Member]) {
 fn signal_all(members: &[Member], role: FleetRole, signal: Signal) {
     let of_role = members.iter().filter(|member| member.role() == role);
     for process in of_role.filter_map(Member::process) {
-        process.signal(signal);
+        machine::signal(process, signal);
     }
 }
 
