@@ -36,7 +36,7 @@ use uuid::Uuid;
 
 use crate::config::Site;
 use crate::database;
-use crate::gateway::{self, Gateway, PassOn, Right, guard};
+use crate::gateway::{self, Gateway, PassOn, Right, guard, refusal};
 use downstream::Downstream;
 
 const GRACE: Duration = Duration::from_secs(4);
@@ -51,11 +51,11 @@ const PURGE_PERIOD: Duration = Duration::from_mins(1);
 
 /// What the session's parts share.
 pub struct Session {
-    pub site: SiteId,
-    pub pool: Pool,
-    pub durability: Durability,
-    pub http: HttpClient,
-    pub ticket: SocketAddr,
+    site: SiteId,
+    pool: Pool,
+    durability: Durability,
+    http: HttpClient,
+    ticket: SocketAddr,
     nlp: Downstream,
     knowledge: Downstream,
     right: watch::Receiver<Option<Right>>,
@@ -120,8 +120,10 @@ pub fn routes(session: Arc<Session>, gateway: Arc<Gateway>, neighbours: Neighbou
         knowledge: neighbours.knowledge,
         nlp: neighbours.nlp,
     };
-    let routes = routes::routes(session).merge(pass_on.routes()).fallback(routes::not_found);
-    server::observed(guard(routes.method_not_allowed_fallback(routes::not_allowed), gateway))
+    let routes =
+        routes::routes(session).merge(pass_on.routes()).fallback(async || refusal::not_found());
+    let routes = routes.method_not_allowed_fallback(async || refusal::not_allowed());
+    server::observed(guard(routes, gateway))
 }
 
 /// Finishes turns left without a reply, for the sweeper and for tests.

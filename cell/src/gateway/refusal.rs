@@ -68,6 +68,15 @@ pub fn outcome_unknown() -> Problem {
         .header(header::OUTCOME, "unknown")
 }
 
+/// There is nothing of that name, or it is somebody else's.
+pub fn not_found() -> Problem {
+    Problem::new(404, "not-found", "There is no such thing")
+}
+
+pub fn not_allowed() -> Problem {
+    Problem::new(405, "method-not-allowed", "The resource does not do that")
+}
+
 fn not_serving(state: &str, why: &str) -> Problem {
     Problem::new(503, state, "The site does not serve").detail(why).header(header::STATE, state)
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::Session;
 use crate::gateway::Caller;
+use crate::gateway::refusal::not_found;
 
 pub(super) fn routes(session: Arc<Session>) -> Router {
     Router::new()
@@ -24,25 +25,12 @@ pub(super) fn routes(session: Arc<Session>) -> Router {
         .with_state(session)
 }
 
-pub(super) async fn not_found() -> Problem {
-    no_such()
-}
-
-pub(super) async fn not_allowed() -> Problem {
-    Problem::new(405, "method-not-allowed", "The resource does not do that")
-}
-
-/// There is nothing of that name, or it is somebody else's.
-pub(super) fn no_such() -> Problem {
-    Problem::new(404, "not-found", "There is no such thing")
-}
-
 /// Reads a conversation's public id. One of another slot is another user's.
 fn conversation_id(text: &str, caller: &Caller) -> Result<Uuid, Problem> {
-    let id: PublicId = text.parse().map_err(|_not| no_such())?;
+    let id: PublicId = text.parse().map_err(|_not| not_found())?;
     if id.kind == Kind::Conversation && id.slot == caller.slot {
         Ok(Uuid::from_u128(id.id))
     } else {
-        Err(no_such())
+        Err(not_found())
     }
 }

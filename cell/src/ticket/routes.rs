@@ -21,6 +21,7 @@ use crate::database::idempotency::{Claim, key_of, required_key};
 use crate::database::{Failure, Transaction};
 use crate::gateway::Caller;
 use crate::gateway::query::{Page, Query, limit};
+use crate::gateway::refusal::{not_allowed, not_found};
 
 /// Longest subject, in characters: a line.
 const SUBJECT_MAX: usize = 200;
@@ -34,10 +35,8 @@ pub(super) fn routes(pool: Pool) -> Router {
         .route("/v1/tickets/{id}", get(show))
         .route("/v1/tickets/{id}/history", get(history))
         .route("/v1/tickets/{id}/transitions", post(transition))
-        .fallback(async || no_such())
-        .method_not_allowed_fallback(async || {
-            Problem::new(405, "method-not-allowed", "The resource does not do that")
-        })
+        .fallback(async || not_found())
+        .method_not_allowed_fallback(async || not_allowed())
         .with_state(pool)
 }
 
@@ -110,7 +109,7 @@ async fn move_on(
         return Ok(replayed(answered(stored.status, stored.body)));
     }
     let changed = store::change(transaction, caller, id, seen, new).await?;
-    let body = serde_json::to_value(changed.ok_or_else(no_such)?).expect("plain JSON");
+    let body = serde_json::to_value(changed.ok_or_else(not_found)?).expect("plain JSON");
     if let Some(claim) = claim {
         claim.keep(transaction, StatusCode::OK.as_u16(), &body).await?;
     }
@@ -125,7 +124,7 @@ async fn show(
     let id = ticket_id(&id, &caller)?;
     let transaction = Transaction::begin(&pool, Durability::Weak).await?;
     let found = store::find(&transaction, &caller, id).await;
-    let found = transaction.end(found).await?.ok_or_else(no_such)?;
+    let found = transaction.end(found).await?.ok_or_else(not_found)?;
     let etag = etag(found.version);
     Ok(([(http_header::ETAG, etag)], Json(found)).into_response())
 }
@@ -139,7 +138,7 @@ async fn history(
     let transaction = Transaction::begin(&pool, Durability::Weak).await?;
     let rows = match store::find(&transaction, &caller, id).await {
         Ok(Some(_)) => store::history(&transaction, caller.slot, id).await,
-        Ok(None) => Err(no_such().into()),
+        Ok(None) => Err(not_found().into()),
         Err(failure) => Err(failure),
     };
     let rows = transaction.end(rows).await?;
@@ -204,11 +203,11 @@ fn seen_version(headers: &HeaderMap) -> Result<i64, Problem> {
 }
 
 fn ticket_id(text: &str, caller: &Caller) -> Result<Uuid, Problem> {
-    let id: PublicId = text.parse().map_err(|_not| no_such())?;
+    let id: PublicId = text.parse().map_err(|_not| not_found())?;
     if id.kind == Kind::Ticket && id.slot == caller.slot {
         Ok(Uuid::from_u128(id.id))
     } else {
-        Err(no_such())
+        Err(not_found())
     }
 }
 
@@ -233,8 +232,4 @@ fn check_text(pointer: &str, text: &str, max: usize) -> Result<(), Problem> {
         return Err(invalid(pointer, &format!("the text is longer than {max} characters")));
     }
     Ok(())
-}
-
-fn no_such() -> Problem {
-    Problem::new(404, "not-found", "There is no such thing")
 }

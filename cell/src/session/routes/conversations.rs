@@ -12,10 +12,11 @@ use serde_json::Value;
 use topology::spec::Durability;
 use topology::wire::header;
 
-use super::{conversation_id, no_such};
+use super::conversation_id;
 use crate::database::idempotency::{Claim, required_key};
 use crate::database::{Failure, Transaction};
 use crate::gateway::query::{Page, Query, limit};
+use crate::gateway::refusal::not_found;
 use crate::gateway::{Caller, Permit};
 use crate::session::Session;
 use crate::session::conversation::{self, Conversation, NewConversation};
@@ -77,7 +78,7 @@ pub(super) async fn show(
     let transaction = Transaction::begin(&session.pool, Durability::Weak).await?;
     let found = conversation::find(&transaction, &caller, id).await;
     let found = transaction.end(found).await?;
-    Ok(Json(found.ok_or_else(no_such)?))
+    Ok(Json(found.ok_or_else(not_found)?))
 }
 
 #[derive(Deserialize)]

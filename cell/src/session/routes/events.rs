@@ -22,11 +22,12 @@ use topology::spec::Durability;
 use tracing::debug;
 use uuid::Uuid;
 
-use super::{conversation_id, no_such};
+use super::conversation_id;
 use crate::database::{Failure, Transaction};
 use crate::gateway::decide::admit::may_begin;
 use crate::gateway::query::Query;
-use crate::gateway::{Caller, Permit, Right, refusal};
+use crate::gateway::refusal::{self, not_found};
+use crate::gateway::{Caller, Permit, Right};
 use crate::session::message::Message;
 use crate::session::{Session, conversation, message};
 
@@ -163,7 +164,7 @@ impl Reader {
         transaction: &Transaction,
     ) -> Result<(Option<String>, Vec<Message>), Failure> {
         let found = conversation::find(transaction, &self.caller, self.conversation).await?;
-        let found = found.ok_or_else(no_such)?;
+        let found = found.ok_or_else(not_found)?;
         let (slot, mut after, mut messages) = (self.caller.slot, self.after, Vec::new());
         loop {
             let more = message::list(transaction, slot, self.conversation, after, READ).await?;

@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use topology::spec::Durability;
 use topology::wire::header;
 
+use super::conversation_id;
 use super::conversations::check_locale;
-use super::{conversation_id, no_such};
 use crate::database::idempotency::{Claim, key_of, required_key};
 use crate::database::{Failure, Transaction};
 use crate::gateway::query::{Page, Query, limit};
+use crate::gateway::refusal::not_found;
 use crate::gateway::{Caller, Permit};
 use crate::session::message::{self, Message, NewMessage};
 use crate::session::turn::{self, Barrier};
@@ -91,7 +92,7 @@ pub(super) async fn list(
     let transaction = Transaction::begin(&session.pool, Durability::Weak).await?;
     let rows = match conversation::find(&transaction, &caller, id).await {
         Ok(Some(_)) => message::list(&transaction, caller.slot, id, after, limit + 1).await,
-        Ok(None) => Err(no_such().into()),
+        Ok(None) => Err(not_found().into()),
         Err(failure) => Err(failure),
     };
     let rows = transaction.end(rows).await?;

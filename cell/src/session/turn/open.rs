@@ -7,10 +7,10 @@ use uuid::Uuid;
 use super::Turn;
 use crate::database::idempotency::{self, Claim, row_slot};
 use crate::database::{Failure, Transaction};
-use crate::gateway::{Caller, Permit};
+use crate::gateway::{Caller, Permit, refusal};
+use crate::session::Session;
 use crate::session::downstream::Context;
 use crate::session::message::{self, Message, NewMessage, Place};
-use crate::session::{Session, routes};
 use crate::text::Language;
 
 /// A message that is kept.
@@ -55,7 +55,7 @@ async fn keep(
     new: &NewMessage,
     claim: Option<&Claim>,
 ) -> Result<Posted, Failure> {
-    let locked = lock(transaction, caller, conversation).await?.ok_or_else(routes::no_such)?;
+    let locked = lock(transaction, caller, conversation).await?.ok_or_else(refusal::not_found)?;
     let (seq, locale): (i64, Option<String>) = (locked.get(0), locked.get(1));
     let context = Context { last_article: locked.get(2), last_intent: locked.get(3) };
     let turn = |message| Turn {
