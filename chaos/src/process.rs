@@ -97,7 +97,9 @@ mod tests {
             .spawn()
             .unwrap();
         let process = Process::with_pid(child.id()).unwrap();
-        while process.descendants().iter().filter(|p| p.arguments()[0] == "sleep").count() < 2 {
+        // In the middle of an exec a process has no arguments at all.
+        let sleeps = |process: &Process| process.arguments().first().is_some_and(|a| a == "sleep");
+        while process.descendants().iter().filter(|process| sleeps(process)).count() < 2 {
             std::thread::yield_now();
         }
         (child, process)
