@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use jsonwebtoken::{EncodingKey, Header};
 use runtime::HttpClient;
 use runtime::clock::BootTime;
 use rustix::process::{Pid, Signal, kill_process};
@@ -91,6 +92,14 @@ impl Platform {
     pub fn token(&self, user: &str) -> anyhow::Result<String> {
         let output = successful(self.run("platform", &["token", user])?)?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// Signs claims of one's own with the development issuer's key.
+    pub fn sign(&self, claims: &Value) -> anyhow::Result<String> {
+        let key = std::fs::read_to_string(self.run_dir().join("secrets/identity.key"))
+            .context("read the development issuer's key")?;
+        let key = EncodingKey::from_secret(key.trim().as_bytes());
+        jsonwebtoken::encode(&Header::default(), claims, &key).context("sign a token")
     }
 
     /// Asks a control plane, and returns its answer.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use runtime::HttpClient;
 use serde_json::Value;
+use topology::Slot;
 
 use crate::Platform;
 
@@ -65,7 +66,8 @@ impl User {
     /// Posts JSON under an idempotency key of its own.
     pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
         self.sent.set(self.sent.get() + 1);
-        let key = format!("{}-{}", self.name, self.sent.get());
+        // The name may be in any script, a key may not.
+        let key = format!("{}-{}", Slot::of(&self.name), self.sent.get());
         let body = serde_json::to_vec(body).context("write the body")?;
         self.send(Method::POST, path, &[("idempotency-key", &key)], body).await
     }

@@ -14,19 +14,28 @@ async fn bad_input_is_refused_with_the_reason() -> anyhow::Result<()> {
 }
 
 async fn tokens(platform: &Platform, user: &User) -> anyhow::Result<()> {
-    let expired = platform.run("platform", &["token", "ada", "--expires", "0s"])?;
-    let expired = String::from_utf8_lossy(&expired.stdout).trim().to_owned();
-    let mut parts = user.token().split('.');
-    let (head, claims) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let forged = format!("{head}.{claims}.{}", "A".repeat(43));
-    // {"alg":"none","typ":"JWT"}
-    let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{claims}.");
+    let now = runtime::clock::unix_millis() / 1000;
+    let good = json!({
+        "sub": "ada", "aud": "bulkhead", "iss": "bulkhead-development", "exp": now + 600,
+    });
+    let signed = |changed: &str, value: serde_json::Value| {
+        let mut claims = good.clone();
+        claims[changed] = value;
+        platform.sign(&claims)
+    };
+    let (_, claims_and_signature) = user.token().split_once('.').unwrap_or_default();
+    let (claims, _) = claims_and_signature.split_once('.').unwrap_or_default();
+    let (body, _) = user.token().rsplit_once('.').unwrap_or_default();
     for (token, code) in [
         (None, "token-missing"),
         (Some("nonsense".to_owned()), "token-malformed"),
-        (Some(forged), "token-signature"),
-        (Some(unsigned), "token-unsigned"),
-        (Some(expired), "token-expired"),
+        (Some(format!("{body}.{}", "A".repeat(43))), "token-signature"),
+        // {"alg":"none","typ":"JWT"}
+        (Some(format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{claims}.")), "token-unsigned"),
+        (Some(signed("exp", json!(now - 3600))?), "token-expired"),
+        (Some(signed("aud", json!("somebody-else"))?), "token-audience"),
+        (Some(signed("iss", json!("somebody-else"))?), "token-issuer"),
+        (Some(signed("sub", json!(""))?), "token-subject"),
     ] {
         let authorization = token.map(|token| format!("Bearer {token}"));
         let answer = user.post_as("/v1/tickets", authorization.as_deref()).await?;
