@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use futures_util::future::join_all;
 use tokio_postgres::Config;
+use tokio_util::sync::CancellationToken;
 use topology::address::Port;
 
 use crate::config::Site;
@@ -26,6 +28,9 @@ const CONNECTIONS: usize = 16;
 /// How long a request waits for a connection before it is shed.
 const WAIT: Duration = Duration::from_secs(2);
 const CONNECT: Duration = Duration::from_secs(1);
+/// Connections that are kept open: what the first paced release of a router asks for at once.
+const WARM: usize = 8;
+const WARM_PERIOD: Duration = Duration::from_secs(1);
 
 /// Opens the pool. It connects when first asked: the database may not be running yet.
 pub fn pool(site: &Site, service: &str) -> anyhow::Result<Pool> {
@@ -44,6 +49,20 @@ pub fn pool(site: &Site, service: &str) -> anyhow::Result<Pool> {
         .connect_timeout(CONNECT)
         .tcp_user_timeout(WAIT);
     pool_of(config)
+}
+
+/// Keeps a few connections open while nobody asks, on a standby too: they live through its
+/// promotion, and the first requests of the new epoch do not wait for passwords to be checked.
+pub async fn keep_warm(pool: Pool, stop: CancellationToken) -> anyhow::Result<()> {
+    while !stop.is_cancelled() {
+        // All at once, so that they are different ones. While the database is away there are none.
+        drop(join_all((0..WARM).map(|_| pool.get())).await);
+        tokio::select! {
+            () = tokio::time::sleep(WARM_PERIOD) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+    Ok(())
 }
 
 /// Opens a pool of connections made as `config` says.

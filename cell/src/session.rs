@@ -152,10 +152,16 @@ pub async fn run(site: &Site) -> anyhow::Result<()> {
         ticket: site.address(Port::Ticket),
     };
     let gateway = Arc::new(Gateway::new(site.id.clone(), follower.latest(), right.clone()));
-    let session =
-        Arc::new(Session::new(site.id.clone(), pool, site.spec.messages, neighbours, right));
+    let session = Arc::new(Session::new(
+        site.id.clone(),
+        pool.clone(),
+        site.spec.messages,
+        neighbours,
+        right,
+    ));
 
     let mut tasks = Tasks::default();
+    tasks.start("keep connections warm", |stop| database::keep_warm(pool, stop));
     let (snapshot, ready) = (follower.latest(), board.clone());
     tasks.start("follow the snapshot", |stop| follower.run(stop));
     tasks.start("await a first snapshot", |stop| await_snapshot(snapshot, ready, stop));

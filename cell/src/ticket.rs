@@ -48,8 +48,10 @@ async fn shed(State(room): State<Arc<Semaphore>>, request: Request, next: Next) 
 pub async fn run(site: &Site) -> anyhow::Result<()> {
     let listener = admin::bind(site.address(Port::Ticket)).await?;
     let admin_listener = admin::bind(site.address(Port::TicketAdmin)).await?;
-    let routes = routes(database::pool(site, "ticket")?);
+    let pool = database::pool(site, "ticket")?;
+    let routes = routes(pool.clone());
     let mut tasks = Tasks::default();
+    tasks.start("keep connections warm", |stop| database::keep_warm(pool, stop));
     tasks.start("serve the admin endpoint", |stop| {
         server::serve(admin_listener, admin::routes(Board::default()), stop)
     });

@@ -206,9 +206,10 @@ impl Keeper {
                         let reason = format!("{err:#}");
                         self.reply_hand_over(&HandOverReply::Refused { reason });
                     }
+                    // The gate may have been opened just before the record could not be changed.
+                    Role::Open { .. } => self.end_serving(Event::Lapsed).await,
                     Role::Follow { .. } if !rebuilding => self.cannot_start(),
                     Role::Follow { .. }
-                    | Role::Open { .. }
                     | Role::Serve { .. }
                     | Role::Reopen
                     | Role::Wait

@@ -8,6 +8,7 @@ use topology::{Activation, Epoch};
 use tracing::info;
 
 use super::{Done, Tools, change};
+use crate::agent::decide::tenure::Event;
 use crate::agent::postgres::Upstream;
 use crate::agent::shared::Known;
 use crate::database;
@@ -39,6 +40,11 @@ pub(super) async fn open(tools: Tools, known: Known) -> anyhow::Result<Done> {
     barrier(&tools, epoch).await?;
     let mut opened = activation.open(&tools.site.id.region, &activation.reason);
     opened.system = Some(system);
+    // The gateway may answer before the routers hear of it: the right is held, the barrier is passed.
+    tools.shared.standing.send_modify(|standing| {
+        standing.tenure = standing.tenure.after(Event::Granted).unwrap_or(standing.tenure);
+        standing.open = true;
+    });
     let changed = change(&tools, &known, opened).await?;
     changed.map(Done::Opened).context("open an epoch that is over")
 }
