@@ -1,4 +1,4 @@
-//! What the process's exit code says (`research/drills.md` 3.10).
+//! What the process's exit code says.
 
 use std::process::ExitCode;
 

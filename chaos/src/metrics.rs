@@ -1,4 +1,4 @@
-//! The numbers of a run, exactly as `research/drills.md` 3.9 defines them.
+//! The numbers of a run; each is defined where it is computed.
 //!
 //! Pure: a [`Course`] in, numbers out.
 

@@ -14,7 +14,7 @@ use topology::{CellId, Epoch, RegionId, SiteId, Spec};
 /// known well before patience ends.
 const PROBE: Duration = Duration::from_millis(400);
 /// How long a hand-over may take: the active site finishes what is in flight and stops PostgreSQL,
-/// 0.1 s measured (`research/postgres-failover.md` 0.2), its own limit being below a second.
+/// 0.1 s measured (`docs/decisions/0002`), its own limit being below a second.
 const HAND_OVER: Duration = Duration::from_secs(3);
 
 /// Calls to agents. Cheap to clone.

@@ -1,4 +1,4 @@
-//! What must always hold, numbered once (`DESIGN.md` section 2).
+//! What must always hold, numbered once.
 //!
 //! Predicates over what was seen, shared by tests, the control plane's counters and the drills'
 //! checkers. They only tell; what to do about a violation is the caller's business.

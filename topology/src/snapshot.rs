@@ -41,7 +41,7 @@ pub enum Refusal {
 }
 
 /// Largest share of the slots that one snapshot may move: a larger jump is more likely a broken
-/// table than a plan (`DESIGN.md` section 5, "Last known good").
+/// table than a plan.
 const MOVES_MAX: usize = crate::SLOTS / 20;
 
 /// Where a user's request goes.

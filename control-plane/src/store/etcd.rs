@@ -19,7 +19,7 @@ use super::Reading;
 /// Pause before a write is tried again whose outcome is unknown.
 const AGAIN: Duration = Duration::from_millis(100);
 /// How long a write whose outcome is unknown is tried again: longer than an election in etcd takes
-/// (`research/postgres-failover.md` 0.2), so that a decision once made survives it.
+/// (`docs/decisions/0002`), so that a decision once made survives it.
 const SETTLE: Duration = Duration::from_secs(5);
 
 /// A handle on what is stored. Cheap to clone.

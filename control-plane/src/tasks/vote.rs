@@ -13,7 +13,7 @@ use crate::agents::Agents;
 use crate::decide::choose::Vote;
 
 /// How long a voter may take: it cuts its receiver and replays, 0.2 s measured
-/// (`research/postgres-failover.md` 0.2), ten times that under load.
+/// (`docs/decisions/0002`), ten times that under load.
 const VOTE: Duration = Duration::from_secs(2);
 /// How long a predecessor may take that does not answer probes: it is asked on the chance.
 const UNLIKELY: Duration = Duration::from_millis(300);
