@@ -249,7 +249,8 @@ impl Keeper {
         }
     }
 
-    /// The activation says that somebody else decides now: stop at once, and let the voters go.
+    /// The activation says that somebody else decides now: stop at once. What the voters promised runs
+    /// out by itself, because the database was still running when the gate was closed.
     async fn step_down(&mut self) {
         self.end_serving(Event::Superseded).await;
         if let Err(err) = self.tools.postgres.stop(Stop::Immediate, LEAVE).await {
@@ -266,7 +267,7 @@ impl Keeper {
         }
     }
 
-    /// Closes the gate, gives the claim up and tells the voters.
+    /// Closes the gate and gives the claim up; tells the voters if the database has stopped already.
     async fn end_serving(&mut self, event: Event) {
         self.serving = None;
         let mut claim = None;
