@@ -9,6 +9,7 @@ pub mod fleet;
 pub mod header;
 pub mod key;
 pub mod lease;
+pub mod lost_writes;
 pub mod placement;
 pub mod report;
 

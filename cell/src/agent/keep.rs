@@ -230,6 +230,7 @@ impl Keeper {
             standing.tenure = standing.tenure.after(Event::Granted).unwrap_or(Tenure::Serving);
             standing.epoch = epoch;
             standing.open = true;
+            standing.strong = true;
         });
         info!(%epoch, "serving");
         self.tools.shared.learn(known);
@@ -275,6 +276,7 @@ impl Keeper {
             claim = standing.claim.take();
             standing.tenure = standing.tenure.after(event).unwrap_or(standing.tenure);
             standing.open = false;
+            standing.strong = false;
         });
         // While PostgreSQL runs and may still hold acknowledged work, promises stay in force.
         if let Some(claim) = claim.filter(|_| !self.tools.postgres.is_running()) {
@@ -298,8 +300,13 @@ impl Keeper {
             acks: known.activation().acks,
         };
         self.tools.shared.standing.send_modify(|standing| {
-            *standing =
-                Standing { tenure: Tenure::Standby, epoch, open: false, claim: Some(claim) };
+            *standing = Standing {
+                tenure: Tenure::Standby,
+                epoch,
+                open: false,
+                strong: false,
+                claim: Some(claim),
+            };
         });
     }
 

@@ -133,6 +133,8 @@ async fn look(postgres: &Postgres, shared: &Shared, board: &Board, sequence: u64
             .iter()
             .map(|(service, _)| ((*service).to_owned(), !missing.contains_key(*service)))
             .collect(),
+        at_risk: line.tenure == TenureName::Serving && !line.strong,
+        alerts: BTreeMap::new(),
     }
 }
 

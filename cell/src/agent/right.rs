@@ -185,6 +185,7 @@ pub(crate) async fn guard(
             epoch: now_standing.epoch.0,
             valid_until: valid_until.as_nanos(),
             open: now_standing.open,
+            strong: now_standing.strong,
         };
         shared.tenure.send_if_modified(|last| {
             let changed = *last != line;

@@ -34,6 +34,8 @@ pub(crate) struct Standing {
     pub(crate) epoch: Epoch,
     /// Whether the epoch's barrier has been passed.
     pub(crate) open: bool,
+    /// Whether enough voters replicate for a strong commit to come through.
+    pub(crate) strong: bool,
     /// The right this site wants to hold, while it wants one.
     pub(crate) claim: Option<Claim>,
 }
@@ -68,10 +70,20 @@ pub(crate) struct Shared {
 impl Shared {
     #[must_use]
     pub(crate) fn new(voter: Voter) -> Self {
-        let standing =
-            Standing { tenure: Tenure::Standby, epoch: Epoch(0), open: false, claim: None };
-        let line =
-            TenureLine { tenure: TenureName::Standby, epoch: 0, valid_until: 0, open: false };
+        let standing = Standing {
+            tenure: Tenure::Standby,
+            epoch: Epoch(0),
+            open: false,
+            strong: false,
+            claim: None,
+        };
+        let line = TenureLine {
+            tenure: TenureName::Standby,
+            epoch: 0,
+            valid_until: 0,
+            open: false,
+            strong: false,
+        };
         Self {
             known: watch::channel(None).0,
             refresh: Notify::new(),

@@ -161,6 +161,8 @@ async fn status(State(agent): State<Agent>) -> Json<SiteReport> {
                 .map(|region| ((*region).to_owned(), 0))
                 .collect(),
             services: BTreeMap::from([("session".to_owned(), true)]),
+            at_risk: false,
+            alerts: BTreeMap::new(),
         }
     }))
 }

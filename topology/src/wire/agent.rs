@@ -76,6 +76,10 @@ pub struct TenureLine {
     pub valid_until: u64,
     /// Whether the epoch's barrier has been passed, so that strong writes and replays may answer.
     pub open: bool,
+    /// Whether enough voters replicate under this epoch for a strong commit to come through. Only a
+    /// forecast: what counts is the commit itself.
+    #[serde(default)]
+    pub strong: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

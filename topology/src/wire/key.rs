@@ -8,6 +8,8 @@ pub const CELLS: &str = "/bulkhead/v1/cells/";
 pub const LEASES: &str = "/bulkhead/v1/leases/";
 pub const SITES: &str = "/bulkhead/v1/sites/";
 pub const ROUTERS: &str = "/bulkhead/v1/routers/";
+pub const VANTAGES: &str = "/bulkhead/v1/vantages/";
+pub const AUDIT: &str = "/bulkhead/v1/audit/";
 
 #[must_use]
 pub fn cell(cell: &CellId) -> String {

@@ -22,6 +22,12 @@ pub struct SiteReport {
     pub lag_bytes: BTreeMap<String, u64>,
     /// Each service and whether it answers.
     pub services: BTreeMap<String, bool>,
+    /// The site serves, but the loss of its region would lose writes: too few voters replicate.
+    #[serde(default)]
+    pub at_risk: bool,
+    /// What a person should look at, by name (`archive-failing`), with what is wrong.
+    #[serde(default)]
+    pub alerts: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

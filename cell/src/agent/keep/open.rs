@@ -44,6 +44,7 @@ pub(super) async fn open(tools: Tools, known: Known) -> anyhow::Result<Done> {
     tools.shared.standing.send_modify(|standing| {
         standing.tenure = standing.tenure.after(Event::Granted).unwrap_or(standing.tenure);
         standing.open = true;
+        standing.strong = true;
     });
     let changed = change(&tools, &known, opened).await?;
     changed.map(Done::Opened).context("open an epoch that is over")

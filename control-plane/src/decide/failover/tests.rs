@@ -416,6 +416,8 @@ fn report() -> SiteReport {
         timeline: 1,
         lag_bytes: BTreeMap::new(),
         services: BTreeMap::new(),
+        at_risk: false,
+        alerts: BTreeMap::new(),
     }
 }
 

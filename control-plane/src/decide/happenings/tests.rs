@@ -165,5 +165,7 @@ fn report() -> SiteReport {
         timeline: 1,
         lag_bytes: BTreeMap::new(),
         services: BTreeMap::new(),
+        at_risk: false,
+        alerts: BTreeMap::new(),
     }
 }

@@ -120,5 +120,7 @@ fn report(region: &str, but: &str) -> SiteReport {
         timeline: 1,
         lag_bytes,
         services: BTreeMap::new(),
+        at_risk: false,
+        alerts: BTreeMap::new(),
     }
 }
