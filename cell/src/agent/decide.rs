@@ -3,5 +3,6 @@
 pub(crate) mod restart;
 pub(crate) mod right;
 pub(crate) mod role;
+pub(crate) mod sync_set;
 pub(crate) mod tenure;
 pub(crate) mod voter;

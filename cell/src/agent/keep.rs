@@ -296,7 +296,7 @@ impl Keeper {
         let claim = Claim {
             epoch,
             revision: known.revision,
-            voters: known.activation().voters.iter().cloned().collect(),
+            voters: known.activation().voters.clone(),
             acks: known.activation().acks,
         };
         self.tools.shared.standing.send_modify(|standing| {

@@ -1,5 +1,6 @@
 //! What the agent's tasks tell each other. Each value has one writer; all others watch.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use runtime::clock::BootTime;
@@ -45,7 +46,9 @@ pub(crate) struct Standing {
 pub(crate) struct Claim {
     pub(crate) epoch: Epoch,
     pub(crate) revision: u64,
-    pub(crate) voters: Vec<RegionId>,
+    /// Whose promises count: the voters of every record that may be in force. One that leaves is
+    /// not among them any more before the record says so.
+    pub(crate) voters: BTreeSet<RegionId>,
     pub(crate) acks: usize,
 }
 
@@ -121,7 +124,7 @@ impl Shared {
         let standing = self.standing.borrow();
         let right = self.right.borrow();
         match &standing.claim {
-            Some(claim) if claim.epoch == right.epoch() => right.until(claim.acks),
+            Some(claim) if claim.epoch == right.epoch() => right.until(&claim.voters, claim.acks),
             Some(_) | None => BootTime::default(),
         }
     }

@@ -2,7 +2,7 @@
 //! longer. Either alone keeps every successor away: without the lease lapsing nobody may take over,
 //! without the votes of the voters nobody can be promoted (I3).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use runtime::clock::BootTime;
@@ -40,11 +40,12 @@ impl Right {
         *until = (*until).max(sent + promise_for_holder(policy));
     }
 
-    /// Returns until when the site may acknowledge, given how many voters' flushes a strong commit
-    /// needs: so many promises block every election.
+    /// Returns until when the site may acknowledge, given who votes and how many voters' flushes a
+    /// strong commit needs: so many promises block every election.
     #[must_use]
-    pub(crate) fn until(&self, acks: usize) -> BootTime {
-        let mut promises: Vec<BootTime> = self.promised_until.values().copied().collect();
+    pub(crate) fn until(&self, voters: &BTreeSet<RegionId>, acks: usize) -> BootTime {
+        let of_voters = self.promised_until.iter().filter(|(region, _)| voters.contains(*region));
+        let mut promises: Vec<BootTime> = of_voters.map(|(_, until)| *until).collect();
         promises.sort_unstable_by(|a, b| b.cmp(a));
         let blocked_until = match acks.checked_sub(1) {
             Some(index) => promises.get(index).copied().unwrap_or_default(),
@@ -79,7 +80,7 @@ mod tests {
     fn the_right_counts_from_the_sending() {
         let mut right = Right::new(Epoch(1));
         right.renewed(ms(1000), &POLICY);
-        assert_eq!(right.until(1), ms(2600));
+        assert_eq!(right.until(&voters(), 1), ms(2600));
     }
 
     #[test]
@@ -87,20 +88,31 @@ mod tests {
         let mut right = Right::new(Epoch(1));
         right.renewed(ms(2000), &POLICY);
         right.renewed(ms(1000), &POLICY);
-        assert_eq!(right.until(1), ms(3600));
+        assert_eq!(right.until(&voters(), 1), ms(3600));
     }
 
     #[test]
     fn with_etcd_gone_one_promise_is_enough_for_one_ack_but_not_for_two() {
         let mut right = Right::new(Epoch(1));
         right.promised(&"north".parse().unwrap(), ms(1000), &POLICY);
-        assert_eq!(right.until(1), ms(2930));
-        assert_eq!(right.until(2), BootTime::default());
+        assert_eq!(right.until(&voters(), 1), ms(2930));
+        assert_eq!(right.until(&voters(), 2), BootTime::default());
     }
 
     #[test]
     fn a_holder_stops_counting_on_a_promise_before_the_voter_does() {
         assert!(promise_for_holder(&POLICY) + GUARD < promise_for_voter(&POLICY));
+    }
+
+    #[test]
+    fn who_does_not_vote_promises_in_vain() {
+        let mut right = Right::new(Epoch(1));
+        right.promised(&"west".parse().unwrap(), ms(1000), &POLICY);
+        assert_eq!(right.until(&voters(), 1), BootTime::default());
+    }
+
+    fn voters() -> BTreeSet<RegionId> {
+        ["north", "south"].map(|region| region.parse().unwrap()).into()
     }
 
     fn ms(ms: u64) -> BootTime {
