@@ -8,6 +8,7 @@
 mod follow;
 mod hand_over;
 mod open;
+mod serve;
 mod vote;
 
 use std::pin::Pin;
@@ -41,6 +42,9 @@ use crate::config::Site;
 const TICK: Duration = Duration::from_millis(50);
 /// Pause after a piece of work failed, so that a standing problem is not hammered.
 const PAUSE: Duration = Duration::from_millis(300);
+/// How often a site tries to open an epoch before it asks for another active site: what fails
+/// twice in a row, on a disk that is full or damaged, fails again.
+const OPEN_TRIES: u32 = 3;
 /// How long PostgreSQL may take to stop when the site is asked to stop.
 const LEAVE: Duration = Duration::from_secs(5);
 
@@ -56,8 +60,8 @@ pub(crate) struct Tools {
 
 /// What a piece of work came to.
 enum Done {
-    /// The epoch is open, as this record says.
-    Opened(Known),
+    /// The epoch is open, as this record says; `strong` if its barrier has been passed.
+    Opened { known: Known, strong: bool },
     /// PostgreSQL has stopped cleanly, at this checkpoint.
     Stopped { epoch: Epoch, checkpoint: u64 },
     /// The server runs as a standby, or its directory was made ready for that.
@@ -84,6 +88,8 @@ pub(crate) struct Keeper {
     /// Who waits for a hand-over to end.
     waiting: Vec<oneshot::Sender<HandOverReply>>,
     stream: follow::Stream,
+    /// How often in a row this site could not open the epoch.
+    failed: (Epoch, u32),
 }
 
 impl Keeper {
@@ -105,6 +111,7 @@ impl Keeper {
             stopped: None,
             waiting: Vec::new(),
             stream: follow::Stream::default(),
+            failed: (Epoch(0), 0),
         }
     }
 
@@ -135,10 +142,15 @@ impl Keeper {
         let Some(epoch) = self.serving else { return };
         if *self.tools.shared.lapsed.borrow() >= epoch {
             self.end_serving(Event::Lapsed).await;
-        } else if !self.tools.postgres.is_running() && self.work.is_none() {
+        } else if !self.tools.postgres.is_running() && !self.is_at_work_on_postgres() {
             warn!(%epoch, "PostgreSQL ended by itself");
             self.end_serving(Event::Lapsed).await;
         }
+    }
+
+    /// Whether a piece of work starts and stops the server as it needs.
+    fn is_at_work_on_postgres(&self) -> bool {
+        self.work.as_ref().is_some_and(|work| !matches!(work.role, Role::Serve { .. }))
     }
 
     /// Does the next thing towards the role, or leaves the work that is already doing it alone.
@@ -159,9 +171,17 @@ impl Keeper {
             return;
         }
         match &role {
-            Role::Serve { .. } | Role::Wait => {}
+            Role::Wait => {}
+            Role::Serve { epoch } => {
+                let work = serve::serve(self.tools.clone(), *epoch);
+                self.begin(role, false, work);
+            }
             Role::StepDown => self.step_down().await,
             Role::Reopen => self.reopen(&known).await,
+            Role::Open { epoch } if self.failed == (*epoch, OPEN_TRIES) => {
+                let reason = format!("{} cannot open epoch {epoch}", self.tools.site.id);
+                self.give_up(&known, &reason).await;
+            }
             Role::Open { epoch } => {
                 self.claim(*epoch, &known);
                 let work = open::open(self.tools.clone(), known);
@@ -195,7 +215,7 @@ impl Keeper {
             warn!(%role, error, "role not kept");
         }
         match done {
-            Ok(Done::Opened(known)) => self.opened(known),
+            Ok(Done::Opened { known, strong }) => self.opened(known, strong),
             Ok(Done::Stopped { epoch, checkpoint }) => self.handed_over(epoch, checkpoint).await,
             Ok(Done::Following) => {}
             Err(err) => {
@@ -207,7 +227,11 @@ impl Keeper {
                         self.reply_hand_over(&HandOverReply::Refused { reason });
                     }
                     // The gate may have been opened just before the record could not be changed.
-                    Role::Open { .. } => self.end_serving(Event::Lapsed).await,
+                    Role::Open { epoch } => {
+                        let times = if self.failed.0 == epoch { self.failed.1 + 1 } else { 1 };
+                        self.failed = (epoch, times);
+                        self.end_serving(Event::Lapsed).await;
+                    }
                     Role::Follow { .. } if !rebuilding => self.cannot_start(),
                     Role::Follow { .. }
                     | Role::Serve { .. }
@@ -219,7 +243,7 @@ impl Keeper {
         }
     }
 
-    fn opened(&mut self, known: Known) {
+    fn opened(&mut self, known: Known, strong: bool) {
         let epoch = known.activation().epoch;
         self.serving = Some(epoch);
         self.stopped = None;
@@ -229,10 +253,10 @@ impl Keeper {
             }
             standing.tenure = standing.tenure.after(Event::Granted).unwrap_or(Tenure::Serving);
             standing.epoch = epoch;
-            standing.open = true;
-            standing.strong = true;
+            standing.open = strong;
+            standing.strong = strong;
         });
-        info!(%epoch, "serving");
+        info!(%epoch, strong, "serving");
         self.tools.shared.learn(known);
     }
 
@@ -342,8 +366,8 @@ impl Keeper {
 
     async fn give_up(&mut self, known: &Known, reason: &str) {
         warn!(reason, "asking for an election");
+        self.not_before = Instant::now() + PAUSE;
         if let Err(err) = change(&self.tools, known, known.activation().elect(reason)).await {
-            self.not_before = Instant::now() + PAUSE;
             warn!(error = format!("{err:#}"), "election not asked for");
         }
         self.tools.shared.refresh.notify_one();

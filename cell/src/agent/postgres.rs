@@ -26,8 +26,8 @@ use tracing::info;
 use crate::config::Site;
 
 pub(crate) use binaries::Binaries;
-pub(crate) use configuration::Upstream;
-pub(crate) use sql::Sql;
+pub(crate) use configuration::{Upstream, standby_name};
+pub(crate) use sql::{Replication, Sql};
 
 /// How often a state that PostgreSQL does not announce is looked at.
 pub(crate) const POLL: Duration = Duration::from_millis(5);

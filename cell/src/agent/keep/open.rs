@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use runtime::clock::BootTime;
 use topology::{Activation, Epoch};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{Done, Tools, change};
 use crate::agent::decide::tenure::Event;
@@ -15,6 +15,11 @@ use crate::database;
 
 /// How long the first renewal may take: an election of etcd's leader, and some.
 const RIGHT_LIMIT: Duration = Duration::from_secs(5);
+/// How long an epoch's barrier may take before the site serves what needs none. A voter that is there
+/// follows within some tenths of a second; one that restarts, within a few.
+const BARRIER_LIMIT: Duration = Duration::from_secs(5);
+/// The same when the cell's first standbys copy the database.
+const FIRST_BARRIER_LIMIT: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(5);
 
 /// Runs until the epoch is open or cannot be; dropped when the activation moves on.
@@ -37,17 +42,45 @@ pub(super) async fn open(tools: Tools, known: Known) -> anyhow::Result<Done> {
     let mut cell = tools.postgres.sql.cell().await?;
     database::migrate(&mut cell).await.context("bring the schema up to date")?;
     drop(cell);
-    barrier(&tools, epoch).await?;
+    refuse_used_epoch(&tools, &known).await?;
+    // The first standbys have to copy the database first; nobody waits for this cell yet.
+    let limit = if activation.system.is_none() { FIRST_BARRIER_LIMIT } else { BARRIER_LIMIT };
+    let strong = match tokio::time::timeout(limit, barrier(&tools, epoch)).await {
+        Ok(passed) => passed.map(|()| true)?,
+        Err(_elapsed) => {
+            warn!(%epoch, "barrier not passed yet: serving at risk, without strong writes");
+            false
+        }
+    };
     let mut opened = activation.open(&tools.site.id.region, &activation.reason);
     opened.system = Some(system);
     // The gateway may answer before the routers hear of it: the right is held, the barrier is passed.
     tools.shared.standing.send_modify(|standing| {
         standing.tenure = standing.tenure.after(Event::Granted).unwrap_or(standing.tenure);
-        standing.open = true;
-        standing.strong = true;
+        standing.open = strong;
+        standing.strong = strong;
     });
     let changed = change(&tools, &known, opened).await?;
-    changed.map(Done::Opened).context("open an epoch that is over")
+    let known = changed.context("open an epoch that is over")?;
+    Ok(Done::Opened { known, strong })
+}
+
+/// An epoch that this database has seen opened elsewhere, or a later one, shows that the cell's
+/// record went back in time: no epoch is used twice (I2).
+async fn refuse_used_epoch(tools: &Tools, known: &Known) -> anyhow::Result<()> {
+    let epoch = known.activation().epoch;
+    let me = &tools.site.id.region;
+    let Some((newest, region)) = tools.postgres.sql.newest_epoch().await? else { return Ok(()) };
+    if newest < epoch || (newest == epoch && region == me.as_str()) {
+        return Ok(());
+    }
+    let mut next = known.activation().clone();
+    next.epoch = newest.next();
+    next.reason = format!("epoch {newest} has been opened in {region} already");
+    if let Some(known) = change(tools, known, next).await? {
+        tools.shared.learn(known);
+    }
+    bail!("open epoch {epoch}: {newest} has been opened in {region} already");
 }
 
 /// Waits until the lease is held: nothing is promoted on a right that has not begun (I3).
@@ -84,9 +117,10 @@ async fn run_as_primary(tools: &Tools, activation: &Activation) -> anyhow::Resul
 
 /// Returns only when enough voters have flushed it, and with it everything before: also
 /// transactions that were never acknowledged. From here on strong reads and replays are true.
-async fn barrier(tools: &Tools, epoch: Epoch) -> anyhow::Result<()> {
+pub(super) async fn barrier(tools: &Tools, epoch: Epoch) -> anyhow::Result<()> {
     let number = i64::try_from(epoch.0).context("write the epoch")?;
-    let mut client = tools.postgres.sql.cell().await?;
+    // A connection of its own: given up, it is closed, and not lent to anybody while it waits.
+    let mut client = deadpool_postgres::Client::take(tools.postgres.sql.cell().await?);
     let transaction = client.transaction().await.context("begin the barrier")?;
     transaction
         .batch_execute("SET LOCAL synchronous_commit = on")

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::NoTls;
+use topology::Epoch;
 
 /// The agent asks one thing at a time, next to a barrier that may wait.
 const CONNECTIONS: usize = 4;
@@ -20,6 +21,23 @@ pub(crate) struct Sql {
     password: String,
     /// Replaced when the server stops: its connections are of no use afterwards.
     pools: RwLock<Pools>,
+}
+
+/// What a primary says of its standbys.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Replication {
+    /// `synchronous_standby_names`, as the postmaster has taken it over.
+    pub(crate) names: String,
+    pub(crate) flushed: u64,
+    /// By name.
+    pub(crate) standbys: BTreeMap<String, Streaming>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Streaming {
+    /// Whether its flush is taken for a strong commit.
+    pub(crate) counted: bool,
+    pub(crate) flushed: u64,
 }
 
 #[derive(Clone)]
@@ -93,6 +111,48 @@ impl Sql {
         Ok(system.cast_unsigned())
     }
 
+    /// Returns the latest epoch opened on this database, and where; `None` before the first.
+    pub(crate) async fn newest_epoch(&self) -> anyhow::Result<Option<(Epoch, String)>> {
+        let ask = async {
+            let client = self.cell().await?;
+            let newest = "SELECT epoch, region FROM cell_epoch ORDER BY epoch DESC LIMIT 1";
+            let row = client.query_opt(newest, &[]).await.context("ask for the latest epoch")?;
+            row.map(|row| {
+                let epoch: i64 = row.try_get(0).context("read the latest epoch")?;
+                let region = row.try_get(1).context("read the latest epoch's region")?;
+                Ok((Epoch(epoch.cast_unsigned()), region))
+            })
+            .transpose()
+        };
+        tokio::time::timeout(WAIT, ask).await.context("wait for PostgreSQL")?
+    }
+
+    /// Returns what strong commits wait for, where the WAL ends, and who streams.
+    pub(crate) async fn replication(&self) -> anyhow::Result<Replication> {
+        let ask = async {
+            let client = self.postgres().await?;
+            let look = "SELECT current_setting('synchronous_standby_names'),
+                    (pg_current_wal_flush_lsn() - '0/0')::bigint,
+                    application_name, sync_state <> 'async',
+                    (coalesce(flush_lsn, '0/0') - '0/0')::bigint
+                FROM (SELECT) one LEFT JOIN pg_stat_replication ON state = 'streaming'";
+            let rows = client.query(look, &[]).await.context("look at the standbys")?;
+            let mut seen = Replication::default();
+            for row in rows {
+                seen.names = row.try_get(0).context("read the names")?;
+                seen.flushed = position(&row, 1)?;
+                let Some(name) = row.try_get(2).context("read a standby's name")? else { continue };
+                let standby = Streaming {
+                    counted: row.try_get(3).context("read a standby's state")?,
+                    flushed: position(&row, 4)?,
+                };
+                seen.standbys.insert(name, standby);
+            }
+            Ok(seen)
+        };
+        tokio::time::timeout(WAIT, ask).await.context("wait for PostgreSQL")?
+    }
+
     /// Returns whether a standby receives WAL right now.
     pub(crate) async fn is_streaming(&self) -> anyhow::Result<bool> {
         self.one("SELECT EXISTS (SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming')")
@@ -124,6 +184,11 @@ impl Sql {
         };
         tokio::time::timeout(WAIT, ask).await.context("wait for PostgreSQL")?
     }
+}
+
+fn position(row: &tokio_postgres::Row, column: usize) -> anyhow::Result<u64> {
+    let position: i64 = row.try_get(column).context("read a position")?;
+    Ok(u64::try_from(position).unwrap_or(0))
 }
 
 impl Pools {

@@ -64,11 +64,11 @@ fn check(state: &str, expected: Option<&str>) {
     };
     let mut facts = state.split(", ");
     let sets: Vec<&str> = facts.next().unwrap().split(' ').collect();
-    let (recorded, named) = (regions(sets[1]), regions(sets[3]));
+    let (recorded, told) = (regions(sets[1]), regions(sets[3]));
     let others = regions("ns");
     let mut standbys = BTreeMap::new();
     let mut sampled = None;
-    let mut away = Duration::from_secs(60);
+    let mut away = Duration::from_mins(1);
     for fact in facts {
         let words: Vec<&str> = fact.split(' ').collect();
         let number: u64 = words[1].parse().unwrap();
@@ -85,7 +85,7 @@ fn check(state: &str, expected: Option<&str>) {
     let away = others.iter().map(|region| (region.clone(), away)).collect();
     let look = Look {
         recorded: &recorded,
-        named: &named,
+        named: &told,
         acks: 1,
         others: &others,
         standbys: &standbys,

@@ -1,0 +1,217 @@
+//! Goes on serving: keeps the standbys that count those that are there, and passes the barrier where
+//! the epoch was opened without it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use runtime::clock::BootTime;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use topology::{Epoch, RegionId, SiteId};
+use tracing::{info, warn};
+
+use super::{Done, Tools, change, open};
+use crate::agent::decide::sync_set::{self, Look, Standby, Step};
+use crate::agent::postgres::{Replication, standby_name};
+use crate::agent::shared::Known;
+
+/// How often the standbys are looked at.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long too few standbys may be there before strong writes are refused: one that reconnects is
+/// back within a few tenths of a second.
+const BLINK: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(20);
+
+struct Serving {
+    tools: Tools,
+    epoch: Epoch,
+    others: BTreeSet<RegionId>,
+    /// When each of the others last streamed.
+    seen: BTreeMap<RegionId, Instant>,
+    sampled: Option<u64>,
+    /// What PostgreSQL waited for at the last look.
+    named: BTreeSet<RegionId>,
+    strong_at: Instant,
+}
+
+/// Runs while the role lasts; ends only with an error, and is begun again then.
+pub(super) async fn serve(tools: Tools, epoch: Epoch) -> anyhow::Result<Done> {
+    let is_open = tools.shared.standing.borrow().open;
+    let mut serving = Serving::new(tools.clone(), epoch);
+    let opened = async {
+        if !is_open {
+            open::barrier(&tools, epoch).await?;
+            info!(%epoch, "barrier passed, strong writes again");
+            tools.shared.standing.send_modify(|standing| standing.open = true);
+        }
+        std::future::pending::<anyhow::Result<Done>>().await
+    };
+    tokio::select! {
+        ended = opened => ended,
+        ended = serving.tend() => ended,
+    }
+}
+
+impl Serving {
+    fn new(tools: Tools, epoch: Epoch) -> Self {
+        let me = &tools.site.id;
+        let sites =
+            tools.site.spec.cell(&me.cell).into_iter().flat_map(topology::spec::Cell::regions);
+        let others: BTreeSet<RegionId> =
+            sites.filter(|region| **region != me.region).cloned().collect();
+        let now = Instant::now();
+        Self {
+            seen: others.iter().map(|region| (region.clone(), now)).collect(),
+            tools,
+            epoch,
+            others,
+            sampled: None,
+            named: BTreeSet::new(),
+            strong_at: now,
+        }
+    }
+
+    async fn tend(&mut self) -> anyhow::Result<Done> {
+        let mut ticks = interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let Some(known) = self.own_record() else { continue };
+            let seen = self.tools.postgres.sql.replication().await?;
+            if let Some(step) = self.look(&known, &seen) {
+                self.take(step, &known, &seen).await?;
+            }
+        }
+    }
+
+    /// Returns the record under which this site serves, and renews the lease by it.
+    fn own_record(&self) -> Option<Known> {
+        let known = self.tools.shared.known.borrow().clone()?;
+        let activation = known.activation();
+        let me = &self.tools.site.id.region;
+        if activation.epoch != self.epoch || activation.serving() != Some(me) {
+            return None;
+        }
+        self.tools.shared.standing.send_if_modified(|standing| match &mut standing.claim {
+            Some(claim) if claim.epoch == self.epoch && claim.revision < known.revision => {
+                claim.revision = known.revision;
+                claim.voters.clone_from(&activation.voters);
+                true
+            }
+            Some(_) | None => false,
+        });
+        Some(known)
+    }
+
+    fn look(&mut self, known: &Known, seen: &Replication) -> Option<Step> {
+        let now = Instant::now();
+        let standbys = self.standbys(seen);
+        self.seen.extend(standbys.keys().map(|region| (region.clone(), now)));
+        let away: BTreeMap<RegionId, Duration> =
+            self.seen.iter().map(|(region, at)| (region.clone(), now - *at)).collect();
+        let named = self.named(seen);
+        if self.named != named {
+            self.named = named;
+            self.sampled = None;
+        }
+        let look = Look {
+            recorded: &known.activation().voters,
+            named: &self.named,
+            acks: known.activation().acks,
+            others: &self.others,
+            standbys: &standbys,
+            away: &away,
+            sampled: self.sampled,
+        };
+        let strong = look.is_strong();
+        let step = sync_set::next(&look);
+        self.tell(strong, now);
+        step
+    }
+
+    /// Returns the sites that stream under this epoch's names.
+    fn standbys(&self, seen: &Replication) -> BTreeMap<RegionId, Standby> {
+        let of = |region: &RegionId| {
+            let standby = seen.standbys.get(&self.name(region))?;
+            let lag = seen.flushed.saturating_sub(standby.flushed);
+            let standby = Standby { counted: standby.counted, flushed: standby.flushed, lag };
+            Some((region.clone(), standby))
+        };
+        self.others.iter().filter_map(of).collect()
+    }
+
+    /// Returns whom PostgreSQL waits for: what the postmaster has taken over, not what was written.
+    fn named(&self, seen: &Replication) -> BTreeSet<RegionId> {
+        let named = |region: &&RegionId| seen.names.contains(&format!("\"{}\"", self.name(region)));
+        self.others.iter().filter(named).cloned().collect()
+    }
+
+    fn name(&self, region: &RegionId) -> String {
+        let cell = self.tools.site.id.cell.clone();
+        standby_name(&SiteId { cell, region: region.clone() }, self.epoch)
+    }
+
+    /// Says whether strong writes would come through: at once when they would, after a blink when
+    /// they would not.
+    fn tell(&mut self, strong: bool, now: Instant) {
+        if strong {
+            self.strong_at = now;
+        }
+        let strong = strong || now - self.strong_at < BLINK;
+        let changed = self.tools.shared.standing.send_if_modified(|standing| {
+            let changed = standing.strong != strong && (standing.open || !strong);
+            if changed {
+                standing.strong = strong;
+            }
+            changed
+        });
+        if changed && strong {
+            info!(epoch = %self.epoch, "enough voters replicate, strong writes again");
+        } else if changed {
+            warn!(epoch = %self.epoch, "at risk: too few voters replicate, no strong writes");
+        }
+    }
+
+    async fn take(&mut self, step: Step, known: &Known, seen: &Replication) -> anyhow::Result<()> {
+        match step {
+            Step::Name(names) => {
+                info!(epoch = %self.epoch, ?names, "naming the standbys that count");
+                let acks = known.activation().acks;
+                let postgres = &self.tools.postgres;
+                postgres.write_sync_set(&self.tools.site.id, &names, acks, self.epoch)
+            }
+            Step::Sample => {
+                self.sampled = Some(seen.flushed);
+                Ok(())
+            }
+            Step::Record(voters) => self.record(known, voters).await,
+        }
+    }
+
+    /// Changes the voters in the cell's record. A promise of one that leaves must not be what the
+    /// right rests on when the record says so, nor what anybody was told that it rests on.
+    async fn record(&self, known: &Known, voters: BTreeSet<RegionId>) -> anyhow::Result<()> {
+        let shared = &self.tools.shared;
+        let told = shared.valid_until();
+        shared.standing.send_modify(|standing| {
+            if let Some(claim) = &mut standing.claim {
+                claim.voters.retain(|region| voters.contains(region));
+            }
+        });
+        let limit = Instant::now() + self.tools.site.spec.lease.patience;
+        while shared.valid_until() < told {
+            ensure!(Instant::now() < limit, "renew the right without who leaves");
+            tokio::time::sleep(POLL).await;
+        }
+        ensure!(BootTime::now() < shared.valid_until(), "hold the right");
+        let mut next = known.activation().clone();
+        next.voters = voters;
+        info!(epoch = %self.epoch, voters = ?next.voters, "recording the voters");
+        let changed = change(&self.tools, known, next).await.context("record the voters")?;
+        match changed {
+            Some(known) => shared.learn(known),
+            None => shared.refresh.notify_one(),
+        }
+        Ok(())
+    }
+}
