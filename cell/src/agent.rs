@@ -21,6 +21,7 @@ mod report;
 mod right;
 mod shared;
 mod supervise;
+mod watchdog;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,6 +91,10 @@ pub async fn run(site: Site) -> anyhow::Result<()> {
     });
     tasks.start("guard the right", |stop| {
         right::guard(Arc::clone(&postgres), Arc::clone(&shared), stop)
+    });
+    tasks.start("feed the watchdog", |stop| {
+        let (site, postgres) = (Arc::clone(&site), Arc::clone(&postgres));
+        watchdog::feed(site, postgres, Arc::clone(&shared), board.clone(), stop)
     });
     tasks.start("report", |stop| {
         let (site, postgres) = (Arc::clone(&site), Arc::clone(&postgres));

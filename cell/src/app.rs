@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Site, SiteArgs};
-use crate::{agent, knowledge, nlp, session, ticket};
+use crate::{agent, knowledge, nlp, session, ticket, watchdog};
 
 #[derive(Parser)]
 #[command(
@@ -22,6 +22,12 @@ struct Cli {
 enum Command {
     /// The agent: holds the lease, runs PostgreSQL, supervises the services.
     Site(SiteArgs),
+    /// Stops the site's PostgreSQL when the agent cannot; started by the agent, told by its pipe.
+    Watchdog {
+        /// Whose server it is, for the log: `c1@east`.
+        #[arg(long)]
+        site: String,
+    },
     /// Gateway and session: what users talk to.
     Session(SiteArgs),
     /// Intent and entities of a text.
@@ -35,6 +41,7 @@ enum Command {
 pub async fn run() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Site(args) => agent::run(begin(&args, "agent")?).await,
+        Command::Watchdog { site } => watchdog::run(&site),
         Command::Session(args) => session::run(&begin(&args, "session")?).await,
         Command::Nlp(args) => nlp::run(&begin(&args, "nlp")?).await,
         Command::Knowledge(args) => knowledge::run(&begin(&args, "knowledge")?).await,

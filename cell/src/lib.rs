@@ -14,3 +14,4 @@ pub mod nlp;
 pub mod session;
 pub mod text;
 pub mod ticket;
+pub mod watchdog;

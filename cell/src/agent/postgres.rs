@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use topology::address::Port;
 use tracing::info;
@@ -55,6 +56,8 @@ pub(crate) struct Postgres {
     passwords: Passwords,
     log: PathBuf,
     child: Mutex<Option<Child>>,
+    /// The server that runs.
+    pub(crate) pid: watch::Sender<Option<u32>>,
 }
 
 /// The cell's database passwords, by role.
@@ -81,6 +84,7 @@ impl Postgres {
             address,
             passwords,
             child: Mutex::new(None),
+            pid: watch::channel(None).0,
         };
         postgres.write_static_configuration()?;
         postgres.binaries.own(&postgres.folder)?;
@@ -129,8 +133,8 @@ impl Postgres {
     pub(crate) fn is_running(&self) -> bool {
         let mut child = self.child();
         let runs = matches!(child.as_mut().map(Child::try_wait), Some(Ok(None)));
-        if !runs {
-            *child = None;
+        if !runs && child.take().is_some() {
+            self.pid.send_replace(None);
         }
         runs
     }
@@ -202,6 +206,7 @@ impl Postgres {
             .stdout(log.try_clone().context("share the log")?)
             .stderr(log);
         let child = command.spawn().context("run postgres")?;
+        self.pid.send_replace(Some(child.id()));
         *self.child() = Some(child);
         Ok(())
     }

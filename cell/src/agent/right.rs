@@ -24,6 +24,8 @@ use crate::config::Site;
 
 /// A promise that takes longer than this is not waited for: the next request is due.
 const PROMISE_TIME: Duration = Duration::from_millis(400);
+/// Renewals missed in a row before that is told.
+const TOLD: u32 = 2;
 /// A release is a courtesy that spares the next election a wait.
 const RELEASE_TIME: Duration = Duration::from_millis(200);
 
@@ -36,7 +38,7 @@ pub(crate) async fn renew(
 ) -> anyhow::Result<()> {
     let mut standing = shared.standing.subscribe();
     let mut lease: Option<Lease> = None;
-    let mut failing = false;
+    let mut missed = 0u32;
     while !stop.is_cancelled() {
         let claim = standing.borrow_and_update().claim.clone();
         if let Some(claim) = claim {
@@ -51,12 +53,16 @@ pub(crate) async fn renew(
                 Err(RenewError::Over { .. }) => shared.refresh.notify_one(),
                 Err(RenewError::Unknown { .. }) => {}
             }
-            if failing != renewed.is_err() {
-                failing = renewed.is_err();
-                match renewed {
-                    Ok(_) => info!(epoch = %claim.epoch, "lease renewed again"),
-                    Err(err) => warn!(epoch = %claim.epoch, error = %err, "lease not renewed"),
+            let before = missed;
+            missed = if renewed.is_ok() { 0 } else { missed.saturating_add(1) };
+            // One may miss: the record changes under it when voters leave or join.
+            match renewed {
+                Ok(_) if before >= TOLD => info!(epoch = %claim.epoch, "lease renewed again"),
+                Ok(_) => {}
+                Err(err) if missed == TOLD => {
+                    warn!(epoch = %claim.epoch, error = %err, "lease not renewed");
                 }
+                Err(_told) => {}
             }
         }
         tokio::select! {
