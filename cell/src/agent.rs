@@ -16,6 +16,7 @@ mod calls;
 mod decide;
 mod follow_cell;
 mod keep;
+mod lost_writes;
 mod postgres;
 mod report;
 mod right;

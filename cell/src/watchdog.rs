@@ -96,7 +96,16 @@ fn stop(server: Option<(u32, OwnedFd)>, why: &str) {
     }
     warn!(pid, why, "PostgreSQL stopped at once");
     std::thread::sleep(QUIT);
-    if pidfd_send_signal(&server, Signal::KILL).is_ok() {
+    // A frozen agent does not collect its children: the server may have ended all the same.
+    if !has_ended(pid) && pidfd_send_signal(&server, Signal::KILL).is_ok() {
         warn!(pid, "PostgreSQL killed");
+    }
+}
+
+/// Returns whether nothing of the process runs any more.
+fn has_ended(pid: u32) -> bool {
+    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')),
+        Err(_gone) => true,
     }
 }

@@ -26,6 +26,8 @@ pub enum Port {
     Ticket,
     TicketAdmin,
     Postgres,
+    /// A former primary that is only read before it is rebuilt; nobody else finds it here.
+    PostgresAside,
 }
 
 impl Port {
@@ -34,7 +36,7 @@ impl Port {
         [Self::EtcdClient, Self::EtcdPeer, Self::ControlPlane, Self::ControlPlaneAdmin];
 
     /// What every site has.
-    pub const OF_SITE: [Self; 11] = [
+    pub const OF_SITE: [Self; 12] = [
         Self::Agent,
         Self::AgentAdmin,
         Self::Gateway,
@@ -46,6 +48,7 @@ impl Port {
         Self::Ticket,
         Self::TicketAdmin,
         Self::Postgres,
+        Self::PostgresAside,
     ];
 
     #[must_use]
@@ -66,6 +69,7 @@ impl Port {
             Self::Ticket => 8300,
             Self::TicketAdmin => 8301,
             Self::Postgres => 5432,
+            Self::PostgresAside => 5433,
         }
     }
 }

@@ -53,6 +53,7 @@ pub(crate) fn routes(site: Arc<Site>, shared: Arc<Shared>, calls: mpsc::Sender<C
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/tenure", get(tenure))
+        .route("/v1/lost-writes", get(lost_writes))
         .route("/v1/promise", post(promise))
         .route("/v1/vote", post(vote))
         .route("/v1/hand-over", post(hand_over))
@@ -65,6 +66,18 @@ async fn status(State(agent): State<Agent>) -> Response {
         None => {
             Problem::new(503, "starting", "The agent has not looked around yet").into_response()
         }
+    }
+}
+
+/// What this site had written that the cell's history went on without.
+async fn lost_writes(State(agent): State<Agent>) -> Response {
+    let folder = agent.site.folder().join("lost");
+    let listed = tokio::task::spawn_blocking(move || super::lost_writes::list(&folder)).await;
+    match listed.map_err(anyhow::Error::from).and_then(|listed| listed) {
+        Ok(reports) => Json(reports).into_response(),
+        Err(err) => Problem::new(500, "unreadable", "The lost writes cannot be read")
+            .detail(format!("{err:#}"))
+            .into_response(),
     }
 }
 

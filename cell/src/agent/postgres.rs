@@ -6,8 +6,10 @@
 
 mod binaries;
 mod configuration;
+mod divergence;
 mod position;
 mod rebuild;
+mod salvage;
 mod sql;
 
 use std::fs;
@@ -28,6 +30,7 @@ use crate::config::Site;
 
 pub(crate) use binaries::Binaries;
 pub(crate) use configuration::{Upstream, standby_name};
+pub(crate) use divergence::Divergence;
 pub(crate) use sql::{Replication, Sql};
 
 /// How often a state that PostgreSQL does not announce is looked at.
@@ -53,6 +56,8 @@ pub(crate) struct Postgres {
     folder: PathBuf,
     data: PathBuf,
     address: SocketAddr,
+    /// Where a server is read that must not be taken for the cell's.
+    aside: SocketAddr,
     passwords: Passwords,
     log: PathBuf,
     child: Mutex<Option<Child>>,
@@ -82,6 +87,7 @@ impl Postgres {
             binaries,
             folder,
             address,
+            aside: site.address(Port::PostgresAside),
             passwords,
             child: Mutex::new(None),
             pid: watch::channel(None).0,
@@ -164,20 +170,31 @@ impl Postgres {
 
     /// Starts the server as a standby and waits until it answers.
     pub(crate) async fn start_standby(&self, upstream: &Upstream) -> anyhow::Result<()> {
+        self.write_standby_signal()?;
+        self.write_upstream(upstream)?;
+        self.start().await
+    }
+
+    fn write_standby_signal(&self) -> anyhow::Result<()> {
         let signal = self.data.join("standby.signal");
         if !signal.exists() {
             fs::write(&signal, "").context("mark the data directory as a standby's")?;
             self.binaries.own(&signal)?;
         }
-        self.write_upstream(upstream)?;
-        self.start().await
+        Ok(())
+    }
+
+    /// Returns where the WAL's segments are.
+    #[must_use]
+    pub(crate) fn wal_folder(&self) -> PathBuf {
+        self.data.join("pg_wal")
     }
 
     /// Starts the server as its data directory says, with the settings written before, and waits
     /// until it answers.
     pub(crate) async fn start(&self) -> anyhow::Result<()> {
         ensure!(!self.is_running(), "start PostgreSQL twice");
-        self.spawn()?;
+        self.spawn(None)?;
         let deadline = Instant::now() + START_LIMIT;
         loop {
             if self.sql.answers().await {
@@ -190,7 +207,8 @@ impl Postgres {
         }
     }
 
-    fn spawn(&self) -> anyhow::Result<()> {
+    /// Starts the server, at another port than its own if one is given.
+    fn spawn(&self, port: Option<u16>) -> anyhow::Result<()> {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -202,6 +220,7 @@ impl Postgres {
             .arg(&self.data)
             .arg("-c")
             .arg(format!("config_file={}", self.folder.join("postgresql.conf").display()))
+            .args(port.iter().flat_map(|port| ["-c".to_owned(), format!("port={port}")]))
             .stdin(Stdio::null())
             .stdout(log.try_clone().context("share the log")?)
             .stderr(log);

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use super::{Done, Keeper, Tools};
 use crate::agent::decide::role::Role;
 use crate::agent::decide::tenure::Event;
+use crate::agent::lost_writes;
 use crate::agent::postgres::{Stop, Upstream};
 
 /// How often the stream is looked at.
@@ -135,6 +136,13 @@ async fn start(tools: Tools, source: SocketAddr, epoch: Epoch) -> anyhow::Result
 /// Makes the data directory one that can follow; the next step starts it.
 async fn rebuild(tools: Tools, source: SocketAddr, how: Rebuild) -> anyhow::Result<Done> {
     tools.postgres.stop(Stop::Fast, STOP_LIMIT).await?;
+    let (site, folder) = (&tools.site.id, tools.site.folder().join("lost"));
+    if tools.postgres.may_have_diverged()
+        && let Err(err) = lost_writes::keep(site, &folder, &tools.postgres, source).await
+    {
+        // What cannot be kept must not keep the site from standing by again.
+        warn!(error = format!("{err:#}"), "writes that only this site had could not be kept");
+    }
     let rebuilt = match how {
         Rebuild::RewindOrCopy => tools.postgres.rejoin(source).await,
         Rebuild::Copy => tools.postgres.copy_from(source).await,

@@ -69,6 +69,25 @@ impl Binaries {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Runs a program that ends with an error when it comes to the end, and returns what it printed;
+    /// fails only if it printed nothing but a complaint about a missing file.
+    pub(crate) async fn dump(
+        &self,
+        program: &str,
+        arguments: impl FnOnce(&mut Command),
+    ) -> anyhow::Result<String> {
+        let mut command = self.command(program, "KILL");
+        command.env("LC_ALL", "C");
+        arguments(&mut command);
+        let mut command = tokio::process::Command::from(command);
+        let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+        let output = output.await.with_context(|| format!("run {program}"))?;
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        let readable = !output.stdout.is_empty() || !complaint.contains("could not find file");
+        ensure!(readable, "run {program}: {}", complaint.trim());
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     /// Gives a file or folder, with what is directly in it, to PostgreSQL's user.
     pub(crate) fn own(&self, path: &Path) -> anyhow::Result<()> {
         let Some((user, group)) = self.owner else { return Ok(()) };

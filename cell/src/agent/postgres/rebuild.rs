@@ -34,6 +34,12 @@ impl Postgres {
         self.marker().exists() || self.folder.join("data.new").exists()
     }
 
+    /// Returns whether the directory is whole, and may have WAL that nobody else has.
+    #[must_use]
+    pub(crate) fn may_have_diverged(&self) -> bool {
+        self.has_data() && self.was_primary() && !self.marker().exists()
+    }
+
     async fn rewind(&self, source: SocketAddr) -> anyhow::Result<()> {
         let server = format!(
             "host={} port={} user=postgres dbname=postgres connect_timeout=2",
