@@ -20,7 +20,7 @@ use crate::config::Site;
 
 use connect::Connector;
 pub use failure::Failure;
-pub use migrate::migrate;
+pub use migrate::{is_current, migrate};
 pub use transaction::Transaction;
 
 /// Connections per service: twice the cores a cell is given, times the two writes a turn makes.

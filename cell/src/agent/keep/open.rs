@@ -38,10 +38,7 @@ pub(super) async fn open(tools: Tools, known: Known) -> anyhow::Result<Done> {
     if let Some(expected) = activation.system.filter(|expected| *expected != system) {
         bail!("open epoch {epoch}: the database is of system {system}, not {expected}");
     }
-    tools.postgres.make_roles_and_database().await?;
-    let mut cell = tools.postgres.sql.cell().await?;
-    database::migrate(&mut cell).await.context("bring the schema up to date")?;
-    drop(cell);
+    bring_up_to_date(&tools, fresh).await?;
     refuse_used_epoch(&tools, &known).await?;
     // The first standbys have to copy the database first; nobody waits for this cell yet.
     let limit = if activation.system.is_none() { FIRST_BARRIER_LIMIT } else { BARRIER_LIMIT };
@@ -81,6 +78,19 @@ async fn refuse_used_epoch(tools: &Tools, known: &Known) -> anyhow::Result<()> {
         tools.shared.learn(known);
     }
     bail!("open epoch {epoch}: {newest} has been opened in {region} already");
+}
+
+/// Makes roles, database and schema what this program expects; usually they are, and users wait.
+async fn bring_up_to_date(tools: &Tools, fresh: bool) -> anyhow::Result<()> {
+    if !fresh
+        && let Ok(cell) = tools.postgres.sql.cell().await
+        && database::is_current(&cell).await
+    {
+        return Ok(());
+    }
+    tools.postgres.make_roles_and_database().await?;
+    let mut cell = tools.postgres.sql.cell().await?;
+    database::migrate(&mut cell).await.context("bring the schema up to date")
 }
 
 /// Waits until the lease is held: nothing is promoted on a right that has not begun (I3).

@@ -34,23 +34,31 @@ impl Postgres {
             "SELECT coalesce(pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn(), false)
             OR EXISTS (SELECT 1 FROM pg_stat_activity WHERE backend_type = 'startup'
                 AND wait_event IN ('RecoveryRetrieveRetryInterval', 'RecoveryWalStream'))";
-        let mut seen = 0;
-        while seen < 2 {
-            ensure!(Instant::now() < deadline, "replay what was received");
-            seen = if self.sql.one(replayed).await? { seen + 1 } else { 0 };
-            tokio::time::sleep(POLL).await;
-        }
-        self.position().await
+        let replay = async {
+            let mut seen = 0;
+            while seen < 2 {
+                ensure!(Instant::now() < deadline, "replay what was received");
+                seen = if self.sql.one(replayed).await? { seen + 1 } else { 0 };
+                tokio::time::sleep(POLL).await;
+            }
+            self.furthest().await
+        };
+        // Nothing is received any more, so the timeline can be asked for meanwhile.
+        let (lsn, timeline) = tokio::try_join!(replay, self.timeline())?;
+        Ok(Position { timeline, lsn })
     }
 
     /// Returns the furthest place in the WAL this server has.
     pub(crate) async fn position(&self) -> anyhow::Result<Position> {
+        Ok(Position { lsn: self.furthest().await?, timeline: self.timeline().await? })
+    }
+
+    async fn furthest(&self) -> anyhow::Result<u64> {
         let furthest = "SELECT (CASE WHEN pg_is_in_recovery()
                 THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
                 ELSE pg_current_wal_flush_lsn() END - '0/0')::bigint";
         let lsn: Option<i64> = self.sql.one(furthest).await?;
-        let lsn = lsn.and_then(|lsn| u64::try_from(lsn).ok()).unwrap_or(0);
-        Ok(Position { timeline: self.timeline().await?, lsn })
+        Ok(lsn.and_then(|lsn| u64::try_from(lsn).ok()).unwrap_or(0))
     }
 
     /// Asks over the replication protocol: the control file names an old timeline on a standby that
