@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -12,6 +13,7 @@ use crate::cli::{Cli, Command, RunArgs};
 use crate::drill::Drill;
 use crate::drill::catalogue::{DRILLS, Found, find};
 use crate::exit::Exit;
+use crate::freeze::stand_guard;
 use crate::fresh;
 use crate::history::Clock;
 use crate::metrics::metrics;
@@ -36,14 +38,24 @@ pub async fn run() -> anyhow::Result<Exit> {
             }
             Err(exit) => Ok(exit),
         },
+        Command::Guard { ttl_ms } => {
+            stand_guard(Duration::from_millis(ttl_ms)).await?;
+            Ok(Exit::Pass)
+        }
     }
 }
 
 async fn run_drills(args: &RunArgs) -> anyhow::Result<Exit> {
-    let drills = match read(&args.drill)? {
+    let mut drills = match read(&args.drill)? {
         Ok(drills) => drills,
         Err(exit) => return Ok(exit),
     };
+    for drill in &mut drills {
+        if let Some(Err(why)) = args.lasting.map(|lasting| drill.last(lasting)) {
+            complain(&format!("{}: --for: {why}", drill.name));
+            return Ok(Exit::Invalid);
+        }
+    }
     let run_dir = runtime::run_dir::run_dir(args.run_dir.clone())?;
     let terminal = if args.json { Terminal::Json } else { Terminal::Text };
     if !args.fresh && Platform::find(&run_dir)?.is_none() {
@@ -117,7 +129,9 @@ async fn one(
     let metrics = metrics(&course);
     let goals = if args.strict_goals { Goals::Strict } else { Goals::Warn };
     let verdict = verdict(&drill, &course, &metrics, goals);
-    let again = format!("chaos run {} --seed {}", args.drill, drill.seed);
+    let lasting = args.lasting.map(|lasting| format!(" --for {}ms", lasting.as_millis()));
+    let lasting = lasting.unwrap_or_default();
+    let again = format!("chaos run {} --seed {}{lasting}", args.drill, drill.seed);
     let (course, metrics, verdict) = (&course, &metrics, &verdict);
     let report = Report { id: &id, drill: &drill, clock, course, metrics, verdict, again };
     terminal.line(&report::table(&report));

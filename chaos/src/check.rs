@@ -3,6 +3,8 @@
 
 mod blast_radius;
 mod exactly_once;
+mod lost_writes_reported;
+mod no_late_ack;
 mod no_lost_ack;
 mod session_order;
 mod single_writer;
@@ -20,8 +22,10 @@ pub(crate) enum Check {
     NoLostAck,
     ExactlyOnce,
     SingleWriter,
+    NoLateAck,
     SessionOrder,
     BlastRadius,
+    LostWritesReported,
 }
 
 /// What a check came to, with what shows it.
@@ -34,15 +38,17 @@ pub(crate) enum Finding {
 }
 
 impl Check {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::NoLostAck,
         Self::ExactlyOnce,
         Self::SingleWriter,
+        Self::NoLateAck,
         Self::SessionOrder,
         Self::BlastRadius,
+        Self::LostWritesReported,
     ];
-    pub(crate) const NAMES: &str =
-        "no-lost-ack, exactly-once, single-writer, session-order, blast-radius";
+    pub(crate) const NAMES: &str = "no-lost-ack, exactly-once, single-writer, no-late-ack, \
+                                    session-order, blast-radius, lost-writes-reported";
 
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|check| check.name() == name)
@@ -53,8 +59,10 @@ impl Check {
             Self::NoLostAck => "no-lost-ack",
             Self::ExactlyOnce => "exactly-once",
             Self::SingleWriter => "single-writer",
+            Self::NoLateAck => "no-late-ack",
             Self::SessionOrder => "session-order",
             Self::BlastRadius => "blast-radius",
+            Self::LostWritesReported => "lost-writes-reported",
         }
     }
 
@@ -64,8 +72,12 @@ impl Check {
             Self::NoLostAck => "every acknowledged ticket is in every site's database",
             Self::ExactlyOnce => "no request had its effect twice",
             Self::SingleWriter => "one site of a cell acknowledged at a time (I1)",
+            Self::NoLateAck => "no site acknowledged anything once it had been succeeded",
             Self::SessionOrder => "each conversation's messages are in the order they were sent in",
             Self::BlastRadius => "no request of another cell failed (I8)",
+            Self::LostWritesReported => {
+                "what was acknowledged and is lost is reported, and only that"
+            }
         }
     }
 
@@ -79,8 +91,10 @@ impl Check {
             Self::NoLostAck => no_lost_ack::check(course),
             Self::ExactlyOnce => exactly_once::check(course),
             Self::SingleWriter => single_writer::check(course),
+            Self::NoLateAck => no_late_ack::check(course),
             Self::SessionOrder => session_order::check(course),
             Self::BlastRadius => blast_radius::check(course),
+            Self::LostWritesReported => lost_writes_reported::check(course),
         }
     }
 }

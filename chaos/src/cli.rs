@@ -1,8 +1,11 @@
 //! The command line, as written.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::drill::yaml::duration;
 
 #[derive(Parser)]
 #[command(
@@ -10,8 +13,9 @@ use clap::{Args, Parser, Subcommand};
     about = "Rehearses failures of a running platform, and proves what it claims of them",
     after_help = "Examples:
   chaos run region-loss            kill everything in one region under load
-  chaos run all --json             every drill, one JSON document
+  chaos run all --json             every drill but the long ones, one JSON document
   chaos run my-drill.yaml --repeat 10
+  chaos run soak --for 3m          pauses, stalls and killed leaders, and nothing moves
   chaos validate my-drill.yaml     say what is wrong with a drill file
 
 Exit codes: 0 pass, 1 a limit was exceeded or data is not safe, 2 wrong usage or drill file,
@@ -35,6 +39,12 @@ pub(crate) enum Command {
         #[arg(value_name = "FILE")]
         drill: String,
     },
+    /// What a drill starts to have thawed what it freezes.
+    #[command(hide = true)]
+    Guard {
+        #[arg(long, value_name = "MS")]
+        ttl_ms: u64,
+    },
 }
 
 #[derive(Args)]
@@ -55,6 +65,9 @@ pub(crate) struct RunArgs {
     /// Start the platform anew first, without the data of earlier runs.
     #[arg(long)]
     pub(crate) fresh: bool,
+    /// Instead of the drill's own: how long the fault is on, or how long it is repeated (30s, 5m).
+    #[arg(long = "for", value_name = "TIME", value_parser = lasting)]
+    pub(crate) lasting: Option<Duration>,
     /// Run each drill this often; the seed grows by one each time.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) repeat: u32,
@@ -64,6 +77,10 @@ pub(crate) struct RunArgs {
     /// A missed goal fails the run.
     #[arg(long)]
     pub(crate) strict_goals: bool,
+}
+
+fn lasting(text: &str) -> Result<Duration, String> {
+    duration(text).ok_or_else(|| "expected a duration such as 500ms, 6s or 5m".to_owned())
 }
 
 #[cfg(test)]

@@ -10,10 +10,13 @@ use runtime::HttpClient;
 use runtime::http_client::CallError;
 use serde::Deserialize;
 use topology::address::Port;
-use topology::{CellId, RegionId, Spec};
+use topology::wire::lost_writes::LostWritesReport;
+use topology::{CellId, Epoch, RegionId, Spec};
 
 /// A control plane on the same machine or the same continent; the next one is asked after this.
 const ASK: Duration = Duration::from_secs(2);
+/// The control plane asks every site of the cell.
+const GATHER: Duration = Duration::from_secs(10);
 /// A switchover waits for a clean stop of PostgreSQL and the opening of the next epoch.
 const SWITCH: Duration = Duration::from_secs(20);
 
@@ -34,6 +37,7 @@ pub(crate) struct Cell {
     /// Steady, and every site not active streams.
     pub(crate) redundant: bool,
     pub(crate) phase: String,
+    pub(crate) epoch: Epoch,
 }
 
 #[derive(Deserialize)]
@@ -42,9 +46,15 @@ struct Cells {
 }
 
 #[derive(Deserialize)]
+struct LostWrites {
+    data: Vec<LostWritesReport>,
+}
+
+#[derive(Deserialize)]
 struct CellView {
     id: String,
     phase: String,
+    epoch: u64,
     active: Option<String>,
     redundant: bool,
     sites: Vec<SiteView>,
@@ -98,6 +108,30 @@ impl ControlPlane {
         answer.json(&url)
     }
 
+    /// Returns what a cell's sites report as lost; `None` from a control plane that knows of no such
+    /// reports.
+    pub(crate) async fn lost_writes(
+        &self,
+        cell: &CellId,
+    ) -> anyhow::Result<Option<Vec<LostWritesReport>>> {
+        let mut last = None;
+        for address in &self.addresses {
+            let url = format!("http://{address}/v1/cells/{cell}/lost-writes");
+            let sent =
+                self.http.call(Method::GET, &url, self.headers.clone(), Bytes::new(), GATHER);
+            match sent.await {
+                Ok(answer) if answer.status == http::StatusCode::NOT_FOUND => return Ok(None),
+                Ok(answer) => match answer.json::<LostWrites>(&url) {
+                    Ok(found) => return Ok(Some(found.data)),
+                    Err(err) => last = Some(err),
+                },
+                Err(err) => last = Some(err),
+            }
+        }
+        let err = last.context("ask a control plane: the spec has no region")?;
+        Err(err).with_context(|| format!("ask what {cell} has lost"))
+    }
+
     /// Moves a cell, and returns once its new active site is open.
     pub(crate) async fn switchover(&self, cell: &CellId, to: &RegionId) -> anyhow::Result<()> {
         let mut headers = self.headers.clone();
@@ -132,6 +166,7 @@ impl TryFrom<CellView> for Cell {
             standbys: standbys.map(|site| region(&site.region)).collect::<Result<_, _>>()?,
             redundant: view.redundant,
             phase: view.phase,
+            epoch: Epoch(view.epoch),
         })
     }
 }

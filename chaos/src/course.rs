@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use topology::{CellId, SiteId};
+use topology::{CellId, Epoch, RegionId, SiteId};
 
 use crate::fault::Injection;
 use crate::history::{Event, Operation, User};
@@ -14,7 +14,12 @@ pub(crate) struct Course {
     pub(crate) operations: Vec<Operation>,
     pub(crate) events: Vec<Event>,
     pub(crate) lags: Vec<Duration>,
-    pub(crate) injection: Option<Injection>,
+    /// What was done to the platform, in order.
+    pub(crate) injections: Vec<Injection>,
+    /// Under which epoch each cell was before anything was done …
+    pub(crate) epochs_before: BTreeMap<CellId, Epoch>,
+    /// … and in the end; `None` where nobody could be asked.
+    pub(crate) epochs_after: Option<BTreeMap<CellId, Epoch>>,
     /// When the fault was taken away.
     pub(crate) healed: Option<Duration>,
     /// When every cell was redundant again.
@@ -41,6 +46,8 @@ pub(crate) struct FinalState {
     pub(crate) databases: BTreeMap<SiteId, DatabaseRead>,
     /// Each user's messages, oldest first.
     pub(crate) conversations: BTreeMap<usize, ConversationRead>,
+    /// What the platform itself says each cell has lost.
+    pub(crate) lost_writes: BTreeMap<CellId, LostWritesRead>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,10 +72,37 @@ pub(crate) enum ConversationRead {
     Unread(String),
 }
 
+/// What a cell's sites report as lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LostWritesRead {
+    Reported {
+        /// Those of this run.
+        rows: Vec<LostRow>,
+        /// Reports that do not list all rows, and why.
+        gaps: Vec<String>,
+    },
+    Unread(String),
+}
+
+/// A row of this run that a site had written and the cell's history went on without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LostRow {
+    /// The operation it is of.
+    pub(crate) number: u32,
+    /// Where and under which epoch it had been written.
+    pub(crate) region: RegionId,
+    pub(crate) epoch: Epoch,
+}
+
 impl Course {
+    /// Returns all that was done as one fault; `None` if nothing was.
+    pub(crate) fn fault(&self) -> Option<Injection> {
+        Injection::together(&self.injections)
+    }
+
     /// Returns the cells the fault was aimed at.
     pub(crate) fn affected(&self) -> BTreeSet<CellId> {
-        let targets = self.injection.iter().flat_map(|injection| injection.cells.keys());
+        let targets = self.injections.iter().flat_map(|injection| injection.cells.keys());
         targets.cloned().collect()
     }
 
@@ -78,6 +112,6 @@ impl Course {
 
     /// Returns when the fault took effect.
     pub(crate) fn begun(&self) -> Option<Duration> {
-        self.injection.as_ref().map(|injection| injection.begun)
+        self.injections.first().map(|injection| injection.begun)
     }
 }

@@ -17,6 +17,13 @@ use crate::metrics::{Measure, Value};
 
 pub(crate) use yaml::Finding;
 
+/// A fault that is forgotten ends after this.
+const TTL_MAX: Duration = Duration::from_mins(15);
+/// Injecting and verifying come before the time that is observed.
+const TTL_MARGIN: Duration = Duration::from_mins(1);
+/// The tokens of a drill's users are valid for longer.
+const REPEAT_MAX: Duration = Duration::from_mins(90);
+
 /// A drill as meant. Cannot be wrong: it only comes out of [`Drill::parse`].
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Drill {
@@ -26,7 +33,12 @@ pub(crate) struct Drill {
     pub(crate) tags: Vec<String>,
     /// What must hold before anything is broken, and again in the end.
     pub(crate) steady_state: Vec<Probe>,
-    pub(crate) action: Action,
+    /// What is done to the platform, in order; never empty.
+    pub(crate) actions: Vec<Action>,
+    /// The same again and again, instead of once.
+    pub(crate) repeat: Option<Repeat>,
+    /// How long the load goes on after everything was healed and whole again.
+    pub(crate) after_heal: Duration,
     pub(crate) load: Load,
     /// Exceeding one fails the drill.
     pub(crate) limits: BTreeMap<Measure, Value>,
@@ -47,7 +59,14 @@ pub(crate) enum Probe {
     OkRatio { name: String, at_least: f64 },
 }
 
-/// The one thing that is done to the platform.
+/// The actions in turn, one each so often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Repeat {
+    pub(crate) lasting: Duration,
+    pub(crate) every: Duration,
+}
+
+/// One thing that is done to the platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Action {
     pub(crate) name: String,
@@ -56,7 +75,7 @@ pub(crate) struct Action {
     pub(crate) ttl: Duration,
     /// How soon the fault must be proven.
     pub(crate) verify_within: Duration,
-    /// The baseline's length.
+    /// The baseline's length; of later actions, the pause before them.
     pub(crate) before: Duration,
     /// How long the platform is observed with the fault still on.
     pub(crate) after: Duration,
@@ -66,23 +85,76 @@ pub(crate) struct Action {
 pub(crate) enum Fault {
     /// SIGKILL one process of a cell's active site; whoever supervises it starts it again.
     ProcessKill { cell: Choice<CellId>, role: ProcessRole },
-    /// SIGKILL everything of a cell's active site, and keep it down.
-    SiteKill { cell: Choice<CellId> },
+    /// SIGSTOP one process of a cell's active site, until healed.
+    ProcessFreeze { cell: Choice<CellId>, role: ProcessRole },
+    /// SIGKILL everything of one of a cell's sites, and keep it down.
+    SiteKill { cell: Choice<CellId>, site: Place },
+    /// Everything of a cell's active site stands still, until healed.
+    SiteFreeze { cell: Choice<CellId> },
+    /// Everything of a cell's active PostgreSQL stands still for a moment.
+    PostgresStall { cell: Choice<CellId>, lasting: Lasting },
     /// SIGKILL everything of a region, and keep it down.
     RegionKill { region: Choice<RegionId> },
     /// Move a cell by plan, as an operator would.
     Switchover { cell: Choice<CellId>, to: Choice<RegionId> },
+    /// SIGKILL members of etcd, and keep them down.
+    EtcdKill { member: EtcdMember },
+    /// SIGKILL etcd's leader; whoever supervises it starts it again.
+    EtcdLeaderKill,
+    /// Any one process of the platform stands still for a moment.
+    ProcessPause { lasting: Lasting },
 }
 
 impl Fault {
+    pub(crate) const KINDS: [&str; 10] = [
+        "process.kill",
+        "process.freeze",
+        "process.pause",
+        "site.kill",
+        "site.freeze",
+        "postgres.stall",
+        "region.kill",
+        "switchover",
+        "etcd.kill",
+        "etcd.leader-kill",
+    ];
+
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::ProcessKill { .. } => "process.kill",
+            Self::ProcessFreeze { .. } => "process.freeze",
+            Self::ProcessPause { .. } => "process.pause",
             Self::SiteKill { .. } => "site.kill",
+            Self::SiteFreeze { .. } => "site.freeze",
+            Self::PostgresStall { .. } => "postgres.stall",
             Self::RegionKill { .. } => "region.kill",
             Self::Switchover { .. } => "switchover",
+            Self::EtcdKill { .. } => "etcd.kill",
+            Self::EtcdLeaderKill => "etcd.leader-kill",
         }
     }
+}
+
+/// Which of a cell's sites.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Active,
+    /// One of its standbys, by the seed.
+    Standby,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EtcdMember {
+    Leader,
+    All,
+    Of(RegionId),
+}
+
+/// A time between these two, by the seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lasting {
+    pub(crate) shortest: Duration,
+    pub(crate) longest: Duration,
 }
 
 /// `auto` is settled at injection, by the seed.
@@ -168,6 +240,29 @@ impl Drill {
     /// Reads a drill and returns everything wrong with it, not just the first thing.
     pub(crate) fn parse(name: &str, text: &str) -> Result<Self, Vec<Finding>> {
         read::read(name, text)
+    }
+
+    /// Sets how long the fault is on, or how long it is repeated; says so where that is too long.
+    pub(crate) fn last(&mut self, lasting: Duration) -> Result<(), String> {
+        if let Some(repeat) = &mut self.repeat {
+            if lasting > REPEAT_MAX {
+                return Err(format!("at most {} minutes", REPEAT_MAX.as_secs() / 60));
+            }
+            repeat.lasting = lasting;
+            return Ok(());
+        }
+        // Those before the last stay on until then, too.
+        let ttl = lasting + TTL_MARGIN;
+        if ttl > TTL_MAX {
+            return Err(format!("at most {} minutes", (TTL_MAX - TTL_MARGIN).as_secs() / 60));
+        }
+        for action in &mut self.actions {
+            action.ttl = action.ttl.max(ttl);
+        }
+        if let Some(action) = self.actions.last_mut() {
+            action.after = lasting;
+        }
+        Ok(())
     }
 }
 

@@ -1,13 +1,20 @@
 //! Breaks things on purpose: one fault per file; each resolves its target when it is injected,
 //! proves that it took effect, and is undone by lifting the holds.
 
+mod etcd;
 pub(crate) mod hold;
+mod postgres_stall;
+mod process;
+mod process_freeze;
 mod process_kill;
+mod process_pause;
 mod refuses;
 mod region_kill;
+mod site_freeze;
 mod site_kill;
 mod switchover;
 pub(crate) mod target;
+mod undo;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,11 +28,12 @@ use crate::platform::Platform;
 
 pub(crate) use hold::Holds;
 pub(crate) use target::Target;
+pub(crate) use undo::Undo;
 
 /// What was done, to whom, and what proves it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Injection {
-    pub(crate) kind: &'static str,
+    pub(crate) kind: String,
     /// What it was aimed at, for people: `region east`, `c1@east`.
     pub(crate) target: String,
     /// The cells it was aimed at, and where they were active.
@@ -53,21 +61,58 @@ pub(crate) struct Bench<'a> {
 pub(crate) async fn inject(
     bench: &Bench<'_>,
     target: &Target,
-    holds: &mut Holds,
+    undo: &mut Undo,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
-    injection.kind = bench.action.fault.kind();
+    injection.kind = bench.action.fault.kind().to_owned();
     injection.target = target.to_string();
     injection.cells = target.cells();
     match target {
-        Target::Process { site, role } => process_kill::inject(bench, site, *role, injection).await,
-        Target::Site(site) => site_kill::inject(bench, site, holds, injection).await,
-        Target::Region { region, .. } => region_kill::inject(bench, region, holds, injection).await,
+        Target::ProcessKill { site, role } => {
+            process_kill::inject(bench, site, *role, injection).await
+        }
+        Target::ProcessFreeze { site, role } => {
+            process_freeze::inject(bench, site, *role, undo, injection).await
+        }
+        Target::SiteKill(site) => site_kill::inject(bench, site, undo, injection).await,
+        Target::SiteFreeze(site) => site_freeze::inject(bench, site, undo, injection).await,
+        Target::RegionKill { region, .. } => {
+            region_kill::inject(bench, region, undo, injection).await
+        }
         Target::Switchover { cell, to, .. } => switchover::inject(bench, cell, to, injection).await,
+        Target::PostgresStall { site, lasting } => {
+            postgres_stall::inject(bench, site, *lasting, injection).await
+        }
+        Target::ProcessPause { lasting, seed, .. } => {
+            process_pause::inject(bench, *lasting, *seed, injection).await
+        }
+        Target::EtcdKill { member, .. } => etcd::kill(bench, member, undo, injection).await,
+        Target::EtcdLeaderKill { .. } => etcd::kill_leader(bench, injection).await,
     }
 }
 
 impl Injection {
+    /// Returns several as one: from when the first began to when the last was complete.
+    pub(crate) fn together(injections: &[Self]) -> Option<Self> {
+        let (first, rest) = injections.split_first()?;
+        let mut whole = first.clone();
+        let (mut kinds, mut targets) = (vec![&first.kind], vec![&first.target]);
+        for injection in rest {
+            kinds.push(&injection.kind);
+            targets.push(&injection.target);
+            // Where a cell was active at first is where it was taken from.
+            for (cell, region) in &injection.cells {
+                whole.cells.entry(cell.clone()).or_insert_with(|| region.clone());
+            }
+            whole.ended = whole.ended.max(injection.ended);
+            whole.steps.extend(injection.steps.iter().cloned());
+            whole.proof.extend(injection.proof.iter().cloned());
+        }
+        whole.kind = listed(&kinds);
+        whole.target = listed(&targets);
+        Some(whole)
+    }
+
     fn begin(&mut self, clock: &Clock) {
         self.begun = clock.now();
         self.ended = self.begun;
@@ -76,5 +121,55 @@ impl Injection {
     fn step(&mut self, clock: &Clock, step: impl Into<String>) {
         self.ended = clock.now();
         self.steps.push((self.ended, step.into()));
+    }
+}
+
+/// Each once, in their order; of many only the first few.
+fn listed(words: &[&String]) -> String {
+    const SHOWN: usize = 3;
+    let mut once: Vec<&str> = Vec::new();
+    for word in words {
+        if !once.contains(&word.as_str()) {
+            once.push(word);
+        }
+    }
+    let more = once.len().saturating_sub(SHOWN);
+    once.truncate(SHOWN);
+    let shown = once.join(", ");
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn injection(kind: &str, cell: &str, begun: u64) -> Injection {
+        Injection {
+            kind: kind.to_owned(),
+            target: format!("{cell}@east"),
+            cells: [(cell.parse().unwrap(), None)].into(),
+            begun: Duration::from_millis(begun),
+            ended: Duration::from_millis(begun + 10),
+            ..Injection::default()
+        }
+    }
+
+    #[test]
+    fn several_faults_are_one_from_the_first_to_the_last() {
+        let several = [injection("site.kill", "c1", 1000), injection("etcd.kill", "c2", 3000)];
+        let whole = Injection::together(&several).unwrap();
+        assert_eq!((whole.begun.as_millis(), whole.ended.as_millis()), (1000, 3010));
+        assert_eq!(whole.kind, "site.kill, etcd.kill");
+        assert_eq!(whole.target, "c1@east, c2@east");
+        assert_eq!(whole.cells.len(), 2);
+        assert_eq!(Injection::together(&[]), None);
+    }
+
+    #[test]
+    fn of_many_faults_each_kind_is_named_once() {
+        let several: Vec<Injection> =
+            (0..200).map(|at| injection("process.pause", "c1", at)).collect();
+        let whole = Injection::together(&several).unwrap();
+        assert_eq!((whole.kind.as_str(), whole.target.as_str()), ("process.pause", "c1@east"));
     }
 }

@@ -40,7 +40,7 @@ pub(crate) async fn read(platform: &Platform, client: &Client, course: &Course) 
         databases
             .extend(database::read_cell(platform, client.run(), &sites.collect::<Vec<_>>()).await);
     }
-    FinalState { through_router, databases, conversations }
+    FinalState { through_router, databases, conversations, ..FinalState::default() }
 }
 
 async fn seen(client: &Client, operation: &Operation, id: &str) -> (u32, Seen) {

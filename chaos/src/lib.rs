@@ -29,9 +29,12 @@ mod token;
 
 mod fault;
 
+mod freeze;
+
 mod load;
 
 mod final_reads;
+mod lost_writes;
 
 mod fresh;
 mod run;

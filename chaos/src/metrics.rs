@@ -30,7 +30,11 @@ pub(crate) enum Measure {
     /// The last user's last wait had ended.
     RecoverAllUsers,
     FirstSuccess,
+    /// The same, of tickets alone: what is acknowledged from here on is on a standby's disk, too.
+    FirstStrongAck,
     Detect,
+    /// From when the cell began to elect to when it had a winner; the slowest of the cells.
+    Vote,
     Promote,
     Publish,
     LongestHold,
@@ -39,6 +43,10 @@ pub(crate) enum Measure {
     FailedAfterHeal,
     AckedStrongLost,
     AckedWeakLost,
+    /// From the first acknowledged message that is lost to the fault: how much of the past is gone.
+    WeakLossSeconds,
+    /// By how much the cells' epochs have grown: a failover that nobody needed is seen here.
+    EpochsChanged,
     RedundancyRestored,
 }
 
@@ -64,11 +72,13 @@ pub(crate) enum Measured {
 }
 
 impl Measure {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Recover99,
         Self::RecoverAllUsers,
         Self::FirstSuccess,
+        Self::FirstStrongAck,
         Self::Detect,
+        Self::Vote,
         Self::Promote,
         Self::Publish,
         Self::LongestHold,
@@ -77,6 +87,8 @@ impl Measure {
         Self::FailedAfterHeal,
         Self::AckedStrongLost,
         Self::AckedWeakLost,
+        Self::WeakLossSeconds,
+        Self::EpochsChanged,
         Self::RedundancyRestored,
     ];
 
@@ -85,7 +97,9 @@ impl Measure {
             Self::Recover99 => "recover-99",
             Self::RecoverAllUsers => "recover-all-users",
             Self::FirstSuccess => "first-success",
+            Self::FirstStrongAck => "first-strong-ack",
             Self::Detect => "detect",
+            Self::Vote => "vote",
             Self::Promote => "promote",
             Self::Publish => "publish",
             Self::LongestHold => "longest-hold",
@@ -94,6 +108,8 @@ impl Measure {
             Self::FailedAfterHeal => "failed-after-heal",
             Self::AckedStrongLost => "acked-strong-lost",
             Self::AckedWeakLost => "acked-weak-lost",
+            Self::WeakLossSeconds => "weak-loss-seconds",
+            Self::EpochsChanged => "epochs-changed",
             Self::RedundancyRestored => "redundancy-restored",
         }
     }
@@ -103,7 +119,10 @@ impl Measure {
             Self::Recover99
             | Self::RecoverAllUsers
             | Self::FirstSuccess
+            | Self::FirstStrongAck
             | Self::Detect
+            | Self::Vote
+            | Self::WeakLossSeconds
             | Self::Promote
             | Self::Publish
             | Self::LongestHold
@@ -112,7 +131,8 @@ impl Measure {
             | Self::OtherCellsFailed
             | Self::FailedAfterHeal
             | Self::AckedStrongLost
-            | Self::AckedWeakLost => Unit::Count,
+            | Self::AckedWeakLost
+            | Self::EpochsChanged => Unit::Count,
         }
     }
 
@@ -182,8 +202,8 @@ pub(crate) fn metrics(course: &Course) -> Metrics {
     let in_window = after.iter().filter(|operation| operation.intended < observed).count();
 
     let mut measured = BTreeMap::new();
-    if let Some(injection) = &course.injection {
-        measured.extend(recovery::measures(course, injection, &hit));
+    if let Some(fault) = &course.fault() {
+        measured.extend(recovery::measures(course, fault, &hit));
     }
     let failed = |operations: &[&Operation]| {
         let failed = operations.iter().filter(|operation| !operation.is_ok()).count();
@@ -198,7 +218,14 @@ pub(crate) fn metrics(course: &Course) -> Metrics {
         lost.map_or(Measured::Unseen, |lost| Measured::Got(Value::Count(lost as u64)))
     };
     measured.insert(Measure::AckedStrongLost, count(lost_strong(course)));
-    measured.insert(Measure::AckedWeakLost, count(lost_weak(course)));
+    let weak = lost_weak(course);
+    measured.insert(Measure::AckedWeakLost, count(weak.as_ref().map(Vec::len)));
+    if let (Some(weak), Some(begun)) = (weak, course.begun()) {
+        let first = weak.iter().map(|operation| operation.ended).min();
+        let seconds = first.map_or(Duration::ZERO, |first| begun.saturating_sub(first));
+        measured.insert(Measure::WeakLossSeconds, Measured::Got(Value::Time(seconds)));
+    }
+    measured.insert(Measure::EpochsChanged, epochs_changed(course));
     let restored = course.healed.map(|healed| {
         Measured::from(course.redundant.map(|redundant| redundant.saturating_sub(healed)))
     });
@@ -217,6 +244,17 @@ pub(crate) fn metrics(course: &Course) -> Metrics {
         lag_p99: served::quantile(&mut lags, 0.99),
         cells: served::by_cell(course, begun),
     }
+}
+
+/// A cell nobody heard of in the end proves nothing.
+fn epochs_changed(course: &Course) -> Measured {
+    let Some(after) = &course.epochs_after else { return Measured::Unseen };
+    let grown = course
+        .epochs_before
+        .iter()
+        .map(|(cell, before)| after.get(cell).map(|after| after.0.saturating_sub(before.0)));
+    let sum: Option<u64> = grown.sum();
+    sum.map_or(Measured::Unseen, |sum| Measured::Got(Value::Count(sum)))
 }
 
 /// Returns the share of requests that were answered; nothing asked is nothing answered.

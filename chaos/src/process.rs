@@ -1,6 +1,7 @@
-//! Killing processes with everything they started, until none is left.
+//! Finding processes with everything they started, and killing them until none is left.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -36,13 +37,8 @@ pub(crate) async fn kill_trees(
 ) -> anyhow::Result<BTreeSet<Process>> {
     let due = Instant::now() + within;
     let mut found: BTreeSet<Process> = roots.iter().copied().collect();
-    let groups: BTreeSet<u32> = roots.iter().map(|root| root.pid).collect();
     loop {
-        let table = all();
-        grow(&mut found, &table);
-        found.extend(
-            table.iter().filter(|living| groups.contains(&living.group)).map(|l| l.process),
-        );
+        extend(&mut found, roots);
         let left: Vec<Process> = found.iter().copied().filter(|found| found.is_alive()).collect();
         if left.is_empty() {
             return Ok(found);
@@ -59,6 +55,29 @@ pub(crate) async fn kill_trees(
         }
         sleep(LOOK).await;
     }
+}
+
+/// Returns those of `roots` that live, with everything they started.
+pub(crate) fn tree(roots: &[Process]) -> BTreeSet<Process> {
+    let mut found = roots.iter().copied().filter(|root| root.is_alive()).collect();
+    extend(&mut found, roots);
+    found
+}
+
+/// Returns whether a process is stopped by a signal: state T.
+pub(crate) fn is_stopped(process: Process) -> bool {
+    // The second field, the program's name in parentheses, may contain anything.
+    let stat = fs::read_to_string(format!("/proc/{}/stat", process.pid)).unwrap_or_default();
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    state == Some('T') && process.is_alive()
+}
+
+/// Adds what those found have started, and who is in a group of one of the roots.
+fn extend(found: &mut BTreeSet<Process>, roots: &[Process]) {
+    let table = all();
+    grow(found, &table);
+    let is_in_group = |living: &&Living| roots.iter().any(|root| root.pid == living.group);
+    found.extend(table.iter().filter(is_in_group).map(|living| living.process));
 }
 
 /// Adds the children of those found, and theirs.

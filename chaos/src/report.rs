@@ -41,7 +41,7 @@ pub(crate) fn write(report: &Report<'_>, folder: &Path) -> anyhow::Result<()> {
         &report.clock,
         &course.users,
         &course.operations,
-        course.injection.as_ref(),
+        &course.injections,
     );
     let json = serde_json::to_string_pretty(&json(report)).context("write the report as JSON")?;
     let files = [

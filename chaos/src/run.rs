@@ -4,6 +4,7 @@
 //! heals; what was seen until then is judged all the same.
 
 mod live;
+mod method;
 mod observe;
 mod preflight;
 
@@ -21,14 +22,15 @@ use tokio_util::sync::CancellationToken;
 use crate::control_plane::ControlPlane;
 use crate::course::Course;
 use crate::drill::Drill;
-use crate::fault::{self, Bench, Holds, Injection, Target, hold};
+use crate::fault::{Target, Undo, hold};
+use crate::freeze;
 use crate::history::Clock;
 use crate::load;
 use crate::metrics::{Measure, Value, metrics};
 use crate::platform::Platform;
 use crate::recorder::Recorder;
 use crate::terminal::Terminal;
-use crate::{events, final_reads, verdict};
+use crate::{events, final_reads, lost_writes, verdict};
 
 /// How long redundancy may take to come back where the drill sets no limit.
 const SETTLE: Duration = Duration::from_mins(1);
@@ -66,6 +68,10 @@ pub(crate) async fn run(run: &Run<'_>) -> Course {
         Ok(left) => course.residue.extend(left.iter().map(|path| path.display().to_string())),
         Err(err) => course.residue.push(format!("{err:#}")),
     }
+    match freeze::left(run.platform) {
+        Ok(left) => course.residue.extend(left),
+        Err(err) => course.residue.push(format!("{err:#}")),
+    }
     course
 }
 
@@ -101,10 +107,12 @@ async fn phases(run: &Run<'_>, course: &mut Course) -> anyhow::Result<()> {
     tasks.run(story, GRACE).await?;
     outcome.context("see the drill to its end")??;
 
-    if course.injection.is_some() {
+    if !course.injections.is_empty() {
         run.terminal.phase("check", "reading everything back");
         gather(run, course);
         course.final_state = final_reads::read(run.platform, &client, course).await;
+        course.final_state.lost_writes =
+            lost_writes::read(&ready.control_plane, client.run(), course).await;
     }
     Ok(())
 }
@@ -116,8 +124,8 @@ async fn under_load(
     control_plane: &ControlPlane,
     expected: Target,
 ) -> anyhow::Result<()> {
-    let action = &run.drill.action;
-    let before = action.before + phase_offset(run);
+    let before = run.drill.actions.first().map(|action| action.before).unwrap_or_default();
+    let before = before + phase_offset(run);
     run.terminal.phase("baseline", &format!("{before:.1?} of load, nothing broken"));
     sleep(before).await;
     gather(run, course);
@@ -125,36 +133,29 @@ async fn under_load(
     if !course.unsteady.is_empty() {
         return Ok(());
     }
-
     let cells = control_plane.cells().await?;
-    let target = fault::target::settle(&action.fault, &cells, run.drill.seed);
-    let target = target.map_err(|why| anyhow::anyhow!("settle the target: {why}"))?;
-    if let Some(beyond) = target.beyond(&run.drill.scope) {
-        anyhow::bail!("stay within the scope: {beyond}");
-    }
-    if target != expected {
-        run.terminal.line(&format!("cells moved meanwhile: {target} instead of {expected}"));
-    }
-    let mut holds = Holds::new(&run.platform.run_dir, action.ttl, run.id);
-    run.terminal.phase("inject", &format!("{} of {target}", action.fault.kind()));
-    let bench = Bench { platform: run.platform, control_plane, clock: run.clock, action };
-    let injection = course.injection.insert(Injection::default());
-    match fault::inject(&bench, &target, &mut holds, injection).await {
-        Ok(()) => {
-            run.terminal.phase("verify", &injection.proof.join("; "));
-            run.terminal.phase("observe", &format!("{:.1?} of load under it", action.after));
-            course.aborted = observe::observe(run, injection, &course.users).await;
-        }
-        Err(err) => course.unproven = Some(format!("{err:#}")),
-    }
+    course.epochs_before = cells.into_iter().map(|cell| (cell.id, cell.epoch)).collect();
 
-    run.terminal.phase("heal", "everything may start again");
-    if let Err(err) = holds.lift() {
+    let mut undo = Undo::new(&run.platform.run_dir, run.id);
+    let acted = method::act(run, course, control_plane, &expected, &mut undo).await;
+    if course.injections.is_empty() {
+        return acted;
+    }
+    run.terminal.phase("heal", "everything may go on and start again");
+    if let Err(err) = undo.heal() {
         course.residue.push(format!("{err:#}"));
     }
     course.healed = Some(run.clock.now());
     settle(run, course, control_plane).await;
-    Ok(())
+    if !run.drill.after_heal.is_zero() {
+        let after = run.drill.after_heal;
+        run.terminal.phase("after", &format!("{after:.1?} of load, all healed"));
+        sleep(after).await;
+    }
+    let cells = control_plane.cells().await.ok();
+    course.epochs_after =
+        cells.map(|cells| cells.into_iter().map(|cell| (cell.id, cell.epoch)).collect());
+    acted
 }
 
 /// Waits until every cell is redundant again, within bounds.

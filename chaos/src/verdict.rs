@@ -55,7 +55,7 @@ pub(crate) enum Goals {
 /// Judges a run.
 pub(crate) fn verdict(drill: &Drill, course: &Course, metrics: &Metrics, goals: Goals) -> Verdict {
     let claims = claims(drill, metrics);
-    let injected = course.injection.is_some();
+    let injected = !course.injections.is_empty();
     let cut_short = course.aborted.is_some() || course.harness.is_some();
     let mut checks: Vec<(Check, Finding)> = Vec::new();
     if injected {

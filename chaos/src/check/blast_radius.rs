@@ -53,8 +53,7 @@ mod tests {
             cells: [("c1".parse().unwrap(), None)].into(),
             ..Injection::default()
         };
-        let injection = Some(injection);
-        Course { users: users(), operations, injection, ..Course::default() }
+        Course { users: users(), operations, injections: vec![injection], ..Course::default() }
     }
 
     #[test]

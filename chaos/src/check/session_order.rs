@@ -45,16 +45,17 @@ pub(super) fn check(course: &Course) -> Finding {
     Finding::from_evidence(broken, missing)
 }
 
-/// Returns how many acknowledged messages are gone; `None` while that is not known of every one.
-pub(crate) fn lost_weak(course: &Course) -> Option<usize> {
-    let mut lost = 0;
+/// Returns the acknowledged messages that are gone; `None` while that is not known of every one.
+pub(crate) fn lost_weak(course: &Course) -> Option<Vec<&Operation>> {
+    let mut lost = Vec::new();
     for (user, acked) in acknowledged(course) {
         let ConversationRead::Messages(stored) = course.final_state.conversations.get(&user)?
         else {
             return None;
         };
         let there: BTreeSet<u32> = stored.iter().map(|(_, number)| *number).collect();
-        lost += acked.iter().filter(|(operation, _)| !there.contains(&operation.number)).count();
+        let gone = acked.iter().filter(|(operation, _)| !there.contains(&operation.number));
+        lost.extend(gone.map(|(operation, _)| *operation));
     }
     Some(lost)
 }
@@ -120,7 +121,7 @@ mod tests {
         let operations = vec![message(0, 0, 50, 3), message(1, 10, 40, 1)];
         let course = course(operations, &[(1, 1), (3, 0)]);
         assert_eq!(check(&course), Finding::Pass);
-        assert_eq!(lost_weak(&course), Some(0));
+        assert_eq!(lost_weak(&course).map(|lost| lost.len()), Some(0));
     }
 
     #[test]
@@ -141,7 +142,7 @@ mod tests {
         second.served = Some(served("south", 3));
         let course = course(vec![message(0, 0, 5, 1), second], &[(1, 1)]);
         assert_eq!(check(&course), Finding::Pass);
-        assert_eq!(lost_weak(&course), Some(1));
+        assert_eq!(lost_weak(&course).map(|lost| lost.len()), Some(1));
     }
 
     #[test]

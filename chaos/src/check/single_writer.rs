@@ -40,7 +40,7 @@ pub(super) fn check(course: &Course) -> Finding {
     Finding::from_evidence(broken, missing)
 }
 
-fn nanos(at: Duration) -> u64 {
+pub(super) fn nanos(at: Duration) -> u64 {
     u64::try_from(at.as_nanos()).unwrap_or(u64::MAX)
 }
 

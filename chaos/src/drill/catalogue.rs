@@ -7,11 +7,18 @@ use anyhow::Context as _;
 use super::{Drill, Finding};
 
 /// Embedded, so that a name works wherever the program is.
-pub(crate) const DRILLS: [(&str, &str); 4] = [
+pub(crate) const DRILLS: [(&str, &str); 11] = [
     ("region-loss", include_str!("../../drills/region-loss.yaml")),
     ("cell-loss", include_str!("../../drills/cell-loss.yaml")),
     ("postgres-kill", include_str!("../../drills/postgres-kill.yaml")),
     ("switchover", include_str!("../../drills/switchover.yaml")),
+    ("freeze-site", include_str!("../../drills/freeze-site.yaml")),
+    ("freeze-postgres", include_str!("../../drills/freeze-postgres.yaml")),
+    ("freeze-agent", include_str!("../../drills/freeze-agent.yaml")),
+    ("home-and-voter-loss", include_str!("../../drills/home-and-voter-loss.yaml")),
+    ("etcd-leader-kill", include_str!("../../drills/etcd-leader-kill.yaml")),
+    ("etcd-loss", include_str!("../../drills/etcd-loss.yaml")),
+    ("soak", include_str!("../../drills/soak.yaml")),
 ];
 
 /// A drill file that was found.
@@ -24,7 +31,8 @@ pub(crate) struct Found {
 /// Returns the drills somebody asked for; `None` where there is no such name and no such file.
 pub(crate) fn find(asked: &str) -> anyhow::Result<Option<Vec<Found>>> {
     if asked == "all" {
-        return Ok(Some(DRILLS.iter().map(|(name, text)| found(name, name, text)).collect()));
+        let every = DRILLS.iter().map(|(name, text)| found(name, name, text));
+        return Ok(Some(every.filter(|found| !found.is_long()).collect()));
     }
     if let Some((name, text)) = DRILLS.iter().find(|(name, _)| *name == asked) {
         return Ok(Some(vec![found(name, name, text)]));
@@ -36,6 +44,13 @@ pub(crate) fn find(asked: &str) -> anyhow::Result<Option<Vec<Found>>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("read {asked}"))?;
     let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into());
     Ok(Some(vec![found(asked, &name, &text)]))
+}
+
+impl Found {
+    /// Whether it takes so long that it has to be asked for by name.
+    fn is_long(&self) -> bool {
+        self.drill.as_ref().is_ok_and(|drill| drill.tags.iter().any(|tag| tag == "long"))
+    }
 }
 
 fn found(place: &str, name: &str, text: &str) -> Found {
@@ -51,5 +66,14 @@ mod tests {
         for (name, text) in DRILLS {
             assert_eq!(Drill::parse(name, text).map(|drill| drill.name), Ok(name.to_owned()));
         }
+    }
+
+    #[test]
+    fn what_takes_long_has_to_be_asked_for_by_name() {
+        let all = find("all").unwrap().unwrap();
+        let asked = |name| find(name).unwrap().unwrap().len();
+        assert_eq!(all.len(), DRILLS.len() - 2);
+        assert!(all.iter().all(|found| found.place != "soak" && found.place != "etcd-loss"));
+        assert_eq!((asked("soak"), asked("etcd-loss")), (1, 1));
     }
 }

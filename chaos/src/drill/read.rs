@@ -1,24 +1,23 @@
 //! A drill file as written → as meant.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 use std::time::Duration;
 
 use super::yaml::{self, Need, Reader, Section, duration};
-use super::{
-    Action, Arrivals, Choice, Drill, Fault, Finding, Load, Probe, ProcessRole, Scope,
-    StopCondition, Validity,
-};
+use super::{Arrivals, Drill, Finding, Load, Probe, Scope, StopCondition, Validity};
 use crate::check::Check;
 use crate::metrics::{Measure, Unit, Value};
 
-const KEYS: [&str; 15] = [
+mod method;
+
+const KEYS: [&str; 16] = [
     "version",
     "title",
     "description",
     "tags",
     "steady-state-hypothesis",
     "method",
+    "repeat",
     "rollbacks",
     "load",
     "limits",
@@ -38,9 +37,6 @@ const USERS_MAX: usize = 10_000;
 /// Longer than any hold, so that a request that hangs is seen as such.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_IN_FLIGHT: usize = 2_000;
-const VERIFY_WITHIN: Duration = Duration::from_secs(2);
-/// A fault that is forgotten ends after this.
-const TTL_MAX: Duration = Duration::from_mins(10);
 /// Two cores shared with the platform under test schedule a due request this late at worst; more
 /// would falsify latencies.
 const LAG_P99: Duration = Duration::from_millis(50);
@@ -71,7 +67,7 @@ fn drill(reader: &mut Reader, name: &str, root: &marked_yaml::Node) -> Option<Dr
     let description = reader.text(&root, "description", Need::May).unwrap_or_default();
     let tags = reader.words(&root, "tags", "a word", |word| Some(word.to_owned()));
     let steady_state = steady_state(reader, &root);
-    let action = method(reader, &root);
+    let method = method::method(reader, &root);
     let load = load(reader, &root);
     let limits = claims(reader, &root, "limits");
     let goals = claims(reader, &root, "goals");
@@ -80,13 +76,16 @@ fn drill(reader: &mut Reader, name: &str, root: &marked_yaml::Node) -> Option<Dr
     let scope = scope(reader, &root);
     let seed = reader.number(&root, "seed").unwrap_or(1);
     let validity = validity(reader, &root);
+    let method = method?;
     Some(Drill {
         name: name.to_owned(),
         title: title?,
         description,
         tags,
         steady_state,
-        action: action?,
+        actions: method.actions,
+        repeat: method.repeat,
+        after_heal: method.after_heal,
         load,
         limits,
         goals,
@@ -133,88 +132,6 @@ fn probe(reader: &mut Reader, item: &Section<'_>) -> Option<Probe> {
         return None;
     };
     Some(Probe::OkRatio { name: name?, at_least })
-}
-
-fn method(reader: &mut Reader, root: &Section<'_>) -> Option<Action> {
-    let keys = ["type", "name", "provider", "pauses"];
-    let actions = reader.sections(root, "method", Need::Must, &keys);
-    let [item] = &actions[..] else {
-        if actions.len() > 1 {
-            reader.report(root, "method", "one action per drill");
-        }
-        return None;
-    };
-    reader.value(item, "type", Need::Must, "action", |text| (text == "action").then_some(()));
-    let name = reader.text(item, "name", Need::Must);
-    let pauses = reader.section(item, "pauses", Need::Must, &["before", "after"]);
-    let before = pauses.as_ref().and_then(|item| reader.duration(item, "before", Need::Must));
-    let after = pauses.as_ref().and_then(|item| reader.duration(item, "after", Need::Must));
-    let keys = ["type", "kind", "target", "ttl", "verify"];
-    let provider = reader.section(item, "provider", Need::Must, &keys)?;
-    reader.value(&provider, "type", Need::Must, "fault", |text| (text == "fault").then_some(()));
-    let fault = fault(reader, &provider);
-    let ttl = reader.duration(&provider, "ttl", Need::Must);
-    if ttl.is_some_and(|ttl| ttl > TTL_MAX) {
-        reader.report(&provider, "ttl", "at most 10m: nobody waits longer for a forgotten fault");
-    }
-    if let (Some(ttl), Some(after)) = (ttl, after)
-        && ttl <= after
-    {
-        reader.report(&provider, "ttl", "must be longer than pauses.after, or it ends observed");
-    }
-    let verify = reader.section(&provider, "verify", Need::May, &["within"]);
-    let within = verify.and_then(|item| reader.duration(&item, "within", Need::Must));
-    Some(Action {
-        name: name?,
-        fault: fault?,
-        ttl: ttl?,
-        verify_within: within.unwrap_or(VERIFY_WITHIN),
-        before: before?,
-        after: after?,
-    })
-}
-
-fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault> {
-    let known = ["process.kill", "site.kill", "region.kill", "switchover"];
-    let kind = reader.value(provider, "kind", Need::Must, &known.join(", "), |text| {
-        known.into_iter().find(|kind| *kind == text)
-    })?;
-    let keys: &[&str] = match kind {
-        "process.kill" => &["cell", "role", "site"],
-        "site.kill" => &["cell", "site"],
-        "region.kill" => &["region"],
-        _ => &["cell", "to"],
-    };
-    let target = reader.section(provider, "target", Need::Must, keys)?;
-    let active = |text: &str| (text == "active").then_some(());
-    reader.value(&target, "site", Need::May, "active", active);
-    match kind {
-        "process.kill" => {
-            let names = ProcessRole::ALL.map(|(name, _)| name).join(", ");
-            let role = reader.value(&target, "role", Need::Must, &names, |text| {
-                ProcessRole::ALL.iter().find(|(name, _)| *name == text).map(|(_, role)| *role)
-            });
-            Some(Fault::ProcessKill { cell: choice(reader, &target, "cell")?, role: role? })
-        }
-        "site.kill" => Some(Fault::SiteKill { cell: choice(reader, &target, "cell")? }),
-        "region.kill" => Some(Fault::RegionKill { region: choice(reader, &target, "region")? }),
-        _ => {
-            let cell = choice(reader, &target, "cell");
-            let to = choice(reader, &target, "to");
-            Some(Fault::Switchover { cell: cell?, to: to? })
-        }
-    }
-}
-
-/// An id, or `auto`, which is also meant where nothing is said.
-fn choice<T: FromStr>(reader: &mut Reader, item: &Section<'_>, key: &str) -> Option<Choice<T>> {
-    if !item.keys().iter().any(|written| written == key) {
-        return Some(Choice::Auto);
-    }
-    reader.value(item, key, Need::Must, "auto or an id", |text| match text {
-        "auto" => Some(Choice::Auto),
-        named => named.parse().ok().map(Choice::Named),
-    })
 }
 
 fn load(reader: &mut Reader, root: &Section<'_>) -> Load {

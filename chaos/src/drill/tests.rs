@@ -10,7 +10,7 @@ fn findings(text: &str) -> Vec<String> {
 #[test]
 fn the_region_drill_claims_what_the_design_promises() {
     let drill = Drill::parse("region-loss", DRILLS[0].1).unwrap();
-    assert_eq!(drill.action.fault, Fault::RegionKill { region: Choice::Auto });
+    assert_eq!(drill.actions[0].fault, Fault::RegionKill { region: Choice::Auto });
     assert_eq!(drill.limits[&Measure::Recover99], Value::Time(Duration::from_secs(5)));
     assert_eq!(drill.goals[&Measure::Recover99], Value::Time(Duration::from_secs(3)));
     assert_eq!(drill.limits[&Measure::AckedStrongLost], Value::Count(0));
@@ -36,18 +36,20 @@ load: {rate: 0}
         findings(text),
         [
             "2: colour: unknown key; expected one of version, title, description, tags, \
-             steady-state-hypothesis, method, rollbacks, load, limits, goals, checks, \
+             steady-state-hypothesis, method, repeat, rollbacks, load, limits, goals, checks, \
              stop-conditions, expect, scope, seed, validity",
-            "7: method[0].provider.kind: expected process.kill, site.kill, region.kill, \
-             switchover, found \"net.melt\"",
+            "7: method[0].provider.kind: expected process.kill, process.freeze, process.pause, \
+             site.kill, site.freeze, postgres.stall, region.kill, switchover, etcd.kill, \
+             etcd.leader-kill, found \"net.melt\"",
             "7: method[0].provider.ttl: expected a duration such as 500ms, 6s or 5m, found \"90\"",
             "8: method[0].pauses.before: expected a duration such as 500ms, 6s or 5m, found \"6\"",
             "9: limits.lost: unknown key; expected one of recover-99, recover-all-users, \
-             first-success, detect, promote, publish, longest-hold, failed, other-cells-failed, \
-             failed-after-heal, acked-strong-lost, acked-weak-lost, redundancy-restored",
+             first-success, first-strong-ack, detect, vote, promote, publish, longest-hold, \
+             failed, other-cells-failed, failed-after-heal, acked-strong-lost, \
+             acked-weak-lost, weak-loss-seconds, epochs-changed, redundancy-restored",
             "9: limits.recover-99: expected a duration such as 500ms, 6s or 5m, found \"5\"",
-            "10: checks[1]: expected no-lost-ack, exactly-once, single-writer, session-order, \
-             blast-radius, found \"no-bugs\"",
+            "10: checks[1]: expected no-lost-ack, exactly-once, single-writer, no-late-ack, \
+             session-order, blast-radius, lost-writes-reported, found \"no-bugs\"",
             "11: load.rate: out of range: 1 to 5000 requests a second",
         ]
     );
@@ -68,4 +70,52 @@ fn a_fault_that_ends_while_it_is_observed_is_refused() {
         findings(&text),
         ["20: method[0].provider.ttl: must be longer than pauses.after, or it ends observed"]
     );
+}
+
+#[test]
+fn a_method_may_have_several_actions_and_only_the_last_is_observed() {
+    let drill = Drill::parse("home-and-voter-loss", text("home-and-voter-loss")).unwrap();
+    let kinds: Vec<&str> = drill.actions.iter().map(|action| action.fault.kind()).collect();
+    assert_eq!(kinds, ["site.kill", "site.kill"]);
+    let times = drill.actions.iter().map(|action| (action.before, action.after));
+    let seconds = |seconds| Duration::from_secs(seconds);
+    assert_eq!(times.collect::<Vec<_>>(), [(seconds(6), seconds(0)), (seconds(0), seconds(15))]);
+    assert_eq!(drill.after_heal, seconds(10));
+}
+
+#[test]
+fn a_soak_claims_that_no_epoch_changes_and_may_be_made_shorter() {
+    let mut drill = Drill::parse("soak", text("soak")).unwrap();
+    assert_eq!(drill.limits[&Measure::EpochsChanged], Value::Count(0));
+    let minutes = Duration::from_mins;
+    assert_eq!(drill.repeat.as_ref().map(|repeat| repeat.lasting), Some(minutes(30)));
+    assert_eq!(drill.last(minutes(3)), Ok(()));
+    assert_eq!(drill.repeat.as_ref().map(|repeat| repeat.lasting), Some(minutes(3)));
+    assert_eq!(drill.last(minutes(91)), Err("at most 90 minutes".to_owned()));
+}
+
+#[test]
+fn a_fault_that_lasts_as_long_as_asked_is_not_forgotten_before() {
+    let mut drill = Drill::parse("etcd-loss", text("etcd-loss")).unwrap();
+    assert_eq!(drill.last(Duration::from_mins(14)), Ok(()));
+    assert_eq!(drill.actions[0].after, Duration::from_mins(14));
+    assert_eq!(drill.actions[0].ttl, Duration::from_mins(15));
+    assert_eq!(drill.last(Duration::from_mins(15)), Err("at most 14 minutes".to_owned()));
+}
+
+#[test]
+fn a_pause_says_how_long_it_may_be_and_a_kill_does_not() {
+    let longer = text("soak").replace("[300ms, 1000ms]", "[300ms, 11s]");
+    let told = "expected two durations up to 10s, the shorter first, such as [300ms, 1s]";
+    let found = findings(&longer);
+    assert!(found.len() == 3 && found.iter().all(|finding| finding.ends_with(told)), "{found:?}");
+    let kill = text("cell-loss").replace("ttl: 60s", "ttl: 60s\n      for: [1s, 2s]");
+    assert_eq!(
+        findings(&kill),
+        ["21: method[0].provider.for: of pauses and stalls only; others last until healed"]
+    );
+}
+
+fn text(name: &str) -> &'static str {
+    DRILLS.iter().find(|(known, _)| *known == name).unwrap().1
 }

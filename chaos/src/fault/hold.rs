@@ -17,22 +17,21 @@ const REASON: &str = "drill ";
 /// whole process be gone, each ends by itself at the time written in it.
 pub(crate) struct Holds {
     folder: PathBuf,
-    until: BootTime,
     reason: String,
     placed: Vec<PathBuf>,
 }
 
 impl Holds {
-    /// Holds of a run directory that end after `ttl`, whatever happens.
-    pub(crate) fn new(run_dir: &Path, ttl: Duration, run: &str) -> Self {
-        let (until, reason) = (BootTime::now() + ttl, format!("{REASON}{run}"));
-        Self { folder: run_dir.join("holds"), until, reason, placed: Vec::new() }
+    pub(crate) fn new(run_dir: &Path, run: &str) -> Self {
+        let (folder, reason) = (run_dir.join("holds"), format!("{REASON}{run}"));
+        Self { folder, reason, placed: Vec::new() }
     }
 
-    /// Keeps a process of the fleet from being started again.
-    pub(crate) fn place(&mut self, process: &str) -> anyhow::Result<()> {
+    /// Keeps a process of the fleet from being started again, for `ttl` at most.
+    pub(crate) fn place(&mut self, process: &str, ttl: Duration) -> anyhow::Result<()> {
         let path = self.folder.join(format!("{process}.json"));
-        let hold = Hold { until: self.until.as_nanos(), reason: self.reason.clone() };
+        let until = (BootTime::now() + ttl).as_nanos();
+        let hold = Hold { until, reason: self.reason.clone() };
         let text = serde_json::to_vec(&hold).context("write a hold")?;
         // Noted first: a file that was half written is to be removed too.
         self.placed.push(path.clone());
@@ -105,9 +104,9 @@ mod tests {
     #[test]
     fn holds_are_lifted_whatever_ends_the_run() {
         let run_dir = run_dir("holds");
-        let mut holds = Holds::new(&run_dir, Duration::from_mins(1), "run-1");
-        holds.place("c1@east").unwrap();
-        holds.place("etcd@east").unwrap();
+        let mut holds = Holds::new(&run_dir, "run-1");
+        holds.place("c1@east", Duration::from_mins(1)).unwrap();
+        holds.place("etcd@east", Duration::from_mins(1)).unwrap();
         assert_eq!(of_drills(&run_dir).unwrap().len(), 2);
         drop(holds);
         assert_eq!(fs::read_dir(run_dir.join("holds")).unwrap().count(), 0);
@@ -117,8 +116,8 @@ mod tests {
     #[test]
     fn what_a_drill_did_not_live_to_lift_is_lifted_and_nobody_elses() {
         let run_dir = run_dir("leftovers");
-        let mut holds = Holds::new(&run_dir, Duration::from_mins(1), "run-1");
-        holds.place("c1@east").unwrap();
+        let mut holds = Holds::new(&run_dir, "run-1");
+        holds.place("c1@east", Duration::from_mins(1)).unwrap();
         std::mem::forget(holds);
         let other = Hold { until: u64::MAX, reason: "maintenance".to_owned() };
         let path = run_dir.join("holds/router-1.json");

@@ -8,15 +8,14 @@ use topology::address::Port;
 use topology::wire::fleet::FleetProcess;
 use topology::{RegionId, SiteId};
 
-use super::process_kill::postmaster;
 use super::refuses::all_refuse;
-use super::{Bench, Holds, Injection};
+use super::{Bench, Injection, Undo};
 use crate::process::{Process, kill_trees};
 
 pub(super) async fn inject(
     bench: &Bench<'_>,
     region: &RegionId,
-    holds: &mut Holds,
+    undo: &mut Undo,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let fleet = bench.platform.fleet()?;
@@ -32,10 +31,10 @@ pub(super) async fn inject(
     });
     let mut roots: Vec<Process> = running.collect();
     for site in sites(bench, region) {
-        roots.extend(postmaster(bench.platform, &site)?);
+        roots.extend(bench.platform.postmaster(&site)?);
     }
     for process in &listed {
-        holds.place(&process.name)?;
+        undo.holds.place(&process.name, bench.action.ttl)?;
     }
     injection.begin(&bench.clock);
     let killed = kill_trees(&roots, bench.action.verify_within).await?;

@@ -2,31 +2,84 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use topology::{CellId, RegionId, SiteId};
 
 use crate::control_plane::Cell;
-use crate::drill::{Choice, Fault, ProcessRole, Scope};
+use crate::drill::{Choice, EtcdMember, Fault, Lasting, Place, ProcessRole, Scope};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    Process { site: SiteId, role: ProcessRole },
-    Site(SiteId),
-    Region { region: RegionId, cells: Vec<CellId> },
-    Switchover { cell: CellId, from: RegionId, to: RegionId },
+    ProcessKill {
+        site: SiteId,
+        role: ProcessRole,
+    },
+    ProcessFreeze {
+        site: SiteId,
+        role: ProcessRole,
+    },
+    SiteKill(SiteId),
+    SiteFreeze(SiteId),
+    PostgresStall {
+        site: SiteId,
+        lasting: Duration,
+    },
+    RegionKill {
+        region: RegionId,
+        cells: Vec<CellId>,
+    },
+    Switchover {
+        cell: CellId,
+        from: RegionId,
+        to: RegionId,
+    },
+    EtcdKill {
+        member: EtcdMember,
+        homes: Homes,
+    },
+    EtcdLeaderKill {
+        homes: Homes,
+    },
+    /// Which one is settled at injection, by the seed.
+    ProcessPause {
+        lasting: Duration,
+        seed: u64,
+        homes: Homes,
+    },
 }
+
+/// Every cell, and where it is active: of a fault that may touch any of them.
+type Homes = BTreeMap<CellId, Option<RegionId>>;
 
 /// Returns the target, or why there is none. The same seed and state give the same one.
 pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target, String> {
     let mut random = StdRng::seed_from_u64(seed);
+    let homes = || cells.iter().map(|cell| (cell.id.clone(), cell.active.clone())).collect();
     match fault {
         Fault::ProcessKill { cell, role } => {
             let site = active_site(cell, cells, &mut random)?;
-            Ok(Target::Process { site, role: *role })
+            Ok(Target::ProcessKill { site, role: *role })
         }
-        Fault::SiteKill { cell } => Ok(Target::Site(active_site(cell, cells, &mut random)?)),
+        Fault::ProcessFreeze { cell, role } => {
+            let site = active_site(cell, cells, &mut random)?;
+            Ok(Target::ProcessFreeze { site, role: *role })
+        }
+        Fault::SiteKill { cell, site: Place::Active } => {
+            Ok(Target::SiteKill(active_site(cell, cells, &mut random)?))
+        }
+        Fault::SiteKill { cell, site: Place::Standby } => {
+            Ok(Target::SiteKill(standby_site(cell, cells, &mut random)?))
+        }
+        Fault::SiteFreeze { cell } => {
+            Ok(Target::SiteFreeze(active_site(cell, cells, &mut random)?))
+        }
+        Fault::PostgresStall { cell, lasting } => {
+            let site = active_site(cell, cells, &mut random)?;
+            Ok(Target::PostgresStall { site, lasting: lasting.settled(&mut random) })
+        }
         Fault::RegionKill { region } => {
             let mut homes: Vec<&RegionId> =
                 cells.iter().filter_map(|cell| cell.active.as_ref()).collect();
@@ -38,19 +91,41 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
             if cells.is_empty() {
                 return Err(format!("no cell is active in {region}"));
             }
-            Ok(Target::Region { region, cells })
+            Ok(Target::RegionKill { region, cells })
         }
         Fault::Switchover { cell, to } => {
             let SiteId { cell, region: from } = active_site(cell, cells, &mut random)?;
-            let found = cells.iter().find(|seen| seen.id == cell);
-            let standbys: Vec<&RegionId> = found.iter().flat_map(|cell| &cell.standbys).collect();
+            let standbys = standbys(&cell, cells);
             let to = settled(to, &standbys, &mut random).ok_or("it has no standby")?;
             if !standbys.contains(&&to) {
                 return Err(format!("{to} is no standby of {cell}"));
             }
             Ok(Target::Switchover { cell, from, to })
         }
+        Fault::EtcdKill { member } => {
+            Ok(Target::EtcdKill { member: member.clone(), homes: homes() })
+        }
+        Fault::EtcdLeaderKill => Ok(Target::EtcdLeaderKill { homes: homes() }),
+        Fault::ProcessPause { lasting } => {
+            let lasting = lasting.settled(&mut random);
+            Ok(Target::ProcessPause { lasting, seed: random.random(), homes: homes() })
+        }
     }
+}
+
+fn standby_site(
+    choice: &Choice<CellId>,
+    cells: &[Cell],
+    random: &mut StdRng,
+) -> Result<SiteId, String> {
+    let SiteId { cell, .. } = active_site(choice, cells, random)?;
+    let region = settled(&Choice::Auto, &standbys(&cell, cells), random);
+    let region = region.ok_or_else(|| format!("{cell} has no standby"))?;
+    Ok(SiteId { cell, region })
+}
+
+fn standbys<'a>(id: &CellId, cells: &'a [Cell]) -> Vec<&'a RegionId> {
+    cells.iter().filter(|cell| cell.id == *id).flat_map(|cell| &cell.standbys).collect()
 }
 
 fn active_site(
@@ -74,26 +149,42 @@ fn settled<T: Clone>(choice: &Choice<T>, among: &[&T], random: &mut StdRng) -> O
     }
 }
 
+impl Lasting {
+    fn settled(&self, random: &mut StdRng) -> Duration {
+        self.shortest + (self.longest - self.shortest).mul_f64(random.random::<f64>())
+    }
+}
+
 impl Target {
     /// Returns the cells it hits, and where they are active.
-    pub(crate) fn cells(&self) -> BTreeMap<CellId, Option<RegionId>> {
+    pub(crate) fn cells(&self) -> Homes {
         match self {
-            Self::Process { site, .. } | Self::Site(site) => {
-                [(site.cell.clone(), Some(site.region.clone()))].into()
-            }
-            Self::Region { region, cells } => {
+            Self::ProcessKill { site, .. }
+            | Self::ProcessFreeze { site, .. }
+            | Self::PostgresStall { site, .. }
+            | Self::SiteKill(site)
+            | Self::SiteFreeze(site) => [(site.cell.clone(), Some(site.region.clone()))].into(),
+            Self::RegionKill { region, cells } => {
                 cells.iter().map(|cell| (cell.clone(), Some(region.clone()))).collect()
             }
             Self::Switchover { cell, from, .. } => [(cell.clone(), Some(from.clone()))].into(),
+            Self::EtcdKill { homes, .. }
+            | Self::EtcdLeaderKill { homes }
+            | Self::ProcessPause { homes, .. } => homes.clone(),
         }
     }
 
     /// Returns the region whose own control plane had better not be asked.
-    pub(crate) fn region(&self) -> &RegionId {
+    pub(crate) fn region(&self) -> Option<&RegionId> {
         match self {
-            Self::Process { site, .. } | Self::Site(site) => &site.region,
-            Self::Region { region, .. } => region,
-            Self::Switchover { from, .. } => from,
+            Self::ProcessKill { site, .. }
+            | Self::ProcessFreeze { site, .. }
+            | Self::PostgresStall { site, .. }
+            | Self::SiteKill(site)
+            | Self::SiteFreeze(site) => Some(&site.region),
+            Self::RegionKill { region, .. } => Some(region),
+            Self::Switchover { from, .. } => Some(from),
+            Self::EtcdKill { .. } | Self::EtcdLeaderKill { .. } | Self::ProcessPause { .. } => None,
         }
     }
 
@@ -103,7 +194,7 @@ impl Target {
         if cells > max {
             return Some(format!("{self} has {cells} active cells; scope.max-cells is {max}"));
         }
-        let is_region = matches!(self, Self::Region { .. });
+        let is_region = matches!(self, Self::RegionKill { .. });
         (is_region && scope.max_regions == 0)
             .then(|| format!("{self} is a region; scope.max-regions is 0"))
     }
@@ -112,10 +203,23 @@ impl Target {
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Process { site, role } => write!(f, "{} of {site}", role.name()),
-            Self::Site(site) => site.fmt(f),
-            Self::Region { region, .. } => write!(f, "region {region}"),
+            Self::ProcessKill { site, role } | Self::ProcessFreeze { site, role } => {
+                write!(f, "{} of {site}", role.name())
+            }
+            Self::SiteKill(site) | Self::SiteFreeze(site) => site.fmt(f),
+            Self::PostgresStall { site, lasting } => {
+                write!(f, "PostgreSQL of {site} for {} ms", lasting.as_millis())
+            }
+            Self::RegionKill { region, .. } => write!(f, "region {region}"),
             Self::Switchover { cell, from, to } => write!(f, "{cell} from {from} to {to}"),
+            Self::EtcdKill { member: EtcdMember::All, .. } => f.write_str("every member of etcd"),
+            Self::EtcdKill { member: EtcdMember::Of(region), .. } => write!(f, "etcd@{region}"),
+            Self::EtcdKill { member: EtcdMember::Leader, .. } | Self::EtcdLeaderKill { .. } => {
+                f.write_str("the leader of etcd")
+            }
+            Self::ProcessPause { lasting, .. } => {
+                write!(f, "any process for {} ms", lasting.as_millis())
+            }
         }
     }
 }
@@ -133,6 +237,7 @@ mod tests {
                 standbys: (1..3).map(|n| regions[(index + n) % 3].parse().unwrap()).collect(),
                 redundant: true,
                 phase: "steady".to_owned(),
+                epoch: topology::Epoch(1),
             })
             .collect()
     }
@@ -187,7 +292,36 @@ mod tests {
     fn a_cell_that_is_active_nowhere_cannot_be_hit() {
         let mut cells = cells();
         cells[0].active = None;
-        let fault = Fault::SiteKill { cell: Choice::Named("c1".parse().unwrap()) };
+        let fault = Fault::SiteFreeze { cell: Choice::Named("c1".parse().unwrap()) };
         assert_eq!(settle(&fault, &cells, 1), Err("c1 is active nowhere".to_owned()));
+    }
+
+    #[test]
+    fn a_stall_lasts_as_long_as_the_seed_has_it_within_its_bounds() {
+        let ms = Duration::from_millis;
+        let lasting = Lasting { shortest: ms(300), longest: ms(1000) };
+        let fault = Fault::PostgresStall { cell: Choice::Auto, lasting };
+        let times: Vec<Duration> = (0..50)
+            .map(|seed| match settle(&fault, &cells(), seed).unwrap() {
+                Target::PostgresStall { lasting, .. } => lasting,
+                other => panic!("{other}"),
+            })
+            .collect();
+        assert!(times.iter().all(|time| (ms(300)..=ms(1000)).contains(time)));
+        assert!(times.iter().any(|time| *time < ms(450)));
+        assert!(times.iter().any(|time| *time > ms(850)));
+    }
+
+    #[test]
+    fn a_voter_is_a_standby_and_what_may_touch_any_cell_is_aimed_at_all() {
+        let named = Choice::Named("c1".parse().unwrap());
+        let fault = Fault::SiteKill { cell: named, site: Place::Standby };
+        for seed in 0..8 {
+            let target = settle(&fault, &cells(), seed).unwrap();
+            assert!(["c1@north", "c1@south"].contains(&target.to_string().as_str()));
+        }
+        let fault = Fault::EtcdKill { member: EtcdMember::All };
+        let target = settle(&fault, &cells(), 1).unwrap();
+        assert_eq!((target.cells().len(), target.region()), (3, None));
     }
 }

@@ -13,7 +13,7 @@ pub(crate) fn history_jsonl(
     clock: &Clock,
     users: &[User],
     operations: &[Operation],
-    injection: Option<&Injection>,
+    injections: &[Injection],
 ) -> String {
     let mut lines: Vec<(Duration, Value)> = Vec::with_capacity(operations.len() * 2 + 2);
     for operation in operations {
@@ -21,7 +21,7 @@ pub(crate) fn history_jsonl(
         lines.push((operation.sent, invoke(run, user, operation)));
         lines.push((operation.ended, completion(run, user, operation)));
     }
-    if let Some(injection) = injection {
+    for injection in injections {
         lines.extend(injection.steps.iter().map(|(at, step)| {
             (
                 *at,
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn every_request_is_invoked_and_completed_in_the_order_of_time() {
         let operations = [ticket(0, 10, 40), refused(1, 20, 30)];
-        let text = history_jsonl("r", &Clock::start(), &users(), &operations, None);
+        let text = history_jsonl("r", &Clock::start(), &users(), &operations, &[]);
         let lines: Vec<Value> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let told: Vec<(u64, &str, u64)> = lines

@@ -8,7 +8,7 @@ use topology::CellId;
 use super::{HELD, Measure, Measured, Value};
 use crate::course::Course;
 use crate::fault::Injection;
-use crate::history::{Event, Operation};
+use crate::history::{Event, Kind, Operation};
 
 const WINDOW: Duration = Duration::from_secs(1);
 /// Out of this many requests one may go wrong.
@@ -38,14 +38,19 @@ pub(super) fn measures(
 
     let mut recovered = Some(begun);
     let mut first = Some(begun);
+    let mut first_strong = Some(begun);
     for cell in injection.cells.keys() {
         let of_cell: Vec<&Operation> =
             observed.iter().copied().filter(|op| course.cell_of(op) == cell).collect();
         let success = first_success(&of_cell, injection.ended);
         first = first.max_some(success);
+        let strong: Vec<&Operation> =
+            of_cell.iter().copied().filter(|op| op.kind == Kind::Ticket).collect();
+        first_strong = first_strong.max_some(first_success(&strong, injection.ended));
         recovered = recovered.max_some(recover_99(&of_cell, begun, success));
     }
     measured.insert(Measure::FirstSuccess, since(first).into());
+    measured.insert(Measure::FirstStrongAck, since(first_strong).into());
     measured.insert(Measure::Recover99, since(recovered).into());
 
     let event = |names: &[&str]| {
@@ -57,6 +62,13 @@ pub(super) fn measures(
     measured.insert(Measure::Detect, event(&["lease-lost", "electing", "site-down", "switching"]));
     measured.insert(Measure::Promote, event(&["promoting"]));
     measured.insert(Measure::Publish, event(&["steady"]));
+    let votes = injection.cells.keys().filter_map(|cell| {
+        let electing = first_event(&course.events, cell, &["electing"], begun)?;
+        let promoting = first_event(&course.events, cell, &["promoting"], electing)?;
+        Some(promoting.saturating_sub(electing))
+    });
+    let vote = votes.max().map_or(Measured::Unseen, |vote| Measured::Got(Value::Time(vote)));
+    measured.insert(Measure::Vote, vote);
     measured
 }
 

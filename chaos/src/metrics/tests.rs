@@ -10,7 +10,7 @@ use crate::history::{Event, Operation};
 /// A fault at 1 s on cell c1 that was taken away at 10 s.
 fn course(operations: Vec<Operation>) -> Course {
     let injection = Injection {
-        kind: "site.kill",
+        kind: "site.kill".to_owned(),
         begun: ms(1000),
         ended: ms(1010),
         cells: [("c1".parse().unwrap(), Some("east".parse().unwrap()))].into(),
@@ -19,7 +19,7 @@ fn course(operations: Vec<Operation>) -> Course {
     Course {
         users: users(),
         operations,
-        injection: Some(injection),
+        injections: vec![injection],
         healed: Some(ms(10_000)),
         redundant: Some(ms(12_500)),
         ..Course::default()

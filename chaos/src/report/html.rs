@@ -93,12 +93,12 @@ fn checks(page: &mut String, report: &Report<'_>) {
 }
 
 fn fault(page: &mut String, report: &Report<'_>) {
-    let Some(injection) = &report.course.injection else { return };
+    let Some(injection) = &report.course.fault() else { return };
     push(
         page,
         &format!(
             "<h2>Fault</h2>\n<p><b>{}</b> of {}, {:.2} s into the run, healed at {} s.</p>",
-            injection.kind,
+            escape(&injection.kind),
             escape(&injection.target),
             injection.begun.as_secs_f64(),
             report

@@ -16,7 +16,7 @@ const SCHEMA: u32 = 1;
 /// Returns the report; times are in seconds.
 pub(crate) fn json(report: &Report<'_>) -> Value {
     let (course, metrics, verdict) = (report.course, report.metrics, report.verdict);
-    let injection = course.injection.as_ref().map(|injection| {
+    let injection = course.fault().map(|injection| {
         json!({
             "kind": injection.kind,
             "target": injection.target,
@@ -26,6 +26,9 @@ pub(crate) fn json(report: &Report<'_>) -> Value {
             "at": seconds(injection.begun),
             "complete_at": seconds(injection.ended),
             "healed_at": course.healed.map(seconds),
+            "steps": injection.steps.iter().map(|(at, step)| {
+                json!({ "at": seconds(*at), "step": step })
+            }).collect::<Vec<_>>(),
             "proof": injection.proof,
             "unproven": course.unproven,
         })

@@ -7,7 +7,7 @@ use crate::verdict::{Goals, verdict};
 
 fn course() -> Course {
     let injection = Injection {
-        kind: "region.kill",
+        kind: "region.kill".to_owned(),
         target: "region <east>".to_owned(),
         begun: ms(1000),
         ended: ms(1010),
@@ -18,7 +18,7 @@ fn course() -> Course {
     Course {
         users: users(),
         operations: vec![ticket(0, 500, 505), refused(1, 1100, 1101), message(2, 1200, 3400, 1)],
-        injection: Some(injection),
+        injections: vec![injection],
         healed: Some(ms(9000)),
         redundant: Some(ms(9500)),
         ..Course::default()

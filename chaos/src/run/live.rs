@@ -12,6 +12,7 @@ use crate::metrics::first_success;
 /// A pause this short is none.
 const UNNOTICED: Duration = Duration::from_millis(200);
 
+#[derive(Default)]
 pub(super) struct Live {
     events_told: usize,
     active: BTreeMap<CellId, RegionId>,
@@ -19,12 +20,6 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub(super) fn new(injection: &Injection) -> Self {
-        let active = injection.cells.iter();
-        let active = active.filter_map(|(cell, region)| Some((cell.clone(), region.clone()?)));
-        Self { events_told: 0, active: active.collect(), served_again: BTreeSet::new() }
-    }
-
     /// Returns what is new since the last time.
     pub(super) fn lines(
         &mut self,
@@ -35,6 +30,11 @@ impl Live {
     ) -> Vec<String> {
         let mut lines = Vec::new();
         let begun = injection.begun;
+        for (cell, region) in &injection.cells {
+            if let Some(region) = region {
+                self.active.entry(cell.clone()).or_insert_with(|| region.clone());
+            }
+        }
         for event in events.iter().skip(self.events_told).filter(|event| event.at >= begun) {
             let since = event.at.saturating_sub(begun).as_secs_f64();
             lines.push(format!("+{since:.2}s {}", self.event(event)));
@@ -100,7 +100,7 @@ mod tests {
         let lost = Event { name: "lease-lost".to_owned(), at: ms(3000), ..steady.clone() };
         let lost = Event { region: None, evidence: "2.0 s old".to_owned(), ..lost };
         let operations = [refused(0, 1100, 1101), ticket(1, 1200, 3600)];
-        let mut live = Live::new(&injection);
+        let mut live = Live::default();
         assert_eq!(
             live.lines(&injection, &users(), &operations[..1], &[lost.clone(), steady.clone()]),
             ["+2.00s c1 lease-lost (epoch 9) 2.0 s old", "+2.31s c1 east → south (epoch 9)"]

@@ -16,11 +16,12 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Returns why the drill was ended early, if it was.
 pub(super) async fn observe(
     run: &Run<'_>,
+    live: &mut Live,
     injection: &Injection,
     users: &[User],
+    lasting: Duration,
 ) -> Option<String> {
-    let due = Instant::now() + run.drill.action.after;
-    let mut live = Live::new(injection);
+    let due = Instant::now() + lasting;
     while Instant::now() < due {
         sleep(LOOK).await;
         let now = run.clock.now();

@@ -9,6 +9,7 @@ use crate::control_plane::{Cell, ControlPlane};
 use crate::course::Course;
 use crate::drill::Probe;
 use crate::fault::{Target, hold, target};
+use crate::freeze;
 use crate::load::{self, Client};
 
 /// A platform that has just been started, or has just been through a drill, becomes whole within
@@ -29,6 +30,9 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
     for left in hold::lift_leftovers(&run.platform.run_dir)? {
         run.terminal.line(&format!("released what an earlier drill had held: {left}"));
     }
+    for left in freeze::thaw_leftovers(run.platform)? {
+        run.terminal.line(&format!("thawed what an earlier drill had frozen: {left}"));
+    }
     let (spec, token) = (&run.platform.spec, &run.platform.token);
     let cells = match whole(run, &ControlPlane::new(spec, token, None)?).await {
         Ok(cells) => cells,
@@ -37,7 +41,11 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
             return Ok(None);
         }
     };
-    let settled = target::settle(&run.drill.action.fault, &cells, run.drill.seed);
+    let Some(first) = run.drill.actions.first() else {
+        course.unsteady = vec!["no target: the drill does nothing".to_owned()];
+        return Ok(None);
+    };
+    let settled = target::settle(&first.fault, &cells, run.drill.seed);
     let target = match settled {
         Ok(target) => target,
         Err(why) => {
@@ -45,7 +53,7 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
             return Ok(None);
         }
     };
-    let control_plane = ControlPlane::new(spec, token, Some(target.region()))?;
+    let control_plane = ControlPlane::new(spec, token, target.region())?;
     let mut client = Client::new(spec.edge.listen, run.id, run.drill.load.request_timeout);
     let key = &run.platform.identity_key;
     match load::users(&mut client, spec, key, run.drill.load.users).await {

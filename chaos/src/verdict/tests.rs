@@ -40,7 +40,7 @@ fn course() -> Course {
     Course {
         users: users(),
         operations,
-        injection: Some(injection),
+        injections: vec![injection],
         healed: Some(ms(18_000)),
         redundant: Some(ms(19_000)),
         ..Course::default()
@@ -133,7 +133,7 @@ fn a_run_that_was_stopped_is_told_as_such_and_not_as_lacking_evidence() {
 fn nothing_injected_is_unsteady_and_nothing_else() {
     exit(
         |course| {
-            course.injection = None;
+            course.injections = Vec::new();
             course.unsteady = vec!["c1 is electing".to_owned()];
         },
         Exit::Unsteady,

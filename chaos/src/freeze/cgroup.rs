@@ -1,0 +1,279 @@
+//! A cgroup of our own, frozen as a whole: nobody in it can escape by starting somebody new.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::time::{Instant, sleep};
+
+use super::{Frozen, Guard, stop_trees};
+use crate::process::{Process, tree};
+
+/// How the folders of drills are called; the rest is who made it.
+pub(super) const PREFIX: &str = "bulkhead-drill-";
+const LOOK: Duration = Duration::from_millis(5);
+/// A thawed process may be in the middle of starting another one; then its list is read again.
+const MOVES: usize = 200;
+const MOVE_PAUSE: Duration = Duration::from_millis(5);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    /// The `freezer` controller's own hierarchy.
+    V1,
+    /// The unified hierarchy.
+    V2,
+}
+
+/// Where the processes of a drill are kept while they are frozen, and where they came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cgroup {
+    version: Version,
+    folder: PathBuf,
+    home: PathBuf,
+}
+
+/// Freezes processes with everything they started. Returns all of them, and how it was done.
+pub(crate) async fn freeze_trees(
+    roots: &[Process],
+    guard: &mut Guard,
+    within: Duration,
+) -> anyhow::Result<(BTreeSet<Process>, String)> {
+    let due = Instant::now() + within;
+    let first = roots.first().context("freeze nobody")?;
+    let Some(cgroup) = Cgroup::available(*first) else {
+        let found = stop_trees(roots, guard, within).await?;
+        return Ok((found, "SIGSTOP of each: no cgroup freezer can be written to".to_owned()));
+    };
+    guard.note(Frozen::Cgroup(cgroup.clone())).await?;
+    fs::create_dir_all(&cgroup.folder)
+        .with_context(|| format!("make {}", cgroup.folder.display()))?;
+    // Each is taken in before anybody is frozen: those who are in bear their children inside.
+    let mut found = tree(roots);
+    while !cgroup.take_in(&found)? {
+        if Instant::now() >= due {
+            bail!("take {} processes into {}", found.len(), cgroup.folder.display());
+        }
+        found.extend(tree(roots));
+    }
+    cgroup.write_state(true)?;
+    loop {
+        let missed = !cgroup.take_in(&tree(roots))?;
+        if cgroup.is_frozen()? && !missed {
+            return Ok((cgroup.members()?, cgroup.told()));
+        }
+        if Instant::now() >= due {
+            bail!("see {} frozen within {within:?}", cgroup.folder.display());
+        }
+        sleep(LOOK).await;
+    }
+}
+
+impl Cgroup {
+    /// Returns the cgroup this program would use; `None` where it may not make one.
+    fn available(process: Process) -> Option<Self> {
+        let own = Process::own()?;
+        let name = format!("{PREFIX}{}-{}", own.pid, own.start_time);
+        let groups = fs::read_to_string(format!("/proc/{}/cgroup", process.pid)).ok()?;
+        hierarchies().into_iter().find_map(|(version, mount)| {
+            let home = mount.join(home(version, &groups)?);
+            let folder = mount.join(&name);
+            // Tried out: a mount that is read-only, or a name space that is closed, says so now.
+            fs::create_dir_all(&folder).ok()?;
+            let usable = fs::OpenOptions::new().write(true).open(folder.join(version.knob()));
+            let cgroup = Self { version, folder, home };
+            match usable {
+                Ok(_) => Some(cgroup),
+                Err(_) => {
+                    cgroup.remove().ok()?;
+                    None
+                }
+            }
+        })
+    }
+
+    pub(super) fn parse(version: &str, folder: &str, home: &str) -> Option<Self> {
+        let version = [Version::V1, Version::V2].into_iter().find(|v| v.name() == version)?;
+        Some(Self { version, folder: folder.into(), home: home.into() })
+    }
+
+    /// Lets everybody in it go on, sends them home and removes it.
+    pub(super) fn thaw(&self) -> anyhow::Result<()> {
+        if !self.folder.exists() {
+            return Ok(());
+        }
+        self.write_state(false)?;
+        for _ in 0..MOVES {
+            for pid in self.pids()? {
+                move_to(&self.home, pid)?;
+            }
+            match self.remove() {
+                Err(err) if err.kind() == ErrorKind::ResourceBusy => {}
+                removed => {
+                    return removed.with_context(|| format!("remove {}", self.folder.display()));
+                }
+            }
+            std::thread::sleep(MOVE_PAUSE);
+        }
+        bail!("empty {}: {:?} stay in it", self.folder.display(), self.pids()?)
+    }
+
+    /// Moves those in who are not; returns whether all were.
+    fn take_in(&self, processes: &BTreeSet<Process>) -> anyhow::Result<bool> {
+        let inside: BTreeSet<u32> = self.pids()?.into_iter().collect();
+        let mut all = true;
+        for process in processes.iter().filter(|process| !inside.contains(&process.pid)) {
+            if process.is_alive() {
+                move_to(&self.folder, process.pid)?;
+                all = false;
+            }
+        }
+        Ok(all)
+    }
+
+    fn members(&self) -> anyhow::Result<BTreeSet<Process>> {
+        Ok(self.pids()?.into_iter().filter_map(Process::with_pid).collect())
+    }
+
+    fn pids(&self) -> anyhow::Result<Vec<u32>> {
+        let path = self.folder.join("cgroup.procs");
+        let text = match fs::read_to_string(&path) {
+            // Somebody else has thawed it meanwhile.
+            Err(err) if err.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            text => text.with_context(|| format!("read {}", path.display()))?,
+        };
+        Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+    }
+
+    fn write_state(&self, frozen: bool) -> anyhow::Result<()> {
+        let text = match (self.version, frozen) {
+            (Version::V1, true) => "FROZEN",
+            (Version::V1, false) => "THAWED",
+            (Version::V2, true) => "1",
+            (Version::V2, false) => "0",
+        };
+        let path = self.folder.join(self.version.knob());
+        match fs::write(&path, text) {
+            Err(err) if !frozen && err.kind() == ErrorKind::NotFound => Ok(()),
+            written => written.with_context(|| format!("write {text} to {}", path.display())),
+        }
+    }
+
+    fn is_frozen(&self) -> anyhow::Result<bool> {
+        let (name, word) = match self.version {
+            Version::V1 => ("freezer.state", "FROZEN"),
+            Version::V2 => ("cgroup.events", "frozen 1"),
+        };
+        let path = self.folder.join(name);
+        let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        Ok(text.lines().any(|line| line == word))
+    }
+
+    fn remove(&self) -> std::io::Result<()> {
+        match fs::remove_dir(&self.folder) {
+            Err(err) if err.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
+    fn told(&self) -> String {
+        match self.version {
+            Version::V1 => {
+                format!("cgroup v1: freezer.state of {} is FROZEN", self.folder.display())
+            }
+            Version::V2 => format!("cgroup v2: {} is frozen", self.folder.display()),
+        }
+    }
+}
+
+impl fmt::Display for Cgroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (folder, home) = (self.folder.display(), self.home.display());
+        write!(f, "{}\t{folder}\t{home}", self.version.name())
+    }
+}
+
+impl Version {
+    fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        }
+    }
+
+    fn knob(self) -> &'static str {
+        match self {
+            Self::V1 => "freezer.state",
+            Self::V2 => "cgroup.freeze",
+        }
+    }
+}
+
+/// A process that is gone cannot be moved, and need not be.
+fn move_to(folder: &Path, pid: u32) -> anyhow::Result<()> {
+    let path = folder.join("cgroup.procs");
+    match fs::write(&path, pid.to_string()) {
+        Err(err) if err.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(()),
+        written => written.with_context(|| format!("move process {pid} to {}", folder.display())),
+    }
+}
+
+/// Where cgroups that can freeze may be, the best first.
+fn hierarchies() -> Vec<(Version, PathBuf)> {
+    let candidates = [
+        (Version::V1, "/sys/fs/cgroup/freezer", "cgroup.procs"),
+        (Version::V2, "/sys/fs/cgroup", "cgroup.controllers"),
+        (Version::V2, "/sys/fs/cgroup/unified", "cgroup.controllers"),
+    ];
+    let there =
+        candidates.into_iter().filter(|(_, mount, sign)| Path::new(mount).join(sign).exists());
+    there.map(|(version, mount, _)| (version, PathBuf::from(mount))).collect()
+}
+
+/// Returns the path of a process's cgroup below the mount, from its `/proc/PID/cgroup`.
+fn home(version: Version, groups: &str) -> Option<String> {
+    let mut lines = groups.lines().filter_map(|line| {
+        let mut fields = line.splitn(3, ':');
+        Some((fields.next()?, fields.next()?, fields.next()?))
+    });
+    let (_, _, path) = lines.find(|(id, controllers, _)| match version {
+        Version::V1 => controllers.split(',').any(|controller| controller == "freezer"),
+        Version::V2 => *id == "0" && controllers.is_empty(),
+    })?;
+    Some(path.trim_start_matches('/').to_owned())
+}
+
+/// Returns the cgroups drills made, with who made them.
+pub(super) fn of_drills() -> Vec<(Cgroup, Option<Process>)> {
+    let mut found = Vec::new();
+    for (version, mount) in hierarchies() {
+        for entry in fs::read_dir(&mount).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some(maker) = name.strip_prefix(PREFIX) else { continue };
+            let maker = maker.split_once('-').and_then(|(pid, start_time)| {
+                let (pid, start_time) = (pid.parse().ok()?, start_time.parse().ok()?);
+                Some(Process { pid, start_time })
+            });
+            // Where they came from is not known any more; the root takes everybody.
+            let cgroup = Cgroup { version, folder: entry.path(), home: mount.clone() };
+            found.push((cgroup, maker));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_sent_back_to_where_it_came_from() {
+        let groups = "9:name=systemd:/\n6:freezer:/jobs/7\n3:cpu,cpuset:/\n0::/unified/x\n";
+        assert_eq!(home(Version::V1, groups), Some("jobs/7".to_owned()));
+        assert_eq!(home(Version::V2, groups), Some("unified/x".to_owned()));
+        assert_eq!(home(Version::V1, "0::/\n"), None);
+    }
+}

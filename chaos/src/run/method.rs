@@ -1,0 +1,153 @@
+//! Does what a drill does to the platform: action after action, or the same ones again and again.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::time::{Instant, sleep};
+
+use super::Run;
+use super::live::Live;
+use super::observe::observe;
+use crate::control_plane::{Cell, ControlPlane};
+use crate::course::Course;
+use crate::drill::{Action, Drill};
+use crate::fault::{Bench, Injection, Target, Undo, inject, target};
+
+/// While etcd elects, or a control plane stands still, nobody may know where the cells are.
+const KNOWN: Duration = Duration::from_secs(10);
+const KNOWN_PAUSE: Duration = Duration::from_millis(250);
+
+/// Returns once everything was done and observed; what could not be proven, or ended it early, is
+/// noted. `expected` is what the first target was before the load.
+pub(super) async fn act(
+    run: &Run<'_>,
+    course: &mut Course,
+    control_plane: &ControlPlane,
+    expected: &Target,
+    undo: &mut Undo,
+) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let mut live = Live::default();
+    for number in 0..u32::MAX {
+        let Some(action) = action(run.drill, number, begun.elapsed()) else { break };
+        if number > 0 {
+            sleep(action.before).await;
+        }
+        let cells = cells(control_plane).await?;
+        let target = target::settle(&action.fault, &cells, seed(run.drill, number));
+        let target = target.map_err(|why| anyhow::anyhow!("settle the target: {why}"))?;
+        if let Some(beyond) = target.beyond(&run.drill.scope) {
+            anyhow::bail!("stay within the scope: {beyond}");
+        }
+        if number == 0 && target != *expected {
+            run.terminal.line(&format!("cells moved meanwhile: {target} instead of {expected}"));
+        }
+        run.terminal.phase("inject", &format!("{} of {target}", action.fault.kind()));
+        let bench = Bench { platform: run.platform, control_plane, clock: run.clock, action };
+        course.injections.push(Injection::default());
+        let injection = course.injections.last_mut().context("note the fault")?;
+        if let Err(err) = inject(&bench, &target, undo, injection).await {
+            course.unproven = Some(format!("{err:#}"));
+            return Ok(());
+        }
+        run.terminal.phase("verify", &injection.proof.join("; "));
+        let lasting = observed(run.drill, action, number, begun.elapsed());
+        if run.drill.repeat.is_none() && !lasting.is_zero() {
+            run.terminal.phase("observe", &format!("{lasting:.1?} of load under it"));
+        }
+        let fault = course.fault().context("find the fault noted")?;
+        course.aborted = observe(run, &mut live, &fault, &course.users, lasting).await;
+        if course.aborted.is_some() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Returns what is done at this turn; `None` when it is over.
+fn action(drill: &Drill, number: u32, elapsed: Duration) -> Option<&Action> {
+    let count = drill.actions.len();
+    match &drill.repeat {
+        None => drill.actions.get(number as usize),
+        Some(repeat) if elapsed >= repeat.lasting => None,
+        Some(_) => drill.actions.get((number as usize).checked_rem(count)?),
+    }
+}
+
+/// Returns how long it is looked on before the next turn.
+fn observed(drill: &Drill, action: &Action, number: u32, elapsed: Duration) -> Duration {
+    match &drill.repeat {
+        None => action.after,
+        Some(repeat) => {
+            let next = repeat.every.saturating_mul(number.saturating_add(1));
+            next.saturating_sub(elapsed)
+        }
+    }
+}
+
+/// The actions of one pass have the same seed, so that `auto` means the same cell to all of them.
+fn seed(drill: &Drill, number: u32) -> u64 {
+    let count = u32::try_from(drill.actions.len()).unwrap_or(u32::MAX).max(1);
+    // Runs of a series count their seeds up by one.
+    drill.seed.wrapping_add(u64::from(number / count) << 32)
+}
+
+/// Returns where the cells are, as soon as somebody knows.
+async fn cells(control_plane: &ControlPlane) -> anyhow::Result<Vec<Cell>> {
+    let due = Instant::now() + KNOWN;
+    loop {
+        match control_plane.cells().await {
+            Err(err) if Instant::now() >= due => return Err(err),
+            Err(_) => sleep(KNOWN_PAUSE).await,
+            Ok(cells) => return Ok(cells),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drill::Repeat;
+    use crate::drill::catalogue::DRILLS;
+
+    fn drill(repeat: Option<Repeat>) -> Drill {
+        let mut drill = Drill::parse("region-loss", DRILLS[0].1).unwrap();
+        let second = Action { name: "second".to_owned(), ..drill.actions[0].clone() };
+        drill.actions.push(second);
+        drill.repeat = repeat;
+        drill
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn each_action_has_its_turn_once() {
+        let drill = drill(None);
+        let name = |number| action(&drill, number, seconds(500)).map(|a| a.name.clone());
+        assert_eq!(name(0), Some("kill-region".to_owned()));
+        assert_eq!(name(1), Some("second".to_owned()));
+        assert_eq!(name(2), None);
+        assert_eq!(observed(&drill, &drill.actions[0], 0, seconds(500)), seconds(12));
+    }
+
+    #[test]
+    fn repeated_actions_take_turns_at_an_even_pace_until_the_time_is_over() {
+        let drill = drill(Some(Repeat { lasting: seconds(60), every: seconds(10) }));
+        let name = |number, at| action(&drill, number, seconds(at)).map(|a| a.name.clone());
+        assert_eq!(name(2, 20), Some("kill-region".to_owned()));
+        assert_eq!(name(5, 59), Some("second".to_owned()));
+        assert_eq!(name(6, 60), None);
+        assert_eq!(observed(&drill, &drill.actions[0], 2, seconds(21)), seconds(9));
+        assert_eq!(observed(&drill, &drill.actions[0], 2, seconds(35)), seconds(0));
+    }
+
+    #[test]
+    fn one_pass_has_one_seed_and_the_next_another() {
+        let drill = drill(None);
+        assert_eq!(seed(&drill, 0), drill.seed);
+        assert_eq!(seed(&drill, 1), drill.seed);
+        assert_ne!(seed(&drill, 2), drill.seed);
+    }
+}
