@@ -1,13 +1,15 @@
 # The doors. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help install build run check test drill
+.PHONY: help install build run check test drill soak
 
 PROGRAMS := target/debug
 # Passed on to `platform up`, as in `make run UP="--fresh --run-dir /tmp/bulkhead"`.
 UP ?=
 # The drill of `make drill`; chaos/drills has them.
 NAME ?= region-loss
+# How long `make soak` goes on.
+FOR ?= 30m
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -29,3 +31,6 @@ test: build ## Every test, the end-to-end ones included
 
 drill: build ## Run a drill against the running platform: make drill NAME=region-loss
 	@$(PROGRAMS)/chaos run $(NAME)
+
+soak: build ## Half an hour of small troubles, and no cell moves: make soak FOR=3m
+	@$(PROGRAMS)/chaos run soak --for $(FOR)

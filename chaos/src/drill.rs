@@ -254,7 +254,8 @@ impl Drill {
         // Those before the last stay on until then, too.
         let ttl = lasting + TTL_MARGIN;
         if ttl > TTL_MAX {
-            return Err(format!("at most {} minutes", (TTL_MAX - TTL_MARGIN).as_secs() / 60));
+            let most = TTL_MAX.saturating_sub(TTL_MARGIN);
+            return Err(format!("at most {} minutes", most.as_secs() / 60));
         }
         for action in &mut self.actions {
             action.ttl = action.ttl.max(ttl);

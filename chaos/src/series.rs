@@ -25,15 +25,23 @@ pub(crate) fn exit(samples: &[Sample]) -> Exit {
     samples.iter().map(|sample| sample.exit).max().unwrap_or(Exit::Harness)
 }
 
-/// Returns median and maximum of every measure per drill, as lines for people.
+/// Returns the middle and the worst of every measure per drill, as lines for people.
 pub(crate) fn lines(samples: &[Sample]) -> Vec<String> {
     let mut lines = Vec::new();
     for (drill, of_drill) in by_drill(samples) {
         let passed = of_drill.iter().filter(|sample| sample.exit == Exit::Pass).count();
         lines.push(format!("{drill}: {passed} of {} runs passed", of_drill.len()));
         for (measure, seen) in by_measure(&of_drill) {
-            let (median, max) = (middle(&seen), seen[seen.len() - 1]);
-            lines.push(format!("    {:<20} median {median}, max {max}", measure.name()));
+            let (median, worst) = (middle(&seen), seen[seen.len() - 1]);
+            let p99 = p99(&seen).map_or_else(String::new, |p99| format!(", p99 {p99}"));
+            let total = total(&seen).map_or_else(String::new, |total| format!(", all {total}"));
+            let name = measure.name();
+            let line = format!("    {name:<20} median {median}{p99}, worst {worst}{total}");
+            lines.push(if seen.len() < of_drill.len() {
+                format!("{line} (seen in {} runs)", seen.len())
+            } else {
+                line
+            });
         }
     }
     lines
@@ -46,8 +54,14 @@ pub(crate) fn json(samples: &[Sample]) -> Json {
         let measures: serde_json::Map<_, _> = by_measure(&of_drill)
             .into_iter()
             .map(|(measure, seen)| {
-                let (median, max) = (number(middle(&seen)), number(seen[seen.len() - 1]));
-                (measure.name().replace('-', "_"), json!({ "median": median, "max": max }))
+                let summary = json!({
+                    "seen": seen.len(),
+                    "median": number(middle(&seen)),
+                    "p99": p99(&seen).map(number),
+                    "max": number(seen[seen.len() - 1]),
+                    "all": total(&seen),
+                });
+                (measure.name().replace('-', "_"), summary)
             })
             .collect();
         (drill.to_owned(), json!({ "runs": of_drill.len(), "passed": passed, "metrics": measures }))
@@ -82,6 +96,24 @@ fn by_measure(samples: &[&Sample]) -> BTreeMap<Measure, Vec<Measured>> {
 
 fn middle(seen: &[Measured]) -> Measured {
     seen[(seen.len() - 1) / 2]
+}
+
+/// Of fewer runs than this nobody can say what one in a hundred is like; below a hundred it is the
+/// worst of them.
+const P99_FROM: usize = 50;
+
+fn p99(seen: &[Measured]) -> Option<Measured> {
+    let rank = (seen.len() * 99).div_ceil(100);
+    (seen.len() >= P99_FROM).then(|| seen[rank - 1])
+}
+
+/// Returns the sum of what was counted.
+fn total(seen: &[Measured]) -> Option<u64> {
+    let counts = seen.iter().map(|measured| match measured {
+        Measured::Got(Value::Count(count)) => Some(*count),
+        Measured::Got(Value::Time(_)) | Measured::Never | Measured::Unseen => None,
+    });
+    counts.sum()
 }
 
 fn number(measured: Measured) -> Json {
@@ -120,9 +152,32 @@ mod tests {
             lines(&samples),
             [
                 "region-loss: 2 of 3 runs passed",
-                "    recover-99           median 3.00 s, max never"
+                "    recover-99           median 3.00 s, worst never"
             ]
         );
-        assert_eq!(json(&samples)["region-loss"]["metrics"]["recover_99"]["max"], "never");
+        let json = json(&samples);
+        assert_eq!(json["region-loss"]["metrics"]["recover_99"]["max"], "never");
+        assert_eq!(json["region-loss"]["metrics"]["recover_99"]["p99"], Json::Null);
+    }
+
+    #[test]
+    fn one_in_a_hundred_is_told_of_many_runs_only() {
+        let samples: Vec<Sample> = (1..=200).map(|at| sample(Exit::Pass, seconds(at))).collect();
+        let json = json(&samples);
+        assert_eq!(json["region-loss"]["metrics"]["recover_99"]["median"], 100.0);
+        assert_eq!(json["region-loss"]["metrics"]["recover_99"]["p99"], 198.0);
+        assert_eq!(json["region-loss"]["metrics"]["recover_99"]["max"], 200.0);
+    }
+
+    #[test]
+    fn what_is_counted_is_summed_up_and_how_often_it_was_seen_is_told() {
+        let counted = |count| Measured::Got(Value::Count(count));
+        let samples =
+            [counted(3), Measured::Unseen, counted(1)].map(|seen| sample(Exit::Pass, seen));
+        assert_eq!(
+            lines(&samples)[1],
+            "    recover-99           median 1, worst 3, all 4 (seen in 2 runs)"
+        );
+        assert_eq!(json(&samples)["region-loss"]["metrics"]["recover_99"]["all"], 4);
     }
 }

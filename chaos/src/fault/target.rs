@@ -151,7 +151,8 @@ fn settled<T: Clone>(choice: &Choice<T>, among: &[&T], random: &mut StdRng) -> O
 
 impl Lasting {
     fn settled(&self, random: &mut StdRng) -> Duration {
-        self.shortest + (self.longest - self.shortest).mul_f64(random.random::<f64>())
+        let more = self.longest.saturating_sub(self.shortest);
+        self.shortest + more.mul_f64(random.random::<f64>())
     }
 }
 
@@ -302,9 +303,10 @@ mod tests {
         let lasting = Lasting { shortest: ms(300), longest: ms(1000) };
         let fault = Fault::PostgresStall { cell: Choice::Auto, lasting };
         let times: Vec<Duration> = (0..50)
-            .map(|seed| match settle(&fault, &cells(), seed).unwrap() {
-                Target::PostgresStall { lasting, .. } => lasting,
-                other => panic!("{other}"),
+            .map(|seed| {
+                let target = settle(&fault, &cells(), seed).unwrap();
+                let Target::PostgresStall { lasting, .. } = target else { panic!("{target}") };
+                lasting
             })
             .collect();
         assert!(times.iter().all(|time| (ms(300)..=ms(1000)).contains(time)));

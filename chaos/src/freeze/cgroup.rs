@@ -83,15 +83,13 @@ impl Cgroup {
             let folder = mount.join(&name);
             // Tried out: a mount that is read-only, or a name space that is closed, says so now.
             fs::create_dir_all(&folder).ok()?;
-            let usable = fs::OpenOptions::new().write(true).open(folder.join(version.knob()));
+            let knob = folder.join(version.knob());
             let cgroup = Self { version, folder, home };
-            match usable {
-                Ok(_) => Some(cgroup),
-                Err(_) => {
-                    cgroup.remove().ok()?;
-                    None
-                }
+            if fs::OpenOptions::new().write(true).open(knob).is_err() {
+                cgroup.remove().ok()?;
+                return None;
             }
+            Some(cgroup)
         })
     }
 

@@ -3,14 +3,14 @@
 use super::cgroup::of_drills;
 use super::{Frozen, signal};
 use crate::platform::Platform;
-use crate::process::is_stopped;
+use crate::process::{Process, is_stopped};
 
 /// Thaws what is left, and returns what that was.
 pub(crate) fn thaw_leftovers(platform: &Platform) -> anyhow::Result<Vec<String>> {
     let mut told = Vec::new();
     for (cgroup, maker) in of_drills() {
         // Another platform's drill may be going on.
-        if maker.is_some_and(|maker| maker.is_alive()) {
+        if maker.is_some_and(Process::is_alive) {
             continue;
         }
         Frozen::Cgroup(cgroup.clone()).thaw()?;
@@ -27,7 +27,7 @@ pub(crate) fn thaw_leftovers(platform: &Platform) -> anyhow::Result<Vec<String>>
 
 /// Returns what is frozen still, though this drill is over.
 pub(crate) fn left(platform: &Platform) -> anyhow::Result<Vec<String>> {
-    let own = crate::process::Process::own();
+    let own = Process::own();
     let cgroups = of_drills().into_iter().filter(|(_, maker)| *maker == own);
     let mut left: Vec<String> = cgroups.map(|(cgroup, _)| cgroup.to_string()).collect();
     for member in platform.members()? {

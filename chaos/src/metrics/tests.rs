@@ -3,6 +3,7 @@ use std::time::Duration;
 use topology::Epoch;
 
 use super::*;
+use crate::course::ConversationRead;
 use crate::fault::Injection;
 use crate::history::fixture::{message, ms, refused, ticket, users};
 use crate::history::{Event, Operation};
@@ -131,10 +132,48 @@ fn events_count_from_the_fault_on_and_only_those_of_its_cells() {
         event(3400, "steady", "c1"),
     ];
     let measured = metrics(&course).measured;
+    assert_eq!(measured[&Measure::Vote], time(100));
     assert_eq!(measured[&Measure::Detect], time(1900));
     assert_eq!(measured[&Measure::Promote], time(2000));
     assert_eq!(measured[&Measure::Publish], time(2400));
     assert_eq!(measured[&Measure::RedundancyRestored], time(2500));
+}
+
+#[test]
+fn a_message_is_served_sooner_than_a_ticket_is_safe() {
+    let message = message(0, 1100, 1200, 1);
+    let operations = vec![message, ticket(1, 1100, 3600), ticket(2, 1000, 1100)];
+    check(operations.clone(), Measure::FirstSuccess, time(200));
+    check(operations, Measure::FirstStrongAck, time(2600));
+}
+
+#[test]
+fn what_is_lost_of_the_past_counts_from_the_first_lost_acknowledgement_to_the_fault() {
+    let operations =
+        vec![message(0, 100, 105, 1), message(1, 600, 700, 2), message(2, 900, 950, 3)];
+    let mut course = course(operations);
+    let keep = |course: &mut Course, kept: &[u32]| {
+        let stored = kept.iter().map(|number| (u64::from(*number) + 1, *number)).collect();
+        course.final_state.conversations.insert(0, ConversationRead::Messages(stored));
+        let measured = metrics(course).measured;
+        (measured[&Measure::AckedWeakLost], measured[&Measure::WeakLossSeconds])
+    };
+    assert_eq!(keep(&mut course, &[0]), (Measured::Got(Value::Count(2)), time(300)));
+    assert_eq!(keep(&mut course, &[0, 1, 2]), (Measured::Got(Value::Count(0)), time(0)));
+}
+
+#[test]
+fn an_epoch_that_grows_is_counted_and_one_that_nobody_knows_proves_nothing() {
+    let epochs =
+        |c1, c2| [("c1".parse().unwrap(), Epoch(c1)), ("c2".parse().unwrap(), Epoch(c2))].into();
+    let mut course = course(outage(0, 0));
+    course.epochs_before = epochs(3, 5);
+    let measured = |course: &Course| metrics(course).measured[&Measure::EpochsChanged];
+    assert_eq!(measured(&course), Measured::Unseen);
+    course.epochs_after = Some(epochs(3, 7));
+    assert_eq!(measured(&course), Measured::Got(Value::Count(2)));
+    course.epochs_after.as_mut().unwrap().remove(&"c2".parse().unwrap());
+    assert_eq!(measured(&course), Measured::Unseen);
 }
 
 #[test]
