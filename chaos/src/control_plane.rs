@@ -46,8 +46,11 @@ struct Cells {
 }
 
 #[derive(Deserialize)]
-struct LostWrites {
-    data: Vec<LostWritesReport>,
+pub(crate) struct LostWrites {
+    pub(crate) data: Vec<LostWritesReport>,
+    /// Sites that did not say.
+    #[serde(default)]
+    pub(crate) unreachable: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -110,10 +113,7 @@ impl ControlPlane {
 
     /// Returns what a cell's sites report as lost; `None` from a control plane that knows of no such
     /// reports.
-    pub(crate) async fn lost_writes(
-        &self,
-        cell: &CellId,
-    ) -> anyhow::Result<Option<Vec<LostWritesReport>>> {
+    pub(crate) async fn lost_writes(&self, cell: &CellId) -> anyhow::Result<Option<LostWrites>> {
         let mut last = None;
         for address in &self.addresses {
             let url = format!("http://{address}/v1/cells/{cell}/lost-writes");
@@ -122,7 +122,7 @@ impl ControlPlane {
             match sent.await {
                 Ok(answer) if answer.status == http::StatusCode::NOT_FOUND => return Ok(None),
                 Ok(answer) => match answer.json::<LostWrites>(&url) {
-                    Ok(found) => return Ok(Some(found.data)),
+                    Ok(found) => return Ok(Some(found)),
                     Err(err) => last = Some(err),
                 },
                 Err(err) => last = Some(err),

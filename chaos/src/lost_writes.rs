@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::time::{Instant, sleep};
-use topology::wire::lost_writes::LostWritesReport;
 use topology::{CellId, RegionId};
 
 use crate::check::lost_weak;
-use crate::control_plane::ControlPlane;
+use crate::control_plane::{ControlPlane, LostWrites};
 use crate::course::{Course, LostRow, LostWritesRead};
 use crate::history::unmark;
 
@@ -17,8 +16,8 @@ use crate::history::unmark;
 const LISTED: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Returns what each cell reports of this run. Reports may come late: as long as a message is
-/// missing that none of them has, they are read again, within bounds.
+/// Returns what each cell reports of this run. Reports may come late: as long as a site does not
+/// say, or a message is missing that none of them has, they are read again, within bounds.
 pub(crate) async fn read(
     control_plane: &ControlPlane,
     run: &str,
@@ -30,41 +29,45 @@ pub(crate) async fn read(
     let due = Instant::now() + LISTED;
     loop {
         let mut read = BTreeMap::new();
+        let mut is_old = false;
         for cell in &cells {
-            read.insert((*cell).clone(), read_cell(control_plane, run, cell).await);
-        }
-        let mut listed = BTreeSet::new();
-        let mut may_come = true;
-        for of_cell in read.values() {
-            match of_cell {
-                LostWritesRead::Reported { rows, .. } => {
-                    listed.extend(rows.iter().map(|row| row.number));
+            let of_cell = match control_plane.lost_writes(cell).await {
+                Ok(Some(found)) => understood(run, cell, &found),
+                Ok(None) => {
+                    is_old = true;
+                    let why = "the control plane answered 404: it does not know of lost writes";
+                    Ok(LostWritesRead::Unread(why.to_owned()))
                 }
-                LostWritesRead::Unread(_) => may_come = false,
-            }
+                Err(err) => Err(err),
+            };
+            let unread = |err: anyhow::Error| LostWritesRead::Unread(format!("{err:#}"));
+            read.insert((*cell).clone(), of_cell.unwrap_or_else(unread));
         }
-        if !may_come || lost.is_subset(&listed) || Instant::now() >= due {
+        if is_old || is_whole(&read, &lost) || Instant::now() >= due {
             return read;
         }
         sleep(PAUSE).await;
     }
 }
 
-async fn read_cell(control_plane: &ControlPlane, run: &str, cell: &CellId) -> LostWritesRead {
-    let reports = match control_plane.lost_writes(cell).await {
-        Ok(Some(reports)) => reports,
-        Ok(None) => {
-            let why = "the control plane answered 404: it does not know of lost writes";
-            return LostWritesRead::Unread(why.to_owned());
+/// Whether everybody said, and all that is lost is among it.
+fn is_whole(read: &BTreeMap<CellId, LostWritesRead>, lost: &BTreeSet<u32>) -> bool {
+    let mut listed = BTreeSet::new();
+    for of_cell in read.values() {
+        match of_cell {
+            LostWritesRead::Reported { rows, .. } => listed.extend(rows.iter().map(|r| r.number)),
+            LostWritesRead::Unread(_) => return false,
         }
-        Err(err) => return LostWritesRead::Unread(format!("{err:#}")),
-    };
-    understood(run, &reports).unwrap_or_else(|err| LostWritesRead::Unread(format!("{err:#}")))
+    }
+    lost.is_subset(&listed)
 }
 
-fn understood(run: &str, reports: &[LostWritesReport]) -> anyhow::Result<LostWritesRead> {
+fn understood(run: &str, cell: &CellId, found: &LostWrites) -> anyhow::Result<LostWritesRead> {
+    if let Some(region) = found.unreachable.first() {
+        return Ok(LostWritesRead::Unread(format!("{cell}@{region} did not say")));
+    }
     let (mut rows, mut gaps) = (Vec::new(), Vec::new());
-    for report in reports {
+    for report in &found.data {
         let region: RegionId = report.region.parse().context("read a report's region")?;
         let place = format!("the report of {}@{region}, epoch {}", report.cell, report.epoch);
         gaps.extend(report.incomplete.iter().map(|why| format!("{place} has no rows: {why}")));
@@ -85,7 +88,7 @@ fn understood(run: &str, reports: &[LostWritesReport]) -> anyhow::Result<LostWri
 #[cfg(test)]
 mod tests {
     use topology::Epoch;
-    use topology::wire::lost_writes::LostWrite;
+    use topology::wire::lost_writes::{LostWrite, LostWritesReport};
 
     use super::*;
 
@@ -106,12 +109,19 @@ mod tests {
             ..LostWritesReport::default()
         };
         let region = "east".parse().unwrap();
+        let cell: CellId = "c1".parse().unwrap();
+        let mut found = LostWrites { data: vec![report], unreachable: Vec::new() };
         assert_eq!(
-            understood("run-1", &[report]).unwrap(),
+            understood("run-1", &cell, &found).unwrap(),
             LostWritesRead::Reported {
                 rows: vec![LostRow { number: 17, region, epoch: Epoch(7) }],
                 gaps: vec!["the report of c1@east, epoch 7 is cut short".to_owned()],
             }
+        );
+        found.unreachable = vec!["north".to_owned()];
+        assert_eq!(
+            understood("run-1", &cell, &found).unwrap(),
+            LostWritesRead::Unread("c1@north did not say".to_owned())
         );
     }
 }

@@ -25,8 +25,9 @@ pub(super) async fn inject(
     sleep(lasting).await;
     guard.thaw()?;
     injection.step(&bench.clock, format!("let PostgreSQL of {site} go on"));
-    injection
-        .proof
-        .push(format!("{count} processes of PostgreSQL of {site} were in state T for {lasting:?}"));
+    injection.proof.push(format!(
+        "{count} processes of PostgreSQL of {site} were in state T for {} ms",
+        lasting.as_millis()
+    ));
     Ok(())
 }

@@ -42,7 +42,7 @@ pub(super) async fn inject(
         sleep(lasting).await;
         guard.thaw()?;
         injection.step(&bench.clock, format!("let {told} go on"));
-        injection.proof.push(format!("{told} was in state T for {lasting:?}"));
+        injection.proof.push(format!("{told} was in state T for {} ms", lasting.as_millis()));
         return Ok(());
     }
     bail!("pause a process: {ATTEMPTS} were gone before they could be stopped")

@@ -85,11 +85,12 @@ fn observed(drill: &Drill, action: &Action, number: u32, elapsed: Duration) -> D
     }
 }
 
-/// The actions of one pass have the same seed, so that `auto` means the same cell to all of them.
+/// Actions that belong together have one seed, so that `auto` means the same cell to all of them;
+/// repeated ones have each their own.
 fn seed(drill: &Drill, number: u32) -> u64 {
-    let count = u32::try_from(drill.actions.len()).unwrap_or(u32::MAX).max(1);
+    let turn = if drill.repeat.is_some() { number } else { 0 };
     // Runs of a series count their seeds up by one.
-    drill.seed.wrapping_add(u64::from(number / count) << 32)
+    drill.seed.wrapping_add(u64::from(turn) << 32)
 }
 
 /// Returns where the cells are, as soon as somebody knows.
@@ -144,10 +145,12 @@ mod tests {
     }
 
     #[test]
-    fn one_pass_has_one_seed_and_the_next_another() {
-        let drill = drill(None);
-        assert_eq!(seed(&drill, 0), drill.seed);
-        assert_eq!(seed(&drill, 1), drill.seed);
-        assert_ne!(seed(&drill, 2), drill.seed);
+    fn what_is_done_together_has_one_seed_and_what_is_repeated_each_its_own() {
+        let together = drill(None);
+        assert_eq!((seed(&together, 0), seed(&together, 1)), (together.seed, together.seed));
+        let repeated = drill(Some(Repeat { lasting: seconds(60), every: seconds(10) }));
+        assert_eq!(seed(&repeated, 0), repeated.seed);
+        assert_ne!(seed(&repeated, 1), repeated.seed);
+        assert_ne!(seed(&repeated, 1), seed(&repeated, 2));
     }
 }
