@@ -3,17 +3,27 @@
 //! Safety rests on [`Etcd::put_if`] alone. Reads may be stale on old versions of etcd, and a watch
 //! may lose events: both are hints, and every decision made from them is checked again by the
 //! transaction that carries it out.
+//!
+//! etcd itself may lose what it had said: restored from an older copy, it counts its revisions from
+//! there again. A write that comes back below an earlier one proves that; this handle then begins
+//! the next generation, and versions go on growing ([`Version`]).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use etcd_client::{
-    Client, Compare, CompareOp, ConnectOptions, GetOptions, Txn, TxnOp, TxnOpResponse, WatchOptions,
+    Client, Compare, CompareOp, ConnectOptions, DeleteOptions, GetOptions, SortOrder, SortTarget,
+    Txn, TxnOp, TxnOpResponse, TxnResponse, WatchOptions,
 };
 use tokio::sync::{Notify, OnceCell};
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use topology::Version;
+use topology::wire::generation::GenerationRecord;
+use topology::wire::key;
+use tracing::{debug, error, warn};
+
+use crate::generation::Progress;
 
 /// How long one member is waited for: half a renewal period of the lease, and below etcd's own
 /// five seconds, during which it would keep a request over an election.
@@ -22,6 +32,9 @@ pub const TRY: Duration = Duration::from_millis(250);
 const PING: Duration = Duration::from_secs(1);
 /// Pause before a broken watch is opened again; the periodic read goes on meanwhile.
 const WATCH_PAUSE: Duration = Duration::from_millis(200);
+/// How often a new generation is tried to be begun after one write: others may be at it too. The
+/// next write tries again.
+const GENERATION_TRIES: usize = 3;
 
 /// A handle on the cluster. Cheap to clone; connects when first used.
 #[derive(Clone)]
@@ -29,6 +42,7 @@ pub struct Etcd {
     members: Arc<[Member]>,
     /// The member that answered last.
     preferred: Arc<AtomicUsize>,
+    progress: Arc<Progress>,
 }
 
 struct Member {
@@ -36,12 +50,24 @@ struct Member {
     client: OnceCell<Client>,
 }
 
-/// A stored value and the revision that wrote it.
+/// A stored value and what wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     pub key: String,
     pub value: Vec<u8>,
+    /// What a conditional write compares.
     pub revision: u64,
+    /// What decides which of two is newer.
+    pub version: Version,
+}
+
+/// Where a write ended up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// What a conditional write compares.
+    pub revision: u64,
+    /// What decides which of two is newer.
+    pub version: Version,
 }
 
 /// What a conditional write came to.
@@ -74,23 +100,50 @@ impl Etcd {
             .into_iter()
             .map(|endpoint| Member { endpoint, client: OnceCell::new() })
             .collect();
-        Self { members, preferred: Arc::new(AtomicUsize::new(0)) }
+        let (preferred, progress) = (Arc::default(), Arc::default());
+        Self { members, preferred, progress }
+    }
+
+    /// Returns the latest generation of etcd's history that this handle has heard of.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.progress.highest().generation()
     }
 
     /// Reads everything under these prefixes, at one revision.
     pub async fn read(&self, prefixes: &[&str]) -> Result<Vec<Stored>, EtcdError> {
-        let gets: Vec<TxnOp> = prefixes
+        let gets = prefixes
             .iter()
-            .map(|prefix| TxnOp::get(*prefix, Some(GetOptions::new().with_prefix())))
-            .collect();
+            .map(|prefix| TxnOp::get(*prefix, Some(GetOptions::new().with_prefix())));
+        self.get(gets.collect()).await
+    }
+
+    /// Reads the last keys under a prefix, the last one first.
+    pub async fn read_last(&self, prefix: &str, limit: u16) -> Result<Vec<Stored>, EtcdError> {
+        let options = GetOptions::new()
+            .with_prefix()
+            .with_sort(SortTarget::Key, SortOrder::Descend)
+            .with_limit(limit.into());
+        self.get(vec![TxnOp::get(prefix, Some(options))]).await
+    }
+
+    async fn get(&self, mut gets: Vec<TxnOp>) -> Result<Vec<Stored>, EtcdError> {
+        let asked = gets.len();
+        gets.push(TxnOp::get(key::GENERATION, None));
         let response = self.txn(&Txn::new().and_then(gets)).await?;
+        let generation = generation(&response).number;
+        self.progress.read(generation);
         let mut entries = Vec::new();
-        for response in response.op_responses() {
+        for response in response.op_responses().into_iter().take(asked) {
             let TxnOpResponse::Get(found) = response else { continue };
-            entries.extend(found.kvs().iter().map(|kv| Stored {
-                key: String::from_utf8_lossy(kv.key()).into_owned(),
-                value: kv.value().to_vec(),
-                revision: u64::try_from(kv.mod_revision()).unwrap_or(0),
+            entries.extend(found.kvs().iter().map(|kv| {
+                let revision = unsigned(kv.mod_revision());
+                Stored {
+                    key: String::from_utf8_lossy(kv.key()).into_owned(),
+                    value: kv.value().to_vec(),
+                    revision,
+                    version: Version::at(generation, revision),
+                }
             }));
         }
         Ok(entries)
@@ -98,8 +151,16 @@ impl Etcd {
 
     /// Writes without a condition: for reports that nothing rests on.
     pub async fn put(&self, key: &str, value: impl Into<Vec<u8>>) -> Result<(), EtcdError> {
-        let txn = Txn::new().and_then([TxnOp::put(key, value.into(), None)]);
-        self.txn(&txn).await.map(|_| ())
+        let put = TxnOp::put(key, value.into(), None);
+        let txn = Txn::new().and_then([put, TxnOp::get(key::GENERATION, None)]);
+        self.write(&txn).await.map(|_| ())
+    }
+
+    /// Removes the keys from `first` on that come before `end`.
+    pub async fn remove(&self, first: &str, end: &str) -> Result<(), EtcdError> {
+        let remove = TxnOp::delete(first, Some(DeleteOptions::new().with_range(end)));
+        let txn = Txn::new().and_then([remove, TxnOp::get(key::GENERATION, None)]);
+        self.write(&txn).await.map(|_| ())
     }
 
     /// Writes `key` if each of the `expected` keys is still at its revision (0: does not exist).
@@ -112,6 +173,18 @@ impl Etcd {
         value: &[u8],
         expected: &[(&str, u64)],
     ) -> Result<PutIf, EtcdError> {
+        let written = self.swap(key, value, expected).await?;
+        Ok(written.map_or(PutIf::Stale, |written| PutIf::Done { revision: written.revision }))
+    }
+
+    /// The same, for those who compare what they wrote with what they read: `None` if somebody else
+    /// changed one of the keys.
+    pub async fn swap(
+        &self,
+        key: &str,
+        value: &[u8],
+        expected: &[(&str, u64)],
+    ) -> Result<Option<Written>, EtcdError> {
         let compares: Vec<Compare> = expected
             .iter()
             .map(|(key, revision)| {
@@ -119,14 +192,14 @@ impl Etcd {
                 Compare::mod_revision(*key, CompareOp::Equal, revision)
             })
             .collect();
+        let generation_now = || TxnOp::get(key::GENERATION, None);
         let txn = Txn::new()
             .when(compares)
-            .and_then([TxnOp::put(key, value.to_vec(), None)])
-            .or_else([TxnOp::get(key, None)]);
-        let response = self.txn(&txn).await?;
+            .and_then([TxnOp::put(key, value.to_vec(), None), generation_now()])
+            .or_else([TxnOp::get(key, None), generation_now()]);
+        let (response, version) = self.write(&txn).await?;
         if response.succeeded() {
-            let revision = response.header().map_or(0, etcd_client::ResponseHeader::revision);
-            return Ok(PutIf::Done { revision: u64::try_from(revision).unwrap_or(0) });
+            return Ok(Some(Written { revision: revision(&response), version }));
         }
         let ours = response.op_responses().into_iter().find_map(|response| match response {
             TxnOpResponse::Get(found) => found
@@ -136,9 +209,61 @@ impl Etcd {
                 .map(etcd_client::KeyValue::mod_revision),
             TxnOpResponse::Put(_) | TxnOpResponse::Delete(_) | TxnOpResponse::Txn(_) => None,
         });
-        Ok(ours.map_or(PutIf::Stale, |revision| PutIf::Done {
-            revision: u64::try_from(revision).unwrap_or(0),
+        Ok(ours.map(|revision| {
+            let revision = unsigned(revision);
+            Written { revision, version: Version::at(version.generation(), revision) }
         }))
+    }
+
+    /// Carries out a transaction that writes and reads the generation, and learns from where it ended
+    /// up whether etcd has gone back since the write before.
+    async fn write(&self, txn: &Txn) -> Result<(TxnResponse, Version), EtcdError> {
+        let before = self.progress.highest();
+        let response = self.txn(txn).await?;
+        let now = Version::at(generation(&response).number, revision(&response));
+        if response.succeeded() {
+            self.progress.wrote(before, now);
+            if let Some(lost) = self.progress.lost() {
+                self.begin_generation(lost).await;
+            }
+        }
+        Ok((response, now))
+    }
+
+    /// Begins the generation after the one that `lost` is of, unless somebody else has.
+    async fn begin_generation(&self, lost: Version) {
+        error!(floor = lost.revision(), generation = lost.generation(), "etcd went back in time");
+        for _ in 0..GENERATION_TRIES {
+            match self.try_begin_generation(lost).await {
+                Ok(Some(number)) => {
+                    self.progress.read(number);
+                    warn!(generation = number, "a new generation of etcd's history has begun");
+                    return;
+                }
+                Ok(None) => {}
+                Err(err) => debug!(error = %err, "generation not begun"),
+            }
+        }
+    }
+
+    /// Returns the generation that has begun, or `None` if somebody else was at it.
+    async fn try_begin_generation(&self, lost: Version) -> Result<Option<u64>, EtcdError> {
+        let read = Txn::new().and_then([TxnOp::get(key::GENERATION, None)]);
+        let response = self.txn(&read).await?;
+        let stored = generation(&response);
+        if stored.number > lost.generation() {
+            return Ok(Some(stored.number));
+        }
+        let number = lost.generation() + 1;
+        let record = GenerationRecord { number, floor: lost.revision() };
+        let value = serde_json::to_vec(&record).expect("a generation is plain JSON");
+        let unchanged = Compare::mod_revision(
+            key::GENERATION,
+            CompareOp::Equal,
+            generation_revision(&response),
+        );
+        let txn = Txn::new().when([unchanged]).and_then([TxnOp::put(key::GENERATION, value, None)]);
+        Ok(self.txn(&txn).await?.succeeded().then_some(number))
     }
 
     /// Wakes the waiter at each change under the prefixes, and once after each reconnection, until
@@ -159,7 +284,7 @@ impl Etcd {
         }
     }
 
-    async fn txn(&self, txn: &Txn) -> Result<etcd_client::TxnResponse, EtcdError> {
+    async fn txn(&self, txn: &Txn) -> Result<TxnResponse, EtcdError> {
         let first = self.preferred.load(Ordering::Relaxed);
         let mut failure = None;
         for turn in 0..self.members.len() {
@@ -192,7 +317,7 @@ impl Member {
         }
     }
 
-    async fn txn(&self, txn: Txn) -> Result<etcd_client::TxnResponse, EtcdError> {
+    async fn txn(&self, txn: Txn) -> Result<TxnResponse, EtcdError> {
         let mut client = self.client().await?;
         match tokio::time::timeout(TRY, client.txn(txn)).await {
             Ok(Ok(response)) => Ok(response),
@@ -230,4 +355,32 @@ impl Member {
     fn failed(&self, reason: String) -> EtcdError {
         EtcdError { endpoint: self.endpoint.clone(), reason }
     }
+}
+
+/// Returns the revision that a transaction ended up at.
+fn revision(response: &TxnResponse) -> u64 {
+    unsigned(response.header().map_or(0, etcd_client::ResponseHeader::revision))
+}
+
+/// Returns the generation that a transaction's last operation read. One that nobody understands
+/// counts as none: it is behind what is known, and is begun anew.
+fn generation(response: &TxnResponse) -> GenerationRecord {
+    last_get(response).and_then(|kv| serde_json::from_slice(kv.value()).ok()).unwrap_or_default()
+}
+
+fn generation_revision(response: &TxnResponse) -> i64 {
+    last_get(response).map_or(0, |kv| etcd_client::KeyValue::mod_revision(&kv))
+}
+
+fn last_get(response: &TxnResponse) -> Option<etcd_client::KeyValue> {
+    match response.op_responses().pop() {
+        Some(TxnOpResponse::Get(found)) => found.kvs().first().cloned(),
+        Some(TxnOpResponse::Put(_) | TxnOpResponse::Delete(_) | TxnOpResponse::Txn(_)) | None => {
+            None
+        }
+    }
+}
+
+fn unsigned(revision: i64) -> u64 {
+    u64::try_from(revision).unwrap_or(0)
 }

@@ -144,15 +144,14 @@ fn assemble(stored: &[Stored]) -> Result<Option<Snapshot>, Malformed> {
     let mut cells = BTreeMap::new();
     let mut version = Version::default();
     for entry in stored {
-        let revision = Version(entry.revision);
         if entry.key == key::PLACEMENT {
             let record: PlacementRecord = serde_json::from_slice(&entry.value)?;
-            placement = Some(record.into_placement(revision)?);
+            placement = Some(record.into_placement(entry.version)?);
         } else if let Some(cell) = entry.key.strip_prefix(key::CELLS) {
             let record: CellRecord = serde_json::from_slice(&entry.value)?;
             cells.insert(cell.parse()?, record.try_into()?);
         }
-        version = version.max(revision);
+        version = version.max(entry.version);
     }
     // At first start the placement is written before the cells it names: not a snapshot yet.
     let complete = placement

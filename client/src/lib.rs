@@ -5,6 +5,7 @@
 
 pub mod etcd;
 pub mod follow;
+mod generation;
 pub mod last_known_good;
 pub mod lease;
 

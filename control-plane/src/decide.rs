@@ -8,6 +8,7 @@ pub mod first_start;
 pub mod happenings;
 pub mod state;
 pub mod switchover;
+pub mod went_back;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -62,25 +63,27 @@ pub enum Action {
     TakeOver { cell: CellId, epoch: Epoch, from: RegionId, reason: String },
     /// Drive an election that nobody drives.
     PickUp { cell: CellId, epoch: Epoch, reason: String },
-    /// Change nothing and tell a person: the active sites of several regions look lost at once,
-    /// which is more likely this observer's fault than theirs.
-    Freeze { cell: CellId, epoch: Epoch, regions: BTreeSet<RegionId> },
+    /// Begin an election above every epoch seen: etcd went back in time, and nobody serves.
+    Restore { cell: CellId, epoch: Epoch, reason: String },
+    /// Change nothing and tell a person.
+    Freeze { cell: CellId, epoch: Epoch, reason: String },
 }
 
 impl Action {
     /// The names of all kinds, for metrics.
-    pub const KINDS: [&'static str; 5] =
-        ["create-placement", "create-cell", "take-over", "pick-up", "freeze"];
+    pub const KINDS: [&'static str; 6] =
+        ["create-placement", "create-cell", "take-over", "pick-up", "restore", "freeze"];
 
     /// Returns the name of the action's kind.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        let [placement, cell, take_over, pick_up, freeze] = Self::KINDS;
+        let [placement, cell, take_over, pick_up, restore, freeze] = Self::KINDS;
         match self {
             Self::CreatePlacement => placement,
             Self::CreateCell { .. } => cell,
             Self::TakeOver { .. } => take_over,
             Self::PickUp { .. } => pick_up,
+            Self::Restore { .. } => restore,
             Self::Freeze { .. } => freeze,
         }
     }
@@ -109,9 +112,11 @@ impl fmt::Display for Action {
             Self::PickUp { cell, epoch, reason } => {
                 write!(f, "pick up the election of {cell}, epoch {epoch}: {reason}")
             }
-            Self::Freeze { cell, epoch, regions } => {
-                let regions: Vec<&str> = regions.iter().map(RegionId::as_str).collect();
-                write!(f, "freeze {cell}, epoch {epoch}: {} look lost", regions.join(" and "))
+            Self::Restore { cell, epoch, reason } => {
+                write!(f, "restore {cell}, epoch {epoch}: {reason}")
+            }
+            Self::Freeze { cell, epoch, reason } => {
+                write!(f, "freeze {cell}, epoch {epoch}: {reason}")
             }
         }
     }

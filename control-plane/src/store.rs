@@ -13,10 +13,13 @@ use topology::wire::placement::PlacementRecord;
 use topology::wire::report::{RouterReport, SiteReport};
 use topology::{CellId, Epoch, Placement, RegionId, SiteId, Version};
 
-/// A value and the revision that wrote it, for compare-and-swap.
+/// A value and what wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept<T> {
+    /// For compare-and-swap.
     pub revision: u64,
+    /// For telling which of two is newer.
+    pub version: Version,
     pub value: T,
 }
 
@@ -27,9 +30,11 @@ pub struct Lease {
     pub epoch: Epoch,
 }
 
-/// Everything under the prefix, read at one revision.
+/// Everything that decisions rest on, read at one revision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
+    /// What began the generation of etcd's history that this is; the first begins with nothing.
+    pub generation: Version,
     pub placement: Option<Placement>,
     pub cells: BTreeMap<CellId, Kept<RoutedCell>>,
     pub leases: BTreeMap<CellId, Kept<Lease>>,
@@ -47,40 +52,43 @@ impl Reading {
         let mut reading = Self::default();
         for entry in entries {
             if let Err(err) = reading.take(entry) {
-                let kept = Kept { revision: entry.revision, value: err.to_string() };
+                let kept = kept(entry, err.to_string());
                 reading.malformed.insert(entry.key.clone(), kept);
             }
         }
         reading
     }
 
-    /// Returns the newest revision among the keys that are never deleted: an older reading than the
+    /// Returns the newest version among the keys that are never deleted: an older reading than the
     /// one before shows a smaller number.
     #[must_use]
-    pub fn newest(&self) -> u64 {
-        let cells = self.cells.values().map(|kept| kept.revision);
-        let leases = self.leases.values().map(|kept| kept.revision);
-        let placement = self.placement.as_ref().map(|placement| placement.version().0);
+    pub fn newest(&self) -> Version {
+        let cells = self.cells.values().map(|kept| kept.version);
+        let leases = self.leases.values().map(|kept| kept.version);
+        let placement = self.placement.as_ref().map(Placement::version);
         let of_these = |key: &str| {
             key == key::PLACEMENT || key.starts_with(key::CELLS) || key.starts_with(key::LEASES)
         };
         let malformed = self.malformed.iter().filter(|(key, _)| of_these(key));
-        let malformed = malformed.map(|(_, kept)| kept.revision);
-        cells.chain(leases).chain(placement).chain(malformed).max().unwrap_or(0)
+        let malformed = malformed.map(|(_, kept)| kept.version);
+        let newest = cells.chain(leases).chain(placement).chain(malformed).max();
+        newest.unwrap_or_default().max(self.generation)
     }
 
     fn take(&mut self, entry: &client::etcd::Stored) -> Result<(), Malformed> {
-        let (key, value, revision) = (entry.key.as_str(), &entry.value, entry.revision);
-        if key == key::PLACEMENT {
+        let (key, value) = (entry.key.as_str(), &entry.value);
+        if key == key::GENERATION {
+            self.generation = entry.version;
+        } else if key == key::PLACEMENT {
             let record: PlacementRecord = serde_json::from_slice(value)?;
-            self.placement = Some(record.into_placement(Version(revision))?);
+            self.placement = Some(record.into_placement(entry.version)?);
         } else if let Some(cell) = key.strip_prefix(key::CELLS) {
             let record: CellRecord = serde_json::from_slice(value)?;
-            self.cells.insert(cell.parse()?, Kept { revision, value: record.try_into()? });
+            self.cells.insert(cell.parse()?, kept(entry, record.try_into()?));
         } else if let Some(cell) = key.strip_prefix(key::LEASES) {
             let record: LeaseRecord = serde_json::from_slice(value)?;
             let lease = Lease { holder: record.holder.parse()?, epoch: Epoch(record.epoch) };
-            self.leases.insert(cell.parse()?, Kept { revision, value: lease });
+            self.leases.insert(cell.parse()?, kept(entry, lease));
         } else if let Some(site) = key.strip_prefix(key::SITES) {
             let (cell, region) = site
                 .split_once('/')
@@ -94,6 +102,18 @@ impl Reading {
     }
 }
 
+fn kept<T>(entry: &client::etcd::Stored, value: T) -> Kept<T> {
+    Kept { revision: entry.revision, version: entry.version, value }
+}
+
+#[cfg(test)]
+impl<T> Kept<T> {
+    /// What is written in a history that never went back.
+    pub(crate) fn at(revision: u64, value: T) -> Self {
+        Self { revision, version: Version(revision), value }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,18 +124,16 @@ mod tests {
             key: format!("{}{key}", key::PREFIX),
             value: value.as_bytes().to_vec(),
             revision,
+            version: Version(revision),
         };
         let reading = Reading::parse(&[
             entry("leases/c1", r#"{"holder":"east","epoch":7,"sequence":3}"#, 41),
             entry("leases/c2", "{", 42),
             entry("audit/1", "for others", 43),
         ]);
-        let c1 = Kept {
-            revision: 41,
-            value: Lease { holder: "east".parse().unwrap(), epoch: Epoch(7) },
-        };
+        let c1 = Kept::at(41, Lease { holder: "east".parse().unwrap(), epoch: Epoch(7) });
         assert_eq!(reading.leases, [("c1".parse().unwrap(), c1)].into());
         assert_eq!(reading.malformed.keys().collect::<Vec<_>>(), ["/bulkhead/v1/leases/c2"]);
-        assert_eq!(reading.newest(), 42);
+        assert_eq!(reading.newest(), Version(42));
     }
 }

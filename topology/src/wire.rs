@@ -6,12 +6,14 @@
 pub mod agent;
 pub mod cell;
 pub mod fleet;
+pub mod generation;
 pub mod header;
 pub mod key;
 pub mod lease;
 pub mod lost_writes;
 pub mod placement;
 pub mod report;
+pub mod vantage;
 
 /// A stored value that does not mean anything.
 #[derive(Debug, thiserror::Error)]

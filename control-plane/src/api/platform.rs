@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Json, Response};
 use runtime::Problem;
 use serde::Serialize;
 use serde_json::json;
+use topology::Version;
 use topology::address::Port;
 use topology::wire::cell::CellRecord;
 use topology::wire::report::RouterReport;
@@ -107,9 +108,9 @@ pub(super) async fn snapshot(State(api): State<Api>) -> Result<Response, Problem
         let slots = shares.get(id).copied().unwrap_or(0);
         (id.to_string(), SnapshotCell { slots, record: CellRecord::from(&seen.routed) })
     });
-    let revisions = state.cells().values().map(|seen| seen.revision);
-    let placement = state.placement().map(|placement| placement.version().0);
-    let version = revisions.chain(placement).max().unwrap_or(0);
+    let versions = state.cells().values().map(|seen| seen.version);
+    let placement = state.placement().map(topology::Placement::version);
+    let Version(version) = versions.chain(placement).max().unwrap_or_default();
     let snapshot = Snapshot { version, cells: cells.collect() };
     Ok(([(header::ETAG, format!("\"{version}\""))], Json(snapshot)).into_response())
 }

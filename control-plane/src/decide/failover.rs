@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use topology::{CellId, Phase, RegionId};
 
 use super::state::{SeenCell, SeenSite};
-use super::{Action, Policy, State};
+use super::{Action, Policy, State, went_back};
 
 /// How much longer than patience a silent lease is borne while the site answers: etcd may have had a
 /// hiccup, and a healthy cell must not move for that.
@@ -59,6 +59,9 @@ fn judge(
 ) -> Option<Action> {
     let activation = &seen.routed.activation;
     let epoch = activation.epoch;
+    if went_back::is_outdated(seen) {
+        return went_back::judge(cell, seen, state, policy, now);
+    }
     match &activation.phase {
         Phase::Electing { predecessor } => {
             let rank = rank(policy, predecessor.as_ref());
@@ -170,16 +173,18 @@ fn freeze_if_widespread(action: Action, state: &State, suspects: &[(RegionId, In
     if regions.len() < 2 {
         return action;
     }
-    Action::Freeze { cell: cell.clone(), epoch: *epoch, regions }
+    let regions: Vec<&str> = regions.iter().map(RegionId::as_str).collect();
+    let reason = format!("{} look lost", regions.join(" and "));
+    Action::Freeze { cell: cell.clone(), epoch: *epoch, reason }
 }
 
 /// Returns this observer's turn among the regions that are not suspect; the suspect one comes last.
-fn rank(policy: &Policy, suspect: Option<&RegionId>) -> usize {
+pub(super) fn rank(policy: &Policy, suspect: Option<&RegionId>) -> usize {
     let mut others = policy.regions.iter().filter(|region| Some(*region) != suspect);
     others.position(|region| *region == policy.vantage).unwrap_or(policy.regions.len() - 1)
 }
 
-fn delay(rank: usize) -> Duration {
+pub(super) fn delay(rank: usize) -> Duration {
     RANK * u32::try_from(rank).unwrap_or(u32::MAX)
 }
 
@@ -190,7 +195,7 @@ fn probes(site: &SeenSite, now: Instant) -> String {
     }
 }
 
-fn seconds(duration: Duration) -> String {
+pub(super) fn seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
 }
 

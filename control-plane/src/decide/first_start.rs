@@ -11,7 +11,7 @@ use super::{Action, Policy, State};
 /// its epochs have been used.
 #[must_use]
 pub fn decide(state: &State, policy: &Policy) -> Vec<Action> {
-    let placement = state.placement().is_none().then_some(Action::CreatePlacement);
+    let placement = (!state.placement_is_stored()).then_some(Action::CreatePlacement);
     let cells = policy.cells.iter().filter(|cell| !state.cells().contains_key(*cell));
     placement
         .into_iter()
@@ -19,10 +19,11 @@ pub fn decide(state: &State, policy: &Policy) -> Vec<Action> {
         .collect()
 }
 
-/// Returns the placement of a platform that has none.
+/// Returns the placement to write where there is none: the one that was there before, if there was.
 #[must_use]
-pub fn placement(spec: &Spec) -> Placement {
-    Placement::plan(&spec.weights(), Version::default())
+pub fn placement(spec: &Spec, state: &State) -> Placement {
+    let known = state.placement().cloned();
+    known.unwrap_or_else(|| Placement::plan(&spec.weights(), Version::default()))
 }
 
 /// Returns the first activation of a cell: its home makes the first database.

@@ -1,11 +1,12 @@
 //! What an operator would write in the logbook: the difference between what was seen and what is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 use topology::{CellId, Epoch, Phase, RegionId, SiteId};
 
 use super::failover::silent_since;
+use super::state::SeenCell;
 use super::{Policy, State};
 
 /// One entry, without the time: that is the writer's.
@@ -26,6 +27,13 @@ pub enum Kind {
     Promoting,
     Steady,
     Switching,
+    /// The cell is left as it is, though its active site is lost: only a person can do more.
+    Frozen,
+    /// The active site serves, but losing its region would lose writes.
+    AtRisk,
+    AtRiskOver,
+    /// The active site has removed or added a voter under its epoch.
+    Voters,
     SiteDown,
     SiteUp,
 }
@@ -39,6 +47,10 @@ impl Kind {
             Self::Promoting => "promoting",
             Self::Steady => "steady",
             Self::Switching => "switching",
+            Self::Frozen => "frozen",
+            Self::AtRisk => "at-risk",
+            Self::AtRiskOver => "at-risk-over",
+            Self::Voters => "voters",
             Self::SiteDown => "site-down",
             Self::SiteUp => "site-up",
         }
@@ -58,8 +70,12 @@ struct CellSight {
     epoch: Epoch,
     phase: Phase,
     reason: String,
+    voters: BTreeSet<RegionId>,
     /// The holder has missed two renewals in a row.
     is_silent: bool,
+    /// What the holder says under this epoch; nothing while it says nothing.
+    at_risk: Option<bool>,
+    frozen: Option<String>,
 }
 
 impl Sight {
@@ -72,7 +88,10 @@ impl Sight {
                 epoch: activation.epoch,
                 phase: activation.phase.clone(),
                 reason: activation.reason.clone(),
+                voters: activation.voters.clone(),
                 is_silent: is_silent(cell, state, policy, now),
+                at_risk: is_at_risk(cell, seen, state),
+                frozen: state.frozen().get(cell).map(|frozen| frozen.why.clone()),
             };
             (cell.clone(), sight)
         });
@@ -88,7 +107,14 @@ impl Sight {
     pub fn since(&self, before: &Self) -> Vec<Happening> {
         let cells = self.cells.iter().flat_map(|(cell, sight)| {
             let earlier = before.cells.get(cell);
-            silence(cell, sight, earlier).into_iter().chain(change(cell, sight, earlier))
+            let news = [
+                silence(cell, sight, earlier),
+                change(cell, sight, earlier),
+                voters(cell, sight, earlier),
+                risk(cell, sight, earlier),
+                freeze(cell, sight, earlier),
+            ];
+            news.into_iter().flatten()
         });
         let sites = self.sites.iter().filter_map(|(site, answers)| {
             let epoch = self.cells.get(&site.cell).map_or(Epoch(0), |sight| sight.epoch);
@@ -105,6 +131,14 @@ fn is_silent(cell: &CellId, state: &State, policy: &Policy, now: Instant) -> boo
     let unbroken = state.unbroken_since().unwrap_or(now);
     let since = silent_since(seen).max(unbroken);
     renewed && state.is_fresh(now) && now - since > policy.lease.renew * 2
+}
+
+/// What the holder said before its epoch began says nothing about it.
+fn is_at_risk(cell: &CellId, seen: &SeenCell, state: &State) -> Option<bool> {
+    let activation = &seen.routed.activation;
+    let site = state.site(cell, activation.serving()?);
+    let report = site.report().filter(|report| report.epoch == activation.epoch.0)?;
+    Some(report.at_risk)
 }
 
 fn silence(cell: &CellId, sight: &CellSight, earlier: Option<&CellSight>) -> Option<Happening> {
@@ -144,6 +178,68 @@ fn change(cell: &CellId, sight: &CellSight, earlier: Option<&CellSight>) -> Opti
         reason: sight.reason.clone(),
         evidence: before,
     })
+}
+
+/// Under a new epoch the voters are part of what begins it.
+fn voters(cell: &CellId, sight: &CellSight, earlier: Option<&CellSight>) -> Option<Happening> {
+    let earlier = earlier?;
+    let changed = earlier.epoch == sight.epoch && earlier.voters != sight.voters;
+    changed.then(|| Happening {
+        kind: Kind::Voters,
+        cell: cell.clone(),
+        region: holder(&sight.phase).cloned(),
+        epoch: sight.epoch,
+        reason: sight.reason.clone(),
+        evidence: format!("{}; before: {}", names(&sight.voters), names(&earlier.voters)),
+    })
+}
+
+fn risk(cell: &CellId, sight: &CellSight, earlier: Option<&CellSight>) -> Option<Happening> {
+    let was = earlier.and_then(|earlier| earlier.at_risk).unwrap_or(false);
+    let (kind, reason) = match (was, sight.at_risk?) {
+        (false, true) => (Kind::AtRisk, "losing the active site's region would lose writes"),
+        (true, false) => (Kind::AtRiskOver, "enough voters replicate again"),
+        (true, true) | (false, false) => return None,
+    };
+    Some(Happening {
+        kind,
+        cell: cell.clone(),
+        region: holder(&sight.phase).cloned(),
+        epoch: sight.epoch,
+        reason: reason.to_owned(),
+        evidence: format!("the active site says so; voters: {}", names(&sight.voters)),
+    })
+}
+
+fn freeze(cell: &CellId, sight: &CellSight, earlier: Option<&CellSight>) -> Option<Happening> {
+    let why = sight.frozen.as_ref()?;
+    let told = earlier.is_some_and(|earlier| earlier.frozen.is_some());
+    (!told).then(|| Happening {
+        kind: Kind::Frozen,
+        cell: cell.clone(),
+        region: holder(&sight.phase).cloned(),
+        epoch: sight.epoch,
+        reason: way_out(cell),
+        evidence: why.clone(),
+    })
+}
+
+/// What a person can do about a cell that is left as it is.
+#[must_use]
+pub fn way_out(cell: &CellId) -> String {
+    format!(
+        "nothing is promoted by itself. When the lost sites will not come back in time: POST \
+         /v1/cells/{cell}/failover elects among who answers; if their votes do not suffice, \
+         {{\"accept_data_loss\": true, \"reason\": \"…\"}} promotes the furthest of them and gives \
+         up what only the others have"
+    )
+}
+
+fn names(regions: &BTreeSet<RegionId>) -> String {
+    if regions.is_empty() {
+        return "none".to_owned();
+    }
+    regions.iter().map(RegionId::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn presence(

@@ -3,6 +3,8 @@
 //! Deliberately holds no opinion: who is suspect, and what follows from that, is the business of
 //! [`failover`](super::failover).
 
+mod site;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +13,12 @@ use tokio::time::Instant;
 use topology::invariant::{Invariant, Violation};
 use topology::snapshot::RoutedCell;
 use topology::wire::report::{RouterReport, SiteReport};
-use topology::{CellId, Placement, RegionId, SiteId};
+use topology::{CellId, Epoch, Phase, Placement, RegionId, SiteId, Version};
 
 use crate::store::{Kept, Lease, Reading};
 
-/// How many probes in a row a site may not answer before it counts as unreachable: one may be lost.
-const MISSES: u32 = 2;
+pub use site::{Alert, SeenSite};
+
 /// How old the last reading of etcd may be to decide by it: two reads may fail.
 const FRESH: Duration = Duration::from_millis(1500);
 
@@ -31,6 +33,8 @@ pub enum Fact {
     Wrote { cell: CellId, kept: Kept<RoutedCell> },
     /// A site's agent answered a probe with its report, or did not.
     Probed { site: SiteId, answer: Option<SiteReport> },
+    /// This process would have moved a cell, and changes nothing.
+    Frozen { cell: CellId, why: String },
 }
 
 #[derive(Clone, Debug, Default)]
@@ -39,6 +43,9 @@ pub struct State {
     sites: BTreeMap<SiteId, SeenSite>,
     routers: BTreeMap<String, RouterReport>,
     placement: Option<Arc<Placement>>,
+    placement_is_stored: bool,
+    /// Cells that are left as they are though their active site is lost.
+    frozen: BTreeMap<CellId, Frozen>,
     reads: Option<Reads>,
 }
 
@@ -47,31 +54,43 @@ pub struct State {
 pub struct SeenCell {
     pub routed: RoutedCell,
     pub revision: u64,
+    pub version: Version,
     pub since: Instant,
     pub lease: Option<SeenLease>,
+    /// What etcd says instead, having gone back in time: an earlier epoch.
+    pub older: Option<Older>,
+    /// Since when a site of the cell has known a later epoch than this observer.
+    pub ahead_since: Option<Instant>,
+}
+
+/// A record of an epoch that was over before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Older {
+    /// 0 where there is no record any more.
+    pub epoch: Epoch,
+    pub revision: u64,
+    pub since: Instant,
+}
+
+/// A cell that is left as it is, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frozen {
+    pub why: String,
+    pub since: Instant,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenLease {
     pub lease: Lease,
     pub revision: u64,
-    /// When this observer first saw this revision: never before it was sent.
+    pub version: Version,
+    /// When this observer first saw this version: never before it was sent.
     pub since: Instant,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct SeenSite {
-    /// What the agent last answered to this observer.
-    heard: Option<SiteReport>,
-    /// What the agent last wrote into etcd.
-    stored: Option<SiteReport>,
-    misses: u32,
-    missed_since: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Reads {
-    newest: u64,
+    newest: Version,
     last: Instant,
     /// Since when every read has succeeded.
     unbroken_since: Instant,
@@ -81,6 +100,12 @@ struct Reads {
 impl State {
     /// Folds a fact in, and tells which invariants it shows to be broken.
     pub fn saw(&mut self, fact: Fact, now: Instant) -> Vec<Violation> {
+        let violations = self.fold(fact, now);
+        self.compare_with_sites(now);
+        violations
+    }
+
+    fn fold(&mut self, fact: Fact, now: Instant) -> Vec<Violation> {
         match fact {
             Fact::Read(reading) => return self.read(reading, now),
             Fact::ReadFailed => {
@@ -90,12 +115,16 @@ impl State {
             }
             Fact::Wrote { cell, kept } => {
                 if let Some(reads) = &mut self.reads {
-                    reads.newest = reads.newest.max(kept.revision);
+                    reads.newest = reads.newest.max(kept.version);
                 }
-                return self.saw_cell(cell, kept, now).into_iter().collect();
+                self.saw_cell(cell, kept, now);
             }
             Fact::Probed { site, answer } => {
                 self.sites.entry(site).or_default().probed(answer, now);
+            }
+            Fact::Frozen { cell, why } => {
+                let since = self.frozen.get(&cell).map_or(now, |frozen| frozen.since);
+                self.frozen.insert(cell, Frozen { why, since });
             }
         }
         Vec::new()
@@ -115,47 +144,66 @@ impl State {
         };
         self.reads = Some(Reads { newest, last: now, unbroken_since, failing: false });
         let mut violations = Vec::new();
+        for (cell, seen) in &mut self.cells {
+            violations.extend(seen.compare(cell, reading.cells.get(cell), now));
+        }
         for (cell, kept) in reading.cells {
-            violations.extend(self.saw_cell(cell, kept, now));
+            self.saw_cell(cell, kept, now);
         }
         for (cell, seen) in &mut self.cells {
-            seen.saw_lease(reading.leases.get(cell), now);
+            if seen.saw_lease(reading.leases.get(cell), now) {
+                self.frozen.remove(cell);
+            }
         }
-        for site in self.sites.values_mut() {
-            site.stored = None;
+        for (site, report) in &reading.sites {
+            self.sites.entry(site.clone()).or_default().stored(Some(report), now);
         }
-        for (site, report) in reading.sites {
-            self.sites.entry(site).or_default().stored = Some(report);
+        for (id, site) in &mut self.sites {
+            if !reading.sites.contains_key(id) {
+                site.stored(None, now);
+            }
         }
         self.routers = reading.routers;
+        self.placement_is_stored = reading.placement.is_some();
         if let Some(placement) = reading.placement {
             self.placement = Some(Arc::new(placement));
         }
         violations
     }
 
-    fn saw_cell(
-        &mut self,
-        cell: CellId,
-        kept: Kept<RoutedCell>,
-        now: Instant,
-    ) -> Option<Violation> {
-        let Some(seen) = self.cells.get_mut(&cell) else {
-            let Kept { revision, value: routed } = kept;
-            self.cells.insert(cell, SeenCell { routed, revision, since: now, lease: None });
-            return None;
-        };
-        let (known, offered) = (seen.routed.activation.epoch, kept.value.activation.epoch);
-        if offered < known {
-            let witness = format!("cell {cell} went from epoch {known} back to {offered}");
-            return Some(Violation { invariant: Invariant::I2, witness });
+    /// Takes a newer record of a cell; one of an earlier epoch never (I2).
+    fn saw_cell(&mut self, cell: CellId, kept: Kept<RoutedCell>, now: Instant) {
+        let Kept { revision, version, value: routed } = kept;
+        let known = self.cells.get(&cell);
+        let newer = known.is_none_or(|seen| {
+            routed.activation.epoch >= seen.routed.activation.epoch && version > seen.version
+        });
+        if !newer {
+            return;
         }
-        if kept.revision > seen.revision {
-            seen.routed = kept.value;
-            seen.revision = kept.revision;
-            seen.since = now;
+        // Somebody acts, or a person did.
+        if matches!(routed.activation.phase, Phase::Promoting { .. } | Phase::Switching { .. }) {
+            self.frozen.remove(&cell);
         }
-        None
+        let lease = self.cells.remove(&cell).and_then(|seen| seen.lease);
+        let (older, ahead_since) = (None, None);
+        let seen = SeenCell { routed, revision, version, since: now, lease, older, ahead_since };
+        self.cells.insert(cell, seen);
+    }
+
+    /// Notes which cells have a site that knows a later epoch than this observer.
+    fn compare_with_sites(&mut self, now: Instant) {
+        let mut latest: BTreeMap<&CellId, u64> = BTreeMap::new();
+        for (id, site) in &self.sites {
+            let epoch = site.report().map_or(0, |report| report.epoch);
+            let entry = latest.entry(&id.cell).or_default();
+            *entry = (*entry).max(epoch);
+        }
+        for (cell, seen) in &mut self.cells {
+            let ahead =
+                latest.get(cell).is_some_and(|epoch| *epoch > seen.routed.activation.epoch.0);
+            seen.ahead_since = ahead.then(|| seen.ahead_since.unwrap_or(now));
+        }
     }
 
     #[must_use]
@@ -185,6 +233,18 @@ impl State {
         self.placement.as_deref()
     }
 
+    /// Returns whether etcd has a placement: it may have had one before it went back in time.
+    #[must_use]
+    pub fn placement_is_stored(&self) -> bool {
+        self.placement_is_stored
+    }
+
+    /// Returns the cells that are left as they are though their active site is lost, and why.
+    #[must_use]
+    pub fn frozen(&self) -> &BTreeMap<CellId, Frozen> {
+        &self.frozen
+    }
+
     /// Returns when etcd was last read, if ever.
     #[must_use]
     pub fn read_at(&self) -> Option<Instant> {
@@ -211,53 +271,43 @@ impl SeenCell {
         self.lease.as_ref().map_or(0, |lease| lease.revision)
     }
 
-    fn saw_lease(&mut self, kept: Option<&Kept<Lease>>, now: Instant) {
-        let same = |seen: &SeenLease| kept.is_some_and(|kept| kept.revision == seen.revision);
-        if !self.lease.as_ref().is_some_and(same) {
-            self.lease = kept.map(|kept| SeenLease {
-                lease: kept.value.clone(),
-                revision: kept.revision,
-                since: now,
-            });
+    /// Takes the lease as read, and returns whether it has been written again.
+    fn saw_lease(&mut self, kept: Option<&Kept<Lease>>, now: Instant) -> bool {
+        let same = |seen: &SeenLease| kept.is_some_and(|kept| kept.version == seen.version);
+        if self.lease.as_ref().is_some_and(same) {
+            return false;
         }
+        self.lease = kept.map(|kept| SeenLease {
+            lease: kept.value.clone(),
+            revision: kept.revision,
+            version: kept.version,
+            since: now,
+        });
+        self.lease.is_some()
     }
-}
 
-impl SeenSite {
-    fn probed(&mut self, answer: Option<SiteReport>, now: Instant) {
-        if let Some(report) = answer {
-            self.heard = Some(report);
-            self.misses = 0;
-            self.missed_since = None;
-        } else {
-            self.misses = self.misses.saturating_add(1);
-            self.missed_since.get_or_insert(now);
+    /// Compares the record as read now with what is known: etcd may have gone back in time. Tells so
+    /// once for each such record.
+    fn compare(
+        &mut self,
+        cell: &CellId,
+        kept: Option<&Kept<RoutedCell>>,
+        now: Instant,
+    ) -> Option<Violation> {
+        let known = self.routed.activation.epoch;
+        let epoch = kept.map_or(Epoch(0), |kept| kept.value.activation.epoch);
+        if epoch >= known {
+            self.older = None;
+            return None;
         }
-    }
-
-    /// Returns since when the site has not answered, if that is more than one lost probe.
-    #[must_use]
-    pub fn unreachable_since(&self) -> Option<Instant> {
-        self.missed_since.filter(|_| self.misses >= MISSES)
-    }
-
-    /// Returns whether the site answers this observer's probes.
-    #[must_use]
-    pub fn is_reachable(&self) -> bool {
-        self.heard.is_some() && self.unreachable_since().is_none()
-    }
-
-    /// Returns whether the site has ever answered this observer.
-    #[must_use]
-    pub fn was_heard(&self) -> bool {
-        self.heard.is_some()
-    }
-
-    /// Returns the newest word of the site: its own answer, or what it wrote while it is unheard.
-    #[must_use]
-    pub fn report(&self) -> Option<&SiteReport> {
-        let fresh = self.heard.as_ref().filter(|_| self.is_reachable());
-        fresh.or(self.stored.as_ref()).or(self.heard.as_ref())
+        let revision = kept.map_or(0, |kept| kept.revision);
+        if self.older.as_ref().is_some_and(|older| older.revision == revision) {
+            return None;
+        }
+        let since = self.older.as_ref().map_or(now, |older| older.since);
+        self.older = Some(Older { epoch, revision, since });
+        let witness = format!("cell {cell} went from epoch {known} back to {epoch}");
+        Some(Violation { invariant: Invariant::I2, witness })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use client::Etcd;
-use client::etcd::{EtcdError, PutIf};
+use client::etcd::{EtcdError, PutIf, Written};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,10 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// How long a write whose outcome is unknown is tried again: longer than an election in etcd takes
 /// (`docs/decisions/0002`), so that a decision once made survives it.
 const SETTLE: Duration = Duration::from_secs(5);
+
+/// What is read again and again. The audit log is not: it is long, and nothing is decided by it.
+const READ: [&str; 6] =
+    [key::GENERATION, key::PLACEMENT, key::CELLS, key::LEASES, key::SITES, key::ROUTERS];
 
 /// A handle on what is stored. Cheap to clone.
 #[derive(Clone)]
@@ -43,9 +47,9 @@ impl Store {
         Self { etcd: Etcd::connect(spec.etcd_endpoints(Some(nearest))) }
     }
 
-    /// Reads everything under the prefix, at one revision.
+    /// Reads all that decisions rest on, at one revision.
     pub async fn read(&self) -> Result<Reading, EtcdError> {
-        Ok(Reading::parse(&self.etcd.read(&[key::PREFIX]).await?))
+        Ok(Reading::parse(&self.etcd.read(&READ).await?))
     }
 
     /// Wakes the waiter when a cell or a lease may have changed, until stopped.
@@ -69,24 +73,23 @@ impl Store {
         self.etcd.put_if(&key, &json(&CellRecord::from(routed)), &[(&key, 0)]).await
     }
 
-    /// Replaces a cell's activation and returns its new revision, or `None` if somebody else changed
-    /// it first. A write whose outcome is unknown is tried again for a while: it is found by its
+    /// Replaces a cell's activation and returns where it was written, or `None` if somebody else
+    /// changed it first. A write whose outcome is unknown is tried again for a while: it is found by its
     /// value if it had happened.
     pub async fn replace_cell(
         &self,
         cell: &CellId,
         routed: &RoutedCell,
         unchanged: Unchanged,
-    ) -> Option<u64> {
+    ) -> Option<Written> {
         let (key, lease) = (key::cell(cell), key::lease(cell));
         let value = json(&CellRecord::from(routed));
         let mut expected = vec![(key.as_str(), unchanged.cell)];
         expected.extend(unchanged.lease.map(|revision| (lease.as_str(), revision)));
         let begun = Instant::now();
         loop {
-            match self.etcd.put_if(&key, &value, &expected).await {
-                Ok(PutIf::Done { revision }) => return Some(revision),
-                Ok(PutIf::Stale) => return None,
+            match self.etcd.swap(&key, &value, &expected).await {
+                Ok(written) => return written,
                 Err(err) if begun.elapsed() < SETTLE => {
                     warn!(%cell, error = %err, "write to etcd not confirmed, trying again");
                     tokio::time::sleep(AGAIN).await;

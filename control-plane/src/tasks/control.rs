@@ -18,7 +18,7 @@ use super::create;
 use super::elect::{self, Outcome};
 use super::hands::Hands;
 use super::switch::{self, Move, Order, Undone};
-use crate::decide::happenings::{Happening, Kind, Sight};
+use crate::decide::happenings::{Happening, Sight};
 use crate::decide::switchover::{self, Refusal};
 use crate::decide::{Action, Fact, State, decide};
 use crate::event_log::EventLog;
@@ -182,6 +182,7 @@ impl Control {
             Action::CreateCell { cell } => (Some(cell.clone()), None),
             Action::TakeOver { cell, epoch, .. }
             | Action::PickUp { cell, epoch, .. }
+            | Action::Restore { cell, epoch, .. }
             | Action::Freeze { cell, epoch, .. } => (Some(cell.clone()), Some(*epoch)),
         };
         match self.busy.get(&subject) {
@@ -189,7 +190,7 @@ impl Control {
             Some(Busy::Until(time)) if now < *time => return,
             Some(Busy::Until(_)) | None => {}
         }
-        self.tell(&action, subject.as_ref().zip(epoch));
+        self.tell(&action, subject.as_ref().zip(epoch), now);
         let Some(work) = self.work_for(action) else { return };
         let cell = subject.clone();
         self.busy.insert(subject, Busy::Working);
@@ -197,15 +198,15 @@ impl Control {
     }
 
     /// Says what was decided, once per cell and epoch.
-    fn tell(&mut self, action: &Action, about: Option<(&CellId, Epoch)>) {
+    fn tell(&mut self, action: &Action, about: Option<(&CellId, Epoch)>, now: Instant) {
         if let Some((cell, epoch)) = about {
             let before = self.told.insert(cell.clone(), (epoch, action.kind()));
             if before == Some((epoch, action.kind())) {
                 return;
             }
-            if matches!(action, Action::Freeze { .. }) {
+            if let Action::Freeze { reason, .. } = action {
                 error!(%cell, %epoch, action = %action, "decided to change nothing");
-                self.refused(cell, "frozen: sites of several regions look lost", action);
+                self.learn(Fact::Frozen { cell: cell.clone(), why: reason.clone() }, now);
             } else {
                 warn!(%cell, %epoch, action = %action, "decided");
             }
@@ -232,6 +233,12 @@ impl Control {
                 let seen = self.state.cells().get(&cell)?.clone();
                 Some(Box::pin(async move {
                     Ok(Some(elect::elect(&hands, &cell, &seen, &reason).await))
+                }))
+            }
+            Action::Restore { cell, reason, .. } => {
+                let seen = self.state.cells().get(&cell)?.clone();
+                Some(Box::pin(async move {
+                    Ok(Some(elect::restore(&hands, &cell, &seen, &reason).await))
                 }))
             }
             Action::Freeze { .. } => None,
@@ -304,22 +311,10 @@ impl Control {
         }
         if !std::mem::replace(&mut stuck.told, true) {
             warn!(%cell, %epoch, why, "the voters would not elect a successor, asking on");
-            self.refused(cell, "the voters would not elect a successor", &why);
+            let why = format!("the voters would not elect a successor: {why}");
+            self.learn(Fact::Frozen { cell: cell.clone(), why }, now);
         }
         true
-    }
-
-    /// Writes into the log that a lost lease has, for now, no consequence.
-    fn refused(&self, cell: &CellId, reason: &str, evidence: &impl std::fmt::Display) {
-        let activation = self.state.cells().get(cell).map(|seen| &seen.routed.activation);
-        self.write(&Happening {
-            kind: Kind::LeaseLost,
-            cell: cell.clone(),
-            region: activation.and_then(|activation| activation.holder().cloned()),
-            epoch: activation.map_or(Epoch(0), |activation| activation.epoch),
-            reason: reason.to_owned(),
-            evidence: evidence.to_string(),
-        });
     }
 
     fn write(&self, happening: &Happening) {

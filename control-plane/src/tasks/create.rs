@@ -10,7 +10,7 @@ use crate::decide::first_start;
 
 /// Writes the placement, unless another control plane already has.
 pub async fn placement(hands: &Hands) -> anyhow::Result<()> {
-    let placement = first_start::placement(&hands.spec);
+    let placement = first_start::placement(&hands.spec, &hands.state.borrow());
     match hands.store.create_placement(&placement).await.context("create the placement")? {
         PutIf::Done { .. } => info!("placement created"),
         PutIf::Stale => {}

@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use super::hands::Hands;
 use super::vote::{Ballot, Predecessor, collect, would_suffice};
+use crate::decide::Fact;
 use crate::decide::choose::choose;
 use crate::decide::failover::{right_over_at, silent_since};
 use crate::decide::state::SeenCell;
@@ -76,6 +77,13 @@ pub async fn elect(hands: &Hands, cell: &CellId, seen: &SeenCell, reason: &str) 
     drive(hands, cell, kept, right_over_at(seen, &hands.policy, Instant::now()), begun).await
 }
 
+/// Begins an election above every epoch seen, in the place of a record that etcd has gone back to.
+pub async fn restore(hands: &Hands, cell: &CellId, seen: &SeenCell, reason: &str) -> Outcome {
+    let Some(older) = &seen.older else { return Outcome::Overtaken };
+    let seen = SeenCell { revision: older.revision, ..seen.clone() };
+    elect(hands, cell, &seen, reason).await
+}
+
 /// Holds rounds of votes until somebody has won, or somebody else took the election over. No right
 /// may begin before `over_at`, unless the predecessor itself says that it has stopped (I3).
 pub async fn drive(
@@ -104,6 +112,8 @@ pub async fn drive(
             let epoch = activation.epoch;
             let (votes, refusals) = (votes(&ballot), refusals(&ballot));
             warn!(%cell, %epoch, votes, refusals, "too few votes, electing until there are");
+            let why = format!("too few votes: {votes}; {refusals}");
+            hands.tell(Fact::Frozen { cell: cell.clone(), why }).await;
         }
         sleep_until(round + ROUND).await;
         let next = activation.elect(&activation.reason);

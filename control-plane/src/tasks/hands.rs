@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use client::etcd::Written;
 use tokio::sync::{mpsc, watch};
 use topology::snapshot::RoutedCell;
 use topology::wire::agent::TenureName;
@@ -34,14 +35,19 @@ impl Hands {
         unchanged: Unchanged,
     ) -> Option<Kept<RoutedCell>> {
         let value = RoutedCell { activation, gateways: routed.gateways.clone() };
-        let revision = self.store.replace_cell(cell, &value, unchanged).await?;
-        let kept = Kept { revision, value };
-        let fact = Fact::Wrote { cell: cell.clone(), kept: kept.clone() };
-        // Closed only when the process ends; the write stands either way.
-        if self.facts.send(fact).await.is_err() {
-            tracing::debug!(%cell, "written while stopping");
-        }
+        let Written { revision, version } =
+            self.store.replace_cell(cell, &value, unchanged).await?;
+        let kept = Kept { revision, version, value };
+        self.tell(Fact::Wrote { cell: cell.clone(), kept: kept.clone() }).await;
         Some(kept)
+    }
+
+    /// Makes a fact known here at once.
+    pub async fn tell(&self, fact: Fact) {
+        // Closed only when the process ends; what was done stands either way.
+        if self.facts.send(fact).await.is_err() {
+            tracing::debug!("learned while stopping");
+        }
     }
 
     /// Returns whether a site answers this observer now.

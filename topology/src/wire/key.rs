@@ -1,6 +1,6 @@
 //! The keys in etcd.
 
-use crate::{CellId, SiteId};
+use crate::{CellId, RegionId, SiteId};
 
 pub const PREFIX: &str = "/bulkhead/v1/";
 pub const PLACEMENT: &str = "/bulkhead/v1/placement";
@@ -10,6 +10,8 @@ pub const SITES: &str = "/bulkhead/v1/sites/";
 pub const ROUTERS: &str = "/bulkhead/v1/routers/";
 pub const VANTAGES: &str = "/bulkhead/v1/vantages/";
 pub const AUDIT: &str = "/bulkhead/v1/audit/";
+/// Which generation of etcd's history this is; see [`generation`](super::generation).
+pub const GENERATION: &str = "/bulkhead/v1/generation";
 
 #[must_use]
 pub fn cell(cell: &CellId) -> String {
@@ -29,4 +31,14 @@ pub fn site(site: &SiteId) -> String {
 #[must_use]
 pub fn router(id: &str) -> String {
     format!("{ROUTERS}{id}")
+}
+
+#[must_use]
+pub fn vantage(region: &RegionId) -> String {
+    format!("{VANTAGES}{region}")
+}
+
+#[must_use]
+pub fn audit(id: &str) -> String {
+    format!("{AUDIT}{id}")
 }

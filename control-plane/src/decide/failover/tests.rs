@@ -188,6 +188,34 @@ fn at_the_start_of_everything_agents_may_come_later() {
 }
 
 #[test]
+fn a_record_that_etcd_went_back_to_is_left_to_the_active_site_while_one_serves() {
+    decided_at("north", "10.0 c1@east serves; 10.1 c1 3 back", "");
+}
+
+#[test]
+fn a_record_that_etcd_went_back_to_is_written_anew_when_nobody_serves() {
+    check(
+        "south",
+        "10.0 c1@east dies; 10.1 c1 3 back",
+        40.0,
+        "20.25 restore c1, epoch 7: etcd went back from epoch 7 to 3 and nobody has served for \
+         10.2 s, seen from south",
+    );
+    decided_at("north", "10.0 c1@east dies; 10.1 c1 gone", "20.1 restore c1");
+}
+
+#[test]
+fn nothing_is_decided_by_a_record_that_a_site_knows_to_be_over() {
+    // This observer started after etcd had gone back: it does not know who voted under epoch 9.
+    check(
+        "north",
+        "10.0 c1@north knows epoch 9; 10.1 c1@east dies",
+        60.0,
+        "20.0 freeze c1, epoch 7: a site knows a later epoch than etcd, which has gone back in time",
+    );
+}
+
+#[test]
 fn what_is_missing_is_created() {
     decided_at(
         "south",
@@ -224,6 +252,7 @@ fn decided_at(vantage: &str, script: &str, expected: &str) {
                 Action::CreateCell { cell }
                 | Action::TakeOver { cell, .. }
                 | Action::PickUp { cell, .. }
+                | Action::Restore { cell, .. }
                 | Action::Freeze { cell, .. } => format!(" {cell}"),
             };
             format!("{} {}{cell}", time(*at), action.kind())
@@ -293,6 +322,10 @@ struct World {
     silent: BTreeSet<SiteId>,
     /// Sites that do not answer this observer.
     cut_off: BTreeSet<SiteId>,
+    /// Sites that say that they serve.
+    serving: BTreeSet<SiteId>,
+    /// Epochs that sites say they know, where it is not 7.
+    epochs: BTreeMap<SiteId, u64>,
 }
 
 impl World {
@@ -307,10 +340,11 @@ impl World {
             routed.activation.epoch = Epoch(7);
             routed.activation.phase = Phase::Steady { active: cell.home.clone() };
             routed.activation.system = Some(1);
-            reading.cells.insert(cell.id.clone(), Kept { revision: 1, value: routed });
+            reading.cells.insert(cell.id.clone(), Kept::at(1, routed));
         }
-        let (silent, cut_off) = (BTreeSet::new(), BTreeSet::new());
-        Self { reading, revision: 1, etcd: true, silent, cut_off }
+        let (silent, cut_off, serving) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let epochs = BTreeMap::new();
+        Self { reading, revision: 1, etcd: true, silent, cut_off, serving, epochs }
     }
 
     fn happen(&mut self, what: &[&str]) {
@@ -338,6 +372,23 @@ impl World {
                 let site: SiteId = site.parse().unwrap();
                 self.silent.retain(|silent| *silent != site);
             }
+            [site, "serves"] => {
+                self.serving.insert(site.parse().unwrap());
+            }
+            [site, "knows", "epoch", epoch] => {
+                self.epochs.insert(site.parse().unwrap(), epoch.parse().unwrap());
+            }
+            [cell, "gone"] => {
+                self.reading.cells.remove(&cell.parse().unwrap());
+                self.next_generation();
+            }
+            [cell, epoch, "back"] => {
+                let kept = self.reading.cells.get_mut(&cell.parse().unwrap()).unwrap();
+                kept.value.activation.epoch = Epoch(epoch.parse().unwrap());
+                self.next_generation();
+                // Its renewals are conditional on a record that is gone.
+                self.silent.insert(format!("{cell}@east").parse().unwrap());
+            }
             [cell, epoch, phase @ ..] => self.move_cell(cell, epoch.parse().unwrap(), phase),
             other => panic!("{other:?} cannot happen"),
         }
@@ -346,7 +397,7 @@ impl World {
     fn move_cell(&mut self, cell: &str, epoch: u64, phase: &[&str]) {
         self.revision += 1;
         let kept = self.reading.cells.get_mut(&cell.parse().unwrap()).unwrap();
-        kept.revision = self.revision;
+        (kept.revision, kept.version) = (self.revision, Version(self.revision));
         let activation = &mut kept.value.activation;
         activation.epoch = Epoch(epoch);
         activation.phase = match phase {
@@ -371,6 +422,14 @@ impl World {
         };
     }
 
+    /// etcd has gone back in time, and somebody has noticed.
+    fn next_generation(&mut self) {
+        self.reading.generation = Version::at(1, 1);
+        for kept in self.reading.cells.values_mut() {
+            kept.version = Version::at(1, kept.revision);
+        }
+    }
+
     /// Every active site that can writes its lease again.
     fn renew(&mut self) {
         if !self.etcd {
@@ -383,7 +442,7 @@ impl World {
             if !self.silent.contains(&site) {
                 self.revision += 1;
                 let lease = Lease { holder: holder.clone(), epoch: activation.epoch };
-                let kept = Kept { revision: self.revision, value: lease };
+                let kept = Kept::at(self.revision, lease);
                 self.reading.leases.insert(cell.clone(), kept);
             }
         }
@@ -399,7 +458,14 @@ impl World {
         });
         sites
             .map(|site| {
-                let answer = (!self.cut_off.contains(&site)).then(report);
+                let answer = (!self.cut_off.contains(&site)).then(|| {
+                    let mut report = report();
+                    if self.serving.contains(&site) {
+                        report.tenure = TenureName::Serving;
+                    }
+                    report.epoch = self.epochs.get(&site).copied().unwrap_or(report.epoch);
+                    report
+                });
                 Fact::Probed { site, answer }
             })
             .collect()

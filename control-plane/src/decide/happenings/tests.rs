@@ -82,6 +82,44 @@ fn a_site_that_was_never_heard_is_not_down() {
     );
 }
 
+#[test]
+fn voters_that_come_and_go_under_an_epoch_are_told() {
+    check(
+        "0 epoch 7 steady east, lease 2, voters north south
+         1 epoch 7 steady east, lease 3, voters north
+         2 epoch 7 steady east, lease 4, voters north
+         3 epoch 7 steady east, lease 5, voters north south",
+        "1 voters c1 east epoch 7
+         3 voters c1 east epoch 7",
+    );
+}
+
+#[test]
+fn a_cell_at_risk_is_told_and_when_it_is_over() {
+    check(
+        "0 epoch 7 steady east, lease 2
+         1 east is at risk
+         2 east is at risk
+         3 east answers",
+        "1 at-risk c1 east epoch 7
+         1 site-up c1 east epoch 7
+         3 at-risk-over c1 east epoch 7",
+    );
+}
+
+#[test]
+fn a_cell_that_is_left_as_it_is_is_told_once_with_what_a_person_can_do() {
+    check(
+        "0 epoch 7 steady east, lease 2
+         1 c1 is frozen
+         2 c1 is frozen
+         3 epoch 9 promoting south",
+        "1 frozen c1 east epoch 7
+         3 promoting c1 south epoch 9",
+    );
+    assert!(way_out(&"c1".parse().unwrap()).contains("POST /v1/cells/c1/failover"));
+}
+
 /// Lets each line happen at its second, and compares what is told.
 #[track_caller]
 fn check(script: &str, expected: &str) {
@@ -116,6 +154,12 @@ fn fact(spec: &Spec, what: &str) -> Fact {
     let words: Vec<&str> = what.split([' ', ',']).filter(|word| !word.is_empty()).collect();
     match words.as_slice() {
         ["no", "answer"] => Fact::ReadFailed,
+        [region, "is", "at", "risk"] => {
+            probed(region, Some(SiteReport { at_risk: true, ..report() }))
+        }
+        [cell, "is", "frozen"] => {
+            Fact::Frozen { cell: cell.parse().unwrap(), why: "too few votes".to_owned() }
+        }
         [region, "answers"] => probed(region, Some(report())),
         [region, "is", "silent"] => probed(region, None),
         ["epoch", epoch, phase @ ..] => Fact::Read(reading(spec, epoch.parse().unwrap(), phase)),
@@ -144,13 +188,18 @@ fn reading(spec: &Spec, epoch: u64, words: &[&str]) -> Reading {
         (lease, &phase)
     {
         let lease = Lease { holder: active.clone(), epoch: Epoch(epoch) };
-        let kept = Kept { revision: revision.parse().unwrap(), value: lease };
+        let kept = Kept::at(revision.parse().unwrap(), lease);
         reading.leases.insert("c1".parse().unwrap(), kept);
     }
     routed.activation.phase = phase;
-    // Every phase of an epoch is a later write; leases are written in between.
+    if let Some(at) = words.iter().position(|word| *word == "voters") {
+        routed.activation.voters =
+            words[at + 1..].iter().map(|region| region.parse().unwrap()).collect();
+    }
+    // Every phase of an epoch is a later write, and so is every change of the voters under it.
     let later = u64::from(words[0] != "promoting");
-    let kept = Kept { revision: epoch * 10 + later, value: routed };
+    let renewed: u64 = lease.map_or(0, |revision| revision.parse().unwrap());
+    let kept = Kept::at(epoch * 100 + later * 10 + renewed, routed);
     reading.cells.insert("c1".parse().unwrap(), kept);
     reading
 }

@@ -1,3 +1,4 @@
+use topology::wire::agent::TenureName;
 use topology::{Activation, Epoch, Phase};
 
 use super::*;
@@ -27,7 +28,7 @@ fn a_cell_that_vanished_is_still_known() {
     state.saw(Fact::Read(reading(7, 10)), now);
     let mut empty = Reading::default();
     let lease = Lease { holder: region("north"), epoch: Epoch(1) };
-    empty.leases.insert("c2".parse().unwrap(), Kept { revision: 11, value: lease });
+    empty.leases.insert("c2".parse().unwrap(), Kept::at(11, lease));
     state.saw(Fact::Read(empty), now);
     assert_eq!(epoch(&state), Epoch(7));
 }
@@ -38,7 +39,7 @@ fn a_lease_counts_from_when_its_revision_was_first_seen() {
     for (seconds, revision) in [(0, 11), (1, 11), (2, 12), (3, 12)] {
         let mut reading = reading(7, 10);
         let lease = Lease { holder: region("east"), epoch: Epoch(7) };
-        reading.leases.insert("c1".parse().unwrap(), Kept { revision, value: lease });
+        reading.leases.insert("c1".parse().unwrap(), Kept::at(revision, lease));
         state.saw(Fact::Read(reading), start + Duration::from_secs(seconds));
     }
     let lease = state.cells()[&"c1".parse().unwrap()].lease.clone().unwrap();
@@ -61,6 +62,135 @@ fn a_gap_in_reading_ends_what_was_unbroken() {
     assert_eq!(state.unbroken_since(), Some(second(9)));
 }
 
+#[test]
+fn a_later_generation_is_taken_though_its_revisions_are_lower() {
+    let (mut state, now) = (State::default(), Instant::now());
+    state.saw(Fact::Read(reading(7, 100)), now);
+    // Before anybody has begun the next generation it looks like a stale answer.
+    assert_eq!(state.saw(Fact::Read(reading(7, 60)), now), []);
+    assert_eq!(version(&state), Version(100));
+    state.saw(Fact::Read(under_generation(1, reading(7, 60))), now);
+    assert_eq!((epoch(&state), version(&state)), (Epoch(7), Version::at(1, 60)));
+    assert_eq!(state.cells()[&c1()].revision, 60);
+}
+
+#[test]
+fn an_epoch_does_not_go_back_with_etcd_until_somebody_writes_a_later_one() {
+    let (mut state, start) = (State::default(), Instant::now());
+    let second = |seconds| start + Duration::from_secs(seconds);
+    state.saw(Fact::Read(reading(7, 100)), second(0));
+    let told = state.saw(Fact::Read(under_generation(1, reading(5, 60))), second(1));
+    assert_eq!(told[0].witness, "cell c1 went from epoch 7 back to 5");
+    // Told once, remembered since when, and other cells go on.
+    assert_eq!(state.saw(Fact::Read(under_generation(1, reading(5, 60))), second(2)), []);
+    let older = Older { epoch: Epoch(5), revision: 60, since: second(1) };
+    assert_eq!((epoch(&state), state.cells()[&c1()].older.clone()), (Epoch(7), Some(older)));
+    state.saw(Fact::Read(under_generation(1, reading(8, 61))), second(3));
+    assert_eq!((epoch(&state), state.cells()[&c1()].older.clone()), (Epoch(8), None));
+}
+
+#[test]
+fn a_record_that_is_gone_is_an_older_one() {
+    let (mut state, now) = (State::default(), Instant::now());
+    state.saw(Fact::Read(reading(7, 100)), now);
+    let empty = Reading { generation: Version::at(1, 2), ..Reading::default() };
+    state.saw(Fact::Read(empty), now);
+    let older = Older { epoch: Epoch(0), revision: 0, since: now };
+    assert_eq!((epoch(&state), state.cells()[&c1()].older.clone()), (Epoch(7), Some(older)));
+    assert!(!state.placement_is_stored());
+}
+
+#[test]
+fn voters_may_change_under_an_epoch() {
+    let (mut state, now) = (State::default(), Instant::now());
+    state.saw(Fact::Read(reading(7, 10)), now);
+    let mut fewer = reading(7, 11);
+    let kept = fewer.cells.get_mut(&c1()).unwrap();
+    kept.value.activation.voters.remove(&region("south"));
+    assert_eq!(state.saw(Fact::Read(fewer), now), []);
+    let seen = &state.cells()[&c1()];
+    assert_eq!(seen.routed.activation.voters, [region("north")].into());
+    assert_eq!((seen.revision, epoch(&state)), (11, Epoch(7)));
+}
+
+#[test]
+fn an_alert_is_known_since_it_was_first_seen() {
+    let (mut state, start) = (State::default(), Instant::now());
+    let site: SiteId = "c1@east".parse().unwrap();
+    for (second, detail) in [(0, "3 segments wait"), (9, "5 segments wait")] {
+        let mut report = report();
+        report.alerts.insert("archive-failing".to_owned(), detail.to_owned());
+        let answer = Some(report);
+        let now = start + Duration::from_secs(second);
+        state.saw(Fact::Probed { site: site.clone(), answer }, now);
+    }
+    let alert = Alert { detail: "5 segments wait".to_owned(), since: start };
+    let expected = [("archive-failing".to_owned(), alert)].into();
+    assert_eq!(*state.site(&site.cell, &site.region).alerts(), expected);
+    state.saw(Fact::Probed { site: site.clone(), answer: Some(report()) }, start);
+    assert!(state.site(&site.cell, &site.region).alerts().is_empty());
+}
+
+#[test]
+fn a_frozen_cell_thaws_when_its_lease_is_renewed_or_somebody_is_promoted() {
+    let now = Instant::now();
+    let frozen = || {
+        let mut state = State::default();
+        state.saw(Fact::Read(leased(reading(7, 10), 11)), now);
+        state.saw(Fact::Frozen { cell: c1(), why: "too few votes".to_owned() }, now);
+        state.saw(Fact::Read(leased(reading(7, 10), 11)), now);
+        assert_eq!(state.frozen()[&c1()].why, "too few votes");
+        state
+    };
+    let mut state = frozen();
+    state.saw(Fact::Read(leased(reading(7, 10), 12)), now);
+    assert!(state.frozen().is_empty(), "renewed");
+    let mut state = frozen();
+    let mut next = reading(9, 12);
+    let kept = next.cells.get_mut(&c1()).unwrap();
+    kept.value.activation.phase = Phase::Promoting { active: region("north") };
+    state.saw(Fact::Read(leased(next, 11)), now);
+    assert!(state.frozen().is_empty(), "promoted");
+}
+
+/// The same, read after etcd has gone back and somebody has noticed.
+fn under_generation(generation: u64, mut reading: Reading) -> Reading {
+    for kept in reading.cells.values_mut() {
+        kept.version = Version::at(generation, kept.revision);
+    }
+    reading.generation = Version::at(generation, 1);
+    reading
+}
+
+fn leased(mut reading: Reading, revision: u64) -> Reading {
+    let lease = Lease { holder: region("east"), epoch: Epoch(7) };
+    reading.leases.insert(c1(), Kept::at(revision, lease));
+    reading
+}
+
+fn version(state: &State) -> Version {
+    state.cells()[&c1()].version
+}
+
+fn c1() -> CellId {
+    "c1".parse().unwrap()
+}
+
+fn report() -> SiteReport {
+    SiteReport {
+        sequence: 1,
+        tenure: TenureName::Serving,
+        epoch: 7,
+        postgres: "primary".to_owned(),
+        lsn: 1,
+        timeline: 1,
+        lag_bytes: BTreeMap::new(),
+        services: BTreeMap::new(),
+        at_risk: false,
+        alerts: BTreeMap::new(),
+    }
+}
+
 fn reading(epoch: u64, revision: u64) -> Reading {
     let activation = Activation {
         epoch: Epoch(epoch),
@@ -71,7 +201,7 @@ fn reading(epoch: u64, revision: u64) -> Reading {
         reason: String::new(),
     };
     let value = RoutedCell { activation, gateways: BTreeMap::new() };
-    let cells = [("c1".parse().unwrap(), Kept { revision, value })].into();
+    let cells = [("c1".parse().unwrap(), Kept::at(revision, value))].into();
     Reading { cells, ..Reading::default() }
 }
 

@@ -81,7 +81,7 @@ fn state(but: &str) -> State {
     let value = RoutedCell { activation, gateways: BTreeMap::new() };
     let mut reading = Reading::default();
     if but != "no cell" {
-        reading.cells.insert("c1".parse().unwrap(), Kept { revision: 1, value });
+        reading.cells.insert("c1".parse().unwrap(), Kept::at(1, value));
     }
     state.saw(Fact::Read(reading), now);
     for region in ["east", "north", "south"] {
