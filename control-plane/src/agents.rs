@@ -7,12 +7,15 @@ use runtime::HttpClient;
 use runtime::http_client::CallError;
 use topology::address::Port;
 use topology::wire::agent::{HandOverReply, HandOverRequest, VoteReply, VoteRequest};
+use topology::wire::lost_writes::LostWritesReport;
 use topology::wire::report::SiteReport;
 use topology::{CellId, Epoch, RegionId, SiteId, Spec};
 
 /// How long a probe waits: longer than any two regions are apart, short enough that two misses are
 /// known well before patience ends.
 const PROBE: Duration = Duration::from_millis(400);
+/// How long an agent may take to read its lost-write reports from its disk.
+const LOST_WRITES: Duration = Duration::from_secs(3);
 /// How long a hand-over may take: the active site finishes what is in flight and stops PostgreSQL,
 /// 0.1 s measured (`docs/decisions/0002`), its own limit being below a second.
 const HAND_OVER: Duration = Duration::from_secs(3);
@@ -33,6 +36,15 @@ impl Agents {
     /// Asks an agent how its site is.
     pub async fn status(&self, site: &SiteId) -> Result<SiteReport, CallError> {
         self.http.get(&self.url(&site.cell, &site.region, "status"), PROBE).await
+    }
+
+    /// Asks what the site had written that the cell's history went on without.
+    pub async fn lost_writes(
+        &self,
+        cell: &CellId,
+        region: &RegionId,
+    ) -> Result<Vec<LostWritesReport>, CallError> {
+        self.http.get(&self.url(cell, region, "lost-writes"), LOST_WRITES).await
     }
 
     /// Asks for a vote. No answer is no vote.

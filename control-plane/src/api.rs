@@ -1,10 +1,14 @@
 //! `/v1`: what operators and programs ask. Every control plane answers every call from what it
 //! knows itself.
 
+mod alerts;
+mod audit;
 pub mod auth;
 mod cells;
 mod error;
 mod events;
+mod lost_writes;
+mod moves;
 mod platform;
 mod view;
 
@@ -15,11 +19,14 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use topology::Spec;
+use topology::{RegionId, Spec};
 
+use crate::agents::Agents;
 use crate::decide::State;
 use crate::event_log::EventLog;
-use crate::tasks::switch::Order;
+use crate::store::etcd::Store;
+use crate::tasks::control::Order;
+use crate::tasks::deeds::Deed;
 
 use auth::Token;
 
@@ -27,8 +34,13 @@ use auth::Token;
 #[derive(Clone)]
 pub struct Api {
     pub spec: Arc<Spec>,
+    /// Where this control plane is.
+    pub vantage: RegionId,
     pub state: watch::Receiver<Arc<State>>,
+    pub store: Store,
+    pub agents: Agents,
     pub orders: mpsc::Sender<Order>,
+    pub deeds: mpsc::Sender<Deed>,
     pub log: EventLog,
     /// Ends streams, which would go on for ever.
     pub stop: CancellationToken,
@@ -39,7 +51,11 @@ pub fn routes(api: Api, token: Token) -> Router {
     Router::new()
         .route("/v1/cells", get(cells::list))
         .route("/v1/cells/{id}", get(cells::one))
-        .route("/v1/cells/{id}/switchover", post(cells::switchover))
+        .route("/v1/cells/{id}/switchover", post(moves::switchover))
+        .route("/v1/cells/{id}/failover", post(moves::failover))
+        .route("/v1/cells/{id}/lost-writes", get(lost_writes::of_cell))
+        .route("/v1/alerts", get(alerts::list))
+        .route("/v1/audit", get(audit::list))
         .route("/v1/regions", get(platform::regions))
         .route("/v1/sites", get(platform::sites))
         .route("/v1/routers", get(platform::routers))

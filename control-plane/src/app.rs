@@ -17,13 +17,13 @@ use crate::metrics;
 use crate::store::etcd::Store;
 use crate::tasks::control::Control;
 use crate::tasks::hands::Hands;
-use crate::tasks::{probe, read};
+use crate::tasks::{deeds, probe, read, sight};
 
 /// How long requests and writes in flight may go on after the process was asked to stop.
 const GRACE: Duration = Duration::from_secs(3);
 /// Facts that wait for the loop: a probe of each of some hundred sites.
 const FACTS: usize = 1024;
-/// Planned moves that wait for the loop, which takes each at once.
+/// What people asked for that waits for its loop, which takes each at once.
 const ORDERS: usize = 16;
 
 /// Runs the process that the flags describe, until it is asked to stop.
@@ -48,6 +48,7 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     let (out, state) = watch::channel(Arc::new(State::default()));
     let (facts, facts_in) = mpsc::channel(FACTS);
     let (orders, orders_in) = mpsc::channel(ORDERS);
+    let (deeds, deeds_in) = mpsc::channel(ORDERS);
     let hands = Hands {
         policy: Arc::new(Policy::new(&spec, &region)),
         spec: Arc::clone(&spec),
@@ -56,6 +57,8 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
         state: state.clone(),
         facts: facts.clone(),
     };
+    let answering = (store.clone(), agents.clone(), region, Arc::clone(&spec));
+    let told = (store.clone(), state.clone(), board.clone());
     let control = Control::new(hands, out, log.clone(), board.clone());
 
     let mut tasks = Tasks::default();
@@ -65,8 +68,15 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
         probe::probe(&probed, &agents, facts, stop).await
     });
     tasks.start("keep cells active", |stop| control.run(facts_in, orders_in, stop));
+    tasks.start("tell what is seen", |stop| {
+        let (store, state, board) = told;
+        sight::tell(store, state, board, stop)
+    });
+    tasks.start("carry out what is asked", |stop| deeds::carry_out(deeds_in, stop));
     tasks.start("serve the API", |stop| {
-        let api = Api { spec, state, orders, log, stop: stop.clone() };
+        let (store, agents, vantage, spec) = answering;
+        let stopped = stop.clone();
+        let api = Api { spec, vantage, state, store, agents, orders, deeds, log, stop: stopped };
         server::serve(api_listener, server::observed(api::routes(api, token)), stop)
     });
     tasks.start("serve the admin endpoint", |stop| {

@@ -2,7 +2,9 @@
 //! come out of [`decide`], and the two never mix, so that a restart or a missed event can delay a
 //! decision but never change it.
 
+pub mod asked_failover;
 pub mod choose;
+pub mod data_loss;
 pub mod failover;
 pub mod first_start;
 pub mod happenings;

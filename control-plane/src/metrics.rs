@@ -37,8 +37,9 @@ impl Step {
     }
 }
 
-/// A planned move is decided by a person; everything else by [`Action`].
+/// These are decided by a person; everything else by [`Action`].
 pub const SWITCHOVER: &str = "switchover";
+pub const FAILOVER: &str = "failover";
 
 static DECISIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     let counter = register_int_counter_vec!(
@@ -47,7 +48,7 @@ static DECISIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
         &["action"]
     )
     .expect("registered once");
-    for kind in Action::KINDS.iter().chain([&SWITCHOVER]) {
+    for kind in Action::KINDS.iter().chain([&SWITCHOVER, &FAILOVER]) {
         counter.with_label_values(&[*kind]);
     }
     counter
@@ -56,7 +57,7 @@ static DECISIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
 /// From one etcd round trip to a cell that does not come back.
 const BUCKETS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0];
 
-static FAILOVER: LazyLock<HistogramVec> = LazyLock::new(|| {
+static DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
     let histogram = register_histogram_vec!(
         "control_plane_failover_duration_seconds",
         "How long each step of a take-over took",
@@ -84,7 +85,7 @@ static VIOLATIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
 /// Makes all series exist from the start.
 pub fn register() {
     LazyLock::force(&DECISIONS);
-    LazyLock::force(&FAILOVER);
+    LazyLock::force(&DURATION);
     LazyLock::force(&VIOLATIONS);
 }
 
@@ -93,7 +94,7 @@ pub fn decided(kind: &str) {
 }
 
 pub fn took(step: Step, duration: Duration) {
-    FAILOVER.with_label_values(&[step.name()]).observe(duration.as_secs_f64());
+    DURATION.with_label_values(&[step.name()]).observe(duration.as_secs_f64());
 }
 
 pub fn violated(violation: &Violation) {

@@ -2,9 +2,12 @@
 
 pub mod control;
 pub mod create;
+pub mod deeds;
 pub mod elect;
+pub mod fail_over;
 pub mod hands;
 pub mod probe;
 pub mod read;
+pub mod sight;
 pub mod switch;
 pub mod vote;

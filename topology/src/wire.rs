@@ -4,6 +4,7 @@
 //! ignores unknown fields, so that a newer writer does not stop an older reader.
 
 pub mod agent;
+pub mod audit;
 pub mod cell;
 pub mod fleet;
 pub mod generation;

@@ -2,10 +2,14 @@
 
 use axum::response::IntoResponse as _;
 use axum::response::Response;
+use client::etcd::EtcdError;
 use runtime::Problem;
 use topology::CellId;
 
+use crate::decide::asked_failover;
+use crate::decide::data_loss::Blocked;
 use crate::decide::switchover::Refusal;
+use crate::tasks::fail_over::Unelected;
 use crate::tasks::switch::Undone;
 
 pub(super) fn no_such_route() -> Response {
@@ -56,6 +60,69 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::TargetLagging { .. } => ("target-lagging", "The target does not keep up"),
     };
     Problem::new(409, code, title).detail(refusal.to_string())
+}
+
+/// Why nobody was promoted, or somebody else than asked for.
+pub(super) fn unelected(cell: &CellId, unelected: &Unelected) -> Problem {
+    let (code, title) = match unelected {
+        Unelected::Refused(refusal) => return failover_refused(refusal),
+        Unelected::TooFewVotes(_) => {
+            let detail = format!(
+                "{unelected}. Nothing was changed. With accept_data_loss and a reason, the furthest \
+                 site that answers is promoted all the same, and strong writes are given up that \
+                 were acknowledged and that only the others have: see POST \
+                 /v1/cells/{cell}/failover"
+            );
+            return Problem::new(409, "too-few-votes", "The voters that answer do not suffice")
+                .detail(detail);
+        }
+        Unelected::Further { .. } => {
+            ("other-promoted", "Another site was further, and is promoted")
+        }
+        Unelected::Blocked(Blocked::NotFrozen { .. }) => {
+            ("not-frozen", "A site answers and does not freeze its vote")
+        }
+        Unelected::Blocked(Blocked::NobodyAnswers | Blocked::NotTarget(_)) => {
+            ("nobody-to-promote", "No site answers that could be promoted")
+        }
+        Unelected::Overtaken => ("overtaken", "Somebody else changed the cell first"),
+    };
+    Problem::new(409, code, title).detail(unelected.to_string())
+}
+
+fn failover_refused(refusal: &asked_failover::Refusal) -> Problem {
+    use asked_failover::Refusal;
+    let (code, title) = match refusal {
+        Refusal::UnknownCell(cell) => return unknown_cell(CellId::as_str(cell)),
+        Refusal::NotAVoter(_) => ("not-a-standby", "The cell has no voting standby there"),
+        Refusal::NotASite(_) => ("not-a-site", "The cell has no site there"),
+        Refusal::NoDatabase => ("no-database", "The cell has no database yet"),
+        Refusal::ActiveServes(_) => ("active-serves", "The active site is in its right"),
+        Refusal::Electing(_) => ("electing", "The cell elects its active site already"),
+        Refusal::Outdated => ("outdated", "The cell's record in etcd is an older one"),
+        Refusal::TargetUnreachable(_) => ("target-unreachable", "The target does not answer"),
+        Refusal::Behind { .. } => ("target-behind", "Another site is further"),
+    };
+    let mut detail = refusal.to_string();
+    if let Refusal::Electing(_) = refusal {
+        detail += "; with accept_data_loss and a reason, the furthest site that answers is promoted \
+                   without the votes that are missing, and what only the others have is given up";
+    }
+    Problem::new(409, code, title).detail(detail)
+}
+
+/// The election was begun, and goes on.
+pub(super) fn still_electing(cell: &CellId, now: &str) -> Problem {
+    Problem::new(409, "still-electing", "The election has not come to a result yet").detail(
+        format!("the cell is now {now}, and its voters are asked on; see GET /v1/cells/{cell}"),
+    )
+}
+
+/// Nothing was done: what cannot be written down is not done.
+pub(super) fn etcd_unreachable(err: &EtcdError) -> Problem {
+    Problem::new(503, "etcd-unreachable", "etcd does not answer")
+        .detail(err.to_string())
+        .header("retry-after", "1")
 }
 
 /// The move was carried out up to the promotion, which then did not end as it should.

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Json, Response};
 use runtime::Problem;
 use serde::Serialize;
 use serde_json::json;
+use tokio::time::Instant;
 use topology::Version;
 use topology::address::Port;
 use topology::wire::cell::CellRecord;
@@ -66,9 +67,9 @@ struct CellSite {
 }
 
 pub(super) async fn sites(State(api): State<Api>) -> Result<Response, Problem> {
-    let state = known(&api)?;
+    let (state, now) = (known(&api)?, Instant::now());
     let sites = state.cells().iter().flat_map(|(id, seen)| {
-        let sites = view::sites(&state, id, seen);
+        let sites = view::sites(&state, id, seen, now);
         sites.into_iter().map(|site| CellSite { cell: id.to_string(), site })
     });
     Ok(Json(json!({ "data": sites.collect::<Vec<_>>() })).into_response())

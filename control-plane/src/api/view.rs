@@ -1,9 +1,10 @@
-//! What the answers look like, from what is known. Pure.
+//! What the answers look like, from what is known.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use runtime::clock;
 use serde::Serialize;
 use tokio::time::Instant;
 use topology::wire::agent::TenureName;
@@ -11,6 +12,7 @@ use topology::wire::report::SiteReport;
 use topology::{CellId, Phase, RegionId};
 
 use crate::decide::State;
+use crate::decide::happenings::way_out;
 use crate::decide::state::SeenCell;
 
 #[derive(Debug, Serialize)]
@@ -26,8 +28,25 @@ pub(super) struct Cell {
     pub(super) slots: usize,
     /// Steady, and every other site follows the current epoch: any one region may be lost.
     pub(super) redundant: bool,
+    /// The active site serves, but the loss of its region would lose writes.
+    pub(super) at_risk: bool,
+    /// Why the cell is left as it is though its active site is lost, and what a person can do.
+    pub(super) frozen: Option<Frozen>,
     pub(super) lease: Option<Lease>,
     pub(super) sites: Vec<Site>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Frozen {
+    pub(super) why: String,
+    pub(super) since_unix_ms: u64,
+    pub(super) way_out: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Alert {
+    pub(super) detail: String,
+    pub(super) since_unix_ms: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -49,6 +68,10 @@ pub(super) struct Site {
     pub(super) lag_bytes: Option<u64>,
     pub(super) services: BTreeMap<String, bool>,
     pub(super) reachable: bool,
+    /// Whether strong commits and elections count it.
+    pub(super) votes: bool,
+    /// What a person should look at, by name.
+    pub(super) alerts: BTreeMap<String, Alert>,
     pub(super) gateway: SocketAddr,
 }
 
@@ -73,20 +96,26 @@ pub(super) fn cell(state: &State, id: &CellId, seen: &SeenCell, now: Instant) ->
         reason: activation.reason.clone(),
         slots,
         redundant: is_redundant(state, id, seen),
+        at_risk: is_at_risk(state, id, seen),
+        frozen: state.frozen().get(id).map(|frozen| Frozen {
+            why: frozen.why.clone(),
+            since_unix_ms: unix_millis(frozen.since, now),
+            way_out: way_out(id),
+        }),
         lease: seen.lease.as_ref().map(|seen| Lease {
             holder: seen.lease.holder.to_string(),
             epoch: seen.lease.epoch.0,
             age_ms: millis(now - seen.since),
         }),
-        sites: sites(state, id, seen),
+        sites: sites(state, id, seen, now),
     }
 }
 
 /// Returns a cell's sites, in the order of their regions' names.
 #[must_use]
-pub(super) fn sites(state: &State, id: &CellId, seen: &SeenCell) -> Vec<Site> {
+pub(super) fn sites(state: &State, id: &CellId, seen: &SeenCell, now: Instant) -> Vec<Site> {
     let gateways = seen.routed.gateways.iter();
-    gateways.map(|(region, gateway)| site(state, id, seen, region, *gateway)).collect()
+    gateways.map(|(region, gateway)| site(state, id, seen, region, *gateway, now)).collect()
 }
 
 fn site(
@@ -95,6 +124,7 @@ fn site(
     seen: &SeenCell,
     region: &RegionId,
     gateway: SocketAddr,
+    now: Instant,
 ) -> Site {
     let site = state.site(id, region);
     let report = site.report();
@@ -109,8 +139,23 @@ fn site(
         lag_bytes,
         services: report.map(|report| report.services.clone()).unwrap_or_default(),
         reachable: site.is_reachable(),
+        votes: seen.routed.activation.voters.contains(region),
+        alerts: site
+            .alerts()
+            .iter()
+            .map(|(name, alert)| {
+                let since_unix_ms = unix_millis(alert.since, now);
+                (name.clone(), Alert { detail: alert.detail.clone(), since_unix_ms })
+            })
+            .collect(),
         gateway,
     }
+}
+
+fn is_at_risk(state: &State, id: &CellId, seen: &SeenCell) -> bool {
+    let active = seen.routed.activation.serving();
+    let site = active.map(|region| state.site(id, region));
+    site.is_some_and(|site| site.report().is_some_and(|report| report.at_risk))
 }
 
 /// How far a standby is behind, in the active site's words.
@@ -147,6 +192,11 @@ fn phase(phase: &Phase) -> &'static str {
         Phase::Electing { .. } => "electing",
         Phase::Promoting { .. } => "promoting",
     }
+}
+
+/// Returns the wall time of a moment that is over, for people.
+pub(super) fn unix_millis(since: Instant, now: Instant) -> u64 {
+    clock::unix_millis().saturating_sub(millis(now.saturating_duration_since(since)))
 }
 
 pub(super) fn millis(duration: Duration) -> u64 {

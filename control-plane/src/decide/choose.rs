@@ -24,18 +24,21 @@ pub struct Vote {
 struct Score {
     timeline: Reverse<u32>,
     lsn: Reverse<u64>,
+    /// Whoever asked may have a wish, among equals.
+    is_not_preferred: bool,
     /// Going back to the site that was just given up is the last choice among equals.
     is_predecessor: bool,
     rank: usize,
 }
 
 /// Returns the site to promote, or `None` while the votes do not suffice. `regions` in the order of
-/// the spec.
+/// the spec; `preferred` wins only among equals.
 #[must_use]
 pub fn choose<'a>(
     activation: &Activation,
     votes: &'a BTreeMap<RegionId, Vote>,
     regions: &[RegionId],
+    preferred: Option<&RegionId>,
 ) -> Option<&'a RegionId> {
     let predecessor = predecessor(activation);
     let counts = |region: &RegionId| {
@@ -51,16 +54,28 @@ pub fn choose<'a>(
     if from_voters < activation.votes_needed() && !from_predecessor {
         return None;
     }
+    furthest(activation, valid.into_iter(), regions, preferred)
+}
+
+/// Returns who is furthest of these votes, whether they suffice or not.
+#[must_use]
+pub(super) fn furthest<'a>(
+    activation: &Activation,
+    votes: impl Iterator<Item = (&'a RegionId, &'a Vote)>,
+    regions: &[RegionId],
+    preferred: Option<&RegionId>,
+) -> Option<&'a RegionId> {
     let score = |region: &RegionId, vote: &Vote| Score {
         timeline: Reverse(vote.timeline),
         lsn: Reverse(vote.lsn),
-        is_predecessor: predecessor == Some(region),
+        is_not_preferred: preferred.is_some_and(|preferred| preferred != region),
+        is_predecessor: predecessor(activation) == Some(region),
         rank: regions.iter().position(|listed| listed == region).unwrap_or(regions.len()),
     };
-    valid.into_iter().min_by_key(|(region, vote)| score(region, vote)).map(|(region, _)| region)
+    votes.min_by_key(|(region, vote)| score(region, vote)).map(|(region, _)| region)
 }
 
-fn predecessor(activation: &Activation) -> Option<&RegionId> {
+pub(super) fn predecessor(activation: &Activation) -> Option<&RegionId> {
     match &activation.phase {
         Phase::Electing { predecessor } => predecessor.as_ref(),
         Phase::Steady { .. } | Phase::Switching { .. } | Phase::Promoting { .. } => None,
@@ -113,8 +128,21 @@ mod tests {
         check("west 1/900, south 1/700", None);
     }
 
+    #[test]
+    fn a_wish_is_granted_among_equals_and_never_to_one_that_is_behind() {
+        check_preferring(Some("south"), "north 1/700, south 1/700", Some("south"));
+        check_preferring(Some("south"), "north 1/701, south 1/700", Some("north"));
+        check_preferring(Some("east"), "east 1/700, south 1/700", Some("east"));
+    }
+
     #[track_caller]
     fn check(votes: &str, expected: Option<&str>) {
+        check_preferring(None, votes, expected);
+    }
+
+    #[track_caller]
+    fn check_preferring(preferred: Option<&str>, votes: &str, expected: Option<&str>) {
+        let preferred: Option<RegionId> = preferred.map(|region| region.parse().unwrap());
         let regions: Vec<RegionId> =
             ["east", "north", "south"].map(|region| region.parse().unwrap()).into();
         let activation = Activation {
@@ -139,6 +167,7 @@ mod tests {
                 (words[0].parse().unwrap(), vote)
             })
             .collect();
-        assert_eq!(choose(&activation, &votes, &regions).map(RegionId::as_str), expected);
+        let chosen = choose(&activation, &votes, &regions, preferred.as_ref());
+        assert_eq!(chosen.map(RegionId::as_str), expected);
     }
 }

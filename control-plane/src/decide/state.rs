@@ -193,17 +193,17 @@ impl State {
 
     /// Notes which cells have a site that knows a later epoch than this observer.
     fn compare_with_sites(&mut self, now: Instant) {
-        let mut latest: BTreeMap<&CellId, u64> = BTreeMap::new();
-        for (id, site) in &self.sites {
-            let epoch = site.report().map_or(0, |report| report.epoch);
-            let entry = latest.entry(&id.cell).or_default();
-            *entry = (*entry).max(epoch);
-        }
         for (cell, seen) in &mut self.cells {
-            let ahead =
-                latest.get(cell).is_some_and(|epoch| *epoch > seen.routed.activation.epoch.0);
+            let ahead = latest_of_sites(&self.sites, cell) > seen.routed.activation.epoch;
             seen.ahead_since = ahead.then(|| seen.ahead_since.unwrap_or(now));
         }
+    }
+
+    /// Returns the latest epoch of a cell that anybody is known to have seen.
+    #[must_use]
+    pub fn latest_epoch(&self, cell: &CellId) -> Epoch {
+        let known = self.cells.get(cell).map(|seen| seen.routed.activation.epoch);
+        latest_of_sites(&self.sites, cell).max(known.unwrap_or_default())
     }
 
     #[must_use]
@@ -262,6 +262,12 @@ impl State {
     pub fn is_fresh(&self, now: Instant) -> bool {
         self.reads.is_some_and(|reads| now.saturating_duration_since(reads.last) < FRESH)
     }
+}
+
+fn latest_of_sites(sites: &BTreeMap<SiteId, SeenSite>, cell: &CellId) -> Epoch {
+    let of_cell = sites.iter().filter(|(id, _)| id.cell == *cell);
+    let epochs = of_cell.filter_map(|(_, site)| Some(Epoch(site.report()?.epoch)));
+    epochs.max().unwrap_or_default()
 }
 
 impl SeenCell {

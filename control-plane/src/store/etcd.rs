@@ -8,9 +8,11 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use topology::snapshot::RoutedCell;
+use topology::wire::audit::AuditRecord;
 use topology::wire::cell::CellRecord;
 use topology::wire::key;
 use topology::wire::placement::PlacementRecord;
+use topology::wire::vantage::VantageReport;
 use topology::{CellId, Placement, RegionId, Spec};
 use tracing::warn;
 
@@ -26,10 +28,14 @@ const SETTLE: Duration = Duration::from_secs(5);
 const READ: [&str; 6] =
     [key::GENERATION, key::PLACEMENT, key::CELLS, key::LEASES, key::SITES, key::ROUTERS];
 
+/// How many entries the audit log has: years of acts of people, some megabytes at most.
+pub const AUDIT_KEPT: u16 = 1000;
+
 /// A handle on what is stored. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     etcd: Etcd,
+    vantage: RegionId,
 }
 
 /// What a cell's replacement is conditional on: nobody has changed it, nor renewed its lease.
@@ -44,7 +50,8 @@ impl Store {
     /// Makes a handle that asks the region's own member first.
     #[must_use]
     pub fn connect(spec: &Spec, nearest: &RegionId) -> Self {
-        Self { etcd: Etcd::connect(spec.etcd_endpoints(Some(nearest))) }
+        let etcd = Etcd::connect(spec.etcd_endpoints(Some(nearest)));
+        Self { etcd, vantage: nearest.clone() }
     }
 
     /// Reads all that decisions rest on, at one revision.
@@ -99,6 +106,43 @@ impl Store {
                     return None;
                 }
             }
+        }
+    }
+
+    /// Writes what this vantage sees.
+    pub async fn tell(&self, report: &VantageReport) -> Result<(), EtcdError> {
+        self.etcd.put(&key::vantage(&self.vantage), json(report)).await
+    }
+
+    /// Writes an entry of the audit log, or writes it again with what came of it.
+    pub async fn write_audit(&self, id: &str, record: &AuditRecord) -> Result<(), EtcdError> {
+        self.etcd.put(&key::audit(id), json(record)).await
+    }
+
+    /// Returns the last entries of the audit log that can be understood, the last one first.
+    pub async fn audit(&self, limit: u16) -> Result<Vec<(String, AuditRecord)>, EtcdError> {
+        let stored = self.etcd.read_last(key::AUDIT, limit).await?;
+        let entries = stored.iter().filter_map(|entry| {
+            let id = entry.key.strip_prefix(key::AUDIT)?.to_owned();
+            match serde_json::from_slice(&entry.value) {
+                Ok(record) => Some((id, record)),
+                Err(err) => {
+                    warn!(key = entry.key, error = %err, "audit entry not understood");
+                    None
+                }
+            }
+        });
+        Ok(entries.collect())
+    }
+
+    /// Forgets what the audit log has beyond its bound.
+    pub async fn shorten_audit(&self) -> Result<(), EtcdError> {
+        let kept = self.etcd.read_last(key::AUDIT, AUDIT_KEPT).await?;
+        match kept.last() {
+            Some(oldest) if kept.len() == usize::from(AUDIT_KEPT) => {
+                self.etcd.remove(key::AUDIT, &oldest.key).await
+            }
+            Some(_) | None => Ok(()),
         }
     }
 }

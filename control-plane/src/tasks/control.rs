@@ -16,8 +16,10 @@ use tracing::{error, info, warn};
 
 use super::create;
 use super::elect::{self, Outcome};
+use super::fail_over::{self, Failover, Unelected};
 use super::hands::Hands;
-use super::switch::{self, Move, Order, Undone};
+use super::switch::{self, Move, Switchover, Undone};
+use crate::decide::asked_failover;
 use crate::decide::happenings::{Happening, Sight};
 use crate::decide::switchover::{self, Refusal};
 use crate::decide::{Action, Fact, State, decide};
@@ -38,9 +40,17 @@ const READY: Duration = Duration::from_secs(5);
 
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
+/// What a person asks for.
+pub enum Order {
+    Switchover(Switchover),
+    Failover(Failover),
+}
+
 /// A piece of work that has ended; without a cell it was about the placement.
 struct Done {
     cell: Option<CellId>,
+    /// A person asked for it.
+    ordered: bool,
     /// What an election came to; nothing for what was only created.
     outcome: anyhow::Result<Option<Outcome>>,
 }
@@ -74,6 +84,9 @@ struct Stuck {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Busy {
     Working,
+    /// A person asked for what is going on. Work that was begun before gives way: its next write
+    /// finds the record changed.
+    Ordered,
     Until(Instant),
 }
 
@@ -186,7 +199,7 @@ impl Control {
             | Action::Freeze { cell, epoch, .. } => (Some(cell.clone()), Some(*epoch)),
         };
         match self.busy.get(&subject) {
-            Some(Busy::Working) => return,
+            Some(Busy::Working | Busy::Ordered) => return,
             Some(Busy::Until(time)) if now < *time => return,
             Some(Busy::Until(_)) | None => {}
         }
@@ -194,7 +207,7 @@ impl Control {
         let Some(work) = self.work_for(action) else { return };
         let cell = subject.clone();
         self.busy.insert(subject, Busy::Working);
-        self.work.push(Box::pin(async move { Done { cell, outcome: work.await } }));
+        self.work.push(Box::pin(async move { Done { cell, ordered: false, outcome: work.await } }));
     }
 
     /// Says what was decided, once per cell and epoch.
@@ -226,13 +239,13 @@ impl Control {
             Action::TakeOver { cell, reason, .. } => {
                 let seen = self.state.cells().get(&cell)?.clone();
                 Some(Box::pin(async move {
-                    Ok(Some(elect::take_over(&hands, &cell, &seen, &reason).await))
+                    Ok(Some(elect::take_over(&hands, &cell, &seen, &reason, None).await))
                 }))
             }
             Action::PickUp { cell, reason, .. } => {
                 let seen = self.state.cells().get(&cell)?.clone();
                 Some(Box::pin(async move {
-                    Ok(Some(elect::elect(&hands, &cell, &seen, &reason).await))
+                    Ok(Some(elect::elect(&hands, &cell, &seen, &reason, None).await))
                 }))
             }
             Action::Restore { cell, reason, .. } => {
@@ -245,10 +258,17 @@ impl Control {
         }
     }
 
-    /// Begins a planned move, or says why not.
+    /// Begins what a person asks for, or says why not.
     fn ordered(&mut self, order: Order) {
-        let Order { cell, to, reply } = order;
-        let busy = self.busy.get(&Some(cell.clone())) == Some(&Busy::Working);
+        match order {
+            Order::Switchover(order) => self.switchover(order),
+            Order::Failover(order) => self.failover(order),
+        }
+    }
+
+    fn switchover(&mut self, order: Switchover) {
+        let Switchover { cell, to, reply } = order;
+        let busy = self.is_busy(&cell);
         let checked = match switchover::check(&self.state, &cell, &to) {
             Ok(_) if busy => Err(Refusal::NotSteady("already being moved".to_owned())),
             checked => checked,
@@ -270,15 +290,54 @@ impl Control {
         };
         metrics::decided(metrics::SWITCHOVER);
         let hands = self.hands.clone();
-        self.busy.insert(Some(cell.clone()), Busy::Working);
+        self.carry_out(cell, async move { switch::switch(&hands, &planned, reply).await });
+    }
+
+    /// An election that is going on is no obstacle: data loss may be accepted to end it sooner.
+    fn failover(&mut self, order: Failover) {
+        let cell = order.asked.cell.clone();
+        let now = Instant::now();
+        let ordered = self.busy.get(&Some(cell.clone())) == Some(&Busy::Ordered);
+        let checked =
+            asked_failover::check(&self.state, &self.hands.policy, &order.asked, now).cloned();
+        let checked = match checked {
+            Ok(seen) if ordered => {
+                Err(asked_failover::Refusal::Electing(seen.routed.activation.phase.to_string()))
+            }
+            checked => checked,
+        };
+        let seen = match checked {
+            Ok(seen) => seen,
+            Err(refusal) => {
+                info!(%cell, %refusal, "failover refused");
+                if order.reply.send(Err(Unelected::Refused(refusal))).is_err() {
+                    info!(%cell, "nobody waits for the failover any more");
+                }
+                return;
+            }
+        };
+        metrics::decided(metrics::FAILOVER);
+        let hands = self.hands.clone();
+        self.carry_out(cell, async move { fail_over::fail_over(&hands, order, &seen).await });
+    }
+
+    fn is_busy(&self, cell: &CellId) -> bool {
+        match self.busy.get(&Some(cell.clone())) {
+            Some(Busy::Working | Busy::Ordered) => true,
+            Some(Busy::Until(_)) | None => false,
+        }
+    }
+
+    fn carry_out(&mut self, cell: CellId, work: impl Future<Output = Outcome> + Send + 'static) {
+        let cell = Some(cell);
+        self.busy.insert(cell.clone(), Busy::Ordered);
         self.work.push(Box::pin(async move {
-            let outcome = Ok(Some(switch::switch(&hands, &planned, reply).await));
-            Done { cell: Some(cell), outcome }
+            Done { cell, ordered: true, outcome: Ok(Some(work.await)) }
         }));
     }
 
     fn done(&mut self, done: Done) {
-        let Done { cell, outcome } = done;
+        let Done { cell, ordered, outcome } = done;
         let now = Instant::now();
         let mut pause = AGAIN;
         match (&cell, outcome) {
@@ -293,7 +352,10 @@ impl Control {
             (None | Some(_), Ok(_)) => {}
             (None | Some(_), Err(err)) => warn!(error = format!("{err:#}"), "will be tried again"),
         }
-        self.busy.insert(cell, Busy::Until(now + pause));
+        // What was asked for meanwhile goes on.
+        if ordered || self.busy.get(&cell) != Some(&Busy::Ordered) {
+            self.busy.insert(cell, Busy::Until(now + pause));
+        }
     }
 
     /// Notes that a cell's voters would elect nobody. Returns whether that has gone on for longer

@@ -44,7 +44,13 @@ pub enum Outcome {
 }
 
 /// Takes a cell over from its active site, if its voters would elect a successor.
-pub async fn take_over(hands: &Hands, cell: &CellId, seen: &SeenCell, reason: &str) -> Outcome {
+pub async fn take_over(
+    hands: &Hands,
+    cell: &CellId,
+    seen: &SeenCell,
+    reason: &str,
+    preferred: Option<&RegionId>,
+) -> Outcome {
     let activation = &seen.routed.activation;
     let begun = Instant::now();
     // A planned move that got stuck has already interrupted the cell: it can only go on.
@@ -60,11 +66,17 @@ pub async fn take_over(hands: &Hands, cell: &CellId, seen: &SeenCell, reason: &s
     }
     metrics::took(Step::Detect, begun.saturating_duration_since(silent_since(seen)));
     metrics::took(Step::Decide, begun.elapsed());
-    elect(hands, cell, seen, reason).await
+    elect(hands, cell, seen, reason, preferred).await
 }
 
 /// Ends the old right under the next epoch, and drives the election until somebody has won.
-pub async fn elect(hands: &Hands, cell: &CellId, seen: &SeenCell, reason: &str) -> Outcome {
+pub async fn elect(
+    hands: &Hands,
+    cell: &CellId,
+    seen: &SeenCell,
+    reason: &str,
+    preferred: Option<&RegionId>,
+) -> Outcome {
     let begun = Instant::now();
     let next = seen.routed.activation.elect(reason);
     // With the lease compared too, a renewal that came first makes this write fail, and this write
@@ -74,14 +86,15 @@ pub async fn elect(hands: &Hands, cell: &CellId, seen: &SeenCell, reason: &str) 
         return Outcome::Overtaken;
     };
     info!(%cell, epoch = %kept.value.activation.epoch, reason, "electing");
-    drive(hands, cell, kept, right_over_at(seen, &hands.policy, Instant::now()), begun).await
+    let over_at = right_over_at(seen, &hands.policy, begun);
+    drive(hands, cell, kept, preferred, over_at, begun).await
 }
 
 /// Begins an election above every epoch seen, in the place of a record that etcd has gone back to.
 pub async fn restore(hands: &Hands, cell: &CellId, seen: &SeenCell, reason: &str) -> Outcome {
     let Some(older) = &seen.older else { return Outcome::Overtaken };
     let seen = SeenCell { revision: older.revision, ..seen.clone() };
-    elect(hands, cell, &seen, reason).await
+    elect(hands, cell, &seen, reason, None).await
 }
 
 /// Holds rounds of votes until somebody has won, or somebody else took the election over. No right
@@ -90,6 +103,7 @@ pub async fn drive(
     hands: &Hands,
     cell: &CellId,
     mut electing: Kept<RoutedCell>,
+    preferred: Option<&RegionId>,
     over_at: Instant,
     begun: Instant,
 ) -> Outcome {
@@ -99,9 +113,10 @@ pub async fn drive(
         let activation = &electing.value.activation;
         let lost = lost(activation);
         let asked = predecessor(hands, cell, lost);
-        let suffice = |votes: &_| choose(activation, votes, &hands.policy.regions).is_some();
+        let regions = &hands.policy.regions;
+        let suffice = |votes: &_| choose(activation, votes, regions, preferred).is_some();
         let ballot = collect(&hands.agents, cell, activation, asked, suffice).await;
-        if let Some(winner) = choose(activation, &ballot.votes, &hands.policy.regions) {
+        if let Some(winner) = choose(activation, &ballot.votes, regions, preferred) {
             if !lost.is_some_and(|lost| ballot.votes.contains_key(lost)) {
                 sleep_until(over_at).await;
             }
@@ -148,7 +163,7 @@ async fn promote(
     }
 }
 
-fn lost(activation: &Activation) -> Option<&RegionId> {
+pub(super) fn lost(activation: &Activation) -> Option<&RegionId> {
     match &activation.phase {
         Phase::Electing { predecessor } => predecessor.as_ref(),
         Phase::Steady { .. } | Phase::Switching { .. } | Phase::Promoting { .. } => None,
@@ -163,7 +178,7 @@ fn predecessor<'a>(hands: &Hands, cell: &CellId, lost: Option<&'a RegionId>) -> 
     }
 }
 
-fn votes(ballot: &Ballot) -> String {
+pub(super) fn votes(ballot: &Ballot) -> String {
     let votes = ballot
         .votes
         .iter()

@@ -21,8 +21,8 @@ use crate::decide::switchover::{Refusal, has_everything};
 use crate::store::Kept;
 use crate::store::etcd::Unchanged;
 
-/// What somebody asked for.
-pub struct Order {
+/// A planned move that somebody asks for.
+pub struct Switchover {
     pub cell: CellId,
     pub to: RegionId,
     /// Answered once the target is being promoted, or as soon as it is known that it will not be.
@@ -103,7 +103,7 @@ pub async fn switch(
     // No renewal can have succeeded after this write, so the last one counts from before now.
     let now = Instant::now();
     let over_at = if stopped.cleanly { now } else { now + hands.policy.lease.patience };
-    drive(hands, cell, electing, over_at, now).await
+    drive(hands, cell, electing, None, over_at, now).await
 }
 
 /// From the announcement to the target's promotion.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::sleep;
 use topology::wire::agent::{VoteReply, VoteRequest};
@@ -107,6 +108,28 @@ pub async fn collect(
             () = &mut waited, if !late => late = true,
         }
     }
+}
+
+/// Asks every one of these sites to freeze under the activation's epoch, and waits for all: each may be
+/// the furthest. Whichever of them was primary must have stopped.
+pub async fn freeze_all(
+    agents: &Agents,
+    cell: &CellId,
+    activation: &Activation,
+    sites: impl Iterator<Item = (RegionId, bool)>,
+) -> Ballot {
+    let epoch = activation.epoch.0;
+    let asked = sites.map(|(region, is_reachable)| async move {
+        let request = VoteRequest { cell: cell.to_string(), epoch, dry: false, predecessor: true };
+        let limit = if is_reachable { VOTE } else { UNLIKELY };
+        let reply = agents.vote(&region, &request, cell, limit).await;
+        (region, reply)
+    });
+    let mut ballot = Ballot::default();
+    for (region, reply) in join_all(asked).await {
+        ballot.took(region, reply);
+    }
+    ballot
 }
 
 /// Asks, without any effect, whether an election under the next epoch would come to a result.

@@ -18,6 +18,7 @@ use topology::snapshot::RoutedCell;
 use topology::wire::agent::{HandOverReply, HandOverRequest, TenureName, VoteReply, VoteRequest};
 use topology::wire::cell::CellRecord;
 use topology::wire::key;
+use topology::wire::lost_writes::LostWritesReport;
 use topology::wire::report::SiteReport;
 use topology::{Phase, SiteId, Spec};
 
@@ -38,10 +39,17 @@ pub(crate) struct Script {
     pub(crate) dead: bool,
     /// Keeps a promise not to vote.
     pub(crate) unwilling: bool,
+    /// Keeps it only as long as it is just asked whether it would vote.
+    pub(crate) unwilling_when_dry: bool,
     /// Where its write-ahead log ends.
     pub(crate) lsn: u64,
     /// What it says when asked to hand over.
     pub(crate) hand_over: HandOverReply,
+    /// What it says of itself besides.
+    pub(crate) at_risk: bool,
+    pub(crate) alerts: BTreeMap<String, String>,
+    /// What it lost at changes of history.
+    pub(crate) lost_writes: Vec<LostWritesReport>,
     /// Epochs it was asked for a real vote under, and whether as the predecessor.
     pub(crate) votes: Vec<(u64, bool)>,
     /// How often it was asked whether it would vote.
@@ -57,8 +65,12 @@ impl Agent {
         let script = Script {
             dead: false,
             unwilling: false,
+            unwilling_when_dry: false,
             lsn: 1000,
             hand_over: HandOverReply::Stopped { checkpoint: 900 },
+            at_risk: false,
+            alerts: BTreeMap::new(),
+            lost_writes: Vec::new(),
             votes: Vec::new(),
             dry: 0,
             epoch: 0,
@@ -85,6 +97,7 @@ impl Agent {
             .route("/v1/status", get(status))
             .route("/v1/vote", post(vote))
             .route("/v1/hand-over", post(hand_over))
+            .route("/v1/lost-writes", get(lost_writes))
             .with_state(self.clone());
         tokio::select! {
             served = async { axum::serve(listener, routes).await } => Ok(served?),
@@ -161,10 +174,15 @@ async fn status(State(agent): State<Agent>) -> Json<SiteReport> {
                 .map(|region| ((*region).to_owned(), 0))
                 .collect(),
             services: BTreeMap::from([("session".to_owned(), true)]),
-            at_risk: false,
-            alerts: BTreeMap::new(),
+            at_risk: script.at_risk,
+            alerts: script.alerts.clone(),
         }
     }))
+}
+
+async fn lost_writes(State(agent): State<Agent>) -> Json<Vec<LostWritesReport>> {
+    agent.alive().await;
+    Json(agent.told(|script| script.lost_writes.clone()))
 }
 
 async fn vote(State(agent): State<Agent>, Json(request): Json<VoteRequest>) -> Json<VoteReply> {
@@ -175,7 +193,7 @@ async fn vote(State(agent): State<Agent>, Json(request): Json<VoteRequest>) -> J
         } else {
             script.votes.push((request.epoch, request.predecessor));
         }
-        if script.unwilling {
+        if script.unwilling || (script.unwilling_when_dry && request.dry) {
             VoteReply::Refused { reason: "promised not to vote".to_owned() }
         } else if request.dry {
             VoteReply::Willing

@@ -4,6 +4,8 @@
 
 mod agent;
 mod api;
+mod asked_failover;
+mod attention;
 mod etcd;
 mod events;
 mod failover;

@@ -133,6 +133,17 @@ impl Platform {
         assert!(reached, "expected {expected}, found {last}");
     }
 
+    /// Waits until the cell is steady in `region`, whatever the epoch.
+    pub(crate) async fn until_serving(&self, region: &str) {
+        let serving = self.until(async || {
+            let cell = self.cell().await;
+            cell.is_some_and(|cell| {
+                cell.activation.serving().is_some_and(|active| active.as_str() == region)
+            })
+        });
+        assert!(serving.await, "{region} does not serve");
+    }
+
     /// Waits until the control plane in `region` has every site in sight and the cell at rest.
     pub(crate) async fn until_known(&self, region: &str) {
         let reached = self.until(async || {
@@ -167,7 +178,14 @@ impl Platform {
     }
 
     pub(crate) async fn switchover(&self, region: &str, body: &str) -> (u16, Value) {
-        let path = "/v1/cells/c1/switchover";
+        self.post(region, "/v1/cells/c1/switchover", body).await
+    }
+
+    pub(crate) async fn failover(&self, region: &str, body: &str) -> (u16, Value) {
+        self.post(region, "/v1/cells/c1/failover", body).await
+    }
+
+    async fn post(&self, region: &str, path: &str, body: &str) -> (u16, Value) {
         let answer = self.call(region, "POST", path, Some(TOKEN), body).await.unwrap();
         (answer.status.as_u16(), serde_json::from_slice(&answer.body).unwrap())
     }

@@ -36,7 +36,7 @@ pub struct LostWritesReport {
 }
 
 /// A row that was written and is lost.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostWrite {
     pub table: String,
     /// The primary key, by column, as text.

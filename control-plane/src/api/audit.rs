@@ -1,0 +1,146 @@
+//! The audit log: written before anything is done, completed with what came of it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Json, Response};
+use runtime::json_body::invalid;
+use runtime::{Problem, clock};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use topology::CellId;
+use topology::wire::audit::{AuditRecord, Evidence, Outcome, SiteEvidence};
+use tracing::{error, info};
+
+use super::auth::Caller;
+use super::{Api, error, view};
+use crate::store::etcd::AUDIT_KEPT;
+
+/// Entries returned unless more or fewer are asked for.
+const LIMIT: u16 = 100;
+/// The last id this process used: two acts of one moment get two.
+static LAST: AtomicU64 = AtomicU64::new(0);
+
+/// What somebody is about to do.
+pub(super) struct Act {
+    pub(super) who: Caller,
+    pub(super) what: &'static str,
+    pub(super) cell: CellId,
+    pub(super) reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limit {
+    limit: Option<u16>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    id: String,
+    #[serde(flatten)]
+    record: AuditRecord,
+}
+
+pub(super) async fn list(
+    State(api): State<Api>,
+    Query(Limit { limit }): Query<Limit>,
+) -> Result<Response, Problem> {
+    let limit = limit.unwrap_or(LIMIT);
+    if !(1..=AUDIT_KEPT).contains(&limit) {
+        return Err(invalid("", &format!("limit is 1 to {AUDIT_KEPT}")));
+    }
+    let entries = api.store.audit(limit).await.map_err(|err| error::etcd_unreachable(&err))?;
+    let data: Vec<Entry> = entries.into_iter().map(|(id, record)| Entry { id, record }).collect();
+    Ok(Json(json!({ "data": data })).into_response())
+}
+
+/// Does what is asked between the two writes of its entry, to its end, whether or not whoever asked
+/// waits for it. Without the first write nothing is done.
+pub(super) async fn audited<T: Serialize + Send + 'static>(
+    api: &Api,
+    act: Act,
+    body: &impl Serialize,
+    deed: impl Future<Output = Result<Json<T>, Problem>> + Send + 'static,
+) -> Result<Response, Problem> {
+    let id = next_id(api);
+    let mut record = record(api, act, body);
+    let AuditRecord { who, what, cell, reason, .. } = &record;
+    info!(audit = id, who, what, cell, reason, body = %record.body, "asked");
+    api.store.write_audit(&id, &record).await.map_err(|err| error::etcd_unreachable(&err))?;
+    let (reply, answer) = oneshot::channel();
+    let store = api.store.clone();
+    let deed = async move {
+        let result = deed.await;
+        let (status, body) = match &result {
+            Ok(Json(done)) => (200, serde_json::to_value(done).unwrap_or(Value::Null)),
+            Err(problem) => (problem.status, serde_json::to_value(problem).unwrap_or(Value::Null)),
+        };
+        info!(audit = id, status, outcome = %body, "done");
+        let at_unix_ms = clock::unix_millis();
+        record.outcome = Some(Outcome { at_unix_ms, status, body });
+        if let Err(err) = store.write_audit(&id, &record).await {
+            error!(audit = id, error = %err, "audit entry left without its outcome");
+        }
+        if let Err(err) = store.shorten_audit().await {
+            info!(error = %err, "audit log not shortened");
+        }
+        if reply.send(result).is_err() {
+            info!(audit = id, "nobody waits for it any more");
+        }
+    };
+    api.deeds.send(Box::pin(deed)).await.map_err(|closed| error::stopping(&closed))?;
+    let result = answer.await.map_err(|closed| error::stopping(&closed))?;
+    result.map(IntoResponse::into_response)
+}
+
+/// Ids are in the order of time, and never the same in two regions.
+fn next_id(api: &Api) -> String {
+    let now = clock::unix_millis();
+    let last = LAST.fetch_max(now, Ordering::Relaxed);
+    let unique = if last >= now { LAST.fetch_add(1, Ordering::Relaxed) + 1 } else { now };
+    format!("{unique:013}-{}", api.vantage)
+}
+
+fn record(api: &Api, act: Act, body: &impl Serialize) -> AuditRecord {
+    let Act { who: Caller(who), what, cell, reason } = act;
+    AuditRecord {
+        at_unix_ms: clock::unix_millis(),
+        who,
+        vantage: api.vantage.to_string(),
+        what: what.to_owned(),
+        cell: cell.to_string(),
+        body: serde_json::to_value(body).unwrap_or(Value::Null),
+        reason,
+        evidence: evidence(api, &cell),
+        outcome: None,
+    }
+}
+
+fn evidence(api: &Api, cell: &CellId) -> Evidence {
+    let (state, now) = (api.state.borrow(), Instant::now());
+    let Some(seen) = state.cells().get(cell) else { return Evidence::default() };
+    let activation = &seen.routed.activation;
+    let sites = seen.routed.gateways.keys().map(|region| {
+        let site = state.site(cell, region);
+        let report = site.report();
+        let evidence = SiteEvidence {
+            reachable: site.is_reachable(),
+            tenure: report.map(|report| report.tenure),
+            epoch: report.map(|report| report.epoch),
+            timeline: report.map(|report| report.timeline),
+            lsn: report.map(|report| report.lsn),
+        };
+        (region.to_string(), evidence)
+    });
+    Evidence {
+        epoch: activation.epoch.0,
+        phase: activation.phase.to_string(),
+        voters: activation.voters.iter().map(ToString::to_string).collect(),
+        lease_age_ms: seen.lease.as_ref().map(|lease| view::millis(now - lease.since)),
+        sites: sites.collect::<BTreeMap<_, _>>(),
+    }
+}

@@ -1,0 +1,239 @@
+//! Moving a cell: by plan, or because its active site is lost and a person says so.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::response::{Json, Response};
+use runtime::Problem;
+use runtime::json_body::{JsonBody, invalid};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+use topology::{CellId, Epoch, Phase, RegionId};
+
+use super::audit::{Act, audited};
+use super::auth::Caller;
+use super::cells::{cell_id, known};
+use super::{Api, error, view};
+use crate::decide::asked_failover::Asked;
+use crate::tasks::control::Order;
+use crate::tasks::fail_over::{Elected, Failover, Forced};
+use crate::tasks::switch::{Handed, Switchover};
+
+/// How long a promoted target may take to open its epoch; a cell that takes longer is in trouble,
+/// and whoever asked should look.
+const OPEN: Duration = Duration::from_secs(5);
+/// How long an election may take: longer than forcing one is tried. What was begun goes on.
+const ELECT: Duration = Duration::from_secs(20);
+/// A reason is a sentence or three, for whoever reads the audit log.
+const REASON_MAX: usize = 500;
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SwitchoverRequest {
+    to: String,
+}
+
+#[derive(Serialize)]
+struct Switched {
+    cell: String,
+    from: String,
+    to: String,
+    epoch: u64,
+    took_ms: u64,
+}
+
+pub(super) async fn switchover(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    JsonBody(request): JsonBody<SwitchoverRequest>,
+) -> Result<Response, Problem> {
+    known(&api)?;
+    let cell = cell_id(&id)?;
+    let to = region("/to", &request.to)?;
+    let act = Act { who: caller, what: "switchover", cell: cell.clone(), reason: None };
+    audited(&api, act, &request, {
+        let api = api.clone();
+        async move { switch(&api, cell, to).await.map(Json) }
+    })
+    .await
+}
+
+async fn switch(api: &Api, cell: CellId, to: RegionId) -> Result<Switched, Problem> {
+    let begun = Instant::now();
+    let (reply, answer) = oneshot::channel();
+    let order = Order::Switchover(Switchover { cell: cell.clone(), to: to.clone(), reply });
+    api.orders.send(order).await.map_err(|closed| error::stopping(&closed))?;
+    let handed = answer.await.map_err(|closed| error::stopping(&closed))?;
+    let Handed { from, epoch } = handed.map_err(|undone| error::undone(&undone))?;
+    if !opened(api, &cell, &to, epoch).await? {
+        return Err(error::not_opened(epoch.0, &standing(api, &cell)));
+    }
+    let took_ms = view::millis(begun.elapsed());
+    let (cell, from, to) = (cell.to_string(), from.to_string(), to.to_string());
+    Ok(Switched { cell, from, to, epoch: epoch.0, took_ms })
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FailoverRequest {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
+    #[serde(default)]
+    accept_data_loss: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+#[derive(Serialize)]
+struct FailedOver {
+    cell: String,
+    from: Option<String>,
+    to: String,
+    epoch: u64,
+    took_ms: u64,
+    /// Whether the epoch is open by now. Without any voter that takes a while, and the cell is then
+    /// at risk.
+    opened: bool,
+    /// Where data loss was accepted: how far everybody was, and what that gives up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    votes: Option<BTreeMap<String, Position>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gives_up: Option<GivesUp>,
+}
+
+#[derive(Serialize)]
+struct Position {
+    timeline: u32,
+    lsn: u64,
+}
+
+#[derive(Serialize)]
+struct GivesUp {
+    /// Who answered and had more, because another was insisted on.
+    further: Option<String>,
+    /// How many bytes of write-ahead log `further` had more.
+    bytes: u64,
+    /// `further` was on a later timeline: its history is another one, and bytes do not tell.
+    later_timeline: bool,
+    /// Sites that could not be asked: what only they have is lost.
+    unheard: Vec<String>,
+    /// Whether strong writes that were acknowledged may be among it.
+    acknowledged_writes: bool,
+}
+
+pub(super) async fn failover(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    JsonBody(request): JsonBody<FailoverRequest>,
+) -> Result<Response, Problem> {
+    known(&api)?;
+    let cell = cell_id(&id)?;
+    let to = request.to.as_deref().map(|to| region("/to", to)).transpose()?;
+    let reason = reason(&request)?;
+    let act =
+        Act { who: caller, what: "failover", cell: cell.clone(), reason: request.reason.clone() };
+    let asked = Asked { cell, to, accept_data_loss: reason };
+    audited(&api, act, &request, {
+        let api = api.clone();
+        async move { fail_over(&api, asked).await.map(Json) }
+    })
+    .await
+}
+
+/// Data is given up only by somebody who says why.
+fn reason(request: &FailoverRequest) -> Result<Option<String>, Problem> {
+    let reason = request.reason.as_deref().map(str::trim);
+    let length = reason.map_or(0, |reason| reason.chars().count());
+    if length > REASON_MAX {
+        return Err(invalid("/reason", &format!("a reason has at most {REASON_MAX} characters")));
+    }
+    match reason {
+        Some(reason) if request.accept_data_loss && length > 0 => Ok(Some(reason.to_owned())),
+        Some(_) | None if request.accept_data_loss => {
+            Err(invalid("/reason", "accepting data loss takes a reason"))
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+async fn fail_over(api: &Api, asked: Asked) -> Result<FailedOver, Problem> {
+    let begun = Instant::now();
+    let (cell, forced) = (asked.cell.clone(), asked.accept_data_loss.is_some());
+    let (reply, answer) = oneshot::channel();
+    let order = Order::Failover(Failover { asked, reply });
+    api.orders.send(order).await.map_err(|closed| error::stopping(&closed))?;
+    let elected = match timeout(ELECT, answer).await {
+        Ok(answer) => answer.map_err(|closed| error::stopping(&closed))?,
+        Err(_) => return Err(error::still_electing(&cell, &standing(api, &cell))),
+    };
+    let elected = elected.map_err(|unelected| error::unelected(&cell, &unelected))?;
+    let Elected { from, winner, epoch, forced: price } = elected;
+    let opened = opened(api, &cell, &winner, epoch).await?;
+    if !opened && !forced {
+        return Err(error::not_opened(epoch.0, &standing(api, &cell)));
+    }
+    let (votes, gives_up) = price.map(told).unzip();
+    Ok(FailedOver {
+        cell: cell.to_string(),
+        from: from.as_ref().map(ToString::to_string),
+        to: winner.to_string(),
+        epoch: epoch.0,
+        took_ms: view::millis(begun.elapsed()),
+        opened,
+        votes,
+        gives_up,
+    })
+}
+
+fn told(forced: Forced) -> (BTreeMap<String, Position>, GivesUp) {
+    let Forced { votes, gives_up } = forced;
+    let votes = votes.into_iter().map(|(region, vote)| {
+        (region.to_string(), Position { timeline: vote.timeline, lsn: vote.lsn })
+    });
+    let behind = gives_up.behind.as_ref();
+    let gives_up = GivesUp {
+        further: behind.map(|behind| behind.region.to_string()),
+        bytes: behind.map_or(0, |behind| behind.bytes),
+        later_timeline: behind.is_some_and(|behind| behind.later_timeline),
+        unheard: gives_up.unheard.iter().map(ToString::to_string).collect(),
+        acknowledged_writes: !gives_up.nothing_acknowledged,
+    };
+    (votes.collect(), gives_up)
+}
+
+/// Waits until the target has opened its epoch, and returns whether it has.
+async fn opened(api: &Api, cell: &CellId, to: &RegionId, epoch: Epoch) -> Result<bool, Problem> {
+    let steady = Phase::Steady { active: to.clone() };
+    let mut state = api.state.clone();
+    let ended = state.wait_for(|state| {
+        state.cells().get(cell).is_some_and(|seen| {
+            let activation = &seen.routed.activation;
+            activation.epoch > epoch || (activation.epoch == epoch && activation.phase == steady)
+        })
+    });
+    if let Ok(Err(closed)) = timeout(OPEN, ended).await {
+        return Err(error::stopping(&closed));
+    }
+    let state = Arc::clone(&api.state.borrow());
+    Ok(state.cells().get(cell).is_some_and(|seen| {
+        let activation = &seen.routed.activation;
+        activation.epoch == epoch && activation.phase == steady
+    }))
+}
+
+/// Says how the cell is now.
+fn standing(api: &Api, cell: &CellId) -> String {
+    let state = api.state.borrow();
+    let seen = state.cells().get(cell);
+    seen.map_or_else(|| "gone".to_owned(), |seen| seen.routed.activation.to_string())
+}
+
+fn region(pointer: &str, text: &str) -> Result<RegionId, Problem> {
+    text.parse().map_err(|err: topology::InvalidId| invalid(pointer, &err.to_string()))
+}

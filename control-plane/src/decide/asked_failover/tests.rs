@@ -1,0 +1,149 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use topology::snapshot::RoutedCell;
+use topology::wire::report::SiteReport;
+use topology::{Activation, Epoch, SiteId, Spec};
+
+use super::*;
+use crate::decide::Fact;
+use crate::store::{Kept, Lease, Reading};
+
+#[test]
+fn a_site_that_does_not_answer_may_be_failed_over() {
+    check("east silent", "", "from epoch 7");
+    check("east silent", "to south", "from epoch 7");
+}
+
+#[test]
+fn a_site_in_its_right_is_moved_by_plan() {
+    let refused = "east answers and has a right to serve: move the cell by plan, with switchover";
+    check("", "", refused);
+    check("", "accepting data loss", refused);
+    // Its lease is silent, and it serves by what its voters promise.
+    check("lease over", "", refused);
+    check("lease over, east fenced", "", "from epoch 7");
+    check("east fenced", "", refused);
+}
+
+#[test]
+fn the_target_must_be_a_site_that_votes_and_answers() {
+    check("east silent", "to west", "the cell has no site in west");
+    check("east silent, south silent", "to south", "the agent in south does not answer");
+    check(
+        "east silent, only north votes",
+        "to south",
+        "south is not among the cell's sites that vote",
+    );
+    check("east silent, only north votes", "to south accepting data loss", "from epoch 7");
+}
+
+#[test]
+fn a_target_that_is_behind_is_refused_before_anything_is_touched() {
+    let refused = "north is 50 bytes further than south; leave `to` out to promote the furthest";
+    check("east silent, north ahead", "to south", refused);
+    check("east silent, north ahead", "to south accepting data loss", "from epoch 7");
+    check("east silent, north ahead", "to north", "from epoch 7");
+    check("east silent, north ahead, north silent", "to south", "from epoch 7");
+}
+
+#[test]
+fn an_election_goes_on_by_itself_and_only_data_loss_may_end_it_sooner() {
+    let refused = "the cell is electing after east: its voters are being asked already";
+    check("electing, east fenced", "", refused);
+    check("electing, east fenced", "accepting data loss", "from epoch 7");
+}
+
+#[test]
+fn an_older_record_is_only_passed_over_by_force() {
+    let refused = "etcd has gone back to an older record of the cell, which cannot be decided by";
+    check("east silent, north knows epoch 9", "", refused);
+    check("east silent, north knows epoch 9", "accepting data loss", "from epoch 7");
+}
+
+#[test]
+fn there_must_be_such_a_cell_and_it_must_have_a_database() {
+    check("no cell", "", "there is no cell c1");
+    check("no database", "accepting data loss", "the cell's first database is still being made");
+}
+
+/// A healthy cell, except for `but`.
+#[track_caller]
+fn check(but: &str, asked: &str, expected: &str) {
+    let spec = Spec::parse(include_str!("../../../../regions.yaml")).unwrap();
+    let policy = Policy::new(&spec, &"north".parse().unwrap());
+    let but: Vec<&str> = but.split(", ").collect();
+    let now = Instant::now();
+    let state = state(&but, now);
+    let later = if but.contains(&"lease over") { now + policy.lease.patience } else { now };
+    let words: Vec<&str> = asked.split(' ').collect();
+    let to = words.iter().position(|word| *word == "to").map(|at| words[at + 1].parse().unwrap());
+    let accept_data_loss = words.contains(&"accepting").then(|| "both are lost".to_owned());
+    let asked = Asked { cell: "c1".parse().unwrap(), to, accept_data_loss };
+    let found = match super::check(&state, &policy, &asked, later + Duration::from_millis(1)) {
+        Ok(seen) => format!("from epoch {}", seen.routed.activation.epoch),
+        Err(refusal) => refusal.to_string(),
+    };
+    assert_eq!(found, expected);
+}
+
+fn state(but: &[&str], now: Instant) -> State {
+    let mut state = State::default();
+    let east: RegionId = "east".parse().unwrap();
+    let electing = but.contains(&"electing");
+    let phase = if electing {
+        Phase::Electing { predecessor: Some(east.clone()) }
+    } else {
+        Phase::Steady { active: east.clone() }
+    };
+    let voters: &[&str] =
+        if but.contains(&"only north votes") { &["north"] } else { &["north", "south"] };
+    let activation = Activation {
+        epoch: Epoch(7),
+        phase,
+        voters: voters.iter().map(|region| region.parse().unwrap()).collect(),
+        acks: 1,
+        system: (!but.contains(&"no database")).then_some(1),
+        reason: String::new(),
+    };
+    let gateways = ["east", "north", "south"]
+        .map(|region| (region.parse().unwrap(), "127.1.1.1:8000".parse().unwrap()));
+    let value = RoutedCell { activation, gateways: gateways.into() };
+    let mut reading = Reading::default();
+    if !but.contains(&"no cell") {
+        reading.cells.insert("c1".parse().unwrap(), Kept::at(1, value));
+        let lease = Lease { holder: east, epoch: Epoch(7) };
+        reading.leases.insert("c1".parse().unwrap(), Kept::at(2, lease));
+    }
+    state.saw(Fact::Read(reading), now);
+    for region in ["east", "north", "south"] {
+        let site: SiteId = format!("c1@{region}").parse().unwrap();
+        state.saw(Fact::Probed { site: site.clone(), answer: Some(report(region, but)) }, now);
+        if but.contains(&format!("{region} silent").as_str()) {
+            state.saw(Fact::Probed { site: site.clone(), answer: None }, now);
+            state.saw(Fact::Probed { site, answer: None }, now);
+        }
+    }
+    state
+}
+
+fn report(region: &str, but: &[&str]) -> SiteReport {
+    let is = |what: &str| but.contains(&format!("{region} {what}").as_str());
+    let tenure = match region {
+        "east" if is("fenced") => TenureName::Fenced,
+        "east" => TenureName::Serving,
+        _ => TenureName::Standby,
+    };
+    SiteReport {
+        sequence: 1,
+        tenure,
+        epoch: if is("knows epoch 9") { 9 } else { 7 },
+        postgres: "standby".to_owned(),
+        lsn: if is("ahead") { 1050 } else { 1000 },
+        timeline: 1,
+        lag_bytes: BTreeMap::new(),
+        services: BTreeMap::new(),
+        at_risk: false,
+        alerts: BTreeMap::new(),
+    }
+}
