@@ -1,5 +1,6 @@
 //! `regions.yaml`: the world as written → as meant, with every finding at once.
 
+mod backup;
 mod finding;
 mod read;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use crate::{CellId, RegionId};
 
+pub use backup::{Backup, Repository, S3};
 pub use finding::{Finding, Problem};
 
 /// Where the platform is, what it consists of and the times it lives by. Cannot be wrong: it only
@@ -22,6 +24,7 @@ pub struct Spec {
     pub lease: LeasePolicy,
     /// How session messages are committed; tickets are always strong.
     pub messages: Durability,
+    pub backup: Backup,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

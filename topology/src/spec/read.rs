@@ -1,19 +1,27 @@
 //! Walks the file once and collects findings instead of stopping at the first.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use marked_yaml::types::{MarkedMappingNode, MarkedScalarNode};
 use marked_yaml::{LoaderOptions, Node, Span, parse_yaml_with_options};
 
-use super::{Cell, Durability, Edge, Finding, LeasePolicy, Network, Problem, Region, Spec};
+use super::{
+    Backup, Cell, Durability, Edge, Finding, LeasePolicy, Network, Problem, Region, Repository, S3,
+    Spec,
+};
 use crate::{CellId, RegionId};
 
 /// One address octet per cell, less the region's own and the broadcast address.
 const CELLS_MAX: usize = 250;
 const WEIGHT_MAX: u32 = 100;
 const ROUTERS_MAX: u16 = 16;
+const KEEP: RangeInclusive<u32> = 1..=1000;
+/// Shorter would fill the archive with empty WAL, longer would make it worth little.
+const ARCHIVE_EVERY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
 
 pub(super) fn read(text: &str) -> Result<Spec, Vec<Finding>> {
     let options = LoaderOptions::default().error_on_duplicate_keys(true);
@@ -64,7 +72,7 @@ impl Reader {
         let root = self.section(
             root,
             String::new(),
-            &["version", "regions", "cells", "edge", "lease", "messages"],
+            &["version", "regions", "cells", "edge", "lease", "messages", "backup"],
         )?;
         if let Some(version) = self.parsed::<u32>(&root, "version", "the number 1")
             && version != 1
@@ -84,7 +92,15 @@ impl Reader {
             "messages",
             &[("weak", Durability::Weak), ("strong", Durability::Strong)],
         );
-        Some(Spec { regions, cells, edge: edge?, lease: lease?, messages: messages? })
+        let backup = self.backup(&root);
+        Some(Spec {
+            regions,
+            cells,
+            edge: edge?,
+            lease: lease?,
+            messages: messages?,
+            backup: backup?,
+        })
     }
 
     fn regions(&mut self, root: &Section<'_>) -> Vec<Region> {
@@ -203,6 +219,59 @@ impl Reader {
         Some(policy)
     }
 
+    /// The one section that may be left out.
+    fn backup(&mut self, root: &Section<'_>) -> Option<Backup> {
+        let Some(node) = root.map.get_node("backup") else { return Some(Backup::default()) };
+        let keys = ["repository", "keep", "base-every", "archive-every", "steady"];
+        let backup = self.section(node, "backup".to_owned(), &keys)?;
+        let repository = self.repository(&backup);
+        let keep_full = self.parsed::<u32>(&backup, "keep", "a number of base backups");
+        if let Some(keep) = keep_full.filter(|keep| !KEEP.contains(keep)) {
+            self.report(&backup, "keep", Problem::OutOfRange(keep.to_string(), "1 to 1000"));
+        }
+        let base_every = self.duration(&backup, "base-every");
+        let archive_every = self.duration(&backup, "archive-every");
+        if let Some(every) = archive_every.filter(|every| !ARCHIVE_EVERY.contains(every)) {
+            let problem = Problem::OutOfRange(format!("{every:?}"), "1 second to 1 hour");
+            self.report(&backup, "archive-every", problem);
+        }
+        let steady = self.duration(&backup, "steady");
+        Some(Backup {
+            repository: repository?,
+            keep_full: keep_full?,
+            base_every: base_every?,
+            archive_every: archive_every?,
+            steady: steady?,
+        })
+    }
+
+    /// A folder, or a mapping with where the bucket is.
+    fn repository(&mut self, backup: &Section<'_>) -> Option<Repository> {
+        let node = self.get(backup, "repository")?;
+        if let Node::Scalar(folder) = node {
+            return Some(Repository::Folder(PathBuf::from(folder.as_str())));
+        }
+        let place = backup.place_of("repository");
+        let repository = self.section(node, place, &["s3"])?;
+        let node = self.get(&repository, "s3")?;
+        let keys = ["endpoint", "bucket", "region", "key-file"];
+        let s3 = self.section(node, repository.place_of("s3"), &keys)?;
+        let endpoint = self.text(&s3, "endpoint").map(|node| node.as_str().to_owned());
+        if let Some(endpoint) = endpoint.as_ref().filter(|endpoint| endpoint.contains("://")) {
+            let (expected, found) = ("a host without https://", format!("{endpoint:?}"));
+            self.report(&s3, "endpoint", Problem::WrongType { expected, found });
+        }
+        let bucket = self.text(&s3, "bucket").map(|node| node.as_str().to_owned());
+        let region = self.text(&s3, "region").map(|node| node.as_str().to_owned());
+        let key_file = self.text(&s3, "key-file").map(|node| PathBuf::from(node.as_str()));
+        Some(Repository::S3(S3 {
+            endpoint: endpoint?,
+            bucket: bucket?,
+            region: region?,
+            key_file: key_file?,
+        }))
+    }
+
     fn network(&mut self, item: &Section<'_>) -> Option<Network> {
         let node = self.text(item, "network")?;
         let octets = node.as_str().strip_suffix(".0.0/16").and_then(|prefix| {
@@ -240,19 +309,17 @@ impl Reader {
         node.as_str().parse().map_err(|err| self.report(item, key, Problem::InvalidId(err))).ok()
     }
 
-    /// A duration with its unit: `500ms` or `2s`.
+    /// A duration with its unit: `500ms`, `2s`, `5m` or `24h`.
     fn duration(&mut self, item: &Section<'_>, key: &'static str) -> Option<Duration> {
         let node = self.text(item, key)?;
         let text = node.as_str();
-        let duration = match text.strip_suffix("ms") {
-            Some(number) => number.parse().ok().map(Duration::from_millis),
-            None => text
-                .strip_suffix('s')
-                .and_then(|number| number.parse().ok())
-                .map(Duration::from_secs),
-        };
+        let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+        let duration = units.into_iter().find_map(|(unit, millis)| {
+            let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+            number.checked_mul(millis).map(Duration::from_millis)
+        });
         if duration.is_none() {
-            let expected = "a duration such as 500ms or 2s";
+            let expected = "a duration such as 500ms, 2s or 24h";
             self.report(item, key, Problem::WrongType { expected, found: format!("{text:?}") });
         }
         duration

@@ -46,7 +46,7 @@ fn unknown_and_missing_keys_are_named() {
     check(
         &GOOD.replace("messages: weak", "message: weak"),
         "line 1: regions.yaml: messages is missing
-         line 10: message: unknown key; expected one of version, regions, cells, edge, lease, messages",
+         line 10: message: unknown key; expected one of version, regions, cells, edge, lease, messages, backup",
     );
 }
 
@@ -59,6 +59,35 @@ fn a_cell_needs_two_standbys_away_from_home() {
     check(
         &GOOD.replace("[north, south]", "[east, south]"),
         "line 7: cells[0].standbys: its home east cannot be its standby too",
+    );
+}
+
+#[test]
+fn without_a_section_on_backups_they_go_to_the_run_directory() {
+    let spec = Spec::parse(GOOD).unwrap();
+    assert_eq!(spec.backup, Backup::default());
+    let written =
+        "backup: {repository: backups, keep: 2, base-every: 24h, archive-every: 60s, steady: 1m}\n";
+    assert_eq!(Spec::parse(&format!("{GOOD}{written}")).unwrap(), spec);
+}
+
+#[test]
+fn each_mistake_about_backups_is_a_finding() {
+    let written = "\
+backup:
+  repository: {s3: {endpoint: 'https://s3.example', bucket: cells, region: east}}
+  keep: 0
+  base-every: daily
+  archive-every: 2h
+  steady: 1m
+";
+    check(
+        &format!("{GOOD}{written}"),
+        "line 12: backup.repository.s3: key-file is missing
+         line 12: backup.repository.s3.endpoint: expected a host without https://, found \"https://s3.example\"
+         line 13: backup.keep: 0 is out of range: 1 to 1000
+         line 14: backup.base-every: expected a duration such as 500ms, 2s or 24h, found \"daily\"
+         line 15: backup.archive-every: 7200s is out of range: 1 second to 1 hour",
     );
 }
 
