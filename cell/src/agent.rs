@@ -11,6 +11,7 @@
 //! It decides nothing about its cell: who is active is the activation's business, and the agent
 //! only ever asks for an election, or for a new epoch in place.
 
+mod backup;
 mod ballot;
 mod calls;
 mod decide;
@@ -35,6 +36,7 @@ use tokio::sync::mpsc;
 use topology::address::Port;
 
 use crate::config::Site;
+use backup::Backups;
 use ballot::Ballot;
 use decide::voter::Voter;
 use keep::{Keeper, Tools};
@@ -54,6 +56,7 @@ pub async fn run(site: Site) -> anyhow::Result<()> {
     let ballot = Ballot::new(site.folder().join("ballot.json"));
     let voted = ballot.read()?;
     let postgres = Arc::new(Postgres::open(&site)?);
+    let backups = Backups::prepare(&site, &postgres)?;
     let shared = Arc::new(Shared::new(Voter::new(voted, BootTime::now())));
     let etcd = Etcd::connect(site.spec.etcd_endpoints(Some(&site.id.region)));
     let http = HttpClient::default();
@@ -97,9 +100,12 @@ pub async fn run(site: Site) -> anyhow::Result<()> {
         let (site, postgres) = (Arc::clone(&site), Arc::clone(&postgres));
         watchdog::feed(site, postgres, Arc::clone(&shared), board.clone(), stop)
     });
+    let alerts = backups.alerts();
+    tasks.start("keep backups", |stop| backups.keep(shared.tenure.subscribe(), stop));
     tasks.start("report", |stop| {
-        let (site, postgres) = (Arc::clone(&site), Arc::clone(&postgres));
-        report::report(site, etcd.clone(), postgres, Arc::clone(&shared), board.clone(), stop)
+        let (site, postgres, shared) =
+            (Arc::clone(&site), Arc::clone(&postgres), Arc::clone(&shared));
+        report::report(site, etcd.clone(), postgres, shared, alerts, board.clone(), stop)
     });
     for (service, port) in SERVICES {
         let (site, http) = (Arc::clone(&site), http.clone());

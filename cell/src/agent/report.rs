@@ -10,6 +10,7 @@ use client::Etcd;
 use prometheus::{Gauge, IntGaugeVec, register_gauge, register_int_gauge_vec};
 use runtime::Board;
 use runtime::clock::BootTime;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use topology::wire::agent::TenureName;
@@ -17,6 +18,7 @@ use topology::wire::key;
 use topology::wire::report::SiteReport;
 use tracing::debug;
 
+use super::backup::AlertLines;
 use super::postgres::Postgres;
 use super::shared::Shared;
 use super::supervise::SERVICES;
@@ -44,6 +46,7 @@ pub(crate) async fn report(
     etcd: Etcd,
     postgres: Arc<Postgres>,
     shared: Arc<Shared>,
+    alerts: watch::Receiver<AlertLines>,
     board: Board,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -62,7 +65,8 @@ pub(crate) async fn report(
     let mut last = None;
     while !stop.is_cancelled() {
         sequence += 1;
-        let seen = look(&postgres, &shared, &board, sequence).await;
+        let mut seen = look(&postgres, &shared, &board, sequence).await;
+        seen.alerts.extend(alerts.borrow().clone());
         metrics.show(&seen, &shared);
         let changed = last != Some((seen.tenure, seen.epoch, seen.postgres.clone()));
         last = Some((seen.tenure, seen.epoch, seen.postgres.clone()));

@@ -66,6 +66,10 @@ max_slot_wal_keep_size = '256MB'
 max_wal_size = '256MB'
 checkpoint_timeout = '5min'
 
+# A standby sends nothing; archive.conf says what is sent and how often.
+archive_mode = on
+include_if_exists = '{folder}/archive.conf'
+
 # Weak unless a transaction says otherwise; strong transactions wait for the named standbys.
 synchronous_commit = 'local'
 
@@ -163,7 +167,7 @@ host all postgres,service all scram-sha-256
         command.env("PGPASSFILE", self.folder.join("passfile")).env("PGCONNECT_TIMEOUT", "2");
     }
 
-    fn write(&self, name: &str, content: &str) -> anyhow::Result<()> {
+    pub(super) fn write(&self, name: &str, content: &str) -> anyhow::Result<()> {
         let path = self.folder.join(name);
         runtime::file::replace(&path, content.as_bytes(), 0o600)
             .with_context(|| format!("write {}", path.display()))?;
