@@ -8,13 +8,15 @@ use topology::Spec;
 use crate::cli::{CheckArgs, Cli, Command};
 use crate::disk::{SpecFile, read_spec};
 use crate::run_dir::RunDir;
-use crate::{down, logs, status, terminal, token, up};
+use crate::{down, logs, restore, status, terminal, token, up};
 
 /// What a command came to, short of a failure.
 pub(crate) enum Outcome {
     Done,
     /// Nothing runs; `status` says so by its exit code too.
     NotRunning,
+    /// What was restored is not what was there; it has been said in which way.
+    Differs,
     /// The input is wrong, and what is wrong has been said.
     Findings,
 }
@@ -31,6 +33,7 @@ pub async fn run() -> anyhow::Result<ExitCode> {
             let run_dir = RunDir::find(args.place.run_dir)?;
             logs::logs(&run_dir, args.process.as_deref(), args.follow).await
         }
+        Command::Restore(args) => restore::restore(args).await,
         Command::Check(args) => check(&args),
         Command::Token(args) => {
             let run_dir = RunDir::find(args.place.run_dir)?;
@@ -41,7 +44,7 @@ pub async fn run() -> anyhow::Result<ExitCode> {
     };
     Ok(match outcome? {
         Outcome::Done => ExitCode::SUCCESS,
-        Outcome::NotRunning => ExitCode::FAILURE,
+        Outcome::NotRunning | Outcome::Differs => ExitCode::FAILURE,
         Outcome::Findings => ExitCode::from(2),
     })
 }

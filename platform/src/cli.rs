@@ -15,6 +15,8 @@ use clap::{Args, Parser, Subcommand};
   platform status                  what runs, and which region each cell is active in
   platform logs -f c1@east         follow one process
   platform token alice             a development token for a user
+  platform restore c1 --to latest --check
+                                   bring a cell back beside the running one, and compare
   platform down                    stop what `up --detach` started
 
 Exit codes: 0 done, 1 failure, 2 wrong usage or findings in regions.yaml."
@@ -49,6 +51,22 @@ A second `up` finds the data of the first.")]
   platform logs -f                 follow all of them
   platform logs router-1           everything one of them logged")]
     Logs(LogsArgs),
+    /// Bring a cell's database back as it was at a moment, beside everything that runs.
+    #[command(after_help = "Examples:
+  platform restore c1 --to latest --check
+        restore what the active site has now, compare every table with it, and stop
+  platform restore c1 --to '2026-11-22 14:05:07Z'
+        restore c1 as it was then, say how to connect, and stay; Ctrl-C removes it
+  platform restore c1 --to 2026-11-22T22:05:07+08:00 --into /tmp/c1-then --check --json
+        restore into a folder that stays, print counts and checksums as JSON
+  platform restore c1 --to latest --spec regions.yaml --run-dir /mnt/what-is-left
+        where nothing runs any more: restore as far as the archive goes
+
+Needs pgbackrest, and the repository that regions.yaml names. No running cell is touched: its
+active site only finishes a piece of WAL and counts its rows.
+
+Exit codes: 0 restored, and the same where compared; 1 failure, or not the same; 2 wrong usage.")]
+    Restore(RestoreArgs),
     /// Say what is wrong with regions.yaml: one finding per line, exit code 2.
     #[command(after_help = "Example:\n  platform check regions.yaml")]
     Check(CheckArgs),
@@ -97,6 +115,30 @@ pub(crate) struct BackgroundArgs {
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
+    /// Print one JSON document instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct RestoreArgs {
+    /// The cell, as in regions.yaml.
+    pub(crate) cell: String,
+    /// A time with its zone, or `latest`.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: String,
+    /// An empty or new folder to restore into, which stays [default: one in the run directory,
+    /// which does not].
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) into: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// The world [default: that of the run directory].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) spec: Option<PathBuf>,
+    /// Stop the restored database once it has been looked at.
+    #[arg(long)]
+    pub(crate) check: bool,
     /// Print one JSON document instead of text.
     #[arg(long)]
     pub(crate) json: bool,

@@ -13,7 +13,7 @@ use crate::run_dir::RunDir;
 /// A `regions.yaml`, read.
 pub(crate) enum SpecFile {
     Good {
-        spec: Spec,
+        spec: Box<Spec>,
         text: String,
     },
     /// Each finding as `FILE:LINE: place: problem`.
@@ -23,7 +23,7 @@ pub(crate) enum SpecFile {
 pub(crate) fn read_spec(path: &Path) -> anyhow::Result<SpecFile> {
     let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
     Ok(match Spec::parse(&text) {
-        Ok(spec) => SpecFile::Good { spec, text },
+        Ok(spec) => SpecFile::Good { spec: Box::new(spec), text },
         Err(findings) => SpecFile::Bad(
             findings
                 .iter()

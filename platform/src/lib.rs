@@ -18,6 +18,7 @@ mod machine;
 mod preflight;
 mod readiness;
 mod report;
+mod restore;
 mod run_dir;
 mod secrets;
 mod status;

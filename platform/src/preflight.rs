@@ -6,7 +6,7 @@ mod programs;
 
 use topology::Spec;
 
-pub(crate) use programs::Programs;
+pub(crate) use programs::{Programs, newest_postgres, on_path, postgres_owner};
 
 use crate::run_dir::RunDir;
 

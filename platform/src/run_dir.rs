@@ -11,9 +11,9 @@ use topology::CellId;
 
 use crate::machine::Process;
 
-/// What `--fresh` deletes; reports of drills stay.
-const DATA: [&str; 8] =
-    ["etcd", "sites", "routers", "secrets", "holds", "logs", "spec.yaml", "fleet.json"];
+/// What `--fresh` deletes; reports of drills and backups stay.
+const DATA: [&str; 9] =
+    ["etcd", "sites", "routers", "secrets", "holds", "logs", "restores", "spec.yaml", "fleet.json"];
 
 #[derive(Clone, Debug)]
 pub(crate) struct RunDir(PathBuf);

@@ -76,7 +76,7 @@ pub(crate) async fn background(args: BackgroundArgs) -> anyhow::Result<Outcome> 
 /// Returns the spec; `None` when it has findings, which have been said.
 fn accepted(path: &Path) -> anyhow::Result<Option<(Spec, String)>> {
     match read_spec(path)? {
-        SpecFile::Good { spec, text } => Ok(Some((spec, text))),
+        SpecFile::Good { spec, text } => Ok(Some((*spec, text))),
         SpecFile::Bad(lines) => {
             terminal::note(&lines.join("\n"));
             Ok(None)

@@ -46,7 +46,7 @@ pub(super) fn find() -> Result<Programs, Vec<String>> {
     if problems.is_empty() { Ok(programs) } else { Err(problems) }
 }
 
-fn on_path(name: &str, package: &str) -> Result<PathBuf, String> {
+pub(crate) fn on_path(name: &str, package: &str) -> Result<PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .map(|folder| folder.join(name))
@@ -66,12 +66,7 @@ fn sibling(name: &str) -> Result<PathBuf, String> {
 
 /// Says what is missing of the newest PostgreSQL; nothing if it is whole.
 fn postgres_problem(folder: &Path) -> Option<String> {
-    let versions = fs::read_dir(folder).into_iter().flatten().flatten();
-    let newest = versions
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-        .max()
-        .map(|version| folder.join(version.to_string()).join("bin"));
-    let Some(bin) = newest else {
+    let Some(bin) = newest(folder) else {
         let folder = folder.display();
         return Some(format!("{folder}: PostgreSQL is not installed; apt-get install postgresql"));
     };
@@ -86,6 +81,33 @@ fn postgres_problem(folder: &Path) -> Option<String> {
             missing.join(", ")
         ))
     }
+}
+
+/// Returns the folder with the programs of the newest PostgreSQL, if there is one.
+pub(crate) fn newest_postgres() -> Option<PathBuf> {
+    newest(Path::new(POSTGRES))
+}
+
+fn newest(folder: &Path) -> Option<PathBuf> {
+    let versions = fs::read_dir(folder).into_iter().flatten().flatten();
+    versions
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+        .max()
+        .map(|version| folder.join(version.to_string()).join("bin"))
+}
+
+/// Returns user and group that PostgreSQL runs as; `None` when this is an ordinary user, who runs it
+/// as itself.
+pub(crate) fn postgres_owner() -> Option<(u32, u32)> {
+    if !machine::is_root() {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").ok()?;
+    users.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let owner = (fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?);
+        (*fields.first()? == POSTGRES_USER).then_some(owner)
+    })
 }
 
 fn is_program(file: &Path) -> bool {
