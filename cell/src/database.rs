@@ -1,17 +1,20 @@
 //! The services' way to the site's own PostgreSQL: the pool, transactions that know how strong
 //! they are, answers that can be repeated, and the schema.
 
+pub mod age;
 mod connect;
 pub mod failure;
 pub mod idempotency;
 mod migrate;
 pub mod transaction;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use futures_util::future::join_all;
+use tokio::sync::Semaphore;
 use tokio_postgres::Config;
 use tokio_util::sync::CancellationToken;
 use topology::address::Port;
@@ -25,15 +28,30 @@ pub use transaction::Transaction;
 
 /// Connections per service: twice the cores a cell is given, times the two writes a turn makes.
 const CONNECTIONS: usize = 16;
+/// Strong transactions at once. A quarter of the connections stays for the others: when the voters
+/// are gone, strong commits wait, and reads and weak writes go on.
+const STRONG: usize = CONNECTIONS * 3 / 4;
 /// How long a request waits for a connection before it is shed.
 const WAIT: Duration = Duration::from_secs(2);
 const CONNECT: Duration = Duration::from_secs(1);
+/// How long a statement waits for a row that another transaction holds: less than the statement may
+/// take, so that the server gives up first and the connection stays usable.
+const LOCK: Duration = Duration::from_millis(2_500);
 /// Connections that are kept open: what the first paced release of a router asks for at once.
 const WARM: usize = 8;
 const WARM_PERIOD: Duration = Duration::from_secs(1);
 
-/// Opens the pool. It connects when first asked: the database may not be running yet.
-pub fn pool(site: &Site, service: &str) -> anyhow::Result<Pool> {
+/// A service's connections to its site's PostgreSQL. Cheap to clone.
+#[derive(Clone)]
+pub struct Connections {
+    pool: Pool,
+    /// A place for each strong transaction, kept until PostgreSQL has done with it.
+    strong: Arc<Semaphore>,
+}
+
+/// Opens a service's connections. It connects when first asked: the database may not be running
+/// yet.
+pub fn connections(site: &Site, service: &str) -> anyhow::Result<Connections> {
     let password = site.password_file("service");
     let password = std::fs::read_to_string(&password)
         .with_context(|| format!("read {}", password.display()))?;
@@ -48,15 +66,15 @@ pub fn pool(site: &Site, service: &str) -> anyhow::Result<Pool> {
         .application_name(service)
         .connect_timeout(CONNECT)
         .tcp_user_timeout(WAIT);
-    pool_of(config)
+    connections_of(config)
 }
 
 /// Keeps a few connections open while nobody asks, on a standby too: they live through its
 /// promotion, and the first requests of the new epoch do not wait for passwords to be checked.
-pub async fn keep_warm(pool: Pool, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn keep_warm(connections: Connections, stop: CancellationToken) -> anyhow::Result<()> {
     while !stop.is_cancelled() {
         // All at once, so that they are different ones. While the database is away there are none.
-        drop(join_all((0..WARM).map(|_| pool.get())).await);
+        drop(join_all((0..WARM).map(|_| connections.pool.get())).await);
         tokio::select! {
             () = tokio::time::sleep(WARM_PERIOD) => {}
             () = stop.cancelled() => {}
@@ -65,14 +83,18 @@ pub async fn keep_warm(pool: Pool, stop: CancellationToken) -> anyhow::Result<()
     Ok(())
 }
 
-/// Opens a pool of connections made as `config` says.
-pub fn pool_of(config: Config) -> anyhow::Result<Pool> {
+/// Opens connections made as `config` says.
+pub fn connections_of(mut config: Config) -> anyhow::Result<Connections> {
+    // Ends the wait for a row that a commit without a standby holds. It never ends the wait for the
+    // standby itself: nothing does that without calling the commit a success.
+    config.options(format!("-c lock_timeout={}", LOCK.as_millis()));
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    Pool::builder(Manager::from_connect(config, Connector, recycling))
+    let pool = Pool::builder(Manager::from_connect(config, Connector, recycling))
         .max_size(CONNECTIONS)
         .wait_timeout(Some(WAIT))
         .create_timeout(Some(WAIT))
         .runtime(Runtime::Tokio1)
         .build()
-        .context("open the connection pool")
+        .context("open the connection pool")?;
+    Ok(Connections { pool, strong: Arc::new(Semaphore::new(STRONG)) })
 }

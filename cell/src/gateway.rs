@@ -5,6 +5,9 @@
 //!             503       400        421       421/503    503                     503
 //! ```
 //!
+//! A read that says it may be old is also answered by a site that does not serve, from its own
+//! PostgreSQL, marked with how old it may be.
+//!
 //! Nothing here waits for the control plane or etcd: placement and tenure are what was last heard
 //! (I6), and a tenure ends by itself when nobody extends it.
 
@@ -18,6 +21,6 @@ pub mod refusal;
 pub mod tenure;
 
 pub use caller::{Caller, Permit};
-pub use decide::admit::Right;
+pub use decide::admit::{Right, Strength};
 pub use guard::{Gateway, guard};
 pub use pass_on::PassOn;

@@ -24,9 +24,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use client::Etcd;
 use client::follow::{Followed, Follower};
-use deadpool_postgres::Pool;
 use runtime::clock::BootTime;
-use runtime::{Board, HttpClient, Tasks, admin, reconcile::reconcile, server};
+use runtime::{Board, HttpClient, Problem, Tasks, admin, reconcile::reconcile, server};
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use topology::SiteId;
@@ -35,8 +34,8 @@ use topology::spec::Durability;
 use uuid::Uuid;
 
 use crate::config::Site;
-use crate::database;
-use crate::gateway::{self, Gateway, PassOn, Right, guard, refusal};
+use crate::database::{self, Connections};
+use crate::gateway::{self, Gateway, PassOn, Permit, Right, Strength, guard, refusal};
 use downstream::Downstream;
 
 const GRACE: Duration = Duration::from_secs(4);
@@ -52,7 +51,7 @@ const PURGE_PERIOD: Duration = Duration::from_mins(1);
 /// What the session's parts share.
 pub struct Session {
     site: SiteId,
-    pool: Pool,
+    connections: Connections,
     durability: Durability,
     http: HttpClient,
     ticket: SocketAddr,
@@ -77,7 +76,7 @@ pub struct Neighbours {
 impl Session {
     pub fn new(
         site: SiteId,
-        pool: Pool,
+        connections: Connections,
         durability: Durability,
         neighbours: Neighbours,
         right: watch::Receiver<Option<Right>>,
@@ -86,7 +85,7 @@ impl Session {
         let http = HttpClient::default();
         Self {
             site,
-            pool,
+            connections,
             durability,
             ticket: neighbours.ticket,
             nlp: Downstream::nlp(http.clone(), neighbours.nlp),
@@ -99,11 +98,20 @@ impl Session {
         }
     }
 
-    /// Returns the right to work without being asked: serving, and behind the epoch's barrier.
+    /// Returns the right to work without being asked: serving, and not about to pass the epoch's
+    /// barrier. Where the voters are missing, the barrier is not waited for.
     fn own_right(&self) -> Option<Right> {
         let right = (*self.right.borrow())?;
         let serves = gateway::decide::admit::may_begin(right, BootTime::now());
-        (serves && right.open).then_some(right)
+        (serves && right.strength() != Strength::Soon).then_some(right)
+    }
+
+    /// Refuses a message or a conversation that is to be kept strongly and could not be.
+    fn demand_write(&self, permit: Permit) -> Result<(), Problem> {
+        match self.durability {
+            Durability::Weak => Ok(()),
+            Durability::Strong => permit.demand_strong(),
+        }
     }
 
     /// Tells the streams that a conversation has changed; nobody may be listening.
@@ -140,7 +148,7 @@ pub async fn relay(session: &Session) -> anyhow::Result<()> {
 pub async fn run(site: &Site) -> anyhow::Result<()> {
     let listener = admin::bind(site.address(Port::Gateway)).await?;
     let admin_listener = admin::bind(site.address(Port::SessionAdmin)).await?;
-    let pool = database::pool(site, "session")?;
+    let connections = database::connections(site, "session")?;
     let board = Board::default();
     let etcd = Etcd::connect(site.spec.etcd_endpoints(Some(&site.id.region)));
     let follower = Follower::open(etcd, site.folder().join("snapshots"))
@@ -151,17 +159,22 @@ pub async fn run(site: &Site) -> anyhow::Result<()> {
         knowledge: site.address(Port::Knowledge),
         ticket: site.address(Port::Ticket),
     };
-    let gateway = Arc::new(Gateway::new(site.id.clone(), follower.latest(), right.clone()));
+    let gateway = Arc::new(Gateway::new(
+        site.id.clone(),
+        follower.latest(),
+        right.clone(),
+        connections.clone(),
+    ));
     let session = Arc::new(Session::new(
         site.id.clone(),
-        pool.clone(),
+        connections.clone(),
         site.spec.messages,
         neighbours,
         right,
     ));
 
     let mut tasks = Tasks::default();
-    tasks.start("keep connections warm", |stop| database::keep_warm(pool, stop));
+    tasks.start("keep connections warm", |stop| database::keep_warm(connections, stop));
     let (snapshot, ready) = (follower.latest(), board.clone());
     tasks.start("follow the snapshot", |stop| follower.run(stop));
     tasks.start("await a first snapshot", |stop| await_snapshot(snapshot, ready, stop));

@@ -13,45 +13,61 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use deadpool_postgres::Pool;
 use runtime::{Board, Tasks, admin, server};
 use tokio::sync::Semaphore;
 use topology::address::Port;
 
 use crate::config::Site;
-use crate::database;
+use crate::database::{self, Connections};
 use crate::gateway::refusal;
 
 const GRACE: Duration = Duration::from_secs(4);
 /// Requests worked on at once: four for each connection, the rest would be answered too late.
 const IN_FLIGHT_MAX: usize = 64;
+/// Of these, those that change something: when no standby confirms, the rest can still read.
+const STRONG_MAX: usize = IN_FLIGHT_MAX * 3 / 4;
 
 /// Returns the service's routes.
 ///
 /// Without a bound on the whole request: every step has its own, and a commit that was sent must be
 /// answered as unknown, not as too late.
-pub fn routes(pool: Pool) -> Router {
-    let room = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
-    server::observed(routes::routes(pool).layer(from_fn_with_state(room, shed)))
+pub fn routes(connections: Connections) -> Router {
+    let room = Arc::new(Room::default());
+    server::observed(routes::routes(connections).layer(from_fn_with_state(room, shed)))
 }
 
-async fn shed(State(room): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    match room.try_acquire() {
-        Ok(_room) => next.run(request).await,
-        Err(_full) => refusal::overload().into_response(),
+struct Room {
+    all: Semaphore,
+    strong: Semaphore,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { all: Semaphore::new(IN_FLIGHT_MAX), strong: Semaphore::new(STRONG_MAX) }
     }
+}
+
+async fn shed(State(room): State<Arc<Room>>, request: Request, next: Next) -> Response {
+    let is_strong = request.method() != Method::GET;
+    let (Ok(_room), Ok(_strong)) =
+        (room.all.try_acquire(), is_strong.then(|| room.strong.try_acquire()).transpose())
+    else {
+        return refusal::overload().into_response();
+    };
+    next.run(request).await
 }
 
 /// Runs until asked to stop.
 pub async fn run(site: &Site) -> anyhow::Result<()> {
     let listener = admin::bind(site.address(Port::Ticket)).await?;
     let admin_listener = admin::bind(site.address(Port::TicketAdmin)).await?;
-    let pool = database::pool(site, "ticket")?;
-    let routes = routes(pool.clone());
+    let connections = database::connections(site, "ticket")?;
+    let routes = routes(connections.clone());
     let mut tasks = Tasks::default();
-    tasks.start("keep connections warm", |stop| database::keep_warm(pool, stop));
+    tasks.start("keep connections warm", |stop| database::keep_warm(connections, stop));
     tasks.start("serve the admin endpoint", |stop| {
         server::serve(admin_listener, admin::routes(Board::default()), stop)
     });

@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod chain {
+    mod at_risk;
+    mod commit;
     mod conversations;
     mod escalation;
     mod postgres;
@@ -9,6 +11,7 @@ mod chain {
     mod right;
     mod schema;
     mod site;
+    mod stale;
     mod streams;
     mod tickets;
 }

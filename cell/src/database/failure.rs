@@ -37,6 +37,12 @@ impl Failure {
                 Self::Broken(err.into())
             };
         };
+        if [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_SERIALIZATION_FAILURE].contains(told.code())
+        {
+            // Somebody else's commit waits for a standby, or what a standby's read was looking at
+            // has been cleaned up on the primary.
+            return Self::Overloaded;
+        }
         if is_final(told) || *told.code() == SqlState::READ_ONLY_SQL_TRANSACTION {
             Self::Unreachable(told.message().to_owned())
         } else {

@@ -52,7 +52,8 @@ impl Claim {
         Self { slot, user: user.to_owned(), key, fingerprint: hash.finalize().into() }
     }
 
-    /// Takes the key for this transaction. Returns what it was answered before, if it was.
+    /// Takes the key for this transaction. Returns what it was answered before, if it was; that may
+    /// be answered again once the transaction has been committed.
     pub async fn take(&self, transaction: &Transaction) -> Result<Option<Stored>, Failure> {
         let taken = transaction
             .execute(
@@ -76,6 +77,7 @@ impl Claim {
         if row.get::<_, &[u8]>(0) != self.fingerprint {
             return Err(mismatch().into());
         }
+        transaction.confirm().await?;
         let status: i16 = row.get(1);
         let status = u16::try_from(status).expect("written by `keep`");
         Ok(Some(Stored { status, body: row.get(2) }))

@@ -1,36 +1,54 @@
 //! One transaction: how strong it is, how long it may take, and what is known when it fails.
 //!
 //! No cancel is ever sent: cancelling a commit that waits for a standby makes PostgreSQL report
-//! success for what no standby has. A commit that takes too long is answered as unknown, and its
-//! connection leaves the pool with whatever is still going on in it.
+//! success for what no standby has. A commit that takes too long is answered as unknown; its
+//! connection leaves the pool, stays open until PostgreSQL has done with it, and takes up a place
+//! among the strong ones until then. So there are never more waiting commits than places.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Pool, PoolError};
+use deadpool_postgres::{ClientWrapper, Object, PoolError};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use topology::spec::Durability;
+use tracing::debug;
 
-use super::Failure;
+use super::{Connections, Failure};
 
 /// How long one statement may take: far more than any of ours needs, less than a client waits.
 const STATEMENT: Duration = Duration::from_secs(3);
 /// How long a commit may take before its outcome is called unknown: a strong one waits for a
 /// standby in another region, which may be failing over to another primary.
 const COMMIT: Duration = Duration::from_secs(5);
+/// How long a strong transaction waits for its place: a few strong commits' time while all is well.
+const PLACE: Duration = Duration::from_millis(500);
 
 type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// A transaction on a connection of its own. Dropped without an end, it takes its connection out
-/// of the pool, and PostgreSQL rolls back.
+/// of the pool, and PostgreSQL rolls back what was not being committed.
 pub struct Transaction {
     connection: Option<Object>,
+    places: Arc<Semaphore>,
+    /// Strong transactions have one.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Transaction {
-    pub async fn begin(pool: &Pool, durability: Durability) -> Result<Self, Failure> {
-        let connection = pool.get().await.map_err(|err| match err {
+    pub async fn begin(connections: &Connections, durability: Durability) -> Result<Self, Failure> {
+        let places = Arc::clone(&connections.strong);
+        let place = match durability {
+            Durability::Weak => None,
+            Durability::Strong => {
+                let place = tokio::time::timeout(PLACE, Arc::clone(&places).acquire_owned()).await;
+                Some(place.ok().and_then(Result::ok).ok_or(Failure::Overloaded)?)
+            }
+        };
+        let connection = connections.pool.get().await.map_err(|err| match err {
             PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => Failure::Overloaded,
             PoolError::Timeout(_) => Failure::Unreachable("connect in time".to_owned()),
             PoolError::Backend(err) => Failure::Unreachable(err.to_string()),
@@ -38,7 +56,7 @@ impl Transaction {
                 Failure::Broken(err.into())
             }
         })?;
-        let transaction = Self { connection: Some(connection) };
+        let transaction = Self { connection: Some(connection), places, place };
         let begin = match durability {
             Durability::Weak => "BEGIN; SET LOCAL synchronous_commit = local",
             Durability::Strong => "BEGIN; SET LOCAL synchronous_commit = on",
@@ -74,8 +92,28 @@ impl Transaction {
 
     /// Makes the whole transaction wait for a standby when it commits.
     pub async fn strengthen(&mut self) -> Result<(), Failure> {
+        if self.place.is_none() {
+            // Without waiting: this transaction holds rows and a connection that others want.
+            let place = Arc::clone(&self.places).try_acquire_owned();
+            self.place = Some(place.map_err(|_full| Failure::Overloaded)?);
+        }
         let strengthen = self.client().batch_execute("SET LOCAL synchronous_commit = on");
         self.bounded(strengthen).await
+    }
+
+    /// Makes the answer to a repetition wait for as many standbys as the first answer had to.
+    ///
+    /// What a repetition finds may be on this site alone: the first commit's wait may have been cut
+    /// short, which leaves the row visible here. This transaction writes nothing of its own, and
+    /// PostgreSQL lets such a commit pass at once; so it writes a message into the log, behind
+    /// whatever it has found, and its commit waits for both. In a weak transaction nothing is
+    /// needed: what is visible here is on this site's disk, which is all that was promised.
+    pub async fn confirm(&self) -> Result<(), Failure> {
+        if self.place.is_none() {
+            return Ok(());
+        }
+        self.execute("SELECT pg_logical_emit_message(true, 'replay', '')", &[]).await?;
+        Ok(())
     }
 
     /// Commits what succeeded and rolls back what did not.
@@ -123,8 +161,20 @@ impl Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            drop(Object::take(connection));
+        let Some(connection) = self.connection.take() else { return };
+        let connection = Object::take(connection);
+        // Without a runtime the process is ending, and the connection with it.
+        if let (Some(place), Ok(runtime)) = (self.place.take(), Handle::try_current()) {
+            runtime.spawn(see_through(connection, place));
         }
+    }
+}
+
+/// Keeps a given-up connection, and its place, until PostgreSQL has done with what it was told. Ends
+/// with the connection at the latest.
+async fn see_through(connection: ClientWrapper, _place: OwnedSemaphorePermit) {
+    // Answered after everything that was said before.
+    if let Err(err) = connection.batch_execute("").await {
+        debug!(error = %err, "given-up connection lost");
     }
 }

@@ -4,10 +4,11 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use runtime::Problem;
+use topology::spec::Durability;
 use topology::wire::header;
 use topology::{CellId, Epoch, Slot};
 
-use super::decide::admit::{Refusal, identity};
+use super::decide::admit::{Mode, Refusal, Strength, identity};
 use super::refusal;
 
 /// The user, as the router authenticated it (I10).
@@ -21,23 +22,56 @@ pub struct Caller {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permit {
     pub epoch: Epoch,
-    open: bool,
+    mode: Mode,
 }
 
 impl Permit {
-    pub(super) fn new(epoch: Epoch, open: bool) -> Self {
-        Self { epoch, open }
+    pub(super) fn new(epoch: Epoch, mode: Mode) -> Self {
+        Self { epoch, mode }
     }
 
-    /// Returns whether strong writes and replays may be answered: the epoch's barrier is passed.
+    /// Returns whether strong work comes through. Behind a site that does not serve nothing is
+    /// written at all.
     #[must_use]
-    pub fn is_open(self) -> bool {
-        self.open
+    pub fn strength(self) -> Strength {
+        match self.mode {
+            Mode::Serve { strength, .. } => strength,
+            Mode::Stale => Strength::Soon,
+        }
     }
 
-    /// Refuses a strong write, or the replay of a stored answer, before the epoch's barrier.
-    pub fn opened(self) -> Result<(), Problem> {
-        if self.open { Ok(()) } else { Err(Refusal::FailingOver.into()) }
+    /// Refuses a strong write, or the replay of one, that would not come through.
+    pub fn demand_strong(self) -> Result<(), Problem> {
+        Ok(self.strength().demand()?)
+    }
+
+    /// Refuses to replay a stored answer before the epoch's barrier, which is about to be passed.
+    ///
+    /// Where it is not, for want of voters, a weak write's answer is replayed: what is visible here
+    /// is on this site's disk, which is all that was promised. A strong one's is not.
+    pub fn demand_replay(self, durability: Durability) -> Result<(), Problem> {
+        match (self.strength(), durability) {
+            (Strength::AtRisk, Durability::Weak) => Ok(()),
+            (strength, Durability::Weak | Durability::Strong) => Ok(strength.demand()?),
+        }
+    }
+
+    /// Returns whether a strong read shows what is durable: on the active site, behind the epoch's
+    /// barrier.
+    #[must_use]
+    pub fn shows_durable(self) -> bool {
+        match self.mode {
+            Mode::Serve { open, .. } => open,
+            Mode::Stale => false,
+        }
+    }
+
+    /// Refuses what goes on after the answer has begun, where the site does not serve.
+    pub fn demand_serving(self) -> Result<(), Problem> {
+        match self.mode {
+            Mode::Serve { .. } => Ok(()),
+            Mode::Stale => Err(Refusal::FailingOver.into()),
+        }
     }
 }
 

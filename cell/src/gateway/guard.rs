@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header as http_header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use client::follow::Followed;
@@ -18,8 +18,10 @@ use topology::wire::header;
 use topology::{Epoch, SiteId};
 
 use super::caller::{Permit, text};
-use super::decide::admit::{Admitted, Own, Refusal, Right, Said, admit, may_acknowledge};
+use super::decide::admit::{Admitted, Mode, Own, Refusal, Right, Said, admit, may_acknowledge};
 use super::{metrics, refusal};
+use crate::database::Connections;
+use crate::database::age::{Age, age};
 
 /// Requests worked on at once; a cell's database serves sixteen, the rest is waiting in order.
 /// What comes on top would only be answered too late.
@@ -34,6 +36,7 @@ pub struct Gateway {
     site: SiteId,
     snapshot: watch::Receiver<Option<Followed>>,
     right: watch::Receiver<Option<Right>>,
+    connections: Connections,
     room: Semaphore,
 }
 
@@ -50,9 +53,10 @@ impl Gateway {
         site: SiteId,
         snapshot: watch::Receiver<Option<Followed>>,
         right: watch::Receiver<Option<Right>>,
+        connections: Connections,
     ) -> Self {
         metrics::begin();
-        Self { site, snapshot, right, room: Semaphore::new(IN_FLIGHT_MAX) }
+        Self { site, snapshot, right, connections, room: Semaphore::new(IN_FLIGHT_MAX) }
     }
 
     /// Returns what the site is doing and how many requests are being worked on. Once it is
@@ -70,12 +74,13 @@ impl Gateway {
         self.right.clone()
     }
 
-    fn admit(&self, headers: &HeaderMap) -> Result<Admitted, Refusal> {
+    fn admit(&self, method: &Method, headers: &HeaderMap) -> Result<Admitted, Refusal> {
         let said = Said {
             user: text(headers, header::USER),
             slot: text(headers, header::SLOT),
             cell: text(headers, header::CELL),
             epoch: text(headers, header::EPOCH),
+            stale_ok: method == Method::GET && text(headers, header::STALE_OK) == Some("1"),
         };
         let followed = self.snapshot.borrow();
         let placement = followed.as_ref().map(|followed| &followed.snapshot.placement);
@@ -83,8 +88,14 @@ impl Gateway {
         admit(said, own, BootTime::now())
     }
 
-    fn may_acknowledge(&self, epoch: Epoch) -> bool {
-        may_acknowledge(epoch, *self.right.borrow(), BootTime::now())
+    /// Returns whether work that was admitted may be answered. An old answer needs no right.
+    fn may_answer(&self, admitted: &Admitted) -> bool {
+        match admitted.mode {
+            Mode::Serve { .. } => {
+                may_acknowledge(admitted.epoch, *self.right.borrow(), BootTime::now())
+            }
+            Mode::Stale => true,
+        }
     }
 
     /// Says on an answer where it was made.
@@ -113,18 +124,43 @@ async fn pass(State(gateway): State<Arc<Gateway>>, mut request: Request, next: N
     let Ok(_room) = gateway.room.try_acquire() else {
         return gateway.sign(refusal::overload().into_response(), None);
     };
-    let admitted = match gateway.admit(request.headers()) {
+    let admitted = match gateway.admit(request.method(), request.headers()) {
         Ok(admitted) => admitted,
         Err(refusal) => return gateway.sign(Problem::from(refusal).into_response(), None),
     };
     let method = request.method().clone();
-    request.extensions_mut().insert(Permit::new(admitted.epoch, admitted.open));
-    let answer = tokio::time::timeout(WORK_MAX, next.run(request)).await;
+    request.extensions_mut().insert(Permit::new(admitted.epoch, admitted.mode));
+    let work = tokio::time::timeout(WORK_MAX, async {
+        match admitted.mode {
+            Mode::Serve { .. } => next.run(request).await,
+            Mode::Stale => read_stale(&gateway, request, next).await,
+        }
+    });
+    let answer = work.await;
     let answer = match answer {
-        Ok(answer) if gateway.may_acknowledge(admitted.epoch) => answer,
+        Ok(answer) if gateway.may_answer(&admitted) => answer,
         Ok(_) if method == Method::GET => refusal::fenced().into_response(),
         Err(_late) if method == Method::GET => refusal::overload().into_response(),
         Ok(_) | Err(_) => refusal::outcome_unknown().into_response(),
     };
     gateway.sign(answer, Some(admitted.epoch))
+}
+
+/// Answers with what this site has heard of, and says how old that may be.
+async fn read_stale(gateway: &Gateway, request: Request, next: Next) -> Response {
+    let age = match age(&gateway.connections).await {
+        Ok(age) => age,
+        Err(failure) => return failure.into_response(),
+    };
+    metrics::read_stale();
+    stale(next.run(request).await, age)
+}
+
+/// Marks an answer that may be old, for the client and for every cache on its way.
+pub(super) fn stale(mut answer: Response, age: Age) -> Response {
+    let age = HeaderValue::try_from(age.to_string()).expect("digits or a word");
+    answer.headers_mut().insert(HeaderName::from_static(header::STALE), age);
+    let no_store = HeaderValue::from_static("no-store");
+    answer.headers_mut().insert(http_header::CACHE_CONTROL, no_store);
+    answer
 }

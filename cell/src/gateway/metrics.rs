@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use prometheus::{IntCounterVec, register_int_counter_vec};
+use prometheus::{IntCounter, IntCounterVec, register_int_counter, register_int_counter_vec};
 
 /// Why a request was not answered.
 #[derive(Clone, Copy, Debug)]
@@ -13,18 +13,20 @@ pub(super) enum Reason {
     FailingOver,
     Draining,
     Fenced,
+    AtRisk,
     Overload,
     OutcomeUnknown,
 }
 
 impl Reason {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::RoutingHeaders,
         Self::NotOwner,
         Self::StaleEpoch,
         Self::FailingOver,
         Self::Draining,
         Self::Fenced,
+        Self::AtRisk,
         Self::Overload,
         Self::OutcomeUnknown,
     ];
@@ -37,6 +39,7 @@ impl Reason {
             Self::FailingOver => "failing_over",
             Self::Draining => "draining",
             Self::Fenced => "fenced",
+            Self::AtRisk => "at_risk",
             Self::Overload => "overload",
             Self::OutcomeUnknown => "outcome_unknown",
         }
@@ -56,11 +59,21 @@ static REFUSED: LazyLock<IntCounterVec> = LazyLock::new(|| {
     refused
 });
 
+static STALE: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!("cell_stale_reads_total", "Reads answered while this site does not serve")
+        .expect("registered once")
+});
+
 /// Makes all series exist before anything is counted.
 pub(super) fn begin() {
     LazyLock::force(&REFUSED);
+    LazyLock::force(&STALE);
 }
 
 pub(super) fn refused(reason: Reason) {
     REFUSED.with_label_values(&[reason.label()]).inc();
+}
+
+pub(super) fn read_stale() {
+    STALE.inc();
 }

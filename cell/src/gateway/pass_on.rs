@@ -17,7 +17,9 @@ use tokio::time::Instant;
 use topology::wire::header;
 use tracing::warn;
 
+use super::guard::stale;
 use super::{Permit, refusal};
+use crate::database::age::Age;
 
 /// Longer than a strong commit may take, so that the ticket service is the one that says so.
 const TICKET_TIME: Duration = Duration::from_secs(9);
@@ -91,7 +93,7 @@ async fn pass(
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     if target.strong && head.method != Method::GET {
-        permit.opened()?;
+        permit.demand_strong()?;
     }
     let body = to_bytes(body, BODY_MAX).await.map_err(|_too_long| {
         Problem::new(413, "payload-too-large", "The request's body is too large")
@@ -101,6 +103,10 @@ async fn pass(
     let url = format!("http://{}{path}", target.address);
     let headers = only(&head.headers, &TO_SERVICE);
     match target.ask(&head.method, &url, &headers, &body).await {
+        // What is shown may not be durable, and nobody can say since when.
+        Ok(answer) if target.strong && !permit.shows_durable() => {
+            Ok(stale(answered(answer), Age::Unknown))
+        }
         Ok(answer) => Ok(answered(answer)),
         Err(err @ (CallError::Connect { .. } | CallError::Address { .. })) => Err(gone(err)),
         // It may have been worked on.

@@ -8,6 +8,8 @@ use super::metrics::{self, Reason};
 
 /// When to come back after there was no room.
 const RETRY_AFTER_SECONDS: &str = "1";
+/// When to come back while voters are missing: a restart in place takes a standby about as long.
+const AT_RISK_SECONDS: &str = "2";
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
@@ -31,6 +33,7 @@ impl From<Refusal> for Problem {
                 not_serving("draining", "the site hands over to another")
             }
             Refusal::Fenced => fenced(),
+            Refusal::AtRisk => at_risk(),
         }
     }
 }
@@ -51,6 +54,18 @@ pub fn failing_over(why: &str) -> Problem {
 pub fn fenced() -> Problem {
     metrics::refused(Reason::Fenced);
     not_serving("fenced", "the site's right to serve has run out")
+}
+
+/// Nothing has happened. Not a state the router waits out: the site serves, and when enough voters
+/// are back nobody knows.
+pub fn at_risk() -> Problem {
+    metrics::refused(Reason::AtRisk);
+    Problem::new(503, "at-risk", "Strong writes are refused: too few regions hold a copy")
+        .detail(
+            "too few standby sites replicate this cell's data for the write to survive the loss of \
+             a region; nothing was done; reads and weak writes go on",
+        )
+        .header("retry-after", AT_RISK_SECONDS)
 }
 
 /// No room: shed before anything happened, so that what is in progress stays quick.

@@ -114,6 +114,13 @@ pub(super) async fn insert(
         .ok_or_else(|| Failure::Broken(anyhow::anyhow!("insert a message: no row")))
 }
 
+impl Message {
+    /// Returns whether a ticket was promised with it, by a strong commit.
+    pub(super) fn escalates(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source["escalates"] == true)
+    }
+}
+
 /// Returns the reply, or `None` if the message has one already.
 pub(super) async fn insert_reply(
     transaction: &Transaction,

@@ -9,7 +9,7 @@ use super::decide::turn::Trouble;
 static DEGRADED: LazyLock<IntCounterVec> = LazyLock::new(|| {
     let degraded = register_int_counter_vec!(
         "cell_degraded_answers_total",
-        "Default answers given because a neighbour did not answer, by why",
+        "Answers that were not what they should be, by why",
         &["reason"]
     )
     .expect("registered once");

@@ -55,6 +55,17 @@ pub(super) fn escalation(why: Escalation, language: Language) -> &'static str {
     }
 }
 
+/// Said instead, while a ticket cannot be promised.
+pub(super) fn postponed(language: Language) -> &'static str {
+    match language {
+        Language::Zh => "暂时无法创建工单，您的请求已记录，恢复后会尽快转交人工客服。",
+        Language::En => {
+            "I cannot open a ticket for our team right now. I have noted your request and will pass \
+             it on as soon as I can."
+        }
+    }
+}
+
 /// Returns what a ticket is about, for the people who work on it.
 pub(super) fn subject(why: Escalation, language: Language) -> &'static str {
     match (why, language) {

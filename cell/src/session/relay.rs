@@ -1,4 +1,7 @@
 //! Passes escalations on to the ticket service: at least once, which its idempotency makes once.
+//!
+//! Those that were kept while too few voters were there become promises first: strongly, and one
+//! per conversation.
 
 use std::time::Duration;
 
@@ -14,9 +17,10 @@ use topology::wire::header;
 use uuid::Uuid;
 
 use super::Session;
+use super::turn::post_out;
 use crate::database::idempotency::row_slot;
 use crate::database::{Failure, Transaction};
-use crate::gateway::{Caller, Right, caller};
+use crate::gateway::{Caller, Right, Strength, caller};
 
 /// Taken from the outbox at a time.
 const BATCH: i64 = 32;
@@ -36,11 +40,18 @@ struct Opened {
     id: String,
 }
 
-/// Empties the outbox of ticket requests; what fails is left for the next time.
+/// Empties the outbox of escalations and ticket requests; what fails is left for the next time.
 pub(super) async fn pass_on(session: &Session) -> anyhow::Result<()> {
-    let Some(right) = session.own_right() else { return Ok(()) };
+    let right = session.own_right().filter(|right| right.strength() == Strength::Now);
+    let Some(right) = right else { return Ok(()) };
     let mut trouble = Ok(());
-    for waiting in waiting(session).await.context("read the outbox")? {
+    for postponed in waiting(session, "escalations").await.context("read the outbox")? {
+        if let Err(failure) = promise(session, &postponed).await {
+            let escalation = format!("promise a ticket for {}", postponed.outbox);
+            trouble = Err(anyhow::Error::from(failure).context(escalation));
+        }
+    }
+    for waiting in waiting(session, "ticket-requests").await.context("read the outbox")? {
         if let Err(err) = open_ticket(session, right, &waiting).await {
             trouble = Err(err.context(format!("open a ticket for {}", waiting.outbox)));
         }
@@ -48,14 +59,14 @@ pub(super) async fn pass_on(session: &Session) -> anyhow::Result<()> {
     trouble
 }
 
-async fn waiting(session: &Session) -> Result<Vec<Waiting>, Failure> {
-    let transaction = Transaction::begin(&session.pool, Durability::Weak).await?;
+async fn waiting(session: &Session, topic: &str) -> Result<Vec<Waiting>, Failure> {
+    let transaction = Transaction::begin(&session.connections, Durability::Weak).await?;
     let rows = transaction
         .rows(
             "SELECT slot, user_id, outbox_id, subject, payload FROM outbox
-             WHERE topic = 'ticket-requests' AND published_at IS NULL
-             ORDER BY outbox_id LIMIT $1",
-            &[&BATCH],
+             WHERE topic = $1 AND published_at IS NULL
+             ORDER BY outbox_id LIMIT $2",
+            &[&topic, &BATCH],
         )
         .await;
     let rows = transaction.end(rows).await?;
@@ -72,6 +83,38 @@ fn of_row(row: &Row) -> Option<Waiting> {
     })
 }
 
+/// Turns what was postponed into a ticket request, unless people know of the conversation by now.
+async fn promise(session: &Session, postponed: &Waiting) -> Result<(), Failure> {
+    let transaction = Transaction::begin(&session.connections, Durability::Strong).await?;
+    let outcome = queue(&transaction, postponed).await;
+    transaction.end(outcome).await?;
+    session.changed(postponed.conversation);
+    Ok(())
+}
+
+async fn queue(transaction: &Transaction, postponed: &Waiting) -> Result<(), Failure> {
+    let slot = row_slot(postponed.caller.slot);
+    let queued = transaction
+        .execute(
+            "UPDATE conversations SET status = 'queued'
+             WHERE slot = $1 AND conversation_id = $2 AND status <> 'queued'",
+            &[&slot, &postponed.conversation],
+        )
+        .await?;
+    if queued == 1 {
+        let topic = "ticket-requests";
+        let caller = &postponed.caller;
+        post_out(transaction, caller, postponed.conversation, topic, &postponed.request).await?;
+    }
+    transaction
+        .execute(
+            "UPDATE outbox SET published_at = now() WHERE slot = $1 AND outbox_id = $2",
+            &[&slot, &postponed.outbox],
+        )
+        .await?;
+    Ok(())
+}
+
 async fn open_ticket(session: &Session, right: Right, waiting: &Waiting) -> anyhow::Result<()> {
     let mut headers = HeaderMap::new();
     caller::write(&mut headers, &waiting.caller, &session.site.cell, right.epoch);
@@ -82,7 +125,7 @@ async fn open_ticket(session: &Session, right: Right, waiting: &Waiting) -> anyh
     let answer = session.http.call(Method::POST, &url, headers, body, TIME).await?;
     let opened: Opened = answer.json(&url)?;
     let ticket: PublicId = opened.id.parse().context("read the ticket's id")?;
-    let transaction = Transaction::begin(&session.pool, Durability::Weak).await?;
+    let transaction = Transaction::begin(&session.connections, Durability::Weak).await?;
     let outcome = confirm(&transaction, waiting, Uuid::from_u128(ticket.id)).await;
     transaction.end(outcome).await?;
     session.changed(waiting.conversation);

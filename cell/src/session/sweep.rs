@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Session;
 use super::downstream::Context;
 use super::message;
-use super::turn::{self, Barrier, Turn};
+use super::turn::{self, Turn};
 use crate::database::{Failure, Transaction};
 
 /// Taken at a time.
@@ -23,15 +23,13 @@ const PURGED: i64 = 1_000;
 
 /// Answers the messages that were kept but never answered.
 pub(super) async fn finish_turns(session: &Session) -> anyhow::Result<()> {
-    if session.own_right().is_none() {
-        return Ok(());
-    }
-    let transaction = Transaction::begin(&session.pool, Durability::Weak).await?;
+    let Some(right) = session.own_right() else { return Ok(()) };
+    let transaction = Transaction::begin(&session.connections, Durability::Weak).await?;
     let turns = abandoned(&transaction).await;
     let turns = transaction.end(turns).await.context("read the open turns")?;
     let mut trouble = Ok(());
     for turn in turns {
-        match turn::answer(session, &turn, Barrier::Passed).await {
+        match turn::answer(session, &turn, right.strength()).await {
             Ok(reply) => info!(slot = %turn.slot, reply = reply.seq, "turn finished"),
             Err(failure) => {
                 let turn = format!("finish the turn of {}", turn.message.uuid);
@@ -73,7 +71,7 @@ pub(super) async fn purge(session: &Session) -> anyhow::Result<()> {
     if session.own_right().is_none() {
         return Ok(());
     }
-    let transaction = Transaction::begin(&session.pool, Durability::Weak).await?;
+    let transaction = Transaction::begin(&session.connections, Durability::Weak).await?;
     let outcome = remove_old(&transaction).await;
     transaction.end(outcome).await.context("remove what is old")
 }

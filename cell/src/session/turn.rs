@@ -8,6 +8,7 @@
 mod open;
 mod reply;
 
+use runtime::Problem;
 use serde_json::json;
 use topology::Slot;
 use uuid::Uuid;
@@ -20,7 +21,7 @@ use super::message::{self, Message, Place};
 use super::metrics;
 use crate::database::idempotency::row_slot;
 use crate::database::{Failure, Transaction};
-use crate::gateway::refusal;
+use crate::gateway::{Caller, Strength};
 use crate::text::Language;
 
 pub(super) use open::post;
@@ -35,24 +36,17 @@ pub(super) struct Turn {
     pub context: Context,
 }
 
-/// Whether the site is behind its epoch's barrier, so that strong writes may be answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Barrier {
-    Passed,
-    Ahead,
-}
-
 /// Answers a turn, unless somebody has meanwhile; returns the one reply it has.
 pub(super) async fn answer(
     session: &Session,
     turn: &Turn,
-    barrier: Barrier,
+    strength: Strength,
 ) -> Result<Message, Failure> {
     let text = &turn.message.text;
     let parsed = session.nlp.parse(text, &turn.message.locale).await;
     let intent = parsed.as_ref().map(|parsed| Intent::of(&parsed.intent.name)).map_err(|why| *why);
     let confidence = parsed.as_ref().map_or(0.0, |parsed| parsed.intent.confidence);
-    let found = match (&parsed, intent) {
+    let hits = match (&parsed, intent) {
         (Ok(parsed), Ok(intent)) if intent.is_topic() => {
             let locale = &turn.message.locale;
             session.knowledge.search(text, locale, parsed.topic(), &turn.context).await
@@ -60,20 +54,21 @@ pub(super) async fn answer(
         (Ok(_) | Err(_), _) => Ok(Found::Nothing),
     };
 
-    let mut transaction = Transaction::begin(&session.pool, session.durability).await?;
+    let mut transaction = Transaction::begin(&session.connections, session.durability).await?;
     let state = lock(&transaction, turn).await;
     let outcome = match state {
-        Ok(State { reply: Some(reply), .. }) => Ok(reply),
+        Ok(State { reply: Some(reply), .. }) => found(&mut transaction, reply, strength).await,
         Ok(state) => {
             let facts = Facts {
                 intent,
                 confidence,
-                found,
+                found: hits,
                 fallbacks: state.fallbacks,
                 escalated: state.escalated,
+                at_risk: strength == Strength::AtRisk,
             };
             let plan = decide(facts);
-            close(&mut transaction, turn, &state, &plan, parsed.ok(), barrier).await
+            close(&mut transaction, turn, &state, &plan, parsed.ok(), strength).await
         }
         Err(failure) => Err(failure),
     };
@@ -105,6 +100,21 @@ async fn lock(transaction: &Transaction, turn: &Turn) -> Result<State, Failure> 
     Ok(State { seq: row.get(0), escalated: row.get(1), fallbacks: row.get(2), reply })
 }
 
+/// Returns a reply that somebody else has written. If it promises a ticket it may be on this site
+/// only, and waits to be more.
+async fn found(
+    transaction: &mut Transaction,
+    reply: Message,
+    strength: Strength,
+) -> Result<Message, Failure> {
+    if reply.escalates() {
+        strength.demand().map_err(Problem::from)?;
+        transaction.strengthen().await?;
+        transaction.confirm().await?;
+    }
+    Ok(reply)
+}
+
 /// Writes the reply and all that follows from it.
 async fn close(
     transaction: &mut Transaction,
@@ -112,16 +122,14 @@ async fn close(
     state: &State,
     plan: &Plan,
     parsed: Option<Parsed>,
-    barrier: Barrier,
+    strength: Strength,
 ) -> Result<Message, Failure> {
     if plan.is_strong() {
-        if barrier == Barrier::Ahead {
-            return Err(refusal::failing_over("the epoch has not been opened yet").into());
-        }
+        strength.demand().map_err(Problem::from)?;
         transaction.strengthen().await?;
     }
-    if let Plan::Degraded(trouble) = plan {
-        metrics::degraded(*trouble);
+    if let Some(trouble) = plan.trouble() {
+        metrics::degraded(trouble);
     }
     let language = Language::choose(&turn.message.text, Some(&turn.message.locale));
     let topic = parsed.as_ref().and_then(Parsed::topic).map(ToOwned::to_owned);
@@ -158,23 +166,33 @@ async fn close(
             &[&slot, &turn.message.uuid],
         )
         .await?;
+    let caller = Caller { user: turn.user.clone(), slot: turn.slot };
     let update = json!({
         "schema": 1, "type": "turn.answered",
         "conversation_id": conversation::public(turn.slot, turn.conversation),
         "message_seq": turn.message.seq, "reply_seq": reply.seq,
         "degraded": new.degraded.is_some(),
     });
-    post_out(transaction, turn, "session-updates", &update).await?;
-    if let Plan::Escalate(why) = plan {
+    post_out(transaction, &caller, turn.conversation, "session-updates", &update).await?;
+    let escalation = match plan {
+        Plan::Escalate(why) => Some((why, "ticket-requests")),
+        Plan::Postpone(why) => Some((why, "escalations")),
+        Plan::Say(_) | Plan::Answer(_) | Plan::Suggest(_) | Plan::Fallback | Plan::Degraded(_) => {
+            None
+        }
+    };
+    if let Some((why, topic)) = escalation {
         let request = reply::ticket_request(*why, language, turn);
-        post_out(transaction, turn, "ticket-requests", &request).await?;
+        post_out(transaction, &caller, turn.conversation, topic, &request).await?;
     }
     Ok(reply)
 }
 
-async fn post_out(
+/// Puts something into the outbox.
+pub(super) async fn post_out(
     transaction: &Transaction,
-    turn: &Turn,
+    caller: &Caller,
+    conversation: Uuid,
     topic: &str,
     payload: &serde_json::Value,
 ) -> Result<(), Failure> {
@@ -183,11 +201,11 @@ async fn post_out(
             "INSERT INTO outbox (slot, outbox_id, topic, user_id, subject, payload)
              VALUES ($1, $2, $3, $4, $5, $6)",
             &[
-                &row_slot(turn.slot),
+                &row_slot(caller.slot),
                 &Uuid::now_v7(),
                 &topic,
-                &turn.user,
-                &turn.conversation,
+                &caller.user,
+                &conversation,
                 payload,
             ],
         )

@@ -1,11 +1,16 @@
 //! `/v1/tickets`: open one, look at them, move one on.
+//!
+//! A change that was acknowledged is seen by every read that begins afterwards, whatever is lost in
+//! between: it is on this site, or the site would not be active. A change whose outcome is unknown
+//! may be seen and be lost with the site: a read writes nothing and waits for no standby. PostgreSQL
+//! shows such a change only when somebody has ended the commit's wait by force, or after a crash,
+//! until the epoch's barrier; the gateway marks what is read before the barrier.
 
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header as http_header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use deadpool_postgres::Pool;
 use runtime::Problem;
 use runtime::json_body::{JsonBody, invalid};
 use serde::Deserialize;
@@ -18,7 +23,7 @@ use uuid::Uuid;
 use super::model::{NewTicket, NewTransition, Ticket, Transition};
 use super::store;
 use crate::database::idempotency::{Claim, key_of, required_key};
-use crate::database::{Failure, Transaction};
+use crate::database::{Connections, Failure, Transaction};
 use crate::gateway::Caller;
 use crate::gateway::query::{Page, Query, limit};
 use crate::gateway::refusal::{not_allowed, not_found};
@@ -29,7 +34,7 @@ const SUBJECT_MAX: usize = 200;
 const DESCRIPTION_MAX: usize = 8_000;
 const REASON_MAX: usize = 1_000;
 
-pub(super) fn routes(pool: Pool) -> Router {
+pub(super) fn routes(connections: Connections) -> Router {
     Router::new()
         .route("/v1/tickets", post(create).get(list))
         .route("/v1/tickets/{id}", get(show))
@@ -37,11 +42,11 @@ pub(super) fn routes(pool: Pool) -> Router {
         .route("/v1/tickets/{id}/transitions", post(transition))
         .fallback(async || not_found())
         .method_not_allowed_fallback(async || not_allowed())
-        .with_state(pool)
+        .with_state(connections)
 }
 
 async fn create(
-    State(pool): State<Pool>,
+    State(connections): State<Connections>,
     caller: Caller,
     method: Method,
     uri: Uri,
@@ -53,7 +58,7 @@ async fn create(
     let conversation = conversation_of(&new, &caller)?;
     let key = required_key(&headers)?;
     let claim = Claim::new(caller.slot, &caller.user, key, (method.as_str(), uri.path()), &new);
-    let transaction = Transaction::begin(&pool, Durability::Strong).await?;
+    let transaction = Transaction::begin(&connections, Durability::Strong).await?;
     let outcome = open(&transaction, &caller, &new, conversation, &claim).await;
     transaction.end(outcome).await
 }
@@ -75,7 +80,7 @@ async fn open(
 }
 
 async fn transition(
-    State(pool): State<Pool>,
+    State(connections): State<Connections>,
     caller: Caller,
     Path(id): Path<String>,
     (method, uri): (Method, Uri),
@@ -90,7 +95,7 @@ async fn transition(
     let place = (method.as_str(), uri.path());
     let claim =
         key_of(&headers)?.map(|key| Claim::new(caller.slot, &caller.user, key, place, &new));
-    let transaction = Transaction::begin(&pool, Durability::Strong).await?;
+    let transaction = Transaction::begin(&connections, Durability::Strong).await?;
     let outcome = move_on(&transaction, &caller, id, seen, &new, claim.as_ref()).await;
     transaction.end(outcome).await
 }
@@ -117,12 +122,12 @@ async fn move_on(
 }
 
 async fn show(
-    State(pool): State<Pool>,
+    State(connections): State<Connections>,
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     let id = ticket_id(&id, &caller)?;
-    let transaction = Transaction::begin(&pool, Durability::Weak).await?;
+    let transaction = Transaction::begin(&connections, Durability::Weak).await?;
     let found = store::find(&transaction, &caller, id).await;
     let found = transaction.end(found).await?.ok_or_else(not_found)?;
     let etag = etag(found.version);
@@ -130,12 +135,12 @@ async fn show(
 }
 
 async fn history(
-    State(pool): State<Pool>,
+    State(connections): State<Connections>,
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Page<Transition>>, Failure> {
     let id = ticket_id(&id, &caller)?;
-    let transaction = Transaction::begin(&pool, Durability::Weak).await?;
+    let transaction = Transaction::begin(&connections, Durability::Weak).await?;
     let rows = match store::find(&transaction, &caller, id).await {
         Ok(Some(_)) => store::history(&transaction, caller.slot, id).await,
         Ok(None) => Err(not_found().into()),
@@ -154,13 +159,13 @@ struct Listing {
 }
 
 async fn list(
-    State(pool): State<Pool>,
+    State(connections): State<Connections>,
     caller: Caller,
     Query(listing): Query<Listing>,
 ) -> Result<Json<Page<Ticket>>, Failure> {
     let limit = limit(listing.limit)?;
     let before = listing.cursor.map(|cursor| ticket_id(&cursor, &caller)).transpose()?;
-    let transaction = Transaction::begin(&pool, Durability::Weak).await?;
+    let transaction = Transaction::begin(&connections, Durability::Weak).await?;
     let rows = store::list(&transaction, &caller, before, limit + 1).await;
     let rows = transaction.end(rows).await?;
     Ok(Json(Page::of(rows, limit, |ticket| ticket.id.clone())))

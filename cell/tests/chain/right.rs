@@ -1,12 +1,9 @@
 //! What the site's right to serve means for requests, with the database as it is.
 
-use std::sync::OnceLock;
-
 use futures_util::FutureExt as _;
 use serde_json::json;
 use topology::wire::agent::TenureName;
 
-use super::postgres::Postgres;
 use super::site::{Mood, Site};
 
 #[tokio::test]
@@ -67,54 +64,4 @@ async fn what_is_in_flight_is_finished_while_draining() {
     }
     site.becomes(TenureName::Draining, true);
     assert_eq!(say.await.status, 201);
-}
-
-#[tokio::test]
-async fn a_strong_write_that_no_standby_confirms_is_unknown_and_its_repetition_finds_it() {
-    static ALONE: OnceLock<Postgres> = OnceLock::new();
-    let site = Site::on(ALONE.get_or_init(Postgres::start)).await;
-    standbys(&site, "ANY 1 (nobody)").await;
-    let weak = site.post("ada", "/v1/conversations", "k1", &json!({})).await;
-    assert_eq!(weak.status, 201);
-    let ticket = json!({ "subject": "s", "description": "d" });
-    let strong = site.post("ada", "/v1/tickets", "k2", &ticket).await;
-    assert_eq!((strong.status, &strong.body["code"]), (503, &json!("outcome-unknown")));
-    assert_eq!(strong.headers["x-bulkhead-outcome"], "unknown");
-
-    standbys(&site, "").await;
-    let again = site.post("ada", "/v1/tickets", "k2", &ticket).await;
-    assert_eq!(again.status, 201);
-    assert_eq!(site.database.count("SELECT count(*) FROM tickets").await, 1);
-}
-
-#[tokio::test]
-async fn a_cancelled_wait_for_a_standby_is_no_success() {
-    static ALONE: OnceLock<Postgres> = OnceLock::new();
-    let site = Site::on(ALONE.get_or_init(Postgres::start)).await;
-    standbys(&site, "ANY 1 (nobody)").await;
-    let ticket = json!({ "subject": "s", "description": "d" });
-    let strong = site.post("ada", "/v1/tickets", "k", &ticket);
-    let cancel = async {
-        let cancelled = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity
-                         WHERE wait_event = 'SyncRep'";
-        while site.database.count(cancelled).await == 0 {}
-    };
-    let (strong, ()) = tokio::join!(strong, cancel);
-    assert_eq!((strong.status, &strong.body["code"]), (503, &json!("outcome-unknown")));
-}
-
-/// Names the standbys that a strong commit waits for, and returns when it does.
-async fn standbys(site: &Site, names: &str) {
-    let set = format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'");
-    site.database
-        .as_owner(async |owner| {
-            owner.batch_execute(&set).await.unwrap();
-            owner.batch_execute("SELECT pg_reload_conf()").await.unwrap();
-        })
-        .await;
-    let holds = format!(
-        "SELECT count(*) FROM pg_settings
-         WHERE name = 'synchronous_standby_names' AND setting = '{names}'"
-    );
-    while site.database.count(&holds).await == 0 {}
 }

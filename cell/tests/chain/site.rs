@@ -66,7 +66,10 @@ impl Site {
     }
 
     pub(super) async fn on(server: &'static Postgres) -> Self {
-        let database = server.database().await;
+        Self::of(server.database().await, Durability::Weak).await
+    }
+
+    pub(super) async fn of(database: Database<'static>, messages: Durability) -> Self {
         let neighbours = Arc::<Fakes>::default();
         let mut tasks = Tasks::default();
         let nlp = Router::new().route("/v1/nlu/parse", post(parse)).with_state(neighbours.clone());
@@ -75,14 +78,16 @@ impl Site {
         let at = Neighbours {
             nlp: serve(&mut tasks, nlp).await,
             knowledge: serve(&mut tasks, knowledge).await,
-            ticket: serve(&mut tasks, ticket::routes(database.pool())).await,
+            ticket: serve(&mut tasks, ticket::routes(database.connections())).await,
         };
         let id: SiteId = "c1@east".parse().unwrap();
         let (right, heard) = watch::channel(None);
         // Nothing but the snapshot's last value is looked at.
         let (_, snapshot) = watch::channel(Some(everything_is_c1()));
-        let gateway = Arc::new(Gateway::new(id.clone(), snapshot, heard.clone()));
-        let session = Session::new(id, database.pool(), Durability::Weak, at, heard);
+        let connections = database.connections();
+        let gateway = Gateway::new(id.clone(), snapshot, heard.clone(), connections.clone());
+        let gateway = Arc::new(gateway);
+        let session = Session::new(id, connections, messages, at, heard);
         let session = Arc::new(session);
         let routes = session::routes(Arc::clone(&session), gateway, at);
         let site = Self { database, session, neighbours, routes, right, _tasks: tasks };
@@ -90,9 +95,19 @@ impl Site {
         site
     }
 
+    /// Enough voters are there.
     pub(super) fn becomes(&self, tenure: TenureName, open: bool) {
+        self.told(tenure, open, true);
+    }
+
+    /// Serves, with too few voters for a strong commit.
+    pub(super) fn is_at_risk(&self, open: bool) {
+        self.told(TenureName::Serving, open, false);
+    }
+
+    fn told(&self, tenure: TenureName, open: bool, strong: bool) {
         let until = BootTime::now() + Duration::from_hours(1);
-        self.right.send_replace(Some(Right { tenure, epoch: Epoch(7), until, open }));
+        self.right.send_replace(Some(Right { tenure, epoch: Epoch(7), until, open, strong }));
     }
 
     /// Asks as `user`, the way the router does. `key` may be empty for none.

@@ -1,5 +1,5 @@
-//! Decides whether a request may be worked on here, and afterwards whether its work may be
-//! acknowledged.
+//! Decides whether a request may be worked on here, how much of it, and afterwards whether its work
+//! may be acknowledged.
 //!
 //! Whose the request is comes before what the site is doing: a request that is for somebody else
 //! learns so even from a site that does not serve.
@@ -15,6 +15,8 @@ pub struct Said<'a> {
     pub slot: Option<&'a str>,
     pub cell: Option<&'a str>,
     pub epoch: Option<&'a str>,
+    /// A read that may be answered by a site that does not serve.
+    pub stale_ok: bool,
 }
 
 /// What this site knows of itself.
@@ -34,8 +36,21 @@ pub struct Right {
     pub epoch: Epoch,
     /// Until when the site may acknowledge.
     pub until: BootTime,
-    /// Whether strong writes and replays may be answered.
+    /// Whether the epoch's barrier has been passed: before it, what was inherited may be on this
+    /// site only.
     pub open: bool,
+    /// Whether enough voters replicate for a strong commit to come through.
+    pub strong: bool,
+}
+
+/// Whether strong work comes through now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strength {
+    Now,
+    /// The epoch's barrier is about to be passed.
+    Soon,
+    /// Too few voters are there, and nobody knows until when.
+    AtRisk,
 }
 
 /// A request that may be worked on.
@@ -44,7 +59,16 @@ pub struct Admitted {
     pub user: String,
     pub slot: Slot,
     pub epoch: Epoch,
-    pub open: bool,
+    pub mode: Mode,
+}
+
+/// What an admitted request is worked on as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// By the cell's active site.
+    Serve { open: bool, strength: Strength },
+    /// A read, by a site that does not serve: as far as this site has heard.
+    Stale,
 }
 
 /// Why a request may not be worked on. Nothing has happened, so it may always be sent again.
@@ -62,6 +86,8 @@ pub enum Refusal {
     Draining,
     /// The site's right has run out.
     Fenced,
+    /// The work is strong, and too few voters are there for it to survive the loss of this region.
+    AtRisk,
 }
 
 /// Longest user id accepted; the identity provider's are shorter.
@@ -83,6 +109,10 @@ pub fn admit(said: Said<'_>, own: Own<'_>, now: BootTime) -> Result<Admitted, Re
         return Err(Refusal::NotOwner { have: own.cell.clone(), want: owner.to_string() });
     }
     let right = own.right.ok_or(Refusal::FailingOver)?;
+    if said.stale_ok && shows_stale(right, now) {
+        // Of whichever epoch: the router asks because it has nobody better to ask.
+        return Ok(Admitted { user: user.to_owned(), slot, epoch: right.epoch, mode: Mode::Stale });
+    }
     if epoch < right.epoch {
         return Err(Refusal::StaleEpoch { have: right.epoch, want: epoch });
     }
@@ -95,8 +125,19 @@ pub fn admit(said: Said<'_>, own: Own<'_>, now: BootTime) -> Result<Admitted, Re
         TenureName::Fenced => Err(Refusal::Fenced),
         TenureName::Serving if !may_begin(right, now) => Err(Refusal::Fenced),
         TenureName::Serving => {
-            Ok(Admitted { user: user.to_owned(), slot, epoch, open: right.open })
+            let mode = Mode::Serve { open: right.open, strength: right.strength() };
+            Ok(Admitted { user: user.to_owned(), slot, epoch, mode })
         }
+    }
+}
+
+/// Returns whether a site may answer reads that say they accept an old answer: not while it serves,
+/// and not while it hands over and finishes what it has.
+fn shows_stale(right: Right, now: BootTime) -> bool {
+    match right.tenure {
+        TenureName::Standby | TenureName::Fenced => true,
+        TenureName::Serving => !may_begin(right, now),
+        TenureName::Draining => false,
     }
 }
 
@@ -136,6 +177,30 @@ pub fn may_acknowledge(epoch: Epoch, right: Option<Right>, now: BootTime) -> boo
     })
 }
 
+impl Right {
+    /// Returns whether strong work comes through under this right. Too few voters is the answer
+    /// before a barrier too: without them it is not passed.
+    #[must_use]
+    pub fn strength(self) -> Strength {
+        match (self.open, self.strong) {
+            (true, true) => Strength::Now,
+            (false, true) => Strength::Soon,
+            (_, false) => Strength::AtRisk,
+        }
+    }
+}
+
+impl Strength {
+    /// Refuses strong work that would not come through.
+    pub fn demand(self) -> Result<(), Refusal> {
+        match self {
+            Self::Now => Ok(()),
+            Self::Soon => Err(Refusal::FailingOver),
+            Self::AtRisk => Err(Refusal::AtRisk),
+        }
+    }
+}
+
 impl From<&TenureLine> for Right {
     fn from(line: &TenureLine) -> Self {
         Self {
@@ -143,6 +208,7 @@ impl From<&TenureLine> for Right {
             epoch: Epoch(line.epoch),
             until: BootTime::from_nanos(line.valid_until),
             open: line.open,
+            strong: line.strong,
         }
     }
 }

@@ -71,7 +71,7 @@ pub enum Found {
     Nothing,
 }
 
-/// Why a neighbour's answer is not there.
+/// Why the answer is not what it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trouble {
     BreakerOpen,
@@ -79,15 +79,18 @@ pub enum Trouble {
     Overload,
     NluUnavailable,
     KbUnavailable,
+    /// Nobody's answer: what follows is strong, and too few voters are there.
+    AtRisk,
 }
 
 impl Trouble {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::BreakerOpen,
         Self::Timeout,
         Self::Overload,
         Self::NluUnavailable,
         Self::KbUnavailable,
+        Self::AtRisk,
     ];
 
     #[must_use]
@@ -98,6 +101,7 @@ impl Trouble {
             Self::Overload => "overload",
             Self::NluUnavailable => "nlu_unavailable",
             Self::KbUnavailable => "kb_unavailable",
+            Self::AtRisk => "at_risk",
         }
     }
 }
@@ -114,6 +118,8 @@ pub struct Facts {
     pub fallbacks: i32,
     /// Whether people already know of the conversation.
     pub escalated: bool,
+    /// Whether too few voters are there for a ticket to be promised.
+    pub at_risk: bool,
 }
 
 /// What the bot says, and what follows from it.
@@ -127,6 +133,8 @@ pub enum Plan {
     Suggest(Vec<Hit>),
     /// A person is asked to help, by a ticket.
     Escalate(Escalation),
+    /// A person will be asked as soon as that can be promised.
+    Postpone(Escalation),
     /// Not understood.
     Fallback,
     /// The default answer, because somebody who was needed does not answer.
@@ -164,13 +172,18 @@ pub const FALLBACKS_MAX: i32 = 2;
 /// Returns what the bot does.
 #[must_use]
 pub fn decide(facts: Facts) -> Plan {
+    let escalate = |why| match (facts.escalated, facts.at_risk) {
+        (true, _) => Plan::Say(Sentence::Escalated),
+        (false, false) => Plan::Escalate(why),
+        (false, true) => Plan::Postpone(why),
+    };
     let intent = match facts.intent {
         Ok(intent) => intent,
         Err(trouble) => return Plan::Degraded(trouble),
     };
     match intent {
-        Intent::HumanAgent => escalate(Escalation::Asked, facts.escalated),
-        Intent::Complaint => escalate(Escalation::Complaint, facts.escalated),
+        Intent::HumanAgent => escalate(Escalation::Asked),
+        Intent::Complaint => escalate(Escalation::Complaint),
         Intent::Greet => Plan::Say(Sentence::Greeting),
         Intent::Goodbye => Plan::Say(Sentence::Farewell),
         Intent::Thank => Plan::Say(Sentence::Welcome),
@@ -181,7 +194,7 @@ pub fn decide(facts: Facts) -> Plan {
             Err(trouble) => Plan::Degraded(trouble),
             Ok(Choice::Answer(hit)) => Plan::Answer(hit),
             Ok(Choice::Suggest(_) | Choice::Nothing) if facts.fallbacks >= FALLBACKS_MAX => {
-                escalate(Escalation::NotUnderstood, facts.escalated)
+                escalate(Escalation::NotUnderstood)
             }
             Ok(Choice::Suggest(hits)) => Plan::Suggest(hits),
             Ok(Choice::Nothing) => Plan::Fallback,
@@ -215,10 +228,6 @@ fn intended(found: Found, confidence: f64) -> Choice {
     }
 }
 
-fn escalate(why: Escalation, escalated: bool) -> Plan {
-    if escalated { Plan::Say(Sentence::Escalated) } else { Plan::Escalate(why) }
-}
-
 impl Plan {
     /// Returns how many unhelpful answers in a row there are after this one.
     #[must_use]
@@ -226,7 +235,7 @@ impl Plan {
         match self {
             Self::Fallback | Self::Suggest(_) => before.saturating_add(1),
             // Not the bot's understanding is at fault.
-            Self::Degraded(_) => before,
+            Self::Degraded(_) | Self::Postpone(_) => before,
             Self::Say(_) | Self::Answer(_) | Self::Escalate(_) => 0,
         }
     }
@@ -240,7 +249,22 @@ impl Plan {
             | Self::Answer(_)
             | Self::Suggest(_)
             | Self::Fallback
+            | Self::Postpone(_)
             | Self::Degraded(_) => false,
+        }
+    }
+
+    /// Returns why the answer is not what it should be, if it is not.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        match self {
+            Self::Degraded(trouble) => Some(*trouble),
+            Self::Postpone(_) => Some(Trouble::AtRisk),
+            Self::Say(_)
+            | Self::Answer(_)
+            | Self::Suggest(_)
+            | Self::Escalate(_)
+            | Self::Fallback => None,
         }
     }
 }

@@ -38,35 +38,42 @@ pub(super) async fn create(
     JsonBody(new): JsonBody<NewConversation>,
 ) -> Result<Response, Failure> {
     check(&new)?;
+    session.demand_write(permit)?;
     let key = required_key(&headers)?;
     let place = (method.as_str(), uri.path());
     let claim = Claim::new(caller.slot, &caller.user, key, place, &new);
-    let transaction = Transaction::begin(&session.pool, session.durability).await?;
-    let outcome = begin(&transaction, &caller, permit, &new, &claim).await;
+    let transaction = Transaction::begin(&session.connections, session.durability).await?;
+    let outcome = begin(&transaction, &caller, &new, &claim).await;
+    let outcome = outcome.and_then(|(body, repeated)| {
+        if repeated {
+            permit.demand_replay(session.durability)?;
+        }
+        Ok(created(body, repeated))
+    });
     transaction.end(outcome).await
 }
 
+/// Returns the conversation, and whether it was there before this request.
 async fn begin(
     transaction: &Transaction,
     caller: &Caller,
-    permit: Permit,
     new: &NewConversation,
     claim: &Claim,
-) -> Result<Response, Failure> {
+) -> Result<(Value, bool), Failure> {
     if let Some(stored) = claim.take(transaction).await? {
-        permit.opened()?;
-        let replayed = [(header::IDEMPOTENCY_REPLAYED, "true".to_owned())];
-        return Ok((replayed, created(stored.body)).into_response());
+        return Ok((stored.body, true));
     }
     let conversation = conversation::insert(transaction, caller, new).await?;
     let body = serde_json::to_value(&conversation).expect("a conversation is plain JSON");
     claim.keep(transaction, StatusCode::CREATED.as_u16(), &body).await?;
-    Ok(created(body))
+    Ok((body, false))
 }
 
-fn created(body: Value) -> Response {
+fn created(body: Value, repeated: bool) -> Response {
     let place = format!("/v1/conversations/{}", body["id"].as_str().unwrap_or_default());
-    (StatusCode::CREATED, [(http_header::LOCATION, place)], Json(body)).into_response()
+    let place = [(http_header::LOCATION, place)];
+    let replayed = repeated.then_some([(header::IDEMPOTENCY_REPLAYED, "true")]);
+    (StatusCode::CREATED, place, replayed, Json(body)).into_response()
 }
 
 pub(super) async fn show(
@@ -75,7 +82,7 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<Conversation>, Failure> {
     let id = conversation_id(&id, &caller)?;
-    let transaction = Transaction::begin(&session.pool, Durability::Weak).await?;
+    let transaction = Transaction::begin(&session.connections, Durability::Weak).await?;
     let found = conversation::find(&transaction, &caller, id).await;
     let found = transaction.end(found).await?;
     Ok(Json(found.ok_or_else(not_found)?))
@@ -95,7 +102,7 @@ pub(super) async fn list(
 ) -> Result<Json<Page<Conversation>>, Failure> {
     let limit = limit(listing.limit)?;
     let before = listing.cursor.map(|cursor| conversation_id(&cursor, &caller)).transpose()?;
-    let transaction = Transaction::begin(&session.pool, Durability::Weak).await?;
+    let transaction = Transaction::begin(&session.connections, Durability::Weak).await?;
     let rows = conversation::list(&transaction, &caller, before, limit + 1).await;
     let rows = transaction.end(rows).await?;
     Ok(Json(Page::of(rows, limit, |conversation| conversation.id.clone())))

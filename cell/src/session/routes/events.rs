@@ -54,6 +54,7 @@ pub(super) async fn stream(
     Query(from): Query<From>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
+    permit.demand_serving()?;
     let conversation = conversation_id(&id, &caller)?;
     let after = last_event(&headers)?.or(from.after_seq).unwrap_or(0);
     let place = Arc::clone(&session.streams).try_acquire_owned();
@@ -142,7 +143,7 @@ impl Reader {
 
     /// Reads what has happened since.
     async fn read(&mut self) -> Result<(), Failure> {
-        let transaction = Transaction::begin(&self.session.pool, Durability::Weak).await?;
+        let transaction = Transaction::begin(&self.session.connections, Durability::Weak).await?;
         let found = self.look(&transaction).await;
         let (ticket, messages) = transaction.end(found).await?;
         for message in messages {

@@ -19,7 +19,7 @@ use crate::gateway::query::{Page, Query, limit};
 use crate::gateway::refusal::not_found;
 use crate::gateway::{Caller, Permit};
 use crate::session::message::{self, Message, NewMessage};
-use crate::session::turn::{self, Barrier};
+use crate::session::turn;
 use crate::session::{Session, conversation};
 
 /// Longest text of a message, in characters.
@@ -43,6 +43,7 @@ pub(super) async fn send(
     JsonBody(new): JsonBody<NewMessage>,
 ) -> Result<Response, Failure> {
     check(&new)?;
+    session.demand_write(permit)?;
     let key = match &new.client_message_id {
         Some(_) => key_of(&headers)?,
         None => Some(required_key(&headers)?),
@@ -51,10 +52,9 @@ pub(super) async fn send(
     let place = (method.as_str(), uri.path());
     let claim = key.map(|key| Claim::new(caller.slot, &caller.user, key, place, &new));
     let posted = turn::post(&session, &caller, permit, id, &new, claim.as_ref()).await?;
-    let barrier = if permit.is_open() { Barrier::Passed } else { Barrier::Ahead };
     let reply = match posted.reply {
         Some(reply) => reply,
-        None => turn::answer(&session, &posted.turn, barrier).await.map_err(kept)?,
+        None => turn::answer(&session, &posted.turn, permit.strength()).await.map_err(kept)?,
     };
     let answered = Answered { message: posted.turn.message, reply };
     let mut response = (StatusCode::CREATED, Json(answered)).into_response();
@@ -89,7 +89,7 @@ pub(super) async fn list(
     let id = conversation_id(&id, &caller)?;
     let limit = limit(listing.limit)?;
     let after = listing.after_seq.unwrap_or(0);
-    let transaction = Transaction::begin(&session.pool, Durability::Weak).await?;
+    let transaction = Transaction::begin(&session.connections, Durability::Weak).await?;
     let rows = match conversation::find(&transaction, &caller, id).await {
         Ok(Some(_)) => message::list(&transaction, caller.slot, id, after, limit + 1).await,
         Ok(None) => Err(not_found().into()),

@@ -32,20 +32,34 @@ pub(in crate::session) async fn post(
     new: &NewMessage,
     claim: Option<&Claim>,
 ) -> Result<Posted, Failure> {
-    let transaction = Transaction::begin(&session.pool, session.durability).await?;
-    let outcome = keep(&transaction, caller, conversation, new, claim).await;
-    let outcome = outcome.and_then(|posted| {
-        // What a repetition finds may be on this site only, until the barrier is passed.
-        if posted.repeated {
-            permit.opened()?;
-        }
-        Ok(posted)
-    });
+    let mut transaction = Transaction::begin(&session.connections, session.durability).await?;
+    let mut outcome = keep(&transaction, caller, conversation, new, claim).await;
+    if let Ok(posted) = &outcome
+        && posted.repeated
+    {
+        let replayed = replay(session, &mut transaction, permit, posted).await;
+        outcome = replayed.and(outcome);
+    }
     let posted = transaction.end(outcome).await?;
     if !posted.repeated {
         session.changed(conversation);
     }
     Ok(posted)
+}
+
+/// Sees to it that what a repetition has found is as safe as it was said to be.
+async fn replay(
+    session: &Session,
+    transaction: &mut Transaction,
+    permit: Permit,
+    posted: &Posted,
+) -> Result<(), Failure> {
+    if posted.reply.as_ref().is_some_and(Message::escalates) {
+        permit.demand_strong()?;
+        transaction.strengthen().await?;
+    }
+    permit.demand_replay(session.durability)?;
+    transaction.confirm().await
 }
 
 async fn keep(

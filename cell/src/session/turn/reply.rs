@@ -23,9 +23,11 @@ pub(super) fn of(plan: &Plan, language: Language, parsed: Option<Parsed>) -> New
             json!({ "kind": "kb", "article_id": hit.article, "score": hit.score }),
         ),
         Plan::Suggest(_) => (phrase::suggestions(language).to_owned(), json!({ "kind": "kb" })),
-        Plan::Escalate(why) => {
-            (phrase::escalation(*why, language).to_owned(), json!({ "kind": "flow" }))
-        }
+        Plan::Escalate(why) => (
+            phrase::escalation(*why, language).to_owned(),
+            json!({ "kind": "flow", "escalates": true }),
+        ),
+        Plan::Postpone(_) => (phrase::postponed(language).to_owned(), json!({ "kind": "flow" })),
         Plan::Fallback => (phrase::fallback(language).to_owned(), json!({ "kind": "fallback" })),
         Plan::Degraded(_) => (phrase::degraded(language).to_owned(), json!({ "kind": "degraded" })),
     };
@@ -39,10 +41,11 @@ pub(super) fn of(plan: &Plan, language: Language, parsed: Option<Parsed>) -> New
         Plan::Say(_)
         | Plan::Answer(_)
         | Plan::Escalate(_)
+        | Plan::Postpone(_)
         | Plan::Fallback
         | Plan::Degraded(_) => Vec::new(),
     };
-    let degraded = if let Plan::Degraded(trouble) = plan { Some(*trouble) } else { None };
+    let degraded = plan.trouble();
     let nlu = parsed.map(|parsed| json!(parsed));
     NewReply { text, choices, locale: language.tag().to_owned(), nlu, source, degraded }
 }

@@ -6,8 +6,37 @@ use super::*;
 
 #[test]
 fn a_request_for_the_serving_site_is_admitted() {
-    check("ada 47 c1 7", "serving 7 until 100 open", 50, "ada in 47, epoch 7, open");
-    check("ada 47 c1 7", "serving 7 until 100", 50, "ada in 47, epoch 7");
+    check("ada 47 c1 7", "serving 7 until 100 open strong", 50, "ada in 47, epoch 7, open, now");
+    check("ada 47 c1 7", "serving 7 until 100 strong", 50, "ada in 47, epoch 7, soon");
+    check("ada 47 c1 7", "serving 7 until 100 open", 50, "ada in 47, epoch 7, open, at risk");
+    check("ada 47 c1 7", "serving 7 until 100", 50, "ada in 47, epoch 7, at risk");
+}
+
+#[test]
+fn a_read_that_may_be_old_is_admitted_where_nobody_serves_and_only_there() {
+    for holds in
+        ["standby 9 until 0", "standby 5 until 0", "fenced 7 until 100", "serving 7 until 9"]
+    {
+        check("ada 47 c1 7 stale", holds, 50, &format!("ada in 47, epoch {}, stale", &holds[8..9]));
+    }
+    let fresh = "ada in 47, epoch 7, open, now";
+    check("ada 47 c1 7 stale", "serving 7 until 100 open strong", 50, fresh);
+    check("ada 47 c1 6 stale", "serving 7 until 100", 50, "stale epoch: have 7, want 6");
+    check("ada 47 c1 7 stale", "draining 7 until 100", 50, "draining");
+    check("ada 47 c2 7 stale", "standby 7 until 0", 50, "not owner: have c1, want c2");
+    check(
+        "ada 48 c1 7 stale",
+        "standby 7 until 0",
+        50,
+        "routing headers: the slot is not the user's",
+    );
+}
+
+#[test]
+fn strong_work_waits_for_the_barrier_and_is_refused_without_voters() {
+    assert_eq!(Strength::Now.demand(), Ok(()));
+    assert_eq!(Strength::Soon.demand(), Err(Refusal::FailingOver));
+    assert_eq!(Strength::AtRisk.demand(), Err(Refusal::AtRisk));
 }
 
 #[test]
@@ -55,7 +84,8 @@ fn a_site_that_does_not_serve_says_why() {
 
 #[test]
 fn a_right_that_has_run_out_is_no_right() {
-    check("ada 47 c1 7", "serving 7 until 100 open", 99, "ada in 47, epoch 7, open");
+    let told = "ada in 47, epoch 7, open, now";
+    check("ada 47 c1 7", "serving 7 until 100 open strong", 99, told);
     check("ada 47 c1 7", "serving 7 until 100 open", 100, "fenced");
 }
 
@@ -81,15 +111,26 @@ fn work_is_acknowledged_only_under_the_right_it_began_with() {
     }
 }
 
-/// `request` is user, slot, cell and epoch. The site is c1's; c1 owns the slots below 8192.
+/// `request` is user, slot, cell, epoch, and whether the answer may be old. The site is c1's; c1 owns the slots below 8192.
 #[track_caller]
 fn check(request: &str, holds: &str, now: u64, expected: &str) {
     let owners = Slot::all().map(|slot| u16::from(slot.number() >= 8192)).collect();
     let placement = Placement::try_new(Version(1), vec![cell("c1"), cell("c2")], owners).unwrap();
     let own = Own { cell: &cell("c1"), placement: Some(&placement), right: right(holds) };
     let told = match admit(said(request), own, at(now)) {
-        Ok(Admitted { user, slot, epoch, open }) => {
-            format!("{user} in {slot}, epoch {epoch}{}", if open { ", open" } else { "" })
+        Ok(Admitted { user, slot, epoch, mode }) => {
+            let mode = match mode {
+                Mode::Stale => "stale".to_owned(),
+                Mode::Serve { open, strength } => {
+                    let strength = match strength {
+                        Strength::Now => "now",
+                        Strength::Soon => "soon",
+                        Strength::AtRisk => "at risk",
+                    };
+                    format!("{}{strength}", if open { "open, " } else { "" })
+                }
+            };
+            format!("{user} in {slot}, epoch {epoch}, {mode}")
         }
         Err(Refusal::RoutingHeaders(why)) => format!("routing headers: {why}"),
         Err(Refusal::NotOwner { have, want }) => format!("not owner: have {have}, want {want}"),
@@ -97,6 +138,7 @@ fn check(request: &str, holds: &str, now: u64, expected: &str) {
         Err(Refusal::FailingOver) => "failing over".to_owned(),
         Err(Refusal::Draining) => "draining".to_owned(),
         Err(Refusal::Fenced) => "fenced".to_owned(),
+        Err(Refusal::AtRisk) => "at risk".to_owned(),
     };
     assert_eq!(told, expected, "{request} / {holds} at {now}");
 }
@@ -104,7 +146,8 @@ fn check(request: &str, holds: &str, now: u64, expected: &str) {
 fn said(request: &str) -> Said<'_> {
     let words: Vec<Option<&str>> =
         request.split(' ').map(|word| (word != "-").then_some(word)).collect();
-    Said { user: words[0], slot: words[1], cell: words[2], epoch: words[3] }
+    let stale_ok = words.get(4) == Some(&Some("stale"));
+    Said { user: words[0], slot: words[1], cell: words[2], epoch: words[3], stale_ok }
 }
 
 fn right(holds: &str) -> Option<Right> {
@@ -119,7 +162,8 @@ fn right(holds: &str) -> Option<Right> {
     let tenure = *tenures.get(words[0])?;
     let epoch = Epoch(words[1].parse().unwrap());
     let open = words.contains(&"open");
-    Some(Right { tenure, epoch, until: at(words[3].parse().unwrap()), open })
+    let strong = words.contains(&"strong");
+    Some(Right { tenure, epoch, until: at(words[3].parse().unwrap()), open, strong })
 }
 
 fn cell(id: &str) -> CellId {

@@ -47,6 +47,21 @@ fn people_are_told_of_a_conversation_once() {
 }
 
 #[test]
+fn without_voters_a_person_is_asked_later_and_people_who_know_already_know() {
+    for (intent, why) in [("human_agent", Escalation::Asked), ("complaint", Escalation::Complaint)]
+    {
+        let mut facts = facts(intent, "nothing", 1);
+        facts.at_risk = true;
+        let plan = decide(facts.clone());
+        assert_eq!(plan, Plan::Postpone(why));
+        assert_eq!((plan.is_strong(), plan.trouble()), (false, Some(Trouble::AtRisk)));
+        assert_eq!(plan.fallbacks_after(1), 1);
+        facts.escalated = true;
+        assert_eq!(decide(facts), Plan::Say(Sentence::Escalated), "{intent}");
+    }
+}
+
+#[test]
 fn small_talk_needs_no_knowledge() {
     let mut facts = facts("greet", "nothing", 2);
     facts.found = Err(Trouble::KbUnavailable);
@@ -83,6 +98,7 @@ fn check(intent: &str, found: &str, fallbacks: i32, expected: &str) {
             format!("suggest {}", articles.join(" "))
         }
         Plan::Escalate(why) => format!("escalate {why:?}"),
+        Plan::Postpone(why) => format!("postpone {why:?}"),
         Plan::Fallback => "fallback".to_owned(),
         Plan::Degraded(trouble) => format!("degraded {}", trouble.as_str()),
     };
@@ -106,5 +122,5 @@ fn facts(intent: &str, found: &str, fallbacks: i32) -> Facts {
     };
     let (intent, confidence) = intent.split_once(' ').unwrap_or((intent, "0.5"));
     let (intent, confidence) = (Ok(Intent::of(intent)), confidence.parse().unwrap());
-    Facts { intent, confidence, found: Ok(found), fallbacks, escalated: false }
+    Facts { intent, confidence, found: Ok(found), fallbacks, escalated: false, at_risk: false }
 }
