@@ -3,3 +3,4 @@
 pub(crate) mod hold;
 pub(crate) mod retry;
 pub(crate) mod route;
+pub(crate) mod stale;

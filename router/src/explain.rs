@@ -26,6 +26,7 @@ struct Explained {
     phase: &'static str,
     site: Option<String>,
     gateway: Option<String>,
+    stale_reads: Vec<String>,
     version: u64,
     stale: bool,
     /// Since when etcd has not confirmed the table; 0 while it does.
@@ -52,6 +53,7 @@ async fn explain(State(table): State<Arc<Table>>, Query(asked): Query<Asked>) ->
         phase: found.phase,
         site,
         gateway,
+        stale_reads: found.stale_reads,
         version: applied.snapshot.version.0,
         stale: applied.stale_since.is_some(),
         age_ms: u64::try_from(age).unwrap_or(u64::MAX),

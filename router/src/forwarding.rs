@@ -13,6 +13,7 @@ use tracing::Span;
 
 use crate::decide::hold::Evidence;
 use crate::decide::retry::Repeatable;
+use crate::decide::stale::{Accepts, Asked};
 use crate::release::Turn;
 use crate::site::Site;
 
@@ -26,6 +27,8 @@ pub(crate) struct Forwarding {
     /// A try was lost that may have had its effect.
     pub(crate) may_be_done: bool,
     pub(crate) attempt: Option<Attempt>,
+    /// The standbys asked already.
+    pub(crate) asked: Asked,
     /// The router's own answer, once it is clear that there will be no other.
     pub(crate) problem: Option<Problem>,
 }
@@ -36,12 +39,16 @@ pub(crate) struct Asker {
     pub(crate) repeatable: Repeatable,
     /// Asks for an event stream, which is silent at times.
     pub(crate) is_stream: bool,
+    /// Whether an old answer is better than none.
+    pub(crate) accepts: Accepts,
 }
 
 /// One try at a site.
 pub(crate) struct Attempt {
     pub(crate) site: Arc<Site>,
     pub(crate) version: Version,
+    /// The site does not serve, and is asked for what it has heard.
+    pub(crate) is_stale: bool,
     /// Given back when the site replies.
     pub(crate) turn: Option<Turn>,
     /// The site has the request, or a part of it: from here on nobody knows what it did.
@@ -61,6 +68,7 @@ impl Forwarding {
             evidence: Evidence::None,
             may_be_done: false,
             attempt: None,
+            asked: Asked::default(),
             problem: None,
         }
     }
@@ -103,12 +111,14 @@ impl Asker {
     /// Panics on a user with control characters, which is none.
     pub(crate) fn new(user: &str, head: &Parts) -> Self {
         let accept = head.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+        let is_stream = accept.is_some_and(|accept| accept.contains("text/event-stream"));
         Self {
             // As it is, in UTF-8: the gateway computes the same slot from the same bytes.
             user: HeaderValue::from_bytes(user.as_bytes()).expect("users are visible"),
             slot: Slot::of(user),
             repeatable: Repeatable::of(&head.method, head.headers.contains_key(IDEMPOTENCY_KEY)),
-            is_stream: accept.is_some_and(|accept| accept.contains("text/event-stream")),
+            is_stream,
+            accepts: Accepts::of(&head.method, &head.headers, is_stream),
         }
     }
 }

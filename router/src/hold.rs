@@ -1,7 +1,8 @@
 //! Finds the site for a request, and keeps the request waiting while there is none.
 //!
 //! `decide::hold` says what to do; here it is done: seats, turns, time, and a look at whether the
-//! client is still there. The request's body has not been read, so its sender waits too.
+//! client is still there. The request's body has not been read, so its sender waits too. A read for
+//! which `decide::stale` has no more patience goes to a standby instead.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +15,13 @@ use topology::Version;
 
 use crate::decide::hold::{Cause, DEADLINE, Step, cause, pause, step};
 use crate::decide::retry::Budget;
+use crate::decide::stale::{self, Asked, Occasion, occasion};
 use crate::forwarding::{Asker, Attempt, Forwarding};
 use crate::metrics::{Metrics, Release};
 use crate::release::Turn;
 use crate::room::{Room, Seat};
 use crate::site::Site;
-use crate::table::Table;
+use crate::table::{Applied, Table};
 
 /// How often a waiting request's client is looked for.
 const LOOK: Duration = Duration::from_millis(250);
@@ -58,12 +60,14 @@ impl Holder {
         session: &mut Session,
         request: &Forwarding,
         asker: &Asker,
+        asked: &mut Asked,
     ) -> Result<Attempt, Unplaced> {
         let client = session.digest().and_then(|digest| digest.socket_digest.clone());
         let mut hold = None;
-        let placed = self.wait(request, asker, client, &mut hold).await;
+        let placed = self.wait(request, asker, asked, client, &mut hold).await;
         if let Some(hold) = hold {
             let outcome = match &placed {
+                Ok(attempt) if attempt.is_stale => Release::Stale,
                 Ok(_) => Release::Released,
                 Err(Unplaced::TimedOut) => Release::TimedOut,
                 Err(Unplaced::Full) => Release::Full,
@@ -79,6 +83,7 @@ impl Holder {
         &self,
         request: &Forwarding,
         asker: &Asker,
+        asked: &mut Asked,
         client: Option<Arc<SocketDigest>>,
         hold: &mut Option<Hold>,
     ) -> Result<Attempt, Unplaced> {
@@ -89,10 +94,14 @@ impl Holder {
             let target = found.as_ref().map(|(target, _)| *target);
             let waited = request.waited();
             let step = step(&request.evidence, target, waited);
+            let occasion = occasion(asker.accepts, step, &request.evidence, target, waited);
+            if let Some(standby) = standby(applied.as_deref(), asker, occasion, asked) {
+                return Ok(standby);
+            }
             let site = found.as_ref().and_then(|(_, cell)| cell.site.clone());
             let until = match (step, site, &found) {
                 (Step::GiveUp, ..) => return Err(Unplaced::TimedOut),
-                (Step::Wait { until }, ..) => until,
+                (Step::Wait { until }, ..) => stale::until(asker.accepts, until, waited),
                 (Step::Send | Step::SendWithinBudget, Some(site), Some((_, cell))) => {
                     if let (Some(hold), None) = (hold.as_ref(), &turn) {
                         let next = cell.memory.release.turn(site.epoch, spread(asker));
@@ -103,7 +112,7 @@ impl Holder {
                     }
                     if step == Step::Send || cell.memory.budget(Budget::spend) {
                         let version = applied.as_ref().map(|applied| applied.snapshot.version);
-                        return Ok(attempt(site, version.unwrap_or_default(), turn));
+                        return Ok(attempt(site, version.unwrap_or_default(), turn, false));
                     }
                     turn = None;
                     waited + pause(&request.evidence)
@@ -150,8 +159,20 @@ impl Hold {
     }
 }
 
-fn attempt(site: Arc<Site>, version: Version, turn: Option<Turn>) -> Attempt {
-    Attempt { site, version, turn, sent: false, answering: false, body_bytes: 0 }
+/// Returns a try at a standby, where one is to be asked on this occasion.
+fn standby(
+    applied: Option<&Applied>,
+    asker: &Asker,
+    occasion: Option<Occasion>,
+    asked: &mut Asked,
+) -> Option<Attempt> {
+    let applied = applied?;
+    let site = applied.standby(asker.slot, occasion?, asked)?;
+    Some(attempt(Arc::new(site), applied.snapshot.version, None, true))
+}
+
+fn attempt(site: Arc<Site>, version: Version, turn: Option<Turn>, is_stale: bool) -> Attempt {
+    Attempt { site, version, is_stale, turn, sent: false, answering: false, body_bytes: 0 }
 }
 
 /// Users differ in their slots, which are as good as random.

@@ -23,16 +23,22 @@ pub(crate) enum Attempt {
     Unreachable,
     Lost,
     OutcomeUnknown,
+    /// A standby has answered with what it has heard.
+    Stale,
+    /// A standby was asked, and has nothing or is not there.
+    NoStale,
 }
 
 impl Attempt {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::Answered,
         Self::NotServing,
         Self::Misdirected,
         Self::Unreachable,
         Self::Lost,
         Self::OutcomeUnknown,
+        Self::Stale,
+        Self::NoStale,
     ];
 
     fn as_str(self) -> &'static str {
@@ -43,6 +49,8 @@ impl Attempt {
             Self::Unreachable => "unreachable",
             Self::Lost => "lost",
             Self::OutcomeUnknown => "outcome-unknown",
+            Self::Stale => "stale",
+            Self::NoStale => "no-stale",
         }
     }
 }
@@ -55,10 +63,12 @@ pub(crate) enum Release {
     Full,
     /// The client went away.
     Gone,
+    /// A standby was asked instead.
+    Stale,
 }
 
 impl Release {
-    const ALL: [Self; 4] = [Self::Released, Self::TimedOut, Self::Full, Self::Gone];
+    const ALL: [Self; 5] = [Self::Released, Self::TimedOut, Self::Full, Self::Gone, Self::Stale];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -66,6 +76,7 @@ impl Release {
             Self::TimedOut => "timed-out",
             Self::Full => "full",
             Self::Gone => "gone",
+            Self::Stale => "stale",
         }
     }
 }

@@ -24,6 +24,7 @@ use tracing::{debug, info_span};
 use crate::answer;
 use crate::decide::hold::Evidence;
 use crate::decide::retry::{Budget, Repeatable, Reply, reply};
+use crate::decide::stale::Accepts;
 use crate::forwarding::{Asker, Forwarding};
 use crate::hold::{Holder, Unplaced};
 use crate::identity::{Keys, Unidentified};
@@ -87,7 +88,10 @@ impl ProxyHttp for Proxy {
         let Some(asker) = &ctx.asker else {
             return Error::e_explain(ErrorType::InternalError, "a request was not admitted");
         };
-        match self.holder.place(session, ctx, asker).await {
+        let mut asked = std::mem::take(&mut ctx.asked);
+        let placed = self.holder.place(session, ctx, asker, &mut asked).await;
+        ctx.asked = asked;
+        match placed {
             Ok(attempt) => {
                 let peer = attempt.site.peer(asker.repeatable, asker.is_stream);
                 ctx.span.record("cell.id", attempt.site.cell.as_str());
@@ -114,8 +118,10 @@ impl ProxyHttp for Proxy {
         mut error: Box<Error>,
     ) -> Box<Error> {
         debug!(parent: &ctx.span, %peer, %error, "site not reached");
-        self.tried(ctx, Attempt::Unreachable);
-        ctx.unreachable();
+        if !self.standby_is_no_help(ctx) {
+            self.tried(ctx, Attempt::Unreachable);
+            ctx.unreachable();
+        }
         error.set_retry(true);
         error
     }
@@ -137,6 +143,9 @@ impl ProxyHttp for Proxy {
         request.insert_header(header::CELL, attempt.site.headers.cell.clone())?;
         request.insert_header(header::EPOCH, attempt.site.headers.epoch.clone())?;
         request.insert_header(header::ROUTE_VERSION, attempt.version.0)?;
+        if attempt.is_stale {
+            request.insert_header(header::STALE_OK, "1")?;
+        }
         let mut trace = HeaderMap::new();
         telemetry::inject_from(&ctx.span, &mut trace);
         for (name, value) in &trace {
@@ -173,8 +182,18 @@ impl ProxyHttp for Proxy {
         }
         let may_repeat =
             ctx.asker.as_ref().is_some_and(|asker| asker.repeatable != Repeatable::Never);
+        let accepts = ctx.asker.as_ref().map_or(Accepts::Never, |asker| asker.accepts);
         let at = ctx.waited();
         let Some(attempt) = &mut ctx.attempt else { return Ok(()) };
+        if attempt.is_stale {
+            if accepts.is_answered(response.status, &response.headers) {
+                attempt.answering = true;
+                self.tried(ctx, Attempt::Stale);
+                return Ok(());
+            }
+            self.standby_is_no_help(ctx);
+            return Error::e_explain(MOVES_ON, "the standby has nothing to show");
+        }
         let epoch = attempt.site.epoch;
         match reply(response.status, &response.headers) {
             Reply::NotServing => {
@@ -222,6 +241,10 @@ impl ProxyHttp for Proxy {
             return error;
         }
         debug!(parent: &ctx.span, %peer, %error, "answer lost");
+        if self.standby_is_no_help(ctx) {
+            error.set_retry(true);
+            return error;
+        }
         self.tried(ctx, Attempt::Lost);
         let repeatable = ctx.asker.as_ref().map(|asker| asker.repeatable);
         let sent = ctx.attempt.as_ref().is_some_and(|attempt| attempt.sent);
@@ -323,6 +346,16 @@ impl Proxy {
             let (_, cell) = applied.find(asker.slot);
             cell.memory.budget(Budget::earn);
         }
+    }
+
+    /// Ends a try at a standby: it teaches nothing about the active site. Returns whether it was one.
+    fn standby_is_no_help(&self, ctx: &mut Forwarding) -> bool {
+        let is_standby = ctx.attempt.as_ref().is_some_and(|attempt| attempt.is_stale);
+        if is_standby {
+            self.tried(ctx, Attempt::NoStale);
+            ctx.attempt = None;
+        }
+        is_standby
     }
 
     fn tried(&self, ctx: &Forwarding, outcome: Attempt) {

@@ -15,6 +15,8 @@ use crate::lines::Lines;
 
 /// A strong commit is answered within 5 s, if only as unknown; then comes the network.
 const SILENCE_MAX: Duration = Duration::from_secs(6);
+/// A standby reads a few rows of its own; the next one, or the client, is not kept waiting longer.
+const STALE_SILENCE_MAX: Duration = Duration::from_millis(750);
 /// Event streams say something at least every 15 s; a connection that stays silent is dead.
 const STREAM_SILENCE_MAX: Duration = Duration::from_mins(1);
 /// Less than the 75 s after which servers commonly close idle connections.
@@ -27,7 +29,16 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive {
     user_timeout: Duration::from_millis(1500),
 };
 
-/// A cell's active site, under the epoch it was activated with.
+/// Who uses a site's connections: one made for one of these never carries another's request.
+#[derive(Clone, Copy, Hash)]
+enum Use {
+    Repeatable,
+    Once,
+    Stale,
+}
+
+/// A cell's active site, under the epoch it was activated with; or a standby, asked for old answers
+/// under it.
 pub(crate) struct Site {
     pub(crate) cell: CellId,
     pub(crate) epoch: Epoch,
@@ -57,15 +68,29 @@ impl Site {
             epoch: HeaderValue::from(epoch.0),
         };
         Self {
-            repeatable: peer(gateway, group(&cell, epoch, true), lines.clone()),
-            once: peer(gateway, group(&cell, epoch, false), Lines::default()),
+            repeatable: peer(gateway, group(&cell, epoch, Use::Repeatable), lines.clone()),
+            once: peer(gateway, group(&cell, epoch, Use::Once), Lines::default()),
             lines,
             cell,
-
             epoch,
             gateway,
             headers,
         }
+    }
+
+    /// A site that does not serve under this epoch. Its connections are nobody's to end: each
+    /// waits but a moment.
+    pub(crate) fn standby(
+        cell: CellId,
+        region: &RegionId,
+        epoch: Epoch,
+        gateway: SocketAddr,
+    ) -> Self {
+        let mut site = Self::new(cell, region, epoch, gateway);
+        let group = group(&site.cell, epoch, Use::Stale);
+        site.repeatable = peer(gateway, group, site.lines.clone());
+        site.repeatable.options.read_timeout = Some(STALE_SILENCE_MAX);
+        site
     }
 
     /// Returns how to reach the site for one request.
@@ -99,8 +124,8 @@ fn peer(gateway: SocketAddr, group: u64, lines: Lines) -> HttpPeer {
 }
 
 /// Connections are pooled by this: one made under an epoch never carries another epoch's request.
-fn group(cell: &CellId, epoch: Epoch, repeatable: bool) -> u64 {
+fn group(cell: &CellId, epoch: Epoch, by: Use) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (cell, epoch, repeatable).hash(&mut hasher);
+    (cell, epoch, by).hash(&mut hasher);
     hasher.finish()
 }

@@ -11,6 +11,7 @@ use topology::{CellId, Slot, Snapshot};
 
 use crate::cell::{Cell, Memory};
 use crate::decide::hold::Target;
+use crate::decide::stale::{Asked, Occasion, standbys};
 use crate::site::Site;
 
 /// Holds the table; read without a lock.
@@ -93,6 +94,19 @@ fn follow_on(id: &CellId, snapshot: &Snapshot, last: Option<&Cell>) -> (Cell, Op
 }
 
 impl Applied {
+    /// Returns the standby of a slot's cell that is to be asked next for an old answer.
+    pub(crate) fn standby(
+        &self,
+        slot: Slot,
+        occasion: Occasion,
+        asked: &mut Asked,
+    ) -> Option<Site> {
+        let route = self.snapshot.route(slot);
+        let cell = &self.snapshot.cells[route.cell];
+        let region = asked.next(occasion, &standbys(cell))?;
+        Some(Site::standby(route.cell.clone(), region, route.epoch, cell.gateways[region]))
+    }
+
     /// Returns where a slot's requests go: its cell, and the site if one is active.
     pub(crate) fn find(&self, slot: Slot) -> (Target<'_>, &Cell) {
         let route = self.snapshot.route(slot);

@@ -2,6 +2,8 @@
 
 use topology::{Phase, Slot, Snapshot};
 
+use super::stale::standbys;
+
 /// Why a user's requests go where they go.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Explanation<'a> {
@@ -12,6 +14,8 @@ pub(crate) struct Explanation<'a> {
     pub(crate) phase: &'static str,
     /// The active site and its gateway's address; none while the cell has none.
     pub(crate) site: Option<(String, String)>,
+    /// The sites that are asked for old answers when the active one has none, in order.
+    pub(crate) stale_reads: Vec<String>,
     pub(crate) why: String,
 }
 
@@ -45,6 +49,10 @@ pub(crate) fn explain<'a>(snapshot: &'a Snapshot, user: &str) -> Explanation<'a>
             Phase::Promoting { .. } => "promoting",
         },
         site,
+        stale_reads: standbys(&snapshot.cells[route.cell])
+            .into_iter()
+            .map(|region| format!("{}@{region}", route.cell))
+            .collect(),
         why: format!(
             "{placed}, which is {} since epoch {}{because}; {then}",
             activation.phase, route.epoch
@@ -78,6 +86,7 @@ mod tests {
         let snapshot = snapshot(Phase::Electing { predecessor: None });
         let explanation = explain(&snapshot, "ada");
         assert_eq!((explanation.phase, explanation.site), ("electing", None));
+        assert_eq!(explanation.stale_reads, ["c1@east"]);
         assert!(
             explanation.why.ends_with("requests wait for a later epoch"),
             "{}",

@@ -134,10 +134,10 @@ async fn one_request_too_many_is_refused_and_the_others_are_released() {
     let mut world = World::start().await;
     world.publish(8, &Is::Electing, site.address).await;
     let client = world.client();
-    let request = head("GET", "");
+    let request = head("POST", "content-length: 0\r\n");
     let streams = join_all((0..2000).map(|_| client.open(request.as_bytes()))).await;
     world.held(2000.0).await;
-    let answer = client.ask(Method::GET, &[], "").await;
+    let answer = client.ask(Method::POST, &[], "").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(code(&answer), "hold-full");
     assert_eq!(answer.headers["retry-after"], "1");

@@ -9,4 +9,5 @@ mod integrity;
 mod last_known_good;
 mod retry;
 mod site;
+mod stale;
 mod world;

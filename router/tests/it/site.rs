@@ -23,6 +23,8 @@ pub(crate) enum Act {
     HangUp,
     /// Does nothing and says nothing, for as long as the connection lasts.
     StaySilent,
+    /// Answers as a standby does, with a commit 4 s ago as the last it has heard of.
+    Stale,
     /// Answers with an event stream: one event, then silence.
     Stream,
 }
@@ -114,6 +116,9 @@ fn answer(act: Act) -> Option<String> {
         |status, header| format!("HTTP/1.1 {status}\r\n{header}content-length: 0\r\n\r\n");
     Some(match act {
         Act::Answer => "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok\n".to_owned(),
+        Act::Stale => "HTTP/1.1 200 OK\r\nx-bulkhead-stale: 4\r\ncache-control: no-store\r\n\
+                       content-length: 4\r\n\r\nold\n"
+            .to_owned(),
         Act::Misdirect => refusal("421 Misdirected Request", ""),
         Act::NotServing | Act::RefuseUnread => {
             refusal("503 Service Unavailable", "x-bulkhead-state: draining\r\n")

@@ -71,6 +71,11 @@ impl World {
     /// Publishes where `c1` is, with this gateway in every region, and waits until the router has
     /// it.
     pub(crate) async fn publish(&mut self, epoch: u64, is: &Is, gateway: SocketAddr) {
+        self.publish_sites(epoch, is, [gateway; 3]).await;
+    }
+
+    /// The same with a gateway for each of east, north and south.
+    pub(crate) async fn publish_sites(&mut self, epoch: u64, is: &Is, sites: [SocketAddr; 3]) {
         self.changes += 1;
         let reason = format!("change {}", self.changes);
         let phase = match is {
@@ -85,9 +90,8 @@ impl World {
             system: None,
             reason: reason.clone(),
         };
-        let gateways = ["east", "north", "south"]
-            .map(|region| (region.parse::<RegionId>().unwrap(), gateway))
-            .into();
+        let regions = ["east", "north", "south"].map(|region| region.parse::<RegionId>().unwrap());
+        let gateways = regions.into_iter().zip(sites).collect();
         let cell: CellId = "c1".parse().unwrap();
         let placement = Placement::plan(&[(cell.clone(), 1)].into(), Version(1));
         let etcd = Etcd::connect(vec![format!("http://127.{}.0.1:2379", self.network)]);
