@@ -216,7 +216,6 @@ impl Postgres {
 
     /// Starts the server, at another port than its own if one is given.
     fn spawn(&self, port: Option<u16>) -> anyhow::Result<()> {
-    fn spawn(&self) -> anyhow::Result<()> {
         self.write_archive()?;
         let log = fs::OpenOptions::new()
             .create(true)
