@@ -83,8 +83,8 @@ pub async fn run(site: Site) -> anyhow::Result<()> {
         server::serve(admin_listener, admin::routes(board.clone()), stop)
     });
     tasks.start("follow the cell", |stop| {
-        let cell = site.id.cell.clone();
-        follow_cell::follow_cell(cell, etcd.clone(), Arc::clone(&shared), board.clone(), stop)
+        let site = Arc::clone(&site);
+        follow_cell::follow_cell(site, etcd.clone(), Arc::clone(&shared), board.clone(), stop)
     });
     tasks.start("keep the role", |stop| keeper.run(stop));
     tasks.start("renew the lease", |stop| {

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use client::Etcd;
-use client::etcd::PutIf;
+use client::etcd::Written;
 use runtime::{Board, HttpClient};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -405,13 +405,7 @@ async fn change(
     let cell = RoutedCell { activation, gateways: known.cell.gateways.clone() };
     let value = serde_json::to_vec(&CellRecord::from(&cell)).context("write the cell's record")?;
     let key = key::cell(&tools.site.id.cell);
-    let put = tools
-        .etcd
-        .put_if(&key, &value, &[(&key, known.revision)])
-        .await
-        .context("change the cell's record")?;
-    Ok(match put {
-        PutIf::Done { revision } => Some(Known { cell, revision }),
-        PutIf::Stale => None,
-    })
+    let written = tools.etcd.swap(&key, &value, &[(&key, known.revision)]).await;
+    let written = written.context("change the cell's record")?;
+    Ok(written.map(|Written { revision, version }| Known { cell, revision, version }))
 }

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 use topology::snapshot::RoutedCell;
 use topology::wire::agent::{TenureLine, TenureName};
 use topology::wire::report::SiteReport;
-use topology::{Activation, Epoch, RegionId};
+use topology::{Activation, Epoch, RegionId, Version};
 
 use super::decide::right::Right;
 use super::decide::tenure::Tenure;
@@ -18,7 +18,10 @@ use super::decide::voter::Voter;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     pub(crate) cell: RoutedCell,
+    /// What a conditional write compares.
     pub(crate) revision: u64,
+    /// What decides which of two is newer.
+    pub(crate) version: Version,
 }
 
 impl Known {
@@ -103,7 +106,7 @@ impl Shared {
     pub(crate) fn learn(&self, offered: Known) {
         self.known.send_if_modified(|known| {
             let newer = known.as_ref().is_none_or(|known| {
-                offered.revision > known.revision
+                offered.version > known.version
                     && offered.activation().epoch >= known.activation().epoch
             });
             if newer {

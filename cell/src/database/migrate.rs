@@ -16,7 +16,11 @@ pub async fn migrate(client: &mut tokio_postgres::Client) -> anyhow::Result<()> 
 /// Returns whether the newest of this program's migrations has been run here; `false` also where
 /// that cannot be told.
 pub async fn is_current(client: &tokio_postgres::Client) -> bool {
-    let newest = embedded::migrations::runner().get_migrations().iter().map(refinery::Migration::version).max();
+    let newest = embedded::migrations::runner()
+        .get_migrations()
+        .iter()
+        .map(refinery::Migration::version)
+        .max();
     let ran = "SELECT max(version) FROM refinery_schema_history";
     let ran = client.query_one(ran, &[]).await.and_then(|row| row.try_get::<_, Option<i32>>(0));
     ran.is_ok_and(|ran| ran.map(i64::from) == newest.map(i64::from))

@@ -93,7 +93,7 @@ impl Serving {
             return None;
         }
         self.tools.shared.standing.send_if_modified(|standing| match &mut standing.claim {
-            Some(claim) if claim.epoch == self.epoch && claim.revision < known.revision => {
+            Some(claim) if claim.epoch == self.epoch && claim.revision != known.revision => {
                 claim.revision = known.revision;
                 claim.voters.clone_from(&activation.voters);
                 true

@@ -93,7 +93,7 @@ impl Keeper {
         });
         if !expected {
             let reason = match read {
-                Ok(()) => "the cell's record shows no such move".to_owned(),
+                Ok(_) => "the cell's record shows no such move".to_owned(),
                 Err(err) => format!("{err:#}"),
             };
             self.reply_hand_over(&HandOverReply::Refused { reason });
