@@ -11,6 +11,7 @@ use runtime::HttpClient;
 use runtime::clock::BootTime;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tokio::time::Instant;
 use topology::address::Port;
 use topology::wire::fleet::{Fleet, FleetProcess, FleetRole, Hold};
 use topology::{RegionId, Slot, Spec};
@@ -20,6 +21,9 @@ const NETWORKS: std::ops::Range<u8> = 20..100;
 /// Holding this port of the first network means that the four networks are taken.
 const RESERVED: u16 = 9;
 const ASK: Duration = Duration::from_secs(3);
+/// How long a cell may take to become what a test waits for: a copied database, twice over.
+const UNTIL: Duration = Duration::from_mins(2);
+const LOOK: Duration = Duration::from_millis(100);
 
 pub struct Platform {
     folder: PathBuf,
@@ -133,13 +137,41 @@ impl Platform {
     pub async fn cell_of(&self, user: &str) -> anyhow::Result<Value> {
         let weights = self.spec.weights();
         let placement = topology::Placement::plan(&weights, topology::Version(0));
-        let cell = placement.cell_of(Slot::of(user));
+        self.cell(placement.cell_of(Slot::of(user)).as_str()).await
+    }
+
+    /// Returns a cell as the first control plane that answers shows it.
+    pub async fn cell(&self, cell: &str) -> anyhow::Result<Value> {
         for region in &self.spec.regions {
             if let Ok(seen) = self.control_plane(&region.id, &format!("/v1/cells/{cell}")).await {
                 return Ok(seen);
             }
         }
         bail!("ask any control plane about cell {cell}")
+    }
+
+    /// Waits until a cell is as it should be, and returns it.
+    pub async fn until(
+        &self,
+        cell: &str,
+        what: &str,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> anyhow::Result<Value> {
+        let deadline = Instant::now() + UNTIL;
+        loop {
+            let seen = self.cell(cell).await;
+            match &seen {
+                Ok(seen) if is_so(seen) => return Ok(seen.clone()),
+                Ok(_) | Err(_) => {}
+            }
+            ensure!(Instant::now() < deadline, "see {cell} {what}: {seen:?}");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until every other site of a cell follows its active one, and votes.
+    pub async fn until_redundant(&self, cell: &str) -> anyhow::Result<Value> {
+        self.until(cell, "redundant", |seen| seen["redundant"] == true).await
     }
 
     pub fn fleet(&self) -> anyhow::Result<Fleet> {
@@ -149,12 +181,25 @@ impl Platform {
 
     /// Kills every process with one of these roles, and keeps it from being started again.
     pub fn kill_and_hold(&self, roles: &[FleetRole]) -> anyhow::Result<Vec<FleetProcess>> {
-        let victims: Vec<FleetProcess> = self
-            .fleet()?
-            .processes
-            .into_iter()
-            .filter(|process| roles.contains(&process.role))
-            .collect();
+        self.kill_and_hold_if(|process| roles.contains(&process.role))
+    }
+
+    /// Kills the site of a cell in a region with everything in it, and keeps it down.
+    pub fn kill_and_hold_site(
+        &self,
+        cell: &str,
+        region: &str,
+    ) -> anyhow::Result<Vec<FleetProcess>> {
+        self.kill_and_hold_if(|process| process.name == format!("{cell}@{region}"))
+    }
+
+    fn kill_and_hold_if(
+        &self,
+        chosen: impl Fn(&FleetProcess) -> bool,
+    ) -> anyhow::Result<Vec<FleetProcess>> {
+        let victims: Vec<FleetProcess> =
+            self.fleet()?.processes.into_iter().filter(chosen).collect();
+        ensure!(!victims.is_empty(), "find whom to kill in fleet.json");
         let until = BootTime::now() + Duration::from_mins(10);
         let hold = Hold { until: until.as_nanos(), reason: "a test".to_owned() };
         let hold = serde_json::to_vec(&hold).context("write a hold")?;

@@ -26,7 +26,7 @@ pub(super) struct Cell {
     pub(super) acks: usize,
     pub(super) reason: String,
     pub(super) slots: usize,
-    /// Steady, and every other site follows the current epoch: any one region may be lost.
+    /// Steady, and every other site votes and follows the current epoch: any one region may be lost.
     pub(super) redundant: bool,
     /// The active site serves, but the loss of its region would lose writes.
     pub(super) at_risk: bool,
@@ -181,8 +181,11 @@ fn is_redundant(state: &State, id: &CellId, seen: &SeenCell) -> bool {
     };
     let mut standbys = seen.routed.gateways.keys().filter(|region| *region != active);
     holds(active, &serves)
-        && standbys
-            .all(|region| holds(region, &stands_by) && lag(state, id, seen, region).is_some())
+        && standbys.all(|region| {
+            activation.voters.contains(region)
+                && holds(region, &stands_by)
+                && lag(state, id, seen, region).is_some()
+        })
 }
 
 fn phase(phase: &Phase) -> &'static str {

@@ -5,3 +5,5 @@ mod conversation;
 mod drills;
 mod outage;
 mod refusals;
+mod rejoin;
+mod voters;
