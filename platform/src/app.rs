@@ -8,7 +8,7 @@ use topology::Spec;
 use crate::cli::{CheckArgs, Cli, Command};
 use crate::disk::{SpecFile, read_spec};
 use crate::run_dir::RunDir;
-use crate::{down, logs, restore, status, terminal, token, up};
+use crate::{down, logs, recover_etcd, restore, status, terminal, token, up};
 
 /// What a command came to, short of a failure.
 pub(crate) enum Outcome {
@@ -34,6 +34,7 @@ pub async fn run() -> anyhow::Result<ExitCode> {
             logs::logs(&run_dir, args.process.as_deref(), args.follow).await
         }
         Command::Restore(args) => restore::restore(args).await,
+        Command::RecoverEtcd(args) => recover_etcd::recover_etcd(args).await,
         Command::Check(args) => check(&args),
         Command::Token(args) => {
             let run_dir = RunDir::find(args.place.run_dir)?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use topology::RegionId;
 
 #[derive(Parser)]
 #[command(
@@ -67,6 +68,14 @@ active site only finishes a piece of WAL and counts its rows.
 
 Exit codes: 0 restored, and the same where compared; 1 failure, or not the same; 2 wrong usage.")]
     Restore(RestoreArgs),
+    /// Go on with one member of etcd when the others are lost for good; let them rejoin later.
+    #[command(after_help = "Examples:
+  platform recover-etcd --region east          say what would be done
+  platform recover-etcd --region east --yes    east goes on alone, and takes writes again
+  platform recover-etcd --rejoin north         north is back: a new member, with an empty folder
+
+What only the lost members had is gone. They are held back until they rejoin.")]
+    RecoverEtcd(RecoverArgs),
     /// Say what is wrong with regions.yaml: one finding per line, exit code 2.
     #[command(after_help = "Example:\n  platform check regions.yaml")]
     Check(CheckArgs),
@@ -153,6 +162,21 @@ pub(crate) struct LogsArgs {
     pub(crate) follow: bool,
     /// One process, as `platform status` names it.
     pub(crate) process: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct RecoverArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// The region whose member goes on alone.
+    #[arg(long, required_unless_present = "rejoin", conflicts_with = "rejoin")]
+    pub(crate) region: Option<RegionId>,
+    /// The region whose member joins again.
+    #[arg(long)]
+    pub(crate) rejoin: Option<RegionId>,
+    /// Do it; without this, only say what would be done.
+    #[arg(long, requires = "region")]
+    pub(crate) yes: bool,
 }
 
 #[derive(Args)]

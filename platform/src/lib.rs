@@ -17,6 +17,7 @@ mod logs;
 mod machine;
 mod preflight;
 mod readiness;
+mod recover_etcd;
 mod report;
 mod restore;
 mod run_dir;

@@ -23,3 +23,8 @@ pub(crate) fn check(spec: &Spec, run_dir: &RunDir) -> Result<Programs, Vec<Strin
         Some(_) | None => Err(problems),
     }
 }
+
+/// Finds the programs alone, for those who start something beside a platform.
+pub(crate) fn programs() -> Result<Programs, Vec<String>> {
+    programs::find()
+}

@@ -84,7 +84,10 @@ impl<'a> Observer<'a> {
             let address = self.spec.region_address(&region.id, Port::EtcdClient);
             let url = address.map(|address| format!("http://{address}/health")).unwrap_or_default();
             let health = self.client.get::<EtcdHealth>(&url, ANSWER).await;
-            etcd.insert(region.id.to_string(), health.is_ok_and(|said| said.health == "true"));
+            let healthy = health.is_ok_and(|said| said.health == "true");
+            // A member that was left behind is not waited for: it rejoins when somebody lets it.
+            let left_out = self.run_dir.is_held_for_good(&format!("etcd@{}", region.id));
+            etcd.insert(region.id.to_string(), healthy || left_out);
         }
         Seen { etcd, cells: self.cells().await, edge: self.edge().await }
     }

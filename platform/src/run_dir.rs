@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use rustix::fs::{FlockOperation, flock};
 use topology::CellId;
+use topology::wire::fleet::Hold;
 
 use crate::machine::Process;
 
@@ -139,15 +140,28 @@ impl RunDir {
         Ok(())
     }
 
-    /// Deletes holds of an earlier run: their times are of a clock that may have started again.
+    /// Returns whether a process is held until somebody lets it start again.
+    pub(crate) fn is_held_for_good(&self, process: &str) -> bool {
+        is_for_good(&self.hold(process))
+    }
+
+    /// Deletes holds of an earlier run: their times are of a clock that may have started again. One
+    /// for good has no time.
     pub(crate) fn forget_holds(&self) -> anyhow::Result<()> {
         let folder = self.0.join("holds");
         for entry in fs::read_dir(&folder).with_context(|| format!("list {}", folder.display()))? {
             let path = entry.with_context(|| format!("list {}", folder.display()))?.path();
-            remove_file(&path).with_context(|| format!("delete {}", path.display()))?;
+            if !is_for_good(&path) {
+                remove_file(&path).with_context(|| format!("delete {}", path.display()))?;
+            }
         }
         Ok(())
     }
+}
+
+fn is_for_good(hold: &Path) -> bool {
+    let hold = fs::read(hold).ok().and_then(|text| serde_json::from_slice::<Hold>(&text).ok());
+    hold.is_some_and(|hold| hold.until == u64::MAX)
 }
 
 fn create_folder(path: &Path) -> std::io::Result<()> {
