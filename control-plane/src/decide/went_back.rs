@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use topology::CellId;
 use topology::wire::agent::TenureName;
+use topology::{CellId, Epoch};
 
 use super::failover::{delay, rank, seconds};
 use super::state::SeenCell;
@@ -44,7 +44,7 @@ pub(super) fn judge(
     let older = seen.older.as_ref()?;
     let unchanged = now - older.since;
     let due = LEFT_TO_THE_SITES + delay(rank(policy, activation.holder()));
-    if unchanged < due || serves(cell, state) {
+    if unchanged < due || serves(cell, epoch, state) {
         return None;
     }
     let reason = format!(
@@ -56,14 +56,16 @@ pub(super) fn judge(
     Some(Action::Restore { cell: cell_id, epoch, reason })
 }
 
-/// Returns whether a site of the cell says that it serves.
-fn serves(cell: &CellId, state: &State) -> bool {
-    state.sites().iter().filter(|(id, site)| id.cell == *cell && site.is_reachable()).any(
-        |(_, site)| {
-            site.report().is_some_and(|report| match report.tenure {
+/// Returns whether a site of the cell says that it serves, under the newest epoch known: one that came
+/// up with the old record does not count.
+fn serves(cell: &CellId, epoch: Epoch, state: &State) -> bool {
+    let of_cell = state.sites().iter().filter(|(id, site)| id.cell == *cell && site.is_reachable());
+    let mut reports = of_cell.filter_map(|(_, site)| site.report());
+    reports.any(|report| {
+        report.epoch >= epoch.0
+            && match report.tenure {
                 TenureName::Serving | TenureName::Draining => true,
                 TenureName::Standby | TenureName::Fenced => false,
-            })
-        },
-    )
+            }
+    })
 }

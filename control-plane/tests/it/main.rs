@@ -11,3 +11,4 @@ mod events;
 mod failover;
 mod platform;
 mod switchover;
+mod went_back;

@@ -97,7 +97,11 @@ impl Platform {
     /// Starts etcd, or starts it again on what it had.
     pub(crate) fn etcd(&self) -> Etcd {
         let address = |port| self.spec.region_address(&self.spec.regions[0].id, port).unwrap();
-        Etcd::start(address(Port::EtcdClient), address(Port::EtcdPeer), &self.folder.join("etcd"))
+        Etcd::start(address(Port::EtcdClient), address(Port::EtcdPeer), &self.etcd_folder())
+    }
+
+    pub(crate) fn etcd_folder(&self) -> PathBuf {
+        self.folder.join("etcd")
     }
 
     pub(crate) fn agent(&self, region: &str) -> &Agent {

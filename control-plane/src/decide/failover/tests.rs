@@ -202,6 +202,10 @@ fn a_record_that_etcd_went_back_to_is_written_anew_when_nobody_serves() {
          10.2 s, seen from south",
     );
     decided_at("north", "10.0 c1@east dies; 10.1 c1 gone", "20.1 restore c1");
+    // It came up with the old record, and serves by that.
+    let script = "10.0 c1@east dies; 10.0 c1@north serves; 10.0 c1@north knows epoch 3; \
+                  10.1 c1 3 back";
+    decided_at("north", script, "20.1 restore c1");
 }
 
 #[test]
