@@ -1,6 +1,7 @@
-//! Handles and followers against a real etcd that goes back in time.
+//! Handles and followers against a real etcd, which may go back in time.
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
 
 mod etcd;
+mod last;
 mod went_back;

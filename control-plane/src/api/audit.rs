@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Json, Response};
 use runtime::json_body::invalid;
@@ -47,8 +48,9 @@ struct Entry {
 
 pub(super) async fn list(
     State(api): State<Api>,
-    Query(Limit { limit }): Query<Limit>,
+    query: Result<Query<Limit>, QueryRejection>,
 ) -> Result<Response, Problem> {
+    let Query(Limit { limit }) = query.map_err(|err| invalid("", &err.body_text()))?;
     let limit = limit.unwrap_or(LIMIT);
     if !(1..=AUDIT_KEPT).contains(&limit) {
         return Err(invalid("", &format!("limit is 1 to {AUDIT_KEPT}")));

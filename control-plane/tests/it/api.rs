@@ -75,6 +75,8 @@ async fn what_cannot_be_done_is_a_problem_that_says_why() {
             ("GET", "/v1/cells/c9", "", 404, "unknown-cell"),
             ("GET", "/v1/cells/%20", "", 404, "unknown-cell"),
             ("POST", "/v1/cells/c9/switchover", r#"{"to":"south"}"#, 404, "unknown-cell"),
+            ("GET", "/v1/audit?limit=1001", "", 400, "validation-error"),
+            ("GET", "/v1/audit?limit=many", "", 400, "validation-error"),
             ("POST", switchover, r#"{"to":"east"}"#, 409, "already-active"),
             ("POST", switchover, r#"{"to":"west"}"#, 409, "not-a-standby"),
             ("POST", switchover, r#"{"to":"#, 400, "validation-error"),
