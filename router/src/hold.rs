@@ -60,11 +60,11 @@ impl Holder {
         session: &mut Session,
         request: &Forwarding,
         asker: &Asker,
-        asked: &mut Asked,
+        tried: &mut Asked,
     ) -> Result<Attempt, Unplaced> {
         let client = session.digest().and_then(|digest| digest.socket_digest.clone());
         let mut hold = None;
-        let placed = self.wait(request, asker, asked, client, &mut hold).await;
+        let placed = self.wait(request, asker, tried, client, &mut hold).await;
         if let Some(hold) = hold {
             let outcome = match &placed {
                 Ok(attempt) if attempt.is_stale => Release::Stale,
@@ -83,7 +83,7 @@ impl Holder {
         &self,
         request: &Forwarding,
         asker: &Asker,
-        asked: &mut Asked,
+        tried: &mut Asked,
         client: Option<Arc<SocketDigest>>,
         hold: &mut Option<Hold>,
     ) -> Result<Attempt, Unplaced> {
@@ -95,7 +95,7 @@ impl Holder {
             let waited = request.waited();
             let step = step(&request.evidence, target, waited);
             let occasion = occasion(asker.accepts, step, &request.evidence, target, waited);
-            if let Some(standby) = standby(applied.as_deref(), asker, occasion, asked) {
+            if let Some(standby) = standby(applied.as_deref(), asker, occasion, tried) {
                 return Ok(standby);
             }
             let site = found.as_ref().and_then(|(_, cell)| cell.site.clone());
@@ -159,15 +159,15 @@ impl Hold {
     }
 }
 
-/// Returns a try at a standby, where one is to be asked on this occasion.
+/// Returns a try at a standby, where one is to be tried on this occasion.
 fn standby(
     applied: Option<&Applied>,
     asker: &Asker,
     occasion: Option<Occasion>,
-    asked: &mut Asked,
+    tried: &mut Asked,
 ) -> Option<Attempt> {
     let applied = applied?;
-    let site = applied.standby(asker.slot, occasion?, asked)?;
+    let site = applied.standby(asker.slot, occasion?, tried)?;
     Some(attempt(Arc::new(site), applied.snapshot.version, None, true))
 }
 

@@ -88,9 +88,9 @@ impl ProxyHttp for Proxy {
         let Some(asker) = &ctx.asker else {
             return Error::e_explain(ErrorType::InternalError, "a request was not admitted");
         };
-        let mut asked = std::mem::take(&mut ctx.asked);
-        let placed = self.holder.place(session, ctx, asker, &mut asked).await;
-        ctx.asked = asked;
+        let mut tried = std::mem::take(&mut ctx.asked);
+        let placed = self.holder.place(session, ctx, asker, &mut tried).await;
+        ctx.asked = tried;
         match placed {
             Ok(attempt) => {
                 let peer = attempt.site.peer(asker.repeatable, asker.is_stream);
