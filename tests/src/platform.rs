@@ -35,6 +35,11 @@ pub struct Platform {
 impl Platform {
     /// Starts a platform with the repository's regions and cells, and waits until it serves.
     pub fn up() -> anyhow::Result<Self> {
+        Self::up_with(|written| written)
+    }
+
+    /// Starts one whose `regions.yaml` was changed.
+    pub fn up_with(change: impl FnOnce(String) -> String) -> anyhow::Result<Self> {
         let (first, reserved) = free_networks()?;
         let folder =
             std::env::temp_dir().join(format!("bulkhead-e2e-{first}-{}", std::process::id()));
@@ -47,6 +52,7 @@ impl Platform {
             text.replace(&format!("127.{region}.0.0/16"), &format!("127.{}.0.0/16", first + region))
         });
         let text = text.replace("127.0.0.1:", &format!("127.{first}.0.1:"));
+        let text = change(text);
         std::fs::write(folder.join("regions.yaml"), &text).context("write regions.yaml")?;
         let spec = Spec::parse(&text)
             .map_err(|findings| anyhow::anyhow!("read regions.yaml: {findings:?}"))?;

@@ -212,7 +212,10 @@ log_line_prefix = ''
             let said = fs::read_to_string(&log).unwrap_or_default();
             if self.ended() {
                 if said.contains(TOO_EARLY) {
-                    bail!("find the moment in the archive, which ends before it; use --to latest");
+                    bail!(
+                        "find a write after that moment in the archive: it ends before; --to latest \
+                         restores as far as it goes"
+                    );
                 }
                 let lines: Vec<&str> = said.lines().collect();
                 let tail = lines[lines.len().saturating_sub(TAIL)..].join("\n  ");
