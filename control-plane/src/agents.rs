@@ -63,7 +63,23 @@ impl Agents {
 
     /// Asks the active site to stop cleanly. No answer is no hand-over.
     pub async fn hand_over(&self, cell: &CellId, active: &RegionId, epoch: Epoch) -> HandOverReply {
-        let request = HandOverRequest { cell: cell.to_string(), epoch: epoch.0 };
+        self.ask_to_hand_over(cell, active, epoch, false).await
+    }
+
+    /// Lets the active site do beforehand what would take long while nobody serves. What comes of it
+    /// changes nothing but that.
+    pub async fn prepare_hand_over(&self, cell: &CellId, active: &RegionId, epoch: Epoch) {
+        drop(self.ask_to_hand_over(cell, active, epoch, true).await);
+    }
+
+    async fn ask_to_hand_over(
+        &self,
+        cell: &CellId,
+        active: &RegionId,
+        epoch: Epoch,
+        prepare: bool,
+    ) -> HandOverReply {
+        let request = HandOverRequest { cell: cell.to_string(), epoch: epoch.0, prepare };
         let url = self.url(cell, active, "hand-over");
         self.http.post(&url, &request, HAND_OVER).await.unwrap_or_else(|err| {
             HandOverReply::Refused { reason: format!("{:#}", anyhow::Error::from(err)) }

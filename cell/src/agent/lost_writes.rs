@@ -21,9 +21,6 @@ use super::postgres::{Divergence, Postgres};
 const ROWS: usize = 5000;
 /// Reports kept; the oldest goes. Each has at most the WAL that a standby may be behind.
 const KEPT: usize = 10;
-/// Bytes of WAL in one segment, as `initdb` makes them.
-const SEGMENT: u64 = 16 * 1024 * 1024;
-
 /// Keeps what the stopped server has beyond the history of `source`, if it has anything. Does
 /// nothing the second time.
 pub(crate) async fn keep(
@@ -100,12 +97,16 @@ pub(crate) fn list(folder: &Path) -> anyhow::Result<Vec<LostWritesReport>> {
 /// Copies the segments from the fork on.
 fn keep_wal(postgres: &Postgres, divergence: &Divergence, into: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(into).with_context(|| format!("make {}", into.display()))?;
-    let number = divergence.fork / SEGMENT;
-    let per_file = 0x1_0000_0000 / SEGMENT;
+    let segments = postgres.segments()?;
+    let newest = segments.last().context("find a segment of WAL")?;
+    let newest = postgres.wal_folder().join(newest);
+    // All have the size that `initdb` was told.
+    let size = fs::metadata(&newest).with_context(|| format!("look at {}", newest.display()))?;
+    let size = size.len().max(1);
+    let (number, per_file) = (divergence.fork / size, (0x1_0000_0000 / size).max(1));
     let first =
         format!("{:08X}{:08X}{:08X}", divergence.timeline, number / per_file, number % per_file);
-    let beyond =
-        postgres.segments()?.into_iter().filter(|name| name[..8] == first[..8] && *name >= first);
+    let beyond = segments.into_iter().filter(|name| name[..8] == first[..8] && *name >= first);
     for name in beyond {
         let from = postgres.wal_folder().join(&name);
         fs::copy(&from, into.join(&name)).with_context(|| format!("copy {}", from.display()))?;

@@ -240,7 +240,8 @@ impl Postgres {
 
     /// Asks the server to stop and waits; after `limit` it is stopped at once.
     pub(crate) async fn stop(&self, how: Stop, limit: Duration) -> anyhow::Result<()> {
-        if how == Stop::Fast && self.is_running() {
+        // A standby sends nothing.
+        if how == Stop::Fast && self.is_running() && !self.is_standby() {
             self.stop_archiving().await;
         }
         self.signal(match how {

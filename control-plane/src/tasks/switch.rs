@@ -72,6 +72,7 @@ pub async fn switch(
     let Move { cell, seen, from, to } = planned;
     let begun = Instant::now();
     let reason = format!("planned move from {from} to {to}, asked in {}", hands.policy.vantage);
+    hands.agents.prepare_hand_over(cell, from, seen.routed.activation.epoch).await;
     let next = seen.routed.activation.switch(to, &reason);
     let unchanged = Unchanged { cell: seen.revision, lease: None };
     let switching = match next {
@@ -116,6 +117,9 @@ async fn hand_over(
     let activation = &switching.value.activation;
     let checkpoint = match hands.agents.hand_over(cell, from, activation.epoch).await {
         HandOverReply::Stopped { checkpoint } => checkpoint,
+        HandOverReply::Prepared => {
+            return Err(Stopped { why: format!("{from} only prepared"), cleanly: false });
+        }
         HandOverReply::Refused { reason } => {
             let why = format!("{from} did not hand over: {reason}");
             return Err(Stopped { why, cleanly: false });

@@ -205,9 +205,12 @@ async fn vote(State(agent): State<Agent>, Json(request): Json<VoteRequest>) -> J
 
 async fn hand_over(
     State(agent): State<Agent>,
-    Json(_): Json<HandOverRequest>,
+    Json(request): Json<HandOverRequest>,
 ) -> Json<HandOverReply> {
     agent.alive().await;
+    if request.prepare {
+        return Json(HandOverReply::Prepared);
+    }
     Json(agent.told(|script| {
         script.handed_over = matches!(script.hand_over, HandOverReply::Stopped { .. });
         script.hand_over.clone()

@@ -51,3 +51,85 @@ async fn chats_and_tickets_go_on_for_a_minute_without_etcd_and_control_plane() -
     }
     Ok(())
 }
+
+/// Without etcd a voter may come and go; a cell whose active site is lost waits, says so, and comes
+/// back by itself when etcd does. No epoch is used twice.
+#[tokio::test]
+async fn without_etcd_a_voter_may_return_and_a_lost_cell_waits_for_it() -> anyhow::Result<()> {
+    let platform = Platform::up()?;
+    let user = User::of(&platform, "ada")?;
+    let ticket = |subject: &str| json!({ "subject": subject, "description": "…" });
+    let cell = platform.cell_of("ada").await?;
+    let id = cell["id"].as_str().unwrap_or_default().to_owned();
+    let (active, voter) = (cell["active"].clone(), cell["voters"][0].clone());
+    let epoch = cell["epoch"].as_u64().unwrap_or_default();
+
+    let etcd = platform.kill_and_hold(&[FleetRole::Etcd])?;
+    let gone = platform.kill_and_hold_site(&id, voter.as_str().unwrap_or_default())?;
+    // Longer than any lease or promise lasts.
+    for round in 0..5 {
+        let made = user.post("/v1/tickets", &ticket(&format!("round {round}"))).await?;
+        assert_eq!(made.status, 201, "one voter's promise is enough: {made:?}");
+        tokio::time::sleep(PAUSE).await;
+    }
+    platform.release(&gone)?;
+    for round in 5..10 {
+        let made = user.post("/v1/tickets", &ticket(&format!("round {round}"))).await?;
+        assert_eq!(made.status, 201, "the voter is back: {made:?}");
+        tokio::time::sleep(PAUSE).await;
+    }
+
+    let lost = platform.kill_and_hold_site(&id, active.as_str().unwrap_or_default())?;
+    let refused = user.post("/v1/tickets", &ticket("nobody")).await?;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    platform.release(&etcd)?;
+    let elsewhere = |seen: &serde_json::Value| {
+        seen["phase"] == "steady"
+            && seen["active"] != active
+            && seen["epoch"].as_u64() > Some(epoch)
+    };
+    platform.until(&id, "active elsewhere once etcd is back", elsewhere).await?;
+    let listed = user.get("/v1/tickets").await?;
+    assert_eq!(listed.body["data"].as_array().map(Vec::len), Some(10), "{listed:?}");
+    platform.release(&lost)?;
+    platform.until_redundant(&id).await?;
+    Ok(())
+}
+
+/// An etcd that is put back as it was earlier knows an epoch that is over: it learns the truth from
+/// whoever serves, epochs only grow, and nobody who is served notices.
+#[tokio::test]
+async fn an_etcd_restored_from_an_older_copy_is_told_the_truth() -> anyhow::Result<()> {
+    let platform = Platform::up()?;
+    let user = User::of(&platform, "grace")?;
+    let (folder, copy) = (platform.run_dir().join("etcd"), platform.folder().join("etcd.copy"));
+
+    let etcd = platform.kill_and_hold(&[FleetRole::Etcd])?;
+    copy_folder(&folder, &copy)?;
+    platform.release(&etcd)?;
+    let moved = platform.run("chaos", &["run", "switchover", "--json"])?;
+    assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
+    let mut before = Vec::new();
+    for cell in ["c1", "c2", "c3"] {
+        before.push(platform.until_redundant(cell).await?);
+    }
+
+    let etcd = platform.kill_and_hold(&[FleetRole::Etcd])?;
+    std::fs::remove_dir_all(&folder)?;
+    copy_folder(&copy, &folder)?;
+    platform.release(&etcd)?;
+    for (cell, before) in ["c1", "c2", "c3"].into_iter().zip(before) {
+        let after = platform.until_redundant(cell).await?;
+        assert!(after["epoch"].as_u64() >= before["epoch"].as_u64(), "{before:#} {after:#}");
+        assert_eq!(after["active"], before["active"], "{before:#} {after:#}");
+    }
+    let made = user.post("/v1/tickets", &json!({ "subject": "after", "description": "…" })).await?;
+    assert_eq!(made.status, 201, "{made:?}");
+    Ok(())
+}
+
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) -> anyhow::Result<()> {
+    let copied = std::process::Command::new("cp").arg("-a").args([from, to]).status()?;
+    anyhow::ensure!(copied.success(), "copy {}", from.display());
+    Ok(())
+}

@@ -48,11 +48,14 @@ pub enum VoteReply {
     },
 }
 
-/// `POST /v1/hand-over`: stop serving, finish what is in flight, stop PostgreSQL cleanly.
+/// `POST /v1/hand-over`: stop serving, finish what is in flight, stop PostgreSQL cleanly. With
+/// `prepare`, only do beforehand what would take long then: write a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HandOverRequest {
     pub cell: String,
     pub epoch: u64,
+    #[serde(default)]
+    pub prepare: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +65,8 @@ pub enum HandOverReply {
     Stopped {
         checkpoint: u64,
     },
+    /// Asked with `prepare`: a checkpoint has been written.
+    Prepared,
     Refused {
         reason: String,
     },

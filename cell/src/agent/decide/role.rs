@@ -54,6 +54,12 @@ pub(crate) struct Own {
 pub(crate) fn role(activation: &Activation, me: &RegionId, own: Own) -> Role {
     let epoch = activation.epoch;
     match &activation.phase {
+        // Nobody opens an epoch before one it has voted for: the record went back in time.
+        Phase::Promoting { active } | Phase::Steady { active }
+            if active == me && epoch < own.voted =>
+        {
+            Role::Wait
+        }
         Phase::Promoting { active } if active == me => Role::Open { epoch },
         Phase::Steady { active } if active == me && own.serving == Some(epoch) => {
             Role::Serve { epoch }
@@ -96,6 +102,13 @@ mod tests {
             own(None, 6, false),
             &Role::Follow { upstream: "south".parse().unwrap(), epoch: Epoch(7) },
         );
+    }
+
+    #[test]
+    fn who_has_voted_later_does_not_believe_a_record_that_went_back() {
+        check("steady east", own(None, 8, true), &Role::Wait);
+        check("promoting east", own(None, 8, false), &Role::Wait);
+        check("promoting east", own(None, 7, false), &Role::Open { epoch: Epoch(7) });
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(super) async fn open(tools: Tools, known: Known) -> anyhow::Result<Done> {
         tools.postgres.create().await.context("make the cell's first database")?;
     }
     ensure!(tools.postgres.has_data(), "open epoch {epoch} without data");
-    run_as_primary(&tools, &activation).await?;
+    run_as_primary(&tools, &known).await?;
     let system = tools.postgres.sql.system().await?;
     if let Some(expected) = activation.system.filter(|expected| *expected != system) {
         bail!("open epoch {epoch}: the database is of system {system}, not {expected}");
@@ -104,24 +104,24 @@ async fn hold_right(tools: &Tools) -> anyhow::Result<()> {
 }
 
 /// The set of standbys that count is in force before the first write of the epoch.
-async fn run_as_primary(tools: &Tools, activation: &Activation) -> anyhow::Result<()> {
+async fn run_as_primary(tools: &Tools, known: &Known) -> anyhow::Result<()> {
     let postgres = &tools.postgres;
     let name_voters = || {
-        let Activation { voters, acks, epoch, .. } = activation;
+        let Activation { voters, acks, epoch, .. } = known.activation();
         postgres.write_sync_set(&tools.site.id, voters, *acks, *epoch)
     };
-    postgres.mark_primary()?;
     if postgres.is_standby() {
         if !postgres.is_running() {
             postgres.start_standby(&Upstream::nowhere()).await?;
         }
+        refuse_used_epoch(tools, known).await?;
+        postgres.mark_primary()?;
         name_voters()?;
         postgres.promote().await.context("promote this site")
-    } else if postgres.is_running() {
-        name_voters()
     } else {
+        postgres.mark_primary()?;
         name_voters()?;
-        postgres.start().await
+        if postgres.is_running() { Ok(()) } else { postgres.start().await }
     }
 }
 

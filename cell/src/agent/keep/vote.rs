@@ -1,5 +1,7 @@
 //! Answers the calls only the keeper may answer: votes and hand-overs.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, ensure};
 use runtime::clock::BootTime;
 use tokio::sync::oneshot;
@@ -15,7 +17,9 @@ use crate::agent::follow_cell;
 use crate::agent::postgres::{Stop, Upstream};
 
 /// A predecessor's server is stopped at once: what is acknowledged is on disk.
-const STOP_LIMIT: std::time::Duration = std::time::Duration::from_millis(500);
+const STOP_LIMIT: Duration = Duration::from_millis(500);
+/// Longer than this a move is not held up by what only makes it shorter; it goes on by itself.
+const CHECKPOINT_LIMIT: Duration = Duration::from_secs(2);
 
 impl Keeper {
     pub(super) async fn answer(&mut self, call: Call) {
@@ -74,12 +78,26 @@ impl Keeper {
         Ok(())
     }
 
+    /// What is written now need not be written while nobody serves.
+    async fn prepare(&self) -> HandOverReply {
+        let checkpoint = self.tools.postgres.sql.execute("CHECKPOINT");
+        match tokio::time::timeout(CHECKPOINT_LIMIT, checkpoint).await {
+            Ok(Ok(())) => HandOverReply::Prepared,
+            Ok(Err(err)) => HandOverReply::Refused { reason: format!("{err:#}") },
+            Err(_elapsed) => HandOverReply::Refused { reason: "the checkpoint is slow".to_owned() },
+        }
+    }
+
     async fn hand_over_asked(
         &mut self,
         request: &HandOverRequest,
         reply: oneshot::Sender<HandOverReply>,
     ) {
         let epoch = Epoch(request.epoch);
+        if request.prepare {
+            drop(reply.send(self.prepare().await));
+            return;
+        }
         if let Some((_, checkpoint)) = self.stopped.filter(|(stopped, _)| *stopped == epoch) {
             drop(reply.send(HandOverReply::Stopped { checkpoint }));
             return;
