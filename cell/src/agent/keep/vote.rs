@@ -9,7 +9,7 @@ use topology::wire::agent::{HandOverReply, HandOverRequest, VoteReply, VoteReque
 use topology::{Epoch, Phase};
 use tracing::info;
 
-use super::Keeper;
+use super::{Keeper, Tools};
 use crate::agent::calls::Call;
 use crate::agent::decide::right::promise_for_voter;
 use crate::agent::decide::tenure::Event;
@@ -78,16 +78,6 @@ impl Keeper {
         Ok(())
     }
 
-    /// What is written now need not be written while nobody serves.
-    async fn prepare(&self) -> HandOverReply {
-        let checkpoint = self.tools.postgres.sql.execute("CHECKPOINT");
-        match tokio::time::timeout(CHECKPOINT_LIMIT, checkpoint).await {
-            Ok(Ok(())) => HandOverReply::Prepared,
-            Ok(Err(err)) => HandOverReply::Refused { reason: format!("{err:#}") },
-            Err(_elapsed) => HandOverReply::Refused { reason: "the checkpoint is slow".to_owned() },
-        }
-    }
-
     async fn hand_over_asked(
         &mut self,
         request: &HandOverRequest,
@@ -95,7 +85,7 @@ impl Keeper {
     ) {
         let epoch = Epoch(request.epoch);
         if request.prepare {
-            drop(reply.send(self.prepare().await));
+            drop(reply.send(prepare(&self.tools).await));
             return;
         }
         if let Some((_, checkpoint)) = self.stopped.filter(|(stopped, _)| *stopped == epoch) {
@@ -116,5 +106,15 @@ impl Keeper {
             };
             self.reply_hand_over(&HandOverReply::Refused { reason });
         }
+    }
+}
+
+/// What is written now need not be written while nobody serves.
+async fn prepare(tools: &Tools) -> HandOverReply {
+    let checkpoint = tools.postgres.sql.execute("CHECKPOINT");
+    match tokio::time::timeout(CHECKPOINT_LIMIT, checkpoint).await {
+        Ok(Ok(())) => HandOverReply::Prepared,
+        Ok(Err(err)) => HandOverReply::Refused { reason: format!("{err:#}") },
+        Err(_elapsed) => HandOverReply::Refused { reason: "the checkpoint is slow".to_owned() },
     }
 }
