@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::time::{Instant, sleep};
-use topology::{CellId, RegionId};
+use topology::public_id::PublicId;
+use topology::{CellId, Epoch, RegionId};
 
 use crate::check::lost_weak;
 use crate::control_plane::{ControlPlane, LostWrites};
 use crate::course::{Course, LostRow, LostWritesRead};
-use crate::history::unmark;
+use crate::history::{Effect, Outcome, unmark};
 
 /// A site that is back lists its losses right after it has rejoined.
 const LISTED: Duration = Duration::from_secs(15);
@@ -26,13 +27,19 @@ pub(crate) async fn read(
     let lost: BTreeSet<u32> =
         lost_weak(course).into_iter().flatten().map(|operation| operation.number).collect();
     let cells: BTreeSet<&CellId> = course.users.iter().map(|user| &user.cell).collect();
+    let tickets = course.operations.iter().filter_map(|operation| match &operation.outcome {
+        Outcome::Ok(Effect::Ticket { id }) => Some((id.as_str(), operation.number)),
+        Outcome::Ok(Effect::Message { .. }) | Outcome::Fail(_) | Outcome::Unknown(_) => None,
+    });
+    let tickets: BTreeMap<u128, u32> =
+        tickets.filter_map(|(id, number)| Some((uuid_of(id)?, number))).collect();
     let due = Instant::now() + LISTED;
     loop {
         let mut read = BTreeMap::new();
         let mut is_old = false;
         for cell in &cells {
             let of_cell = match control_plane.lost_writes(cell).await {
-                Ok(Some(found)) => understood(run, cell, &found),
+                Ok(Some(found)) => understood(run, cell, &found, &tickets),
                 Ok(None) => {
                     is_old = true;
                     let why = "the control plane answered 404: it does not know of lost writes";
@@ -62,7 +69,12 @@ fn is_whole(read: &BTreeMap<CellId, LostWritesRead>, lost: &BTreeSet<u32>) -> bo
     lost.is_subset(&listed)
 }
 
-fn understood(run: &str, cell: &CellId, found: &LostWrites) -> anyhow::Result<LostWritesRead> {
+fn understood(
+    run: &str,
+    cell: &CellId,
+    found: &LostWrites,
+    tickets: &BTreeMap<u128, u32>,
+) -> anyhow::Result<LostWritesRead> {
     if let Some(region) = found.unreachable.first() {
         return Ok(LostWritesRead::Unread(format!("{cell}@{region} did not say")));
     }
@@ -75,25 +87,47 @@ fn understood(run: &str, cell: &CellId, found: &LostWrites) -> anyhow::Result<Lo
             gaps.push(format!("{place} is cut short"));
         }
         for write in &report.writes {
-            // Whatever column it is in: a mark is like nothing else.
-            let mut texts = write.key.values().chain(write.about.values());
-            let number = texts.find_map(|text| unmark(run, text));
-            let epoch = topology::Epoch(report.epoch);
+            let number = match write.table.as_str() {
+                "messages" => {
+                    let mark = write.about.get("client_message_id");
+                    mark.and_then(|mark| unmark(run, mark))
+                }
+                "tickets" => {
+                    let id = write.key.get("ticket_id");
+                    id.and_then(|id| tickets.get(&uuid(id)?).copied())
+                }
+                // What goes along with these, and is not acknowledged by itself.
+                _ => None,
+            };
+            let epoch = Epoch(report.epoch);
             rows.extend(number.map(|number| LostRow { number, region: region.clone(), epoch }));
         }
     }
     Ok(LostWritesRead::Reported { rows, gaps })
 }
 
+/// A ticket's id as users know it → as the database has it.
+fn uuid_of(id: &str) -> Option<u128> {
+    id.parse::<PublicId>().ok().map(|public| public.id)
+}
+
+fn uuid(text: &str) -> Option<u128> {
+    u128::from_str_radix(&text.replace('-', ""), 16).ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use topology::Epoch;
+    use topology::public_id::Kind;
     use topology::wire::lost_writes::{LostWrite, LostWritesReport};
+
+    use topology::Slot;
 
     use super::*;
 
+    const UUID: &str = "19ab0000-0000-7000-8000-000000000009";
+
     #[test]
-    fn a_row_is_known_by_its_mark_and_those_of_other_runs_are_let_be() {
+    fn a_row_is_known_by_its_mark_or_id_and_those_of_other_runs_are_let_be() {
         let about = |mark: &str| [("client_message_id".to_owned(), mark.to_owned())].into();
         let write = |mark: &str| LostWrite {
             table: "messages".to_owned(),
@@ -104,23 +138,37 @@ mod tests {
             cell: "c1".to_owned(),
             region: "east".to_owned(),
             epoch: 7,
-            writes: vec![write("run-1/17"), write("run-0/18"), write("something")],
+            writes: vec![
+                write("run-1/17"),
+                write("run-0/18"),
+                LostWrite { table: "idempotency_keys".to_owned(), ..write("run-1/19") },
+                LostWrite {
+                    table: "tickets".to_owned(),
+                    key: [("ticket_id".to_owned(), UUID.to_owned())].into(),
+                    about: BTreeMap::new(),
+                },
+            ],
             truncated: true,
             ..LostWritesReport::default()
         };
-        let region = "east".parse().unwrap();
+        let region: RegionId = "east".parse().unwrap();
         let cell: CellId = "c1".parse().unwrap();
+        let (kind, slot) = (Kind::Ticket, Slot::of("ada"));
+        let told = PublicId { kind, slot, id: 0x19ab_0000_0000_7000_8000_0000_0000_0009 };
+        let tickets = [(uuid_of(&told.to_string()).unwrap(), 20)].into();
         let mut found = LostWrites { data: vec![report], unreachable: Vec::new() };
         assert_eq!(
-            understood("run-1", &cell, &found).unwrap(),
+            understood("run-1", &cell, &found, &tickets).unwrap(),
             LostWritesRead::Reported {
-                rows: vec![LostRow { number: 17, region, epoch: Epoch(7) }],
+                rows: [17, 20]
+                    .map(|number| LostRow { number, region: region.clone(), epoch: Epoch(7) })
+                    .into(),
                 gaps: vec!["the report of c1@east, epoch 7 is cut short".to_owned()],
             }
         );
         found.unreachable = vec!["north".to_owned()];
         assert_eq!(
-            understood("run-1", &cell, &found).unwrap(),
+            understood("run-1", &cell, &found, &tickets).unwrap(),
             LostWritesRead::Unread("c1@north did not say".to_owned())
         );
     }
