@@ -91,8 +91,9 @@ pub(crate) enum Fault {
     SiteKill { cell: Choice<CellId>, site: Place },
     /// Everything of a cell's active site stands still, until healed.
     SiteFreeze { cell: Choice<CellId> },
-    /// Everything of a cell's active PostgreSQL stands still for a moment.
-    PostgresStall { cell: Choice<CellId>, lasting: Lasting },
+    /// Everything of PostgreSQL stands still for a moment, at a cell's active site or at all its
+    /// standbys.
+    PostgresStall { cell: Choice<CellId>, site: Place, lasting: Lasting },
     /// SIGKILL everything of a region, and keep it down.
     RegionKill { region: Choice<RegionId> },
     /// Move a cell by plan, as an operator would.
@@ -141,6 +142,8 @@ pub(crate) enum Place {
     Active,
     /// One of its standbys, by the seed.
     Standby,
+    /// All of its standbys.
+    Standbys,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -83,6 +83,9 @@ pub(crate) async fn inject(
         Target::PostgresStall { site, lasting } => {
             postgres_stall::inject(bench, site, *lasting, injection).await
         }
+        Target::StandbysStall { sites, lasting, .. } => {
+            postgres_stall::inject_behind(bench, sites, *lasting, undo, injection).await
+        }
         Target::ProcessPause { lasting, seed, .. } => {
             process_pause::inject(bench, *lasting, *seed, injection).await
         }

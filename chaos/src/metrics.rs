@@ -43,7 +43,7 @@ pub(crate) enum Measure {
     FailedAfterHeal,
     AckedStrongLost,
     AckedWeakLost,
-    /// From the first acknowledged message that is lost to the fault: how much of the past is gone.
+    /// From the first acknowledged message that is lost to the fault that lost it: how much of the past is gone.
     WeakLossSeconds,
     /// By how much the cells' epochs have grown: a failover that nobody needed is seen here.
     EpochsChanged,
@@ -220,10 +220,9 @@ pub(crate) fn metrics(course: &Course) -> Metrics {
     measured.insert(Measure::AckedStrongLost, count(lost_strong(course)));
     let weak = lost_weak(course);
     measured.insert(Measure::AckedWeakLost, count(weak.as_ref().map(Vec::len)));
-    if let (Some(weak), Some(begun)) = (weak, course.begun()) {
-        let first = weak.iter().map(|operation| operation.ended).min();
-        let seconds = first.map_or(Duration::ZERO, |first| begun.saturating_sub(first));
-        measured.insert(Measure::WeakLossSeconds, Measured::Got(Value::Time(seconds)));
+    if let Some(weak) = weak.filter(|_| !course.injections.is_empty()) {
+        let seconds = Value::Time(loss_reaches_back(course, &weak));
+        measured.insert(Measure::WeakLossSeconds, Measured::Got(seconds));
     }
     measured.insert(Measure::EpochsChanged, epochs_changed(course));
     let restored = course.healed.map(|healed| {
@@ -244,6 +243,17 @@ pub(crate) fn metrics(course: &Course) -> Metrics {
         lag_p99: served::quantile(&mut lags, 0.99),
         cells: served::by_cell(course, begun),
     }
+}
+
+/// Of several faults, it is the first after what is lost that lost it.
+fn loss_reaches_back(course: &Course, lost: &[&Operation]) -> Duration {
+    let first = lost.iter().map(|operation| operation.ended).min();
+    let faults = || course.injections.iter().map(|injection| injection.begun);
+    let reaches_back = |first| {
+        let fault = faults().find(|begun| *begun >= first)?;
+        Some(fault.saturating_sub(first))
+    };
+    first.and_then(reaches_back).unwrap_or_default()
 }
 
 /// A cell nobody heard of in the end proves nothing.

@@ -14,7 +14,7 @@ fn the_region_drill_claims_what_the_design_promises() {
     assert_eq!(drill.limits[&Measure::Recover99], Value::Time(Duration::from_secs(5)));
     assert_eq!(drill.goals[&Measure::Recover99], Value::Time(Duration::from_secs(3)));
     assert_eq!(drill.limits[&Measure::AckedStrongLost], Value::Count(0));
-    assert_eq!(drill.checks.len(), 5);
+    assert_eq!(drill.checks.len(), 7);
 }
 
 #[test]

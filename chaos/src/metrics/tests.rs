@@ -160,6 +160,9 @@ fn what_is_lost_of_the_past_counts_from_the_first_lost_acknowledgement_to_the_fa
     };
     assert_eq!(keep(&mut course, &[0]), (Measured::Got(Value::Count(2)), time(300)));
     assert_eq!(keep(&mut course, &[0, 1, 2]), (Measured::Got(Value::Count(0)), time(0)));
+    let stall = Injection { begun: ms(650), ended: ms(660), ..course.injections[0].clone() };
+    course.injections.insert(0, stall);
+    assert_eq!(keep(&mut course, &[0]), (Measured::Got(Value::Count(2)), time(300)));
 }
 
 #[test]

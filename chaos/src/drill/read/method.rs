@@ -124,14 +124,16 @@ fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault> {
     {
         reader.report(provider, "for", "of pauses and stalls only; others last until healed");
     }
-    let site = reader.value(&target, "site", Need::May, "active or standby", |text| match text {
-        "active" => Some(Place::Active),
-        "standby" => Some(Place::Standby),
-        _ => None,
+    let sites: &[(&str, Place)] = match kind {
+        "site.kill" => &[("active", Place::Active), ("standby", Place::Standby)],
+        "postgres.stall" => &[("active", Place::Active), ("standbys", Place::Standbys)],
+        _ => &[("active", Place::Active)],
+    };
+    let names: Vec<&str> = sites.iter().map(|(name, _)| *name).collect();
+    let site = reader.value(&target, "site", Need::May, &names.join(" or "), |text| {
+        sites.iter().find(|(name, _)| *name == text).map(|(_, place)| *place)
     });
-    if site == Some(Place::Standby) && kind != "site.kill" {
-        reader.report(&target, "site", "of site.kill only; this one is aimed at the active site");
-    }
+    let site = site.unwrap_or(Place::Active);
     match kind {
         "process.kill" => {
             let (cell, role) = (choice(reader, &target, "cell"), role(reader, &target, "role"));
@@ -148,12 +150,12 @@ fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault> {
         }
         "site.kill" => {
             let cell = choice(reader, &target, "cell")?;
-            Some(Fault::SiteKill { cell, site: site.unwrap_or(Place::Active) })
+            Some(Fault::SiteKill { cell, site })
         }
         "site.freeze" => Some(Fault::SiteFreeze { cell: choice(reader, &target, "cell")? }),
         "postgres.stall" => {
             let (cell, lasting) = (choice(reader, &target, "cell"), lasting(reader, provider));
-            Some(Fault::PostgresStall { cell: cell?, lasting: lasting? })
+            Some(Fault::PostgresStall { cell: cell?, site, lasting: lasting? })
         }
         "region.kill" => Some(Fault::RegionKill { region: choice(reader, &target, "region")? }),
         "etcd.kill" => {
