@@ -16,6 +16,8 @@ pub(crate) struct Course {
     pub(crate) lags: Vec<Duration>,
     /// What was done to the platform, in order.
     pub(crate) injections: Vec<Injection>,
+    /// Whether that was the same again and again: then there is no moment to recover from.
+    pub(crate) is_repeated: bool,
     /// Under which epoch each cell was before anything was done …
     pub(crate) epochs_before: BTreeMap<CellId, Epoch>,
     /// … and in the end; `None` where nobody could be asked.

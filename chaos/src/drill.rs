@@ -91,9 +91,10 @@ pub(crate) enum Fault {
     SiteKill { cell: Choice<CellId>, site: Place },
     /// Everything of a cell's active site stands still, until healed.
     SiteFreeze { cell: Choice<CellId> },
-    /// Everything of PostgreSQL stands still for a moment, at a cell's active site or at all its
-    /// standbys.
-    PostgresStall { cell: Choice<CellId>, site: Place, lasting: Lasting },
+    /// Everything of a cell's active PostgreSQL stands still for a moment.
+    PostgresStall { cell: Choice<CellId>, lasting: Lasting },
+    /// A cell's active site sends its standbys nothing for a moment, while the next thing is done.
+    ReplicationStall { cell: Choice<CellId>, lasting: Lasting },
     /// SIGKILL everything of a region, and keep it down.
     RegionKill { region: Choice<RegionId> },
     /// Move a cell by plan, as an operator would.
@@ -107,13 +108,14 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const KINDS: [&str; 10] = [
+    pub(crate) const KINDS: [&str; 11] = [
         "process.kill",
         "process.freeze",
         "process.pause",
         "site.kill",
         "site.freeze",
         "postgres.stall",
+        "replication.stall",
         "region.kill",
         "switchover",
         "etcd.kill",
@@ -128,6 +130,7 @@ impl Fault {
             Self::SiteKill { .. } => "site.kill",
             Self::SiteFreeze { .. } => "site.freeze",
             Self::PostgresStall { .. } => "postgres.stall",
+            Self::ReplicationStall { .. } => "replication.stall",
             Self::RegionKill { .. } => "region.kill",
             Self::Switchover { .. } => "switchover",
             Self::EtcdKill { .. } => "etcd.kill",
@@ -142,8 +145,6 @@ pub(crate) enum Place {
     Active,
     /// One of its standbys, by the seed.
     Standby,
-    /// All of its standbys.
-    Standbys,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ mod process_kill;
 mod process_pause;
 mod refuses;
 mod region_kill;
+mod replication_stall;
 mod site_freeze;
 mod site_kill;
 mod switchover;
@@ -83,8 +84,8 @@ pub(crate) async fn inject(
         Target::PostgresStall { site, lasting } => {
             postgres_stall::inject(bench, site, *lasting, injection).await
         }
-        Target::StandbysStall { sites, lasting, .. } => {
-            postgres_stall::inject_behind(bench, sites, *lasting, undo, injection).await
+        Target::ReplicationStall { site, lasting } => {
+            replication_stall::inject(bench, site, *lasting, undo, injection).await
         }
         Target::ProcessPause { lasting, seed, .. } => {
             process_pause::inject(bench, *lasting, *seed, injection).await

@@ -204,6 +204,10 @@ pub(crate) fn metrics(course: &Course) -> Metrics {
     let mut measured = BTreeMap::new();
     if let Some(fault) = &course.fault() {
         measured.extend(recovery::measures(course, fault, &hit));
+        if course.is_repeated {
+            let others = measured.iter_mut().filter(|(name, _)| **name != Measure::LongestHold);
+            others.for_each(|(_, measured)| *measured = Measured::Unseen);
+        }
     }
     let failed = |operations: &[&Operation]| {
         let failed = operations.iter().filter(|operation| !operation.is_ok()).count();

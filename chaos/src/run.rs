@@ -50,7 +50,7 @@ pub(crate) struct Run<'a> {
 
 /// Runs the drill, and returns what happened. It does not fail: what goes wrong is part of it.
 pub(crate) async fn run(run: &Run<'_>) -> Course {
-    let mut course = Course::default();
+    let mut course = Course { is_repeated: run.drill.repeat.is_some(), ..Course::default() };
     let ended = tokio::select! {
         biased;
         () = stop_asked() => {

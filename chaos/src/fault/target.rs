@@ -28,9 +28,8 @@ pub(crate) enum Target {
         lasting: Duration,
     },
     /// While the next thing is done.
-    StandbysStall {
-        active: SiteId,
-        sites: Vec<SiteId>,
+    ReplicationStall {
+        site: SiteId,
         lasting: Duration,
     },
     RegionKill {
@@ -77,26 +76,20 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
             let active = active_site(cell, cells, &mut random)?;
             let site = match site {
                 Place::Active => active,
-                Place::Standby | Place::Standbys => standby_site(&active.cell, cells, &mut random)?,
+                Place::Standby => standby_site(&active.cell, cells, &mut random)?,
             };
             Ok(Target::SiteKill(site))
         }
         Fault::SiteFreeze { cell } => {
             Ok(Target::SiteFreeze(active_site(cell, cells, &mut random)?))
         }
-        Fault::PostgresStall { cell, site, lasting } => {
-            let active = active_site(cell, cells, &mut random)?;
-            let lasting = lasting.settled(&mut random);
-            match site {
-                Place::Active => Ok(Target::PostgresStall { site: active, lasting }),
-                Place::Standby | Place::Standbys => {
-                    let cell = &active.cell;
-                    let of_cell =
-                        |region: &RegionId| SiteId { cell: cell.clone(), region: region.clone() };
-                    let sites = standbys(cell, cells).into_iter().map(of_cell).collect();
-                    Ok(Target::StandbysStall { active, sites, lasting })
-                }
-            }
+        Fault::PostgresStall { cell, lasting } => {
+            let site = active_site(cell, cells, &mut random)?;
+            Ok(Target::PostgresStall { site, lasting: lasting.settled(&mut random) })
+        }
+        Fault::ReplicationStall { cell, lasting } => {
+            let site = active_site(cell, cells, &mut random)?;
+            Ok(Target::ReplicationStall { site, lasting: lasting.settled(&mut random) })
         }
         Fault::RegionKill { region } => {
             let mut homes: Vec<&RegionId> =
@@ -176,7 +169,7 @@ impl Target {
             Self::ProcessKill { site, .. }
             | Self::ProcessFreeze { site, .. }
             | Self::PostgresStall { site, .. }
-            | Self::StandbysStall { active: site, .. }
+            | Self::ReplicationStall { site, .. }
             | Self::SiteKill(site)
             | Self::SiteFreeze(site) => [(site.cell.clone(), Some(site.region.clone()))].into(),
             Self::RegionKill { region, cells } => {
@@ -195,7 +188,7 @@ impl Target {
             Self::ProcessKill { site, .. }
             | Self::ProcessFreeze { site, .. }
             | Self::PostgresStall { site, .. }
-            | Self::StandbysStall { active: site, .. }
+            | Self::ReplicationStall { site, .. }
             | Self::SiteKill(site)
             | Self::SiteFreeze(site) => Some(&site.region),
             Self::RegionKill { region, .. } => Some(region),
@@ -226,8 +219,8 @@ impl fmt::Display for Target {
             Self::PostgresStall { site, lasting } => {
                 write!(f, "PostgreSQL of {site} for {} ms", lasting.as_millis())
             }
-            Self::StandbysStall { active, lasting, .. } => {
-                write!(f, "PostgreSQL of {}'s standbys for {} ms", active.cell, lasting.as_millis())
+            Self::ReplicationStall { site, lasting } => {
+                write!(f, "replication from {site} for {} ms", lasting.as_millis())
             }
             Self::RegionKill { region, .. } => write!(f, "region {region}"),
             Self::Switchover { cell, from, to } => write!(f, "{cell} from {from} to {to}"),
@@ -319,7 +312,7 @@ mod tests {
     fn a_stall_lasts_as_long_as_the_seed_has_it_within_its_bounds() {
         let ms = Duration::from_millis;
         let lasting = Lasting { shortest: ms(300), longest: ms(1000) };
-        let fault = Fault::PostgresStall { cell: Choice::Auto, site: Place::Active, lasting };
+        let fault = Fault::PostgresStall { cell: Choice::Auto, lasting };
         let times: Vec<Duration> = (0..50)
             .map(|seed| {
                 let target = settle(&fault, &cells(), seed).unwrap();
@@ -340,14 +333,6 @@ mod tests {
             let target = settle(&fault, &cells(), seed).unwrap();
             assert!(["c1@north", "c1@south"].contains(&target.to_string().as_str()));
         }
-        let lasting = Lasting { shortest: Duration::ZERO, longest: Duration::ZERO };
-        let cell = Choice::Named("c1".parse().unwrap());
-        let fault = Fault::PostgresStall { cell, site: Place::Standbys, lasting };
-        let Ok(Target::StandbysStall { sites, .. }) = settle(&fault, &cells(), 1) else {
-            panic!("no target");
-        };
-        let sites: Vec<String> = sites.iter().map(ToString::to_string).collect();
-        assert_eq!(sites, ["c1@north", "c1@south"]);
         let fault = Fault::EtcdKill { member: EtcdMember::All };
         let target = settle(&fault, &cells(), 1).unwrap();
         assert_eq!((target.cells().len(), target.region()), (3, None));

@@ -166,6 +166,15 @@ fn what_is_lost_of_the_past_counts_from_the_first_lost_acknowledgement_to_the_fa
 }
 
 #[test]
+fn where_the_same_is_done_again_and_again_nobody_recovers_from_one_of_them() {
+    let course = Course { is_repeated: true, ..course(outage(0, 3600)) };
+    let measured = metrics(&course).measured;
+    assert_eq!(measured[&Measure::LongestHold], time(2600));
+    assert_eq!(measured[&Measure::Recover99], Measured::Unseen);
+    assert_eq!(measured[&Measure::FirstSuccess], Measured::Unseen);
+}
+
+#[test]
 fn an_epoch_that_grows_is_counted_and_one_that_nobody_knows_proves_nothing() {
     let epochs =
         |c1, c2| [("c1".parse().unwrap(), Epoch(c1)), ("c2".parse().unwrap(), Epoch(c2))].into();

@@ -107,7 +107,7 @@ fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault> {
         "process.kill" => &["cell", "role", "site"],
         "process.freeze" => &["cell", "process", "site"],
         "process.pause" => &["any"],
-        "site.kill" | "site.freeze" | "postgres.stall" => &["cell", "site"],
+        "site.kill" | "site.freeze" | "postgres.stall" | "replication.stall" => &["cell", "site"],
         "region.kill" => &["region"],
         "switchover" => &["cell", "to"],
         "etcd.kill" => &["member"],
@@ -119,14 +119,13 @@ fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault> {
         return Some(Fault::EtcdLeaderKill);
     }
     let target = target?;
-    if !["process.pause", "postgres.stall"].contains(&kind)
+    if !["process.pause", "postgres.stall", "replication.stall"].contains(&kind)
         && provider.keys().iter().any(|key| key == "for")
     {
         reader.report(provider, "for", "of pauses and stalls only; others last until healed");
     }
     let sites: &[(&str, Place)] = match kind {
         "site.kill" => &[("active", Place::Active), ("standby", Place::Standby)],
-        "postgres.stall" => &[("active", Place::Active), ("standbys", Place::Standbys)],
         _ => &[("active", Place::Active)],
     };
     let names: Vec<&str> = sites.iter().map(|(name, _)| *name).collect();
@@ -155,7 +154,11 @@ fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault> {
         "site.freeze" => Some(Fault::SiteFreeze { cell: choice(reader, &target, "cell")? }),
         "postgres.stall" => {
             let (cell, lasting) = (choice(reader, &target, "cell"), lasting(reader, provider));
-            Some(Fault::PostgresStall { cell: cell?, site, lasting: lasting? })
+            Some(Fault::PostgresStall { cell: cell?, lasting: lasting? })
+        }
+        "replication.stall" => {
+            let (cell, lasting) = (choice(reader, &target, "cell"), lasting(reader, provider));
+            Some(Fault::ReplicationStall { cell: cell?, lasting: lasting? })
         }
         "region.kill" => Some(Fault::RegionKill { region: choice(reader, &target, "region")? }),
         "etcd.kill" => {

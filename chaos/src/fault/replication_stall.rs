@@ -1,0 +1,37 @@
+//! `replication.stall`: the processes that send a cell's WAL to its standbys stand still for a
+//! moment, as behind a line that carries nothing. What is written meanwhile is on the active site
+//! alone. Stopping who receives would not do: what was sent waits for them in the kernel.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use topology::SiteId;
+
+use super::{Bench, Injection, Undo};
+use crate::freeze::stop_trees;
+use crate::process::Process;
+
+/// How PostgreSQL calls them in the list of processes.
+const NAME: &str = "walsender";
+
+/// Goes on at once: what comes next happens meanwhile. The guard lets them go when it is over.
+pub(super) async fn inject(
+    bench: &Bench<'_>,
+    site: &SiteId,
+    lasting: Duration,
+    undo: &mut Undo,
+    injection: &mut Injection,
+) -> anyhow::Result<()> {
+    let postmaster = bench.platform.postmaster(site)?.context("find the postmaster")?;
+    let sends = |process: &Process| process.arguments().iter().any(|text| text.contains(NAME));
+    let senders: Vec<Process> = postmaster.descendants().into_iter().filter(sends).collect();
+    ensure!(!senders.is_empty(), "find who sends WAL from {site}: nobody does");
+    let guard = undo.guard(lasting).await?;
+    injection.begin(&bench.clock);
+    let stopped = stop_trees(&senders, guard, bench.action.verify_within).await?;
+    let count = stopped.len();
+    let millis = lasting.as_millis();
+    injection.step(&bench.clock, format!("stopped {count} senders of {site} for {millis} ms"));
+    injection.proof.push(format!("{count} senders of WAL of {site} are in state T"));
+    Ok(())
+}
