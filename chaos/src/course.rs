@@ -12,6 +12,8 @@ use crate::history::{Event, Operation, User};
 pub(crate) struct Course {
     pub(crate) users: Vec<User>,
     pub(crate) operations: Vec<Operation>,
+    /// Asked of a site directly, past the routers, while it stood still; no user's request.
+    pub(crate) direct: Vec<Operation>,
     pub(crate) events: Vec<Event>,
     pub(crate) lags: Vec<Duration>,
     /// What was done to the platform, in order.

@@ -20,7 +20,7 @@ mod undo;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use topology::{CellId, RegionId};
+use topology::{CellId, RegionId, SiteId};
 
 use crate::control_plane::ControlPlane;
 use crate::drill::Action;
@@ -47,6 +47,8 @@ pub(crate) struct Injection {
     pub(crate) steps: Vec<(Duration, String)>,
     /// What proves it.
     pub(crate) proof: Vec<String>,
+    /// Sites that stand still until healed.
+    pub(crate) frozen: Vec<SiteId>,
 }
 
 /// What a fault works with.
@@ -111,6 +113,7 @@ impl Injection {
             whole.ended = whole.ended.max(injection.ended);
             whole.steps.extend(injection.steps.iter().cloned());
             whole.proof.extend(injection.proof.iter().cloned());
+            whole.frozen.extend(injection.frozen.iter().cloned());
         }
         whole.kind = listed(&kinds);
         whole.target = listed(&targets);

@@ -3,6 +3,7 @@
 //! One thread of story, so one `async fn` per phase. Whatever ends it early drops the holds, which
 //! heals; what was seen until then is judged all the same.
 
+mod direct;
 mod live;
 mod method;
 mod observe;
@@ -25,7 +26,7 @@ use crate::drill::Drill;
 use crate::fault::{Target, Undo, hold};
 use crate::freeze;
 use crate::history::Clock;
-use crate::load;
+use crate::load::{self, Client};
 use crate::metrics::{Measure, Value, metrics};
 use crate::platform::Platform;
 use crate::recorder::Recorder;
@@ -99,7 +100,7 @@ async fn phases(run: &Run<'_>, course: &mut Course) -> anyhow::Result<()> {
 
     let mut outcome = None;
     let story = async {
-        let told = under_load(run, course, &ready.control_plane, ready.target).await;
+        let told = under_load(run, course, &ready.control_plane, &client, ready.target).await;
         load_stop.cancel();
         let ended = load_ended.await.context("wait for the last answers");
         outcome = Some(told.and(ended));
@@ -122,6 +123,7 @@ async fn under_load(
     run: &Run<'_>,
     course: &mut Course,
     control_plane: &ControlPlane,
+    client: &Client,
     expected: Target,
 ) -> anyhow::Result<()> {
     let before = run.drill.actions.first().map(|action| action.before).unwrap_or_default();
@@ -142,10 +144,20 @@ async fn under_load(
         return acted;
     }
     run.terminal.phase("heal", "everything may go on and start again");
-    if let Err(err) = undo.heal() {
-        course.residue.push(format!("{err:#}"));
+    let heal = async {
+        if course.injections.iter().any(|injection| !injection.frozen.is_empty()) {
+            sleep(direct::ARRIVE).await;
+        }
+        (undo.heal(), run.clock.now())
+    };
+    let ((healed, at), asked) = tokio::join!(heal, direct::ask(run, client, course));
+    course.residue.extend(healed.err().map(|err| format!("{err:#}")));
+    course.healed = Some(at);
+    if let (Some(told), Some(last)) = (direct::told(&asked), course.injections.last_mut()) {
+        run.terminal.line(&told);
+        last.proof.push(told);
     }
-    course.healed = Some(run.clock.now());
+    course.direct = asked;
     settle(run, course, control_plane).await;
     if !run.drill.after_heal.is_zero() {
         let after = run.drill.after_heal;

@@ -11,7 +11,8 @@ use crate::course::Course;
 pub(super) fn check(course: &Course) -> Finding {
     let mut acks = Vec::new();
     let mut missing = Vec::new();
-    for operation in course.operations.iter().filter(|operation| operation.is_ok()) {
+    let asked = course.operations.iter().chain(&course.direct);
+    for operation in asked.filter(|operation| operation.is_ok()) {
         let Some(served) = &operation.served else {
             let (kind, number) = (operation.kind.name(), operation.number);
             missing.push(format!("the answer to {kind} {number} does not say whose it is"));
@@ -51,6 +52,13 @@ mod tests {
         let refused_late = by("south", 3, message(2, 60, 65, 1));
         let early = by("east", 1, message(0, 0, 5, 1));
         assert_eq!(check(&course(vec![early, successor, refused_late])), Finding::Pass);
+    }
+
+    #[test]
+    fn a_thawed_site_that_acknowledges_what_waited_in_it_is_caught() {
+        let mut course = course(vec![by("south", 3, ticket(1, 10, 15))]);
+        course.direct = vec![by("east", 1, ticket(u32::MAX, 50, 65))];
+        assert!(matches!(check(&course), Finding::Fail(_)));
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub(super) async fn inject(
     let (pid, name) = (process.pid, role.name());
     let guard = undo.guard(bench.action.ttl).await?;
     injection.begin(&bench.clock);
+    injection.frozen.push(site.clone());
     stop_one(process, guard, bench.action.verify_within).await?;
     injection.step(&bench.clock, format!("froze {name} of {site}, process {pid}"));
     injection.proof.push(format!("process {pid} is in state T"));

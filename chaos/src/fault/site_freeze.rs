@@ -19,6 +19,7 @@ pub(super) async fn inject(
         [Some(agent), bench.platform.postmaster(site)?].into_iter().flatten().collect();
     let guard = undo.guard(bench.action.ttl).await?;
     injection.begin(&bench.clock);
+    injection.frozen.push(site.clone());
     let (frozen, how) = freeze_trees(&roots, guard, bench.action.verify_within).await?;
     injection.step(&bench.clock, format!("froze {} processes of {site}", frozen.len()));
     injection.proof.push(format!("{} processes frozen; {how}", frozen.len()));

@@ -8,11 +8,12 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use runtime::HttpClient;
 use serde::Deserialize;
 use serde_json::json;
+use topology::Epoch;
 use topology::wire::header as wire;
 
 use super::answer::{outcome, served};
 use crate::course::{ConversationRead, Seen};
-use crate::history::{Kind, Outcome, Served, mark, unmark};
+use crate::history::{Kind, Outcome, Served, User, mark, unmark};
 use crate::token;
 
 /// Before and after the load nothing is broken: an answer takes milliseconds.
@@ -134,6 +135,36 @@ impl Client {
         };
         let sent = self.http.call(Method::POST, &url, headers, body.to_string(), self.timeout);
         outcome(kind, sent.await)
+    }
+
+    /// Asks a site for a ticket as a router would that has not heard of its successor.
+    pub(crate) async fn ask_directly(
+        &self,
+        gateway: SocketAddr,
+        user: &User,
+        epoch: Epoch,
+        number: u32,
+        within: Duration,
+    ) -> (Outcome, Option<Served>) {
+        let mark = mark(&self.run, number);
+        let said = [
+            (wire::IDEMPOTENCY_KEY, mark.clone()),
+            (wire::USER, user.name.clone()),
+            (wire::SLOT, user.slot.to_string()),
+            (wire::CELL, user.cell.to_string()),
+            (wire::EPOCH, epoch.to_string()),
+        ];
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for (name, text) in said {
+            headers.extend(
+                HeaderValue::try_from(text).map(|text| (http::HeaderName::from_static(name), text)),
+            );
+        }
+        let url = format!("http://{gateway}/v1/tickets");
+        let body = json!({ "subject": mark, "description": "Written by a drill." }).to_string();
+        let sent = self.http.call(Method::POST, &url, headers, body, within);
+        outcome(Kind::Ticket, sent.await)
     }
 
     /// Looks whether a user can see a ticket.

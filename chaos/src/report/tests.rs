@@ -14,6 +14,7 @@ fn course() -> Course {
         cells: [("c1".parse().unwrap(), None)].into(),
         steps: vec![(ms(1010), "killed 30 processes".to_owned())],
         proof: vec!["30 processes are gone".to_owned()],
+        frozen: Vec::new(),
     };
     Course {
         users: users(),
