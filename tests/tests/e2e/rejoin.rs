@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tests::{Platform, User};
 use tokio::time::Instant;
+use topology::wire::fleet::FleetProcess;
 
 /// How often the disk is looked at for a step of a rejoin that lasts some milliseconds.
 const GLANCE: Duration = Duration::from_millis(1);
@@ -69,19 +70,19 @@ async fn an_empty_a_damaged_and_a_full_disk_leave_the_active_site_alone() -> any
     let standby = text(&cell["voters"][0]);
     let folder = platform.run_dir().join("sites").join(format!("{id}@{standby}")).join("postgres");
 
-    let held = platform.kill_and_hold_site(&id, &standby)?;
+    let held = take_away(&platform, &id, &standby).await?;
     fs::remove_dir_all(folder.join("data")).context("empty the data directory")?;
     tickets(&user, 3).await?;
     platform.release(&held)?;
     platform.until_redundant(&id).await?;
 
-    let held = platform.kill_and_hold_site(&id, &standby)?;
+    let held = take_away(&platform, &id, &standby).await?;
     fs::write(folder.join("data/global/pg_control"), [0; 512]).context("damage the data")?;
     tickets(&user, 3).await?;
     platform.release(&held)?;
     platform.until_redundant(&id).await?;
 
-    let held = platform.kill_and_hold_site(&id, &standby)?;
+    let held = take_away(&platform, &id, &standby).await?;
     if let Some(disk) = SmallDisk::under(&folder)? {
         platform.release(&held)?;
         platform.until_redundant(&id).await?;
@@ -101,6 +102,17 @@ async fn an_empty_a_damaged_and_a_full_disk_leave_the_active_site_alone() -> any
         platform.until_redundant(&id).await?;
     }
     Ok(())
+}
+
+/// Kills a standby, and waits until it is missed: afterwards, redundant means that it came back.
+async fn take_away(
+    platform: &Platform,
+    cell: &str,
+    region: &str,
+) -> anyhow::Result<Vec<FleetProcess>> {
+    let held = platform.kill_and_hold_site(cell, region)?;
+    platform.until(cell, "missing a standby", |seen| seen["redundant"] == false).await?;
+    Ok(held)
 }
 
 /// A file system of its own under a folder, kept small; gone when dropped.
