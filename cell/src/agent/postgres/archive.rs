@@ -84,6 +84,9 @@ impl Postgres {
     /// with an archive that fails or hangs take longer than a planned move may. What is left is sent
     /// by the next active site, which has it too.
     pub(super) async fn stop_archiving(&self) {
+        if !self.has_wal_to_send() {
+            return;
+        }
         let stopped = async {
             self.write("archive.conf", "archive_command = ''\n")?;
             self.reload()?;
@@ -102,6 +105,14 @@ impl Postgres {
         if let Err(err) = stopped.context("wait for PostgreSQL").flatten() {
             info!(error = format!("{err:#}"), "stopping with archiving on");
         }
+    }
+
+    /// Returns whether a piece of WAL is being sent or waits to be; if in doubt, one does.
+    fn has_wal_to_send(&self) -> bool {
+        let Ok(marks) = fs::read_dir(self.wal_folder().join("archive_status")) else { return true };
+        marks.into_iter().any(|mark| {
+            mark.is_ok_and(|mark| mark.file_name().to_string_lossy().ends_with(".ready"))
+        })
     }
 
     /// Asks a primary how its archiving goes.
