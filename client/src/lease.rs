@@ -34,7 +34,9 @@ pub enum RenewError {
 impl Lease {
     #[must_use]
     pub fn new(etcd: Etcd, cell: CellId, holder: RegionId, epoch: Epoch) -> Self {
-        Self { etcd, cell, holder, epoch, sequence: 0 }
+        // Counted from where no earlier life of the holder counted: a renewal whose answer was lost is
+        // found again by its value, and one of the life before must not be taken for it.
+        Self { etcd, cell, holder, epoch, sequence: BootTime::now().as_nanos() }
     }
 
     #[must_use]
