@@ -54,7 +54,7 @@ impl Postgres {
 
     /// Returns the newest timeline this server has written. The control file names an older one
     /// until the first checkpoint after a promotion.
-    fn last_timeline(&self) -> anyhow::Result<u32> {
+    pub(super) fn last_timeline(&self) -> anyhow::Result<u32> {
         let segments = self.segments()?;
         let newest =
             segments.iter().filter_map(|name| u32::from_str_radix(&name[..8], 16).ok()).max();
@@ -77,7 +77,11 @@ impl Postgres {
     }
 
     /// Returns where the source's history left `timeline`; `None` if it is still on it.
-    async fn fork(&self, source: SocketAddr, timeline: u32) -> anyhow::Result<Option<u64>> {
+    pub(super) async fn fork(
+        &self,
+        source: SocketAddr,
+        timeline: u32,
+    ) -> anyhow::Result<Option<u64>> {
         let identity = self.replication_command(source, "IDENTIFY_SYSTEM").await?;
         let current = identity.split('|').nth(1).and_then(|field| field.trim().parse().ok());
         let current: u32 = current.context("read the source's timeline")?;

@@ -7,7 +7,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use tracing::{info, warn};
 
 use super::{Postgres, remove_folder};
@@ -56,6 +56,11 @@ impl Postgres {
             })
             .await
             .context("write a checkpoint on the source's timeline")?;
+        // A promotion numbers its timeline by what its own site has seen: a winner that nobody has heard
+        // of, and the next one, take the same number. pg_rewind compares the numbers, finds nothing to
+        // do, and a directory with a history of its own would follow, and confirm what it does not have.
+        let fork = self.fork(source, self.last_timeline()?).await?;
+        ensure!(fork.is_some(), "rewind on the source's own timeline");
         runtime::file::replace(&self.marker(), b"", 0o600).context("mark the rewind as begun")?;
         let told = self
             .binaries
