@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use runtime::clock::BootTime;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use topology::{Epoch, RegionId, SiteId};
@@ -207,7 +207,17 @@ impl Serving {
         let mut next = known.activation().clone();
         next.voters = voters;
         info!(epoch = %self.epoch, voters = ?next.voters, "recording the voters");
-        let changed = change(&self.tools, known, next).await.context("record the voters")?;
+        // A write without an answer may still happen, long after the next look: until its outcome is
+        // known nobody is named, because only who is in both records may count.
+        let changed = loop {
+            match change(&self.tools, known, next.clone()).await {
+                Ok(changed) => break changed,
+                Err(err) => {
+                    warn!(epoch = %self.epoch, error = format!("{err:#}"), "voters not recorded yet");
+                    tokio::time::sleep(LOOK).await;
+                }
+            }
+        };
         match changed {
             Some(known) => shared.learn(known),
             None => shared.refresh.notify_one(),
