@@ -14,7 +14,7 @@
 mod backup;
 mod ballot;
 mod calls;
-mod decide;
+pub mod decide;
 mod follow_cell;
 mod keep;
 mod lost_writes;

@@ -11,7 +11,7 @@ use topology::{Epoch, RegionId};
 
 /// What extends the site's right under one epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Right {
+pub struct Right {
     epoch: Epoch,
     lease_until: BootTime,
     promised_until: BTreeMap<RegionId, BootTime>,
@@ -20,22 +20,22 @@ pub(crate) struct Right {
 impl Right {
     /// Returns a right that has not begun.
     #[must_use]
-    pub(crate) fn new(epoch: Epoch) -> Self {
+    pub fn new(epoch: Epoch) -> Self {
         Self { epoch, lease_until: BootTime::default(), promised_until: BTreeMap::new() }
     }
 
     #[must_use]
-    pub(crate) fn epoch(&self) -> Epoch {
+    pub fn epoch(&self) -> Epoch {
         self.epoch
     }
 
     /// A renewal sent at `sent` has succeeded.
-    pub(crate) fn renewed(&mut self, sent: BootTime, policy: &LeasePolicy) {
+    pub fn renewed(&mut self, sent: BootTime, policy: &LeasePolicy) {
         self.lease_until = self.lease_until.max(sent + policy.right);
     }
 
     /// A voter has answered a request sent at `sent` with a promise.
-    pub(crate) fn promised(&mut self, voter: &RegionId, sent: BootTime, policy: &LeasePolicy) {
+    pub fn promised(&mut self, voter: &RegionId, sent: BootTime, policy: &LeasePolicy) {
         let until = self.promised_until.entry(voter.clone()).or_default();
         *until = (*until).max(sent + promise_for_holder(policy));
     }
@@ -43,7 +43,7 @@ impl Right {
     /// Returns until when the site may acknowledge, given who votes and how many voters' flushes a
     /// strong commit needs: so many promises block every election.
     #[must_use]
-    pub(crate) fn until(&self, voters: &BTreeSet<RegionId>, acks: usize) -> BootTime {
+    pub fn until(&self, voters: &BTreeSet<RegionId>, acks: usize) -> BootTime {
         let of_voters = self.promised_until.iter().filter(|(region, _)| voters.contains(*region));
         let mut promises: Vec<BootTime> = of_voters.map(|(_, until)| *until).collect();
         promises.sort_unstable_by(|a, b| b.cmp(a));
@@ -57,7 +57,7 @@ impl Right {
 
 /// How long a voter keeps a promise, on its own clock: as long as an observer's patience.
 #[must_use]
-pub(crate) fn promise_for_voter(policy: &LeasePolicy) -> Duration {
+pub fn promise_for_voter(policy: &LeasePolicy) -> Duration {
     policy.patience
 }
 

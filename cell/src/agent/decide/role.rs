@@ -6,7 +6,7 @@ use topology::{Activation, Epoch, Phase, RegionId};
 
 /// A site's part in its cell, as the activation has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
+pub enum Role {
     /// Open the epoch here: primary, barrier, then steady.
     Open { epoch: Epoch },
     /// Go on serving under this epoch.
@@ -40,18 +40,18 @@ impl fmt::Display for Role {
 
 /// What the role depends on besides the activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Own {
+pub struct Own {
     /// The epoch this site is serving under, if it is.
-    pub(crate) serving: Option<Epoch>,
+    pub serving: Option<Epoch>,
     /// The highest epoch this site has voted for: it follows nobody of that epoch or before.
-    pub(crate) voted: Epoch,
+    pub voted: Epoch,
     /// Whether its database runs as primary, or did when it last ran.
-    pub(crate) primary: bool,
+    pub primary: bool,
 }
 
 /// Returns the part that `me` has in `activation`.
 #[must_use]
-pub(crate) fn role(activation: &Activation, me: &RegionId, own: Own) -> Role {
+pub fn role(activation: &Activation, me: &RegionId, own: Own) -> Role {
     let epoch = activation.epoch;
     match &activation.phase {
         // Nobody opens an epoch before one it has voted for: the record went back in time.

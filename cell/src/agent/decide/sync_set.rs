@@ -19,41 +19,41 @@ use topology::RegionId;
 
 /// How long a voter may be away before the cell goes on without it: longer than a restart or a
 /// planned move takes, short enough that a second loss soon after the first is survived.
-pub(crate) const AWAY: Duration = Duration::from_secs(10);
+pub const AWAY: Duration = Duration::from_secs(10);
 /// How far behind a standby may be that begins to count: strong commits wait for it from then on.
 const LAG_MAX: u64 = 1024 * 1024;
 
 /// A standby that streams under the epoch's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Standby {
+pub struct Standby {
     /// Whether PostgreSQL takes its flush for a strong commit at this moment.
-    pub(crate) counted: bool,
+    pub counted: bool,
     /// How far it has flushed, and how far that is behind.
-    pub(crate) flushed: u64,
-    pub(crate) lag: u64,
+    pub flushed: u64,
+    pub lag: u64,
 }
 
 /// What is known at one moment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Look<'a> {
+pub struct Look<'a> {
     /// The voters in the cell's record.
-    pub(crate) recorded: &'a BTreeSet<RegionId>,
+    pub recorded: &'a BTreeSet<RegionId>,
     /// The standbys PostgreSQL was last told to wait for.
-    pub(crate) named: &'a BTreeSet<RegionId>,
+    pub named: &'a BTreeSet<RegionId>,
     /// How many of them must have flushed (`k`).
-    pub(crate) acks: usize,
+    pub acks: usize,
     /// All sites of the cell but this one.
-    pub(crate) others: &'a BTreeSet<RegionId>,
-    pub(crate) standbys: &'a BTreeMap<RegionId, Standby>,
+    pub others: &'a BTreeSet<RegionId>,
+    pub standbys: &'a BTreeMap<RegionId, Standby>,
     /// How long each site has not streamed.
-    pub(crate) away: &'a BTreeMap<RegionId, Duration>,
+    pub away: &'a BTreeMap<RegionId, Duration>,
     /// Where the WAL ended after the leaving standby could acknowledge nothing any more.
-    pub(crate) sampled: Option<u64>,
+    pub sampled: Option<u64>,
 }
 
 /// What to do next. Each is safe by itself, and safe to repeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
     /// Tell PostgreSQL to wait for these.
     Name(BTreeSet<RegionId>),
     /// Note where the WAL ends now.
@@ -65,7 +65,7 @@ pub(crate) enum Step {
 /// Returns the next step towards a set of standbys that are there, or `None` if there is nothing to
 /// do, or to wait for what was begun.
 #[must_use]
-pub(crate) fn next(look: &Look<'_>) -> Option<Step> {
+pub fn next(look: &Look<'_>) -> Option<Step> {
     // Never seen; a name that is not recorded could acknowledge what no election would find.
     if !look.named.is_subset(look.recorded) {
         return Some(Step::Name(look.named.intersection(look.recorded).cloned().collect()));
@@ -115,7 +115,7 @@ fn without(regions: &BTreeSet<RegionId>, leaving: &RegionId) -> BTreeSet<RegionI
 impl Look<'_> {
     /// Returns whether a strong commit would come through now.
     #[must_use]
-    pub(crate) fn is_strong(&self) -> bool {
+    pub fn is_strong(&self) -> bool {
         self.named.iter().filter(|region| self.counts(region)).count() >= self.acks
     }
 

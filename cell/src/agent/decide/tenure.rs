@@ -12,7 +12,7 @@
 use topology::wire::agent::TenureName;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Tenure {
+pub enum Tenure {
     /// Somebody else serves, or nobody.
     Standby,
     /// This site serves, as long as its right lasts.
@@ -24,7 +24,7 @@ pub(crate) enum Tenure {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
+pub enum Event {
     /// The epoch's barrier has been passed with the lease held.
     Granted,
     /// A planned move asks for the site.
@@ -40,7 +40,7 @@ pub(crate) enum Event {
 impl Tenure {
     /// Returns the tenure that follows, or `None` where `event` makes no sense.
     #[must_use]
-    pub(crate) fn after(self, event: Event) -> Option<Self> {
+    pub fn after(self, event: Event) -> Option<Self> {
         match (self, event) {
             (Self::Standby | Self::Fenced, Event::Granted) => Some(Self::Serving),
             (Self::Serving, Event::DrainAsked) => Some(Self::Draining),

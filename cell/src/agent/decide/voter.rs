@@ -10,7 +10,7 @@ use topology::{Epoch, RegionId};
 
 /// What a voter remembers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Voter {
+pub struct Voter {
     /// The highest epoch voted for; from disk.
     voted: Epoch,
     started: BootTime,
@@ -26,7 +26,7 @@ struct Promise {
 
 /// Why not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     #[error("voted for epoch {0} already")]
     Voted(Epoch),
     #[error("knows epoch {0} already")]
@@ -39,18 +39,18 @@ pub(crate) enum Refusal {
 
 impl Voter {
     #[must_use]
-    pub(crate) fn new(voted: Epoch, started: BootTime) -> Self {
+    pub fn new(voted: Epoch, started: BootTime) -> Self {
         Self { voted, started, promise: None }
     }
 
     #[must_use]
-    pub(crate) fn voted(&self) -> Epoch {
+    pub fn voted(&self) -> Epoch {
         self.voted
     }
 
     /// Promises the active site of `epoch` not to vote for a later one, or says why not. `known` is
     /// the latest epoch this site has seen in which somebody else may serve.
-    pub(crate) fn promise(
+    pub fn promise(
         &mut self,
         to: &RegionId,
         epoch: Epoch,
@@ -69,17 +69,12 @@ impl Voter {
     }
 
     /// The site itself says that it has stopped serving under `epoch`.
-    pub(crate) fn release(&mut self, from: &RegionId, epoch: Epoch) {
+    pub fn release(&mut self, from: &RegionId, epoch: Epoch) {
         self.promise.take_if(|promise| promise.to == *from && promise.epoch <= epoch);
     }
 
     /// Returns whether this site may vote for `epoch`, or why not.
-    pub(crate) fn may_vote(
-        &self,
-        epoch: Epoch,
-        now: BootTime,
-        lasts: Duration,
-    ) -> Result<(), Refusal> {
+    pub fn may_vote(&self, epoch: Epoch, now: BootTime, lasts: Duration) -> Result<(), Refusal> {
         if self.voted > epoch {
             return Err(Refusal::Voted(self.voted));
         }
@@ -95,7 +90,7 @@ impl Voter {
     }
 
     /// The vote for `epoch` is on disk.
-    pub(crate) fn has_voted(&mut self, epoch: Epoch) {
+    pub fn has_voted(&mut self, epoch: Epoch) {
         self.voted = self.voted.max(epoch);
     }
 }
