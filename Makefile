@@ -1,7 +1,7 @@
 # The doors. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help install build run check test drill soak
+.PHONY: help install build run check test sim drill soak
 
 PROGRAMS := target/debug
 # Passed on to `platform up`, as in `make run UP="--fresh --run-dir /tmp/bulkhead"`.
@@ -28,6 +28,10 @@ check: install ## Format, lints, documentation, licences, spelling, regions.yaml
 
 test: build ## Every test, the end-to-end ones included
 	@scripts/test
+
+# As in `make sim SEEDS=100000`, or `make sim SEED=7` for one seed and everything that happened in it.
+sim: install ## A cell in virtual time, with thousands of schedules of faults
+	@SEEDS=$(SEEDS) SEED=$(SEED) cargo test --package tests --test sim no_schedule -- --nocapture
 
 drill: build ## Run a drill against the running platform: make drill NAME=region-loss
 	@$(PROGRAMS)/chaos run $(NAME)

@@ -1,0 +1,203 @@
+//! etcd: one linearizable store of a cell's record and its lease, changed by compare-and-swap.
+//!
+//! Its members are not modelled, only what their users notice: nobody answers while a leader is
+//! elected or most members are gone, what was asked then is lost or carried out late, answers get
+//! lost, reads may be stale after a pause (as in the versions that are still packaged), and hints
+//! get lost. The client asks three times, each try with its own deadline, as the real one does.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use client::etcd::{PutIf, TRY};
+use control_plane::store::{Kept, Lease};
+use topology::Version;
+use topology::snapshot::RoutedCell;
+
+use super::{Proc, Sim};
+
+const MEMBERS: usize = 3;
+/// How many states a stale read may be behind.
+const HISTORY: usize = 40;
+
+/// The lease's value: the holder's count of renewals besides what is read of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseValue {
+    pub lease: Lease,
+    pub sequence: u64,
+}
+
+/// What is stored, at one revision.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    pub revision: u64,
+    pub cell: Option<Kept<Rc<RoutedCell>>>,
+    pub lease: Option<Kept<LeaseValue>>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Put {
+    Cell(Rc<RoutedCell>),
+    Lease(LeaseValue),
+}
+
+/// What must be unchanged: the record's revision, and the lease's where it matters.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    pub cell: u64,
+    pub lease: Option<u64>,
+}
+
+/// No try was answered: nobody knows whether it was written.
+#[derive(Clone, Copy, Debug)]
+pub struct Unanswered;
+
+/// A value and the revision that wrote it. Etcd never goes back in time here: there is one generation.
+#[must_use]
+pub fn kept<T>(revision: u64, value: T) -> Kept<T> {
+    Kept { revision, version: Version::at(0, revision), value }
+}
+
+#[derive(Default)]
+pub struct Etcd {
+    pub stored: RefCell<Stored>,
+    history: RefCell<VecDeque<Stored>>,
+    /// A leader is being elected.
+    pub leaderless: Cell<bool>,
+    /// Until when reads may be stale.
+    pub stale_until: Cell<u64>,
+}
+
+impl Sim {
+    /// Writes if nothing expected has changed. A try whose answer was lost is found by its value.
+    pub async fn put_if(
+        self: &Rc<Self>,
+        from: &Proc,
+        put: Put,
+        expected: Expected,
+    ) -> Result<PutIf, Unanswered> {
+        for _ in 0..MEMBERS {
+            let put = put.clone();
+            let answer = self
+                .call(from, self.etcd_proc(), TRY, move |etcd, reply| {
+                    let put = put.clone();
+                    async move {
+                        if !etcd.sim.etcd_takes(&etcd).await {
+                            // Lost with the leader: the asker hears nothing.
+                            return std::future::pending().await;
+                        }
+                        reply.send(etcd.sim.apply(&put, expected));
+                    }
+                })
+                .await;
+            if let Some(put) = answer {
+                return Ok(put);
+            }
+        }
+        Err(Unanswered)
+    }
+
+    /// Reads everything; possibly what it was a while ago.
+    pub async fn read(self: &Rc<Self>, from: &Proc) -> Result<Stored, Unanswered> {
+        for _ in 0..MEMBERS {
+            let answer = self
+                .call(from, self.etcd_proc(), TRY, |etcd, reply| async move {
+                    if !etcd.sim.etcd_takes(&etcd).await {
+                        return std::future::pending().await;
+                    }
+                    reply.send(etcd.sim.stored_or_stale());
+                })
+                .await;
+            if let Some(stored) = answer {
+                return Ok(stored);
+            }
+        }
+        Err(Unanswered)
+    }
+
+    /// Waits for what a transaction takes. Without a leader it is forgotten, or kept until there is
+    /// one again.
+    async fn etcd_takes(&self, etcd: &Proc) -> bool {
+        while self.etcd.leaderless.get() {
+            if self.exec.chance() < 0.5 {
+                return false;
+            }
+            etcd.sleep(Duration::from_millis(100)).await;
+        }
+        etcd.sleep(Duration::from_micros(self.exec.pick(500..4000))).await;
+        true
+    }
+
+    fn stored_or_stale(&self) -> Stored {
+        let history = self.etcd.history.borrow();
+        if self.exec.now() < self.etcd.stale_until.get() && !history.is_empty() {
+            let index = self.exec.pick(0..history.len() as u64);
+            if let Some(stale) = history.get(usize::try_from(index).unwrap_or(0)) {
+                return stale.clone();
+            }
+        }
+        self.etcd.stored.borrow().clone()
+    }
+
+    fn apply(self: &Rc<Self>, put: &Put, expected: Expected) -> PutIf {
+        let (done, changed) = {
+            let mut stored = self.etcd.stored.borrow_mut();
+            let cell = stored.cell.as_ref().map_or(0, |kept| kept.revision);
+            let lease = stored.lease.as_ref().map_or(0, |kept| kept.revision);
+            let unchanged = expected.cell == cell && expected.lease.is_none_or(|it| it == lease);
+            if unchanged {
+                let mut history = self.etcd.history.borrow_mut();
+                history.push_back(stored.clone());
+                if history.len() > HISTORY {
+                    history.pop_front();
+                }
+                stored.revision += 1;
+                let revision = stored.revision;
+                let changed = match put {
+                    Put::Cell(value) => {
+                        let before = stored.cell.replace(kept(revision, Rc::clone(value)));
+                        Some((before.map(|kept| kept.value), Rc::clone(value)))
+                    }
+                    Put::Lease(value) => {
+                        stored.lease = Some(kept(revision, value.clone()));
+                        None
+                    }
+                };
+                (PutIf::Done { revision }, changed)
+            } else {
+                let ours = match put {
+                    Put::Cell(value) => {
+                        stored.cell.as_ref().filter(|k| *k.value == **value).map(|k| k.revision)
+                    }
+                    Put::Lease(value) => {
+                        stored.lease.as_ref().filter(|k| k.value == *value).map(|k| k.revision)
+                    }
+                };
+                (ours.map_or(PutIf::Stale, |revision| PutIf::Done { revision }), None)
+            }
+        };
+        if let Some((before, after)) = changed {
+            self.record_changed(before.as_deref(), &after);
+            self.hint_everybody(true);
+        } else if matches!(put, Put::Lease(_)) && matches!(done, PutIf::Done { .. }) {
+            self.hint_everybody(false);
+        }
+        done
+    }
+
+    /// Wakes those who watch: everybody for the record, the control planes also for the lease.
+    fn hint_everybody(self: &Rc<Self>, record: bool) {
+        let sites = self.sites.iter().map(|site| (site.agent, site.refresh.clone()));
+        let controllers = self.controllers.iter().map(|it| (it.proc, it.wake.clone()));
+        let users = [(self.users_proc(), self.users.wake.clone())];
+        let watching = controllers.chain(sites.chain(users).filter(|_| record));
+        let etcd = self.exec.node(self.etcd_proc());
+        for (proc, wake) in watching {
+            if self.exec.chance() < 0.05 {
+                continue;
+            }
+            self.send(etcd, self.exec.node(proc), move || wake.notify_one());
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Deliberate mistakes, one at a time. Each leaves out or turns round one step that the protocol
+//! rests on, and a test shows that the simulation finds it.
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// A vote is forgotten when its voter crashes.
+    VoteNotOnDisk,
+    /// A voter does not stop receiving before it says how far it is.
+    VoteWithoutCut,
+    /// A voter votes though it has promised not to yet.
+    VotesDespitePromise,
+    /// A voter that restarted votes at once, though it has forgotten what it promised.
+    NoWaitAfterRestart,
+    /// One vote is taken for enough.
+    OneVoteIsEnough,
+    /// The right counts from a renewal's answer instead of its sending.
+    LeaseFromTheReply,
+    /// A winner is promoted without waiting for the end of its predecessor's right.
+    NoWaitForTheRight,
+    /// A take-over is written without comparing the lease.
+    LeaseNotCompared,
+    /// A voter leaves the record before its name leaves PostgreSQL's.
+    RecordBeforeName,
+    /// A standby's name counts before the record makes it a voter.
+    NameBeforeRecord,
+    /// A voter leaves the record before the others have what it alone had acknowledged.
+    NoFlushBeforeRecord,
+    /// After a change of voters went unanswered, the standbys are named as if it had not happened.
+    RecordLeftUnsettled,
+    /// The promise of a voter that leaves goes on counting.
+    LeaversPromiseCounts,
+    /// A standby that follows under another epoch's name counts.
+    OldNameCounts,
+    /// An epoch is opened without its barrier.
+    NoBarrier,
+    /// A restarted agent counts its renewals as before, and finds one of its former life's for its own.
+    RenewalsCountedFromOne,
+    /// A former primary is taken to be in line because its timeline has its successor's number.
+    TrustTheTimeline,
+    /// The gate is not checked between the commit and the answer.
+    GateNotCheckedAfterwards,
+}

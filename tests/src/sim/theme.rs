@@ -1,0 +1,165 @@
+//! Faults that meet: what it takes, together and in this order, to come near a rule's edge. Chance
+//! alone would need very many schedules for some of them.
+
+use rand::RngExt as _;
+use rand::rngs::Xoshiro256PlusPlus;
+
+use super::schedule::{Cut, Fault, Kind, Way, Who};
+
+const A: Who = Who::Active;
+const B: Who = Who::Other(0);
+const C: Who = Who::Other(1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Theme {
+    /// The active site lives by one voter's promise, and that voter restarts.
+    Promise,
+    /// The active site has no promise and is away from etcd for about as long as is borne, while the
+    /// control planes read old news.
+    Blink,
+    /// etcd answers late, the active site has no promise, and its agent stands still meanwhile.
+    Late,
+    /// The active site dies with the one voter that has everything.
+    Half,
+    /// A voter is away for so long that it leaves, comes back, and alone has what is written then.
+    Leave,
+    /// The same, while its agent goes on promising, and the record's change goes unanswered.
+    Unanswered,
+    /// A voter comes back while the record's change that lets it go has no answer.
+    Unsettled,
+    /// The active site writes what nobody else has, restarts in place, and dies.
+    Alone,
+    /// The active site stands still until another has taken over.
+    Frozen,
+    /// A voter crashes in the middle of an election, and hears old news.
+    Forget,
+    /// A winner dies while it opens its epoch, and comes back as a standby.
+    Twice,
+}
+
+impl Theme {
+    pub const ALL: [Self; 11] = [
+        Self::Promise,
+        Self::Blink,
+        Self::Late,
+        Self::Half,
+        Self::Leave,
+        Self::Unanswered,
+        Self::Unsettled,
+        Self::Alone,
+        Self::Frozen,
+        Self::Forget,
+        Self::Twice,
+    ];
+
+    /// Returns how long it takes at most, in milliseconds.
+    #[must_use]
+    pub fn takes(self) -> u64 {
+        match self {
+            Self::Leave | Self::Unanswered | Self::Unsettled => 26_500,
+            Self::Twice => 16_000,
+            Self::Promise
+            | Self::Blink
+            | Self::Late
+            | Self::Half
+            | Self::Alone
+            | Self::Frozen
+            | Self::Forget => 11_000,
+        }
+    }
+
+    /// Returns the faults, from `at` on.
+    #[must_use]
+    pub fn faults(self, at: u64, rng: &mut Xoshiro256PlusPlus) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut add = |after: u64, lasts: u64, kind: Kind| {
+            faults.push(Fault { at: at + after, lasts, kind });
+        };
+        let mut some = |from: u64, to: u64| rng.random_range(from..to);
+        match self {
+            Self::Promise => {
+                add(0, 9_000, Kind::Cut(Cut::FromEtcd(A), Way::Both));
+                add(some(0, 800), 9_000, Kind::Cut(Cut::Sites(A, C), Way::Both));
+                add(some(2_500, 5_500), some(50, 400), Kind::CrashSite(B));
+            }
+            Self::Blink => {
+                add(0, 9_000, Kind::Cut(Cut::Sites(A, B), Way::Both));
+                add(0, 9_000, Kind::Cut(Cut::Sites(A, C), Way::Both));
+                add(some(0, 2_000), 8_000, Kind::EtcdStale);
+                if some(0, 2) == 0 {
+                    add(some(0, 900), some(1_500, 3_000), Kind::Cut(Cut::FromEtcd(A), Way::Both));
+                } else {
+                    add(some(2_000, 3_000), 8_000, Kind::Cut(Cut::FromControllers(A), Way::Both));
+                }
+            }
+            Self::Late => {
+                add(0, 9_000, Kind::Cut(Cut::Sites(A, B), Way::Both));
+                add(0, 9_000, Kind::Cut(Cut::Sites(A, C), Way::Both));
+                add(0, 9_000, Kind::Slow(some(60, 180)));
+                add(some(2_200, 4_000), some(1_200, 3_500), Kind::StopAgent(A));
+            }
+            Self::Half => {
+                add(0, some(2_000, 2_900), Kind::Cut(Cut::Sites(A, B), Way::Both));
+                add(some(1_000, 1_900), some(4_000, 6_000), Kind::CrashSite(C));
+                add(some(1_000, 1_950), some(4_000, 6_000), Kind::CrashSite(A));
+            }
+            Self::Leave => {
+                // Three seconds until the stream counts as broken, ten until it leaves.
+                let away = some(13_500, 15_000);
+                add(0, away, Kind::Cut(Cut::Sites(A, B), Way::Both));
+                add(away + some(0, 1_500), 6_000, Kind::Cut(Cut::Sites(A, C), Way::Both));
+                add(away + some(1_000, 3_500), some(5_000, 8_000), Kind::CrashSite(A));
+            }
+            Self::Unanswered => {
+                add(0, 18_000, Kind::StopPostgres(B));
+                let lost = some(12_300, 14_600);
+                add(lost, 6_000, Kind::Cut(Cut::FromEtcd(A), Way::In));
+                add(lost, 6_000, Kind::Cut(Cut::Sites(A, C), Way::Both));
+            }
+            Self::Unsettled => {
+                let etcd = some(11_000, 13_000);
+                add(0, some(14_000, 15_500), Kind::Cut(Cut::Sites(A, B), Way::Both));
+                add(etcd, some(5_000, 6_500), Kind::EtcdStop);
+                add(some(15_800, 16_700), 6_000, Kind::Cut(Cut::Sites(A, C), Way::Both));
+                add(some(16_800, 18_000), some(5_000, 8_000), Kind::CrashSite(A));
+            }
+            Self::Alone => {
+                add(0, some(4_000, 5_000), Kind::Cut(Cut::Sites(A, B), Way::Both));
+                add(0, some(4_000, 5_000), Kind::Cut(Cut::Sites(A, C), Way::Both));
+                add(some(200, 2_500), 0, Kind::CrashPostgres(A));
+                add(some(2_700, 4_000), some(3_000, 6_000), Kind::CrashSite(A));
+            }
+            Self::Frozen => {
+                let lasts = some(2_500, 6_000);
+                let at = some(0, 500);
+                match some(0, 3) {
+                    0 => add(at, lasts, Kind::StopSite(A)),
+                    1 => {
+                        add(at, lasts, Kind::StopAgent(A));
+                        add(at + some(0, 1_500), lasts, Kind::StopGateway(A));
+                    }
+                    _ => {
+                        add(at, lasts, Kind::Cut(Cut::Region(A), Way::Both));
+                        add(at + some(0, 2_000), lasts, Kind::StopSite(A));
+                    }
+                }
+            }
+            Self::Forget => {
+                add(0, some(3_000, 7_000), Kind::StopAgent(A));
+                add(some(500, 2_000), 7_000, Kind::EtcdStale);
+                add(some(1_900, 3_000), some(50, 300), Kind::CrashSite(B));
+                add(some(1_900, 3_000), some(50, 2_000), Kind::CrashSite(C));
+            }
+            Self::Twice => {
+                // Wins again as its own predecessor, alone, and is gone before anybody follows.
+                add(0, some(3_000, 5_000), Kind::Cut(Cut::Sites(A, B), Way::Both));
+                add(0, some(3_000, 5_000), Kind::Cut(Cut::Sites(A, C), Way::Both));
+                add(some(100, 800), 0, Kind::Switchover(B));
+                add(some(3_000, 4_200), some(3_500, 4_500), Kind::CrashSite(A));
+                add(some(9_500, 14_000), 0, Kind::Switchover(if some(0, 2) == 0 { B } else { C }));
+                add(some(9_500, 14_000), some(500, 4_000), Kind::CrashSite(A));
+            }
+        }
+        faults
+    }
+}
