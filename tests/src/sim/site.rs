@@ -2,7 +2,7 @@
 //!
 //! The agent's tasks are those of `cell::agent`, in the same order of steps, with the pure decisions
 //! called and not repeated. What they share is `Shared`, as there. Left out: the services behind the
-//! gateway, the schema, the reports in etcd.
+//! gateway, the schema, the reports in etcd, and the watchdog: the gate and the votes must do without it.
 
 pub mod calls;
 pub mod follow;
