@@ -290,13 +290,13 @@ impl ProxyHttp for Proxy {
         let Some(problem) = problem.filter(|_| session.response_written().is_none()) else {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
-        let answered = answer::problem(session, ctx, &self.holder.table, &problem).await;
-        if let Err(err) = &answered {
+        // Pingora closes the connection after a failure, and the answer has to say so: one that seemed
+        // usable would be reset under the client's next request on it, whoever's that is.
+        session.set_keepalive(None);
+        if let Err(err) = answer::problem(session, ctx, &self.holder.table, &problem).await {
             debug!(parent: &ctx.span, error = %err, "answer not delivered");
         }
-        // The answer says whether the connection stays: closing one that it called usable would
-        // reset the client's next request on it, whoever's that is.
-        FailToProxy { error_code: problem.status, can_reuse_downstream: answered.is_ok() }
+        FailToProxy { error_code: problem.status, can_reuse_downstream: false }
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Forwarding) {

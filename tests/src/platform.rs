@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use jsonwebtoken::{EncodingKey, Header};
 use runtime::HttpClient;
 use runtime::clock::BootTime;
+use runtime::http_client::Answer;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -21,6 +22,8 @@ const NETWORKS: std::ops::Range<u8> = 20..100;
 /// Holding this port of the first network means that the four networks are taken.
 const RESERVED: u16 = 9;
 const ASK: Duration = Duration::from_secs(3);
+/// A failover waits out a right, and for its votes.
+const ORDER: Duration = Duration::from_secs(20);
 /// How long a cell may take to become what a test waits for: a copied database, twice over.
 const UNTIL: Duration = Duration::from_mins(2);
 const LOOK: Duration = Duration::from_millis(100);
@@ -114,6 +117,28 @@ impl Platform {
 
     /// Asks a control plane, and returns its answer.
     pub async fn control_plane(&self, region: &RegionId, path: &str) -> anyhow::Result<Value> {
+        let answer = self.ask_control_plane(region, path, None).await?;
+        ensure!(answer.status.is_success(), "ask for {path}: {answer:?}");
+        Ok(serde_json::from_slice(&answer.body)?)
+    }
+
+    /// Gives a control plane an order, and returns its status and what it says.
+    pub async fn order(
+        &self,
+        region: &RegionId,
+        path: &str,
+        order: &Value,
+    ) -> anyhow::Result<(u16, Value)> {
+        let answer = self.ask_control_plane(region, path, Some(order)).await?;
+        Ok((answer.status.as_u16(), serde_json::from_slice(&answer.body).unwrap_or_default()))
+    }
+
+    async fn ask_control_plane(
+        &self,
+        region: &RegionId,
+        path: &str,
+        order: Option<&Value>,
+    ) -> anyhow::Result<Answer> {
         let address = self
             .spec
             .region_address(region, Port::ControlPlane)
@@ -123,13 +148,15 @@ impl Platform {
         let mut headers = http::HeaderMap::new();
         let bearer = format!("Bearer {}", token.trim()).parse().context("write the token")?;
         headers.insert(http::header::AUTHORIZATION, bearer);
+        let json = http::HeaderValue::from_static("application/json");
+        headers.insert(http::header::CONTENT_TYPE, json);
         let url = format!("http://{address}{path}");
-        let answer = self
-            .http
-            .call(http::Method::GET, &url, headers, bytes::Bytes::new(), ASK)
-            .await
-            .with_context(|| format!("ask {url}"))?;
-        Ok(answer.json(&url)?)
+        let (method, body, limit) = match order {
+            Some(order) => (http::Method::POST, serde_json::to_vec(order)?.into(), ORDER),
+            None => (http::Method::GET, bytes::Bytes::new(), ASK),
+        };
+        let answer = self.http.call(method, &url, headers, body, limit).await;
+        answer.with_context(|| format!("ask {url}"))
     }
 
     /// Returns where a user's cell is active, as the first reachable control plane sees it.

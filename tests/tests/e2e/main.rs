@@ -4,6 +4,7 @@
 mod backup;
 mod conversation;
 mod drills;
+mod forced;
 mod outage;
 mod refusals;
 mod rejoin;

@@ -17,7 +17,8 @@ fn a_read_that_may_be_old_is_admitted_where_nobody_serves_and_only_there() {
     for holds in
         ["standby 9 until 0", "standby 5 until 0", "fenced 7 until 100", "serving 7 until 9"]
     {
-        check("ada 47 c1 7 stale", holds, 50, &format!("ada in 47, epoch {}, stale", &holds[8..9]));
+        let epoch = holds.split(' ').nth(1).unwrap();
+        check("ada 47 c1 7 stale", holds, 50, &format!("ada in 47, epoch {epoch}, stale"));
     }
     let fresh = "ada in 47, epoch 7, open, now";
     check("ada 47 c1 7 stale", "serving 7 until 100 open strong", 50, fresh);
