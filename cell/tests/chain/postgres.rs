@@ -90,6 +90,15 @@ impl Pair {
         );
         while server.count(&holds).await == 0 {}
     }
+
+    /// Returns once the standby shows everything that the primary has written, tables included.
+    pub(super) async fn standby_shows_all(&self) {
+        let at = |server| Database { server, name: "postgres".to_owned() };
+        let written = "SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint";
+        let written = at(&self.primary).count(written).await;
+        let shown = "SELECT (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint";
+        while at(&self.standby).count(shown).await < written {}
+    }
 }
 
 impl Postgres {
