@@ -93,6 +93,33 @@ async fn an_archive_that_takes_nothing_stops_no_write_and_is_said() -> anyhow::R
     Ok(())
 }
 
+/// The active site stops by itself for a planned move, in its short time, whatever its archive does.
+#[tokio::test]
+async fn a_planned_move_does_not_wait_for_an_archive_that_takes_nothing() -> anyhow::Result<()> {
+    if !is_installed() {
+        return Ok(());
+    }
+    let cell = Cell::up().await?;
+    cell.until("a base backup", async || Ok(cell.newest_backup().await? > 0)).await?;
+    let archive = cell.platform.run_dir().join("backups/archive").join(&cell.id);
+    std::fs::set_permissions(&archive, Permissions::from_mode(0o000))?;
+    cell.sql("SELECT pg_logical_emit_message(true, 'a', 'test'); SELECT pg_switch_wal()")?;
+    cell.until("the alert", async || Ok(cell.alerts().await?.contains("archive-failing"))).await?;
+
+    let seen = cell.platform.until_redundant(&cell.id).await?;
+    let path = format!("/v1/cells/{}/switchover", cell.id);
+    let order = json!({ "to": seen["voters"][0] });
+    let (status, moved) = cell.platform.order(&cell.active, &path, &order).await?;
+    assert_eq!(status, 200, "{moved:#}");
+    let log = cell.platform.run_dir().join("logs");
+    let log = log.join(format!("{}@{}-postgres.log", cell.id, cell.active));
+    let log = std::fs::read_to_string(log)?;
+    assert!(log.contains("received fast shutdown request"));
+    assert!(!log.contains("received immediate shutdown request"), "it was in time: {log}");
+    std::fs::set_permissions(&archive, Permissions::from_mode(0o750))?;
+    Ok(())
+}
+
 /// A platform, and the cell of its one user.
 struct Cell {
     platform: Platform,

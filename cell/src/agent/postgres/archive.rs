@@ -80,31 +80,34 @@ impl Postgres {
         )
     }
 
-    /// Lets the server stop without its archive: a clean stop would otherwise send what waits, and
-    /// with an archive that fails or hangs take longer than a planned move may. What is left is sent
-    /// by the next active site, which has it too.
+    /// Lets the server stop without its archive: a clean stop would otherwise finish a piece of WAL,
+    /// send it and what waits, and with an archive that fails or hangs take longer than a planned
+    /// move may. What is left is sent by the next active site, which has it too.
     pub(super) async fn stop_archiving(&self) {
-        if !self.has_wal_to_send() {
-            return;
-        }
         let stopped = async {
             self.write("archive.conf", "archive_command = ''\n")?;
             self.reload()?;
-            let archiver = "SELECT coalesce(max(pid), 0) FROM pg_stat_activity
-                WHERE backend_type = 'archiver'";
-            let archiver: i32 = self.sql.one(archiver).await?;
-            let Some(archiver) = u32::try_from(archiver).ok().and_then(Process::with_pid) else {
-                return Ok(());
-            };
-            for command in archiver.descendants().into_iter().filter(|child| *child != archiver) {
-                command.signal(Signal::KILL).context("end the archive command")?;
-            }
-            anyhow::Ok(())
+            // Users wait: the server is asked only if it may be at it.
+            if self.has_wal_to_send() { self.end_sending().await } else { Ok(()) }
         };
         let stopped = tokio::time::timeout(STOP_ARCHIVING, stopped).await;
         if let Err(err) = stopped.context("wait for PostgreSQL").flatten() {
             info!(error = format!("{err:#}"), "stopping with archiving on");
         }
+    }
+
+    /// Ends the command that sends a piece of WAL now, if one does.
+    async fn end_sending(&self) -> anyhow::Result<()> {
+        let archiver = "SELECT coalesce(max(pid), 0) FROM pg_stat_activity
+            WHERE backend_type = 'archiver'";
+        let archiver: i32 = self.sql.one(archiver).await?;
+        let Some(archiver) = u32::try_from(archiver).ok().and_then(Process::with_pid) else {
+            return Ok(());
+        };
+        for command in archiver.descendants().into_iter().filter(|child| *child != archiver) {
+            command.signal(Signal::KILL).context("end the archive command")?;
+        }
+        Ok(())
     }
 
     /// Returns whether a piece of WAL is being sent or waits to be; if in doubt, one does.
