@@ -34,15 +34,13 @@ struct Serving {
     strong_at: Instant,
 }
 
-/// Runs while the role lasts; ends only with an error, and is begun again then.
+/// Runs while the role lasts; ends only with an error of the database, and is begun again then.
 pub(super) async fn serve(tools: Tools, epoch: Epoch) -> anyhow::Result<Done> {
     let is_open = tools.shared.standing.borrow().open;
     let mut serving = Serving::new(tools.clone(), epoch);
     let opened = async {
         if !is_open {
-            open::barrier(&tools, epoch).await?;
-            info!(%epoch, "barrier passed, strong writes again");
-            tools.shared.standing.send_modify(|standing| standing.open = true);
+            pass_barrier(&tools, epoch).await;
         }
         std::future::pending::<anyhow::Result<Done>>().await
     };
@@ -50,6 +48,17 @@ pub(super) async fn serve(tools: Tools, epoch: Epoch) -> anyhow::Result<Done> {
         ended = opened => ended,
         ended = serving.tend() => ended,
     }
+}
+
+/// Tries until the barrier is passed. A try that fails ends nothing else: a change of voters that is
+/// under way has to be brought to its end.
+async fn pass_barrier(tools: &Tools, epoch: Epoch) {
+    while let Err(err) = open::barrier(tools, epoch).await {
+        warn!(%epoch, error = format!("{err:#}"), "barrier not passed yet");
+        tokio::time::sleep(BLINK).await;
+    }
+    info!(%epoch, "barrier passed");
+    tools.shared.standing.send_modify(|standing| standing.open = true);
 }
 
 impl Serving {
