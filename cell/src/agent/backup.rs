@@ -13,9 +13,9 @@
 //! server still has is sent again; what is lost for good is answered by a new base backup.
 
 mod alerts;
+mod continuity;
 mod decide;
 mod pgbackrest;
-mod segment;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,12 +28,12 @@ use tokio_util::sync::CancellationToken;
 use topology::wire::agent::{TenureLine, TenureName};
 use tracing::{info, warn};
 
-use super::postgres::{Archiver, Postgres};
+use super::postgres::{Archiver, Postgres, SegmentSize};
 use crate::config::Site;
 use alerts::{Alert, Alerts};
+use continuity::{Continuity, continuity, told};
 use decide::Seen;
 use pgbackrest::{BaseBackup, Catalogue, PgBackRest};
-use segment::{Continuity, History, SegmentSize, continuity, told};
 
 pub(crate) use alerts::AlertLines;
 
@@ -238,9 +238,7 @@ impl Backups {
     ) -> anyhow::Result<()> {
         let size = SegmentSize::new(archiver.segment_size).context("know the size of a segment")?;
         let current = size.segment(&archiver.current).context("read the current segment")?;
-        let text = self.postgres.history(current.timeline)?;
-        let history =
-            History::read(&text, current.timeline, size).context("read the timeline's history")?;
+        let history = self.postgres.history(current.timeline)?;
         let first = size.segment(&base.first).context("read the base backup's beginning")?;
         let from = match &serving.whole {
             Some((label, whole)) if *label == base.label => *whole,
@@ -249,11 +247,11 @@ impl Backups {
         let waiting = archiver.waiting.iter().filter_map(|name| size.segment(name));
         let finished = waiting.map(|one| one.number).fold(current.number, u64::min);
         let to = finished.min(from + COMPARED);
-        let required: Vec<_> = (from..to).map(|number| history.segment(number)).collect();
+        let required: Vec<_> = (from..to).map(|number| history.segment(number, size)).collect();
         let present = pgbackrest.present(archive, &required, size).await?;
         let files = self.postgres.wal_files()?;
         let local: BTreeSet<_> = files.iter().filter_map(|name| size.segment(name)).collect();
-        let seen = if history.segment(first.number) == first {
+        let seen = if history.segment(first.number, size) == first {
             continuity(&required, &present, &local)
         } else {
             // Made by a site whose last writes the cell has left behind.

@@ -42,8 +42,8 @@ use crate::config::Site;
 const TICK: Duration = Duration::from_millis(50);
 /// Pause after a piece of work failed, so that a standing problem is not hammered.
 const PAUSE: Duration = Duration::from_millis(300);
-/// How often a site tries to open an epoch before it asks for another active site: what fails
-/// twice in a row, on a disk that is full or damaged, fails again.
+/// How often a site tries to open an epoch before it asks for another active site: what has failed
+/// so often, on a disk that is full or damaged, fails again.
 const OPEN_TRIES: u32 = 3;
 /// How long PostgreSQL may take to stop when the site is asked to stop.
 const LEAVE: Duration = Duration::from_secs(5);
@@ -64,8 +64,12 @@ enum Done {
     Opened { known: Known, strong: bool },
     /// PostgreSQL has stopped cleanly, at this checkpoint.
     Stopped { epoch: Epoch, checkpoint: u64 },
-    /// The server runs as a standby, or its directory was made ready for that.
+    /// The server runs as a standby.
     Following,
+    /// The data directory was made one that can follow.
+    Rebuilt,
+    /// The source cannot be compared with yet; nothing was changed.
+    NotYet,
 }
 
 struct Work {
@@ -218,6 +222,8 @@ impl Keeper {
             Ok(Done::Opened { known, strong }) => self.opened(known, strong),
             Ok(Done::Stopped { epoch, checkpoint }) => self.handed_over(epoch, checkpoint).await,
             Ok(Done::Following) => {}
+            Ok(Done::Rebuilt) => self.stream.was_rebuilt(),
+            Ok(Done::NotYet) => self.not_before = Instant::now() + PAUSE,
             Err(err) => {
                 self.not_before = Instant::now() + PAUSE;
                 match role {
@@ -232,12 +238,9 @@ impl Keeper {
                         self.failed = (epoch, times);
                         self.end_serving(Event::Lapsed).await;
                     }
-                    Role::Follow { .. } if !rebuilding => self.cannot_start(),
-                    Role::Follow { .. }
-                    | Role::Serve { .. }
-                    | Role::Reopen
-                    | Role::Wait
-                    | Role::StepDown => {}
+                    Role::Follow { .. } if rebuilding => self.stream.was_rebuilt(),
+                    Role::Follow { .. } => self.cannot_start(),
+                    Role::Serve { .. } | Role::Reopen | Role::Wait | Role::StepDown => {}
                 }
             }
         }

@@ -2,8 +2,8 @@
 //! directory is brought back in line, and told to whoever asks.
 //!
 //! ```text
-//! SITE/lost/t3-5a01b20/wal/000000030000000000000005   the WAL beyond the fork
-//!                     /report.json                    what was in it
+//! SITE/lost/t3-5a01b20-5a08ff0/wal/000000030000000000000016   the WAL beyond the fork
+//!                             /report.json                    what was in it
 //! ```
 
 use std::fs;
@@ -15,12 +15,13 @@ use topology::SiteId;
 use topology::wire::lost_writes::LostWritesReport;
 use tracing::{info, warn};
 
-use super::postgres::{Divergence, Postgres};
+use super::postgres::Postgres;
 
 /// Rows listed in one report: more than a few seconds of replication lag can lose.
 const ROWS: usize = 5000;
 /// Reports kept; the oldest goes. Each has at most the WAL that a standby may be behind.
 const KEPT: usize = 10;
+
 /// Keeps what the stopped server has beyond the history of `source`, if it has anything. Does
 /// nothing the second time.
 pub(crate) async fn keep(
@@ -37,7 +38,7 @@ pub(crate) async fn keep(
     else {
         return Ok(());
     };
-    let name = format!("t{}-{:x}", divergence.timeline, divergence.fork);
+    let name = format!("t{}-{:x}-{:x}", divergence.timeline, divergence.fork, divergence.end);
     if folder.join(&name).exists() {
         return Ok(());
     }
@@ -45,7 +46,7 @@ pub(crate) async fn keep(
     if new.exists() {
         fs::remove_dir_all(&new).with_context(|| format!("remove {}", new.display()))?;
     }
-    keep_wal(postgres, &divergence, &new.join("wal"))?;
+    keep_wal(postgres, &divergence.files, &new.join("wal"))?;
     let xids: Vec<u32> =
         divergence.transactions.iter().flat_map(|commit| commit.xids.iter().copied()).collect();
     let rows = postgres.rows_of(&xids, ROWS).await;
@@ -94,22 +95,11 @@ pub(crate) fn list(folder: &Path) -> anyhow::Result<Vec<LostWritesReport>> {
     Ok(reports)
 }
 
-/// Copies the segments from the fork on.
-fn keep_wal(postgres: &Postgres, divergence: &Divergence, into: &Path) -> anyhow::Result<()> {
+fn keep_wal(postgres: &Postgres, files: &[String], into: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(into).with_context(|| format!("make {}", into.display()))?;
-    let segments = postgres.segments()?;
-    let newest = segments.last().context("find a segment of WAL")?;
-    let newest = postgres.wal_folder().join(newest);
-    // All have the size that `initdb` was told.
-    let size = fs::metadata(&newest).with_context(|| format!("look at {}", newest.display()))?;
-    let size = size.len().max(1);
-    let (number, per_file) = (divergence.fork / size, (0x1_0000_0000 / size).max(1));
-    let first =
-        format!("{:08X}{:08X}{:08X}", divergence.timeline, number / per_file, number % per_file);
-    let beyond = segments.into_iter().filter(|name| name[..8] == first[..8] && *name >= first);
-    for name in beyond {
-        let from = postgres.wal_folder().join(&name);
-        fs::copy(&from, into.join(&name)).with_context(|| format!("copy {}", from.display()))?;
+    for name in files {
+        let from = postgres.wal_folder().join(name);
+        fs::copy(&from, into.join(name)).with_context(|| format!("copy {}", from.display()))?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ mod position;
 mod rebuild;
 mod salvage;
 mod sql;
+mod wal;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -33,8 +34,8 @@ use archive::Archive;
 pub(crate) use archive::{Archiver, Sending};
 pub(crate) use binaries::Binaries;
 pub(crate) use configuration::{Upstream, standby_name};
-pub(crate) use divergence::Divergence;
 pub(crate) use sql::{Replication, Sql};
+pub(crate) use wal::{Segment, SegmentSize};
 
 /// How often a state that PostgreSQL does not announce is looked at.
 pub(crate) const POLL: Duration = Duration::from_millis(5);
@@ -202,16 +203,20 @@ impl Postgres {
     pub(crate) async fn start(&self) -> anyhow::Result<()> {
         ensure!(!self.is_running(), "start PostgreSQL twice");
         self.spawn(None)?;
+        self.is_up(&self.sql).await?;
+        info!(standby = self.is_standby(), "PostgreSQL started");
+        Ok(())
+    }
+
+    /// Waits until the server answers.
+    async fn is_up(&self, sql: &Sql) -> anyhow::Result<()> {
         let deadline = Instant::now() + START_LIMIT;
-        loop {
-            if self.sql.answers().await {
-                info!(standby = self.is_standby(), "PostgreSQL started");
-                return Ok(());
-            }
+        while !sql.answers().await {
             ensure!(self.is_running(), "start PostgreSQL; {} says why", self.log.display());
             ensure!(Instant::now() < deadline, "start PostgreSQL within {START_LIMIT:?}");
             tokio::time::sleep(POLL * 4).await;
         }
+        Ok(())
     }
 
     /// Starts the server, at another port than its own if one is given.

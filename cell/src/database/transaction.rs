@@ -165,6 +165,7 @@ impl Drop for Transaction {
         let connection = Object::take(connection);
         // Without a runtime the process is ending, and the connection with it.
         if let (Some(place), Ok(runtime)) = (self.place.take(), Handle::try_current()) {
+            // Outlives whoever gave up, which no task of theirs can; at most one per place.
             runtime.spawn(see_through(connection, place));
         }
     }

@@ -10,8 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
-use super::segment::{Segment, SegmentSize};
-use crate::agent::postgres::{Postgres, Sending};
+use crate::agent::postgres::{Postgres, Segment, SegmentSize, Sending};
 use crate::config::Site;
 
 /// WAL kept for an archive that does not take it; beyond it the oldest is given up, because a full

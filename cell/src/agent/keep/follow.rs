@@ -48,6 +48,11 @@ impl Stream {
         *self = Self { rewound_in_vain: self.rewound_in_vain, ..Self::default() };
     }
 
+    /// A rebuild was tried. Should the standby not stream after it, the next one copies everything.
+    pub(super) fn was_rebuilt(&mut self) {
+        self.rewound_in_vain = true;
+    }
+
     /// The standby could not be started on the data that is there.
     pub(super) fn could_not_start(&mut self) {
         self.forget();
@@ -118,7 +123,6 @@ impl Keeper {
 
     fn rebuild(&mut self, role: Role, source: SocketAddr) {
         let how = if self.stream.rewound_in_vain { Rebuild::Copy } else { Rebuild::RewindOrCopy };
-        self.stream.rewound_in_vain = true;
         self.begin(role, true, rebuild(self.tools.clone(), source, how));
     }
 }
@@ -137,9 +141,12 @@ async fn start(tools: Tools, source: SocketAddr, epoch: Epoch) -> anyhow::Result
 async fn rebuild(tools: Tools, source: SocketAddr, how: Rebuild) -> anyhow::Result<Done> {
     tools.postgres.stop(Stop::Fast, STOP_LIMIT).await?;
     let (site, folder) = (&tools.site.id, tools.site.folder().join("lost"));
-    if tools.postgres.may_have_diverged()
-        && let Err(err) = lost_writes::keep(site, &folder, &tools.postgres, source).await
-    {
+    let diverged = tools.postgres.may_have_diverged();
+    // Before it is a primary nobody can say where the histories part.
+    if diverged && !tools.postgres.is_promoted(source).await.unwrap_or(false) {
+        return Ok(Done::NotYet);
+    }
+    if diverged && let Err(err) = lost_writes::keep(site, &folder, &tools.postgres, source).await {
         // What cannot be kept must not keep the site from standing by again.
         warn!(error = format!("{err:#}"), "writes that only this site had could not be kept");
     }
@@ -148,5 +155,5 @@ async fn rebuild(tools: Tools, source: SocketAddr, how: Rebuild) -> anyhow::Resu
         Rebuild::Copy => tools.postgres.copy_from(source).await,
     };
     rebuilt.context("rebuild from the active site")?;
-    Ok(Done::Following)
+    Ok(Done::Rebuilt)
 }

@@ -20,6 +20,7 @@ use serde::Deserialize;
 use tracing::info;
 
 use super::Postgres;
+use super::wal::History;
 
 /// What PostgreSQL runs while nothing archives: it succeeds, so that no WAL waits for ever.
 const NOTHING: &str = "/bin/true";
@@ -141,20 +142,21 @@ impl Postgres {
         serde_json::from_str(&seen).context("read how archiving goes")
     }
 
-    /// Returns which timelines lead to `timeline`, as PostgreSQL wrote it down; the first has no such
-    /// file.
-    pub(crate) fn history(&self, timeline: u32) -> anyhow::Result<String> {
-        let path = self.wal().join(format!("{timeline:08X}.history"));
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok(text),
-            Err(err) if err.kind() == ErrorKind::NotFound && timeline == 1 => Ok(String::new()),
-            Err(err) => Err(err).with_context(|| format!("read {}", path.display())),
-        }
+    /// Returns which timelines lead to `timeline`, as PostgreSQL wrote it down here; the first has no
+    /// such file.
+    pub(crate) fn history(&self, timeline: u32) -> anyhow::Result<History> {
+        let path = self.wal_folder().join(format!("{timeline:08X}.history"));
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(err) if err.kind() == ErrorKind::NotFound && timeline == 1 => String::new(),
+            Err(err) => return Err(err).with_context(|| format!("read {}", path.display())),
+        };
+        History::read(&text, timeline).with_context(|| format!("understand {}", path.display()))
     }
 
     /// Returns the names of what is in `pg_wal`.
     pub(crate) fn wal_files(&self) -> anyhow::Result<BTreeSet<String>> {
-        let folder = self.wal();
+        let folder = self.wal_folder();
         fs::read_dir(&folder)
             .and_then(|entries| {
                 entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
@@ -165,7 +167,7 @@ impl Postgres {
     /// Has finished WAL sent again that counts as sent: what a standby received does, whether or not
     /// the active site of that time still sent it. Sending twice does no harm.
     pub(crate) fn send_again(&self, file: &str) -> anyhow::Result<()> {
-        let status = self.wal().join("archive_status");
+        let status = self.wal_folder().join("archive_status");
         let (done, ready) =
             (status.join(format!("{file}.done")), status.join(format!("{file}.ready")));
         match fs::rename(&done, &ready) {
@@ -173,10 +175,6 @@ impl Postgres {
             Err(err) if err.kind() == ErrorKind::NotFound => Ok(()),
             result => result.with_context(|| format!("have {file} sent again")),
         }
-    }
-
-    fn wal(&self) -> PathBuf {
-        self.data.join("pg_wal")
     }
 
     /// Returns the server's data directory and port, for pgBackRest's configuration.

@@ -4,20 +4,23 @@
 use std::fs;
 use std::net::SocketAddr;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 
 use super::Postgres;
-use super::position::parse_lsn;
+use super::wal::{History, Segment, SegmentSize, lsn, parse_lsn};
 
 /// WAL that belongs to nobody's history but this site's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Divergence {
+    /// The timeline this server wrote last.
     pub(crate) timeline: u32,
-    /// Where the cell's history left this timeline.
+    /// Where the cell's history went on without it.
     pub(crate) fork: u64,
     pub(crate) transactions: Vec<Committed>,
-    /// Where the last of them ends, or the fork if there is none.
+    /// Where the last of them begins, or the fork if there is none.
     pub(crate) end: u64,
+    /// The files it is in.
+    pub(crate) files: Vec<String>,
 }
 
 /// A committed transaction, as the WAL names it.
@@ -30,101 +33,103 @@ pub(crate) struct Committed {
 }
 
 impl Postgres {
-    /// Compares this stopped server's WAL with the history of `source`. `None` if this timeline is
-    /// still the source's own.
+    /// Compares this stopped server's WAL with the history of `source`. `None` if nothing tells them
+    /// apart.
     pub(crate) async fn divergence(
         &self,
         source: SocketAddr,
     ) -> anyhow::Result<Option<Divergence>> {
-        let timeline = self.last_timeline()?;
-        let Some(fork) = self.fork(source, timeline).await? else { return Ok(None) };
-        let told = self
-            .binaries
-            .dump("pg_waldump", |command| {
-                command.arg("--path").arg(self.wal_folder());
-                command.args(["--rmgr", "Transaction", "--timeline", &timeline.to_string()]);
-                command.args(["--start", &format!("{:X}/{:X}", fork >> 32, fork & 0xFFFF_FFFF)]);
-            })
-            .await?;
-        let transactions: Vec<Committed> =
-            told.lines().filter_map(committed).filter(|commit| commit.lsn >= fork).collect();
-        let end = transactions.last().map_or(fork, |last| last.lsn);
-        Ok(Some(Divergence { timeline, fork, transactions, end }))
+        let own = self.history(self.last_timeline()?)?;
+        let Some(fork) = own.fork(&self.history_at(source).await?) else { return Ok(None) };
+        let size = self.segment_size()?;
+        let mut transactions = Vec::new();
+        let mut files = Vec::new();
+        for stretch in own.beyond(fork, size) {
+            let told = self
+                .binaries
+                .dump("pg_waldump", |command| {
+                    command.arg("--path").arg(self.wal_folder());
+                    command.args(["--rmgr", "Transaction", "--start", &lsn(stretch.from)]);
+                    command.args(["--timeline", &stretch.timeline.to_string()]);
+                    command.args(stretch.to.iter().flat_map(|to| ["--end".to_owned(), lsn(*to)]));
+                })
+                .await?;
+            let within = |commit: &Committed| commit.lsn >= fork.at;
+            transactions.extend(told.lines().filter_map(committed).filter(within));
+            let is_in = |segment: Segment| {
+                segment.timeline == stretch.timeline
+                    && segment.number >= size.number(stretch.from)
+                    && stretch.to.is_none_or(|to| segment.number < size.number(to))
+            };
+            let all = self.wal_files()?.into_iter();
+            files.extend(all.filter(|name| size.segment(name).is_some_and(is_in)));
+        }
+        let end = transactions.last().map_or(fork.at, |last| last.lsn);
+        // What comes later has been set aside for WAL that was never written.
+        let last = size.number(end) + 1;
+        files.retain(|name| size.segment(name).is_some_and(|segment| segment.number <= last));
+        let timeline = own.current();
+        Ok(Some(Divergence { timeline, fork: fork.at, transactions, end, files }))
+    }
+
+    /// Returns whether `pg_rewind` can tell this stopped server's history from that of `source`: it goes
+    /// by the number of the last timeline.
+    pub(super) async fn is_told_apart(&self, source: SocketAddr) -> anyhow::Result<bool> {
+        Ok(self.last_timeline()? != self.timeline_at(source).await?)
     }
 
     /// Returns the newest timeline this server has written. The control file names an older one
     /// until the first checkpoint after a promotion.
-    pub(super) fn last_timeline(&self) -> anyhow::Result<u32> {
-        let segments = self.segments()?;
-        let newest =
-            segments.iter().filter_map(|name| u32::from_str_radix(&name[..8], 16).ok()).max();
-        newest.context("find this server's timeline in its WAL")
+    fn last_timeline(&self) -> anyhow::Result<u32> {
+        let size = self.segment_size()?;
+        let files = self.wal_files()?;
+        let segments = files.iter().filter_map(|name| size.segment(name));
+        segments.map(|segment| segment.timeline).max().context("find this server's timeline")
     }
 
-    /// Returns the names of the WAL's segments, in order.
-    pub(crate) fn segments(&self) -> anyhow::Result<Vec<String>> {
-        let folder = self.wal_folder();
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))? {
-            let name = entry.context("read the WAL's folder")?.file_name();
-            let name = name.to_string_lossy();
-            if name.len() == 24 && name.chars().all(|digit| digit.is_ascii_hexdigit()) {
-                names.push(name.into_owned());
-            }
-        }
-        names.sort();
-        Ok(names)
+    /// Returns how long this server's files of WAL are: all are as long as any.
+    fn segment_size(&self) -> anyhow::Result<SegmentSize> {
+        let shortest = SegmentSize::new(1).context("count in bytes")?;
+        let files = self.wal_files()?;
+        let any = files.iter().find(|name| shortest.segment(name).is_some());
+        let any = self.wal_folder().join(any.context("find a file of WAL")?);
+        let about = fs::metadata(&any).with_context(|| format!("look at {}", any.display()))?;
+        SegmentSize::new(about.len()).with_context(|| format!("make sense of {}", any.display()))
     }
 
-    /// Returns where the source's history left `timeline`; `None` if it is still on it.
-    pub(super) async fn fork(
-        &self,
-        source: SocketAddr,
-        timeline: u32,
-    ) -> anyhow::Result<Option<u64>> {
-        let identity = self.replication_command(source, "IDENTIFY_SYSTEM").await?;
-        let current = identity.split('|').nth(1).and_then(|field| field.trim().parse().ok());
-        let current: u32 = current.context("read the source's timeline")?;
-        if current == timeline {
-            return Ok(None);
-        }
-        ensure!(
-            current > timeline,
-            "find timeline {timeline} in the history of timeline {current}"
-        );
-        let history =
-            self.replication_command(source, &format!("TIMELINE_HISTORY {current}")).await?;
-        let left = fork_of(&history, timeline);
-        left.map(Some).with_context(|| format!("find where timeline {timeline} was left"))
+    async fn history_at(&self, source: SocketAddr) -> anyhow::Result<History> {
+        let current = self.timeline_at(source).await?;
+        let text = match current {
+            1 => String::new(),
+            _ => self.replication_command(source, &format!("TIMELINE_HISTORY {current}")).await?,
+        };
+        // psql puts the file's name before its first line.
+        let text = text.split_once('|').map_or(text.as_str(), |(_, content)| content);
+        History::read(text, current).context("understand the source's history")
     }
 
-    async fn replication_command(&self, source: SocketAddr, ask: &str) -> anyhow::Result<String> {
-        let server = format!(
+    /// Returns the timeline a running server is on.
+    pub(super) async fn timeline_at(&self, server: SocketAddr) -> anyhow::Result<u32> {
+        let identity = self.replication_command(server, "IDENTIFY_SYSTEM").await?;
+        let timeline = identity.split('|').nth(1).and_then(|field| field.trim().parse().ok());
+        timeline.context("read the timeline")
+    }
+
+    async fn replication_command(&self, server: SocketAddr, ask: &str) -> anyhow::Result<String> {
+        let target = format!(
             "host={} port={} user=replicator replication=true connect_timeout=2",
-            source.ip(),
-            source.port()
+            server.ip(),
+            server.port()
         );
         self.binaries
             .run("psql", |command| {
                 self.tool_environment(command);
                 command.args(["--no-psqlrc", "--tuples-only", "--no-align", "--field-separator=|"]);
-                command.arg(&server).args(["--command", ask]);
+                command.arg(&target).args(["--command", ask]);
             })
             .await
-            .with_context(|| format!("ask the source: {ask}"))
+            .with_context(|| format!("ask {server}: {ask}"))
     }
-}
-
-/// Reads `3 0/6A1E3B8 no recovery target specified` (with tabs) of a timeline's history.
-fn fork_of(history: &str, timeline: u32) -> Option<u64> {
-    history.lines().find_map(|line| {
-        // psql puts the file's name before its first line.
-        let line = line.rsplit_once('|').map_or(line, |(_, content)| content);
-        let mut fields = line.split_whitespace();
-        let left: u32 = fields.next()?.parse().ok()?;
-        let lsn = fields.next()?;
-        (left == timeline).then(|| parse_lsn(lsn)).flatten()
-    })
 }
 
 /// Reads a commit of `pg_waldump`:
@@ -149,15 +154,6 @@ fn committed(line: &str) -> Option<Committed> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_history_says_where_each_timeline_was_left() {
-        let history = "00000003.history|1\t0/3000148\tno recovery target specified\n\n\
-                       2\t1/A0\tno recovery target specified\n";
-        assert_eq!(fork_of(history, 1), Some(0x0300_0148));
-        assert_eq!(fork_of(history, 2), Some(0x1_0000_00A0));
-        assert_eq!(fork_of(history, 3), None);
-    }
 
     #[test]
     fn a_commit_is_read_with_its_subtransactions() {

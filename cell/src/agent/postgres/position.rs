@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use tokio::time::Instant;
 
+use super::wal::parse_lsn;
 use super::{POLL, Postgres, Upstream};
 
 /// How long freezing may take: the election waits two seconds for all votes.
@@ -64,25 +65,7 @@ impl Postgres {
     /// Asks over the replication protocol: the control file names an old timeline on a standby that
     /// has followed a promotion.
     async fn timeline(&self) -> anyhow::Result<u32> {
-        let answer = self
-            .binaries
-            .run("psql", |command| {
-                self.tool_environment(command);
-                let target = format!(
-                    "host={} port={} user=replicator replication=true",
-                    self.address.ip(),
-                    self.address.port()
-                );
-                command.args(["--no-psqlrc", "--tuples-only", "--no-align", "--field-separator=|"]);
-                command.arg(target).args(["--command", "IDENTIFY_SYSTEM"]);
-            })
-            .await
-            .context("ask for the timeline")?;
-        answer
-            .split('|')
-            .nth(1)
-            .and_then(|field| field.trim().parse().ok())
-            .context("read the timeline")
+        self.timeline_at(self.address).await
     }
 
     /// Returns the end of the last clean shutdown, from the control file of a stopped server; `None`
@@ -104,14 +87,6 @@ impl Postgres {
     }
 }
 
-/// Reads `16/B374D848`.
-pub(super) fn parse_lsn(text: &str) -> Option<u64> {
-    let (high, low) = text.split_once('/')?;
-    let high = u64::from_str_radix(high, 16).ok()?;
-    let low = u64::from_str_radix(low, 16).ok()?;
-    Some((high << 32) | low)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,11 +96,5 @@ mod tests {
         let old = Position { timeline: 3, lsn: 900 };
         let new = Position { timeline: 4, lsn: 100 };
         assert!(new > old);
-    }
-
-    #[test]
-    fn a_position_is_read_as_postgresql_writes_it() {
-        assert_eq!(parse_lsn("16/B374D848"), Some(0x16_B374_D848));
-        assert_eq!(parse_lsn("nonsense"), None);
     }
 }

@@ -40,39 +40,48 @@ impl Postgres {
         self.has_data() && self.was_primary() && !self.marker().exists()
     }
 
+    /// Returns whether the server at `source` has become a primary.
+    pub(crate) async fn is_promoted(&self, source: SocketAddr) -> anyhow::Result<bool> {
+        let standby = self.ask(source, "SELECT pg_is_in_recovery()").await?;
+        Ok(standby.trim() == "f")
+    }
+
     async fn rewind(&self, source: SocketAddr) -> anyhow::Result<()> {
-        let server = format!(
-            "host={} port={} user=postgres dbname=postgres connect_timeout=2",
-            source.ip(),
-            source.port()
-        );
         // Up to version 15 pg_rewind believes the source's control file, which names the timeline of
         // its last checkpoint: before that it would find nothing to rewind.
-        self.binaries
-            .run("psql", |command| {
-                self.tool_environment(command);
-                command.args(["--no-psqlrc", "--quiet"]).arg(&server);
-                command.args(["--command", "CHECKPOINT"]);
-            })
-            .await
-            .context("write a checkpoint on the source's timeline")?;
+        self.ask(source, "CHECKPOINT").await.context("write a checkpoint on its timeline")?;
         // A promotion numbers its timeline by what its own site has seen: a winner that nobody has heard
         // of, and the next one, take the same number. pg_rewind compares the numbers, finds nothing to
         // do, and a directory with a history of its own would follow, and confirm what it does not have.
-        let fork = self.fork(source, self.last_timeline()?).await?;
-        ensure!(fork.is_some(), "rewind on the source's own timeline");
+        ensure!(self.is_told_apart(source).await?, "rewind on the source's own timeline");
         runtime::file::replace(&self.marker(), b"", 0o600).context("mark the rewind as begun")?;
         let told = self
             .binaries
             .run("pg_rewind", |command| {
                 self.tool_environment(command);
-                command.arg("--target-pgdata").arg(&self.data).arg("--source-server").arg(server);
+                command
+                    .arg("--target-pgdata")
+                    .arg(&self.data)
+                    .arg("--source-server")
+                    .arg(server(source));
                 command.arg("--config-file").arg(self.folder.join("postgresql.conf"));
             })
             .await?;
         info!(%source, outcome = told.trim(), "rewound");
         self.unmark_primary()?;
         fs::remove_file(self.marker()).context("mark the rewind as done")
+    }
+
+    /// Runs one statement on another site's server.
+    async fn ask(&self, source: SocketAddr, statement: &str) -> anyhow::Result<String> {
+        self.binaries
+            .run("psql", |command| {
+                self.tool_environment(command);
+                command.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"]);
+                command.arg(server(source)).args(["--command", statement]);
+            })
+            .await
+            .with_context(|| format!("ask {source}: {statement}"))
     }
 
     /// Copies the whole database of `source` into a new directory, and puts it in place when it is
@@ -107,4 +116,13 @@ impl Postgres {
     fn marker(&self) -> PathBuf {
         self.folder.join("rewind.in_progress")
     }
+}
+
+/// Returns how a tool finds another site's server.
+fn server(source: SocketAddr) -> String {
+    format!(
+        "host={} port={} user=postgres dbname=postgres connect_timeout=2",
+        source.ip(),
+        source.port()
+    )
 }

@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
-use tokio::time::Instant;
+use anyhow::Context as _;
 use topology::wire::lost_writes::LostWrite;
 
-use super::{POLL, Postgres, Sql, Stop, Upstream};
+use super::{Postgres, Sql, Stop, Upstream};
 
 /// How long reading may take: crash recovery, and a scan of each table. The site is not missed
 /// meanwhile, its redundancy is.
@@ -43,16 +42,6 @@ impl Postgres {
         let rows = tokio::time::timeout(READ, read).await.context("read the rows in time");
         self.stop(Stop::Fast, STOP).await.context("stop PostgreSQL after reading")?;
         rows?
-    }
-
-    async fn is_up(&self, sql: &Sql) -> anyhow::Result<()> {
-        let deadline = Instant::now() + READ;
-        while !sql.answers().await {
-            ensure!(self.is_running(), "start PostgreSQL aside; {} says why", self.log.display());
-            ensure!(Instant::now() < deadline, "start PostgreSQL aside within {READ:?}");
-            tokio::time::sleep(POLL * 4).await;
-        }
-        Ok(())
     }
 }
 
