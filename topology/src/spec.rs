@@ -1,17 +1,19 @@
 //! `regions.yaml`: the world as written → as meant, with every finding at once.
 
 mod backup;
+mod edge;
 mod finding;
 mod read;
+mod reader;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::{CellId, RegionId};
 
 pub use backup::{Backup, Repository, S3};
+pub use edge::Edge;
 pub use finding::{Finding, Problem};
 
 /// Where the platform is, what it consists of and the times it lives by. Cannot be wrong: it only
@@ -67,15 +69,6 @@ impl Cell {
     pub fn regions(&self) -> impl Iterator<Item = &RegionId> {
         std::iter::once(&self.home).chain(&self.standbys)
     }
-}
-
-/// Where users come in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Edge {
-    pub listen: SocketAddr,
-    /// The first router's admin address; each further router takes the next port.
-    pub admin: SocketAddr,
-    pub routers: u16,
 }
 
 /// The times of the record lease. `right·(1+ρ) + STOP < patience·(1−ρ) − GUARD` holds, so that the

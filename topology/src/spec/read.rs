@@ -1,24 +1,20 @@
 //! Walks the file once and collects findings instead of stopping at the first.
 
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
-use marked_yaml::types::{MarkedMappingNode, MarkedScalarNode};
-use marked_yaml::{LoaderOptions, Node, Span, parse_yaml_with_options};
+use marked_yaml::{LoaderOptions, Node, parse_yaml_with_options};
 
+use super::reader::{Reader, Section, line_of};
 use super::{
-    Backup, Cell, Durability, Edge, Finding, LeasePolicy, Network, Problem, Region, Repository, S3,
-    Spec,
+    Backup, Cell, Durability, Finding, LeasePolicy, Network, Problem, Region, Repository, S3, Spec,
 };
 use crate::{CellId, RegionId};
 
 /// One address octet per cell, less the region's own and the broadcast address.
 const CELLS_MAX: usize = 250;
 const WEIGHT_MAX: u32 = 100;
-const ROUTERS_MAX: u16 = 16;
 const KEEP: RangeInclusive<u32> = 1..=1000;
 /// Shorter would fill the archive with empty WAL, longer would make it worth little.
 const ARCHIVE_EVERY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
@@ -47,24 +43,6 @@ pub(super) fn read(text: &str) -> Result<Spec, Vec<Finding>> {
 /// Returns the line a loader's message names, as in `2:5: …`.
 fn text_line(message: &str) -> usize {
     message.split([':', ' ']).find_map(|word| word.parse().ok()).unwrap_or(0)
-}
-
-#[derive(Default)]
-struct Reader {
-    findings: Vec<Finding>,
-}
-
-/// A mapping and its place in the file.
-struct Section<'a> {
-    place: String,
-    line: usize,
-    map: &'a MarkedMappingNode,
-}
-
-impl Section<'_> {
-    fn place_of(&self, key: &str) -> String {
-        if self.place.is_empty() { key.to_owned() } else { format!("{}.{key}", self.place) }
-    }
 }
 
 impl Reader {
@@ -194,18 +172,6 @@ impl Reader {
         Some(standbys)
     }
 
-    fn edge(&mut self, root: &Section<'_>) -> Option<Edge> {
-        let node = self.get(root, "edge")?;
-        let edge = self.section(node, "edge".to_owned(), &["listen", "admin", "routers"])?;
-        let listen = self.parsed::<SocketAddr>(&edge, "listen", "an address and port");
-        let admin = self.parsed::<SocketAddr>(&edge, "admin", "an address and port");
-        let routers = self.parsed::<u16>(&edge, "routers", "a whole number");
-        if let Some(routers) = routers.filter(|routers| !(1..=ROUTERS_MAX).contains(routers)) {
-            self.report(&edge, "routers", Problem::OutOfRange(routers.to_string(), "1 to 16"));
-        }
-        Some(Edge { listen: listen?, admin: admin?, routers: routers? })
-    }
-
     fn lease(&mut self, root: &Section<'_>) -> Option<LeasePolicy> {
         let node = self.get(root, "lease")?;
         let lease = self.section(node, "lease".to_owned(), &["renew", "right", "patience"])?;
@@ -299,129 +265,4 @@ impl Reader {
         }
         Some(region)
     }
-
-    fn id<T: FromStr<Err = crate::InvalidId>>(
-        &mut self,
-        item: &Section<'_>,
-        key: &'static str,
-    ) -> Option<T> {
-        let node = self.text(item, key)?;
-        node.as_str().parse().map_err(|err| self.report(item, key, Problem::InvalidId(err))).ok()
-    }
-
-    /// A duration with its unit: `500ms`, `2s`, `5m` or `24h`.
-    fn duration(&mut self, item: &Section<'_>, key: &'static str) -> Option<Duration> {
-        let node = self.text(item, key)?;
-        let text = node.as_str();
-        let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
-        let duration = units.into_iter().find_map(|(unit, millis)| {
-            let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
-            number.checked_mul(millis).map(Duration::from_millis)
-        });
-        if duration.is_none() {
-            let expected = "a duration such as 500ms, 2s or 24h";
-            self.report(item, key, Problem::WrongType { expected, found: format!("{text:?}") });
-        }
-        duration
-    }
-
-    fn one_of<T: Copy>(
-        &mut self,
-        item: &Section<'_>,
-        key: &'static str,
-        words: &[(&str, T)],
-    ) -> Option<T> {
-        let node = self.text(item, key)?;
-        let known = words.iter().find(|(word, _)| *word == node.as_str());
-        if known.is_none() {
-            let found = format!("{:?}", node.as_str());
-            self.report(item, key, Problem::WrongType { expected: "weak or strong", found });
-        }
-        known.map(|(_, value)| *value)
-    }
-
-    fn parsed<T: FromStr>(
-        &mut self,
-        item: &Section<'_>,
-        key: &'static str,
-        expected: &'static str,
-    ) -> Option<T> {
-        let node = self.text(item, key)?;
-        let value = node.as_str().parse().ok();
-        if value.is_none() {
-            let found = format!("{:?}", node.as_str());
-            self.report(item, key, Problem::WrongType { expected, found });
-        }
-        value
-    }
-
-    fn text<'a>(&mut self, item: &Section<'a>, key: &'static str) -> Option<&'a MarkedScalarNode> {
-        let node = self.get(item, key)?;
-        let Node::Scalar(scalar) = node else {
-            self.mistyped(node, item.place_of(key), "a single value");
-            return None;
-        };
-        Some(scalar)
-    }
-
-    fn list<'a>(
-        &mut self,
-        item: &Section<'a>,
-        key: &'static str,
-        keys: &[&str],
-    ) -> Vec<Section<'a>> {
-        let Some(node) = self.get(item, key) else { return Vec::new() };
-        let Node::Sequence(list) = node else {
-            self.mistyped(node, item.place_of(key), "a list");
-            return Vec::new();
-        };
-        list.iter()
-            .enumerate()
-            .filter_map(|(index, node)| self.section(node, format!("{key}[{index}]"), keys))
-            .collect()
-    }
-
-    fn get<'a>(&mut self, item: &Section<'a>, key: &'static str) -> Option<&'a Node> {
-        let node = item.map.get_node(key);
-        if node.is_none() {
-            let place = if item.place.is_empty() { "regions.yaml" } else { &item.place };
-            self.push(item.line, place.to_owned(), Problem::Missing(key));
-        }
-        node
-    }
-
-    fn section<'a>(&mut self, node: &'a Node, place: String, keys: &[&str]) -> Option<Section<'a>> {
-        let Node::Mapping(map) = node else {
-            self.mistyped(node, place, "a mapping");
-            return None;
-        };
-        let section = Section { place, line: line_of(node.span()), map };
-        for (key, _) in map.iter().filter(|(key, _)| !keys.contains(&key.as_str())) {
-            let place = section.place_of(key.as_str());
-            self.push(line_of(key.span()), place, Problem::UnknownKey(keys.join(", ")));
-        }
-        Some(section)
-    }
-
-    fn mistyped(&mut self, node: &Node, place: String, expected: &'static str) {
-        let found = match node {
-            Node::Scalar(scalar) => format!("{:?}", scalar.as_str()),
-            Node::Sequence(_) => "a list".to_owned(),
-            Node::Mapping(_) => "a mapping".to_owned(),
-        };
-        self.push(line_of(node.span()), place, Problem::WrongType { expected, found });
-    }
-
-    fn report(&mut self, item: &Section<'_>, key: &str, problem: Problem) {
-        let line = item.map.get_node(key).map_or(item.line, |node| line_of(node.span()));
-        self.push(line, item.place_of(key), problem);
-    }
-
-    fn push(&mut self, line: usize, place: String, problem: Problem) {
-        self.findings.push(Finding { line, place, problem });
-    }
-}
-
-fn line_of(span: &Span) -> usize {
-    span.start().map_or(0, marked_yaml::Marker::line)
 }

@@ -1,0 +1,31 @@
+//! Where users come in, and what is done for them there.
+
+use std::net::SocketAddr;
+
+use super::Problem;
+use super::reader::{Reader, Section};
+
+const ROUTERS_MAX: u16 = 16;
+
+/// Where users come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edge {
+    pub listen: SocketAddr,
+    /// The first router's admin address; each further router takes the next port.
+    pub admin: SocketAddr,
+    pub routers: u16,
+}
+
+impl Reader {
+    pub(super) fn edge(&mut self, root: &Section<'_>) -> Option<Edge> {
+        let node = self.get(root, "edge")?;
+        let edge = self.section(node, "edge".to_owned(), &["listen", "admin", "routers"])?;
+        let listen = self.parsed::<SocketAddr>(&edge, "listen", "an address and port");
+        let admin = self.parsed::<SocketAddr>(&edge, "admin", "an address and port");
+        let routers = self.parsed::<u16>(&edge, "routers", "a whole number");
+        if let Some(routers) = routers.filter(|routers| !(1..=ROUTERS_MAX).contains(routers)) {
+            self.report(&edge, "routers", Problem::OutOfRange(routers.to_string(), "1 to 16"));
+        }
+        Some(Edge { listen: listen?, admin: admin?, routers: routers? })
+    }
+}
