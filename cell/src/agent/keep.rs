@@ -33,7 +33,7 @@ use super::ballot::Ballot;
 use super::calls::Call;
 use super::decide::role::{Own, Role, role};
 use super::decide::tenure::{Event, Tenure};
-use super::postgres::{Postgres, Stop};
+use super::postgres::{Position, Postgres, Stop};
 use super::right;
 use super::shared::{Claim, Known, Shared, Standing};
 use crate::config::Site;
@@ -63,7 +63,7 @@ enum Done {
     /// The epoch is open, as this record says; `strong` if its barrier has been passed.
     Opened { known: Known, strong: bool },
     /// PostgreSQL has stopped cleanly, at this checkpoint.
-    Stopped { epoch: Epoch, checkpoint: u64 },
+    Stopped { epoch: Epoch, checkpoint: Position },
     /// The server runs as a standby.
     Following,
     /// The data directory was made one that can follow.
@@ -88,7 +88,7 @@ pub(crate) struct Keeper {
     not_before: Instant,
     serving: Option<Epoch>,
     /// The last planned move this site handed over, and where it ended.
-    stopped: Option<(Epoch, u64)>,
+    stopped: Option<(Epoch, Position)>,
     /// Who waits for a hand-over to end.
     waiting: Vec<oneshot::Sender<HandOverReply>>,
     stream: follow::Stream,
@@ -263,11 +263,11 @@ impl Keeper {
         self.tools.shared.learn(known);
     }
 
-    async fn handed_over(&mut self, epoch: Epoch, checkpoint: u64) {
+    async fn handed_over(&mut self, epoch: Epoch, checkpoint: Position) {
         self.stopped = Some((epoch, checkpoint));
         self.end_serving(Event::Drained).await;
-        info!(%epoch, checkpoint, "handed over");
-        self.reply_hand_over(&HandOverReply::Stopped { checkpoint });
+        info!(%epoch, ?checkpoint, "handed over");
+        self.reply_hand_over(&stopped(checkpoint));
     }
 
     fn reply_hand_over(&mut self, reply: &HandOverReply) {
@@ -386,6 +386,10 @@ impl Keeper {
         info!("PostgreSQL stopped");
         Ok(())
     }
+}
+
+fn stopped(checkpoint: Position) -> HandOverReply {
+    HandOverReply::Stopped { timeline: checkpoint.timeline, checkpoint: checkpoint.lsn }
 }
 
 /// Resolves when the piece of work is finished; never while there is none.

@@ -34,6 +34,7 @@ use archive::Archive;
 pub(crate) use archive::{Archiver, Sending};
 pub(crate) use binaries::Binaries;
 pub(crate) use configuration::{Upstream, standby_name};
+pub(crate) use position::Position;
 pub(crate) use sql::{Replication, Sql};
 pub(crate) use wal::{Segment, SegmentSize};
 

@@ -19,7 +19,7 @@ use topology::wire::report::SiteReport;
 use tracing::debug;
 
 use super::backup::AlertLines;
-use super::postgres::Postgres;
+use super::postgres::{Position, Postgres};
 use super::shared::Shared;
 use super::supervise::SERVICES;
 use crate::config::Site;
@@ -62,10 +62,11 @@ pub(crate) async fn report(
     let mut tenure = shared.tenure.subscribe();
     let mut sequence = 0;
     let mut published = Instant::now();
-    let mut last = None;
+    let (mut last, mut position) = (None, None);
     while !stop.is_cancelled() {
         sequence += 1;
-        let mut seen = look(&postgres, &shared, &board, sequence).await;
+        position = locate(&postgres, position).await;
+        let mut seen = look(&postgres, &shared, &board, position, sequence).await;
         seen.alerts.extend(alerts.borrow().clone());
         metrics.show(&seen, &shared);
         let changed = last != Some((seen.tenure, seen.epoch, seen.postgres.clone()));
@@ -97,16 +98,29 @@ async fn told_otherwise(
     }
 }
 
-async fn look(postgres: &Postgres, shared: &Shared, board: &Board, sequence: u64) -> SiteReport {
+/// Returns where the server is; `None` while it does not answer.
+async fn locate(postgres: &Postgres, before: Option<Position>) -> Option<Position> {
+    if postgres.is_running() { postgres.position(before).await.ok() } else { None }
+}
+
+async fn look(
+    postgres: &Postgres,
+    shared: &Shared,
+    board: &Board,
+    position: Option<Position>,
+    sequence: u64,
+) -> SiteReport {
     let line = shared.tenure.borrow().clone();
     let running = postgres.is_running();
-    let position = if running { postgres.position().await.ok() } else { None };
     let standby = postgres.is_standby();
     let doing = match (running, position.is_some(), standby) {
         (false, _, _) if postgres.is_rebuilding() => "rebuilding",
         (false, _, _) => "stopped",
         (true, false, _) => "starting",
-        (true, true, true) if postgres.is_streaming().await => "standby",
+        (true, true, true) if postgres.is_streaming().await => {
+            postgres.sql.keep_ready().await;
+            "standby"
+        }
         (true, true, true) => "waiting",
         (true, true, false) => "primary",
     };

@@ -77,11 +77,19 @@ fn behind(
     }
 }
 
+/// Where the checkpoint of a clean shutdown begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CleanEnd {
+    pub timeline: u32,
+    pub checkpoint: u64,
+}
+
 /// Returns whether the target has everything the active site wrote before it stopped: it must have
-/// received the shutdown checkpoint, which ends after where it begins.
+/// received the shutdown checkpoint, which ends after where it begins. On another timeline the same
+/// position is another history's.
 #[must_use]
-pub fn has_everything(vote: &Vote, system: Option<u64>, checkpoint: u64) -> bool {
-    system == Some(vote.system) && vote.lsn > checkpoint
+pub fn has_everything(vote: &Vote, system: Option<u64>, end: CleanEnd) -> bool {
+    system == Some(vote.system) && vote.timeline == end.timeline && vote.lsn > end.checkpoint
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::hands::Hands;
 use super::vote::{Predecessor, collect};
 use crate::decide::choose::Vote;
 use crate::decide::state::SeenCell;
-use crate::decide::switchover::{Refusal, has_everything};
+use crate::decide::switchover::{CleanEnd, Refusal, has_everything};
 use crate::store::Kept;
 use crate::store::etcd::Unchanged;
 
@@ -115,8 +115,8 @@ async fn hand_over(
 ) -> Result<Kept<RoutedCell>, Stopped> {
     let Move { cell, from, to, .. } = planned;
     let activation = &switching.value.activation;
-    let checkpoint = match hands.agents.hand_over(cell, from, activation.epoch).await {
-        HandOverReply::Stopped { checkpoint } => checkpoint,
+    let end = match hands.agents.hand_over(cell, from, activation.epoch).await {
+        HandOverReply::Stopped { timeline, checkpoint } => CleanEnd { timeline, checkpoint },
         HandOverReply::Prepared => {
             return Err(Stopped { why: format!("{from} only prepared"), cleanly: false });
         }
@@ -127,7 +127,7 @@ async fn hand_over(
     };
     // The target's data is enough, as the old active site has stopped; the other voters are frozen
     // with it, so that none of them can be counted by anybody else.
-    let arrived = |vote: &Vote| has_everything(vote, activation.system, checkpoint);
+    let arrived = |vote: &Vote| has_everything(vote, activation.system, end);
     let suffice = |votes: &BTreeMap<RegionId, Vote>| votes.get(to).is_some_and(arrived);
     let ballot = collect(&hands.agents, cell, activation, Predecessor::Unasked, suffice).await;
     let why = match ballot.votes.get(to) {
@@ -140,7 +140,11 @@ async fn hand_over(
                 cleanly: true,
             });
         }
-        Some(vote) => format!("{to} came to {} only, {from} stopped at {checkpoint}", vote.lsn),
+        Some(vote) => {
+            let CleanEnd { timeline, checkpoint } = end;
+            let Vote { timeline: reached, lsn, .. } = vote;
+            format!("{to} came to {reached}/{lsn} only, {from} stopped at {timeline}/{checkpoint}")
+        }
         None => {
             let refusal = ballot.refusals.get(to).map_or("no answer", String::as_str);
             format!("{to} did not vote: {refusal}")

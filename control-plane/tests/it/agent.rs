@@ -67,7 +67,7 @@ impl Agent {
             unwilling: false,
             unwilling_when_dry: false,
             lsn: 1000,
-            hand_over: HandOverReply::Stopped { checkpoint: 900 },
+            hand_over: HandOverReply::Stopped { timeline: 1, checkpoint: 900 },
             at_risk: false,
             alerts: BTreeMap::new(),
             lost_writes: Vec::new(),

@@ -44,7 +44,7 @@ async fn a_target_without_the_last_checkpoint_is_not_promoted() {
         platform.until_known("north").await;
         platform.agent("east").told(|east| {
             east.lsn = 1101;
-            east.hand_over = HandOverReply::Stopped { checkpoint: 1100 };
+            east.hand_over = HandOverReply::Stopped { timeline: 1, checkpoint: 1100 };
         });
         platform.agent("north").told(|north| north.lsn = 1101);
         let (status, body) = platform.switchover("north", r#"{"to": "south"}"#).await;

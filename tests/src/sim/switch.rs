@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use control_plane::decide::choose::Vote;
 use control_plane::decide::state::SeenCell;
-use control_plane::decide::switchover::has_everything;
+use control_plane::decide::switchover::{CleanEnd, has_everything};
 use control_plane::store::Kept;
 use topology::RegionId;
 use topology::snapshot::RoutedCell;
@@ -55,8 +55,9 @@ async fn hand_over(
     let activation = &switching.value.activation;
     let sim = &hands.proc.sim;
     let reply = sim.ask_hand_over(&hands.proc, sim.index(from), activation.epoch).await;
-    let HandOverReply::Stopped { checkpoint } = reply else { return Err(false) };
-    let arrived = |vote: &Vote| has_everything(vote, activation.system, checkpoint);
+    let HandOverReply::Stopped { timeline, checkpoint } = reply else { return Err(false) };
+    let end = CleanEnd { timeline, checkpoint };
+    let arrived = |vote: &Vote| has_everything(vote, activation.system, end);
     let suffice = |votes: &BTreeMap<RegionId, Vote>| votes.get(to).is_some_and(arrived);
     let votes = collect(hands, activation, Predecessor::Unasked, suffice).await;
     if !suffice(&votes) {

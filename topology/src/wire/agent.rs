@@ -61,8 +61,9 @@ pub struct HandOverRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum HandOverReply {
-    /// PostgreSQL has shut down; its last checkpoint is at `checkpoint`.
+    /// PostgreSQL has shut down; its last checkpoint is on this timeline, at `checkpoint`.
     Stopped {
+        timeline: u32,
         checkpoint: u64,
     },
     /// Asked with `prepare`: a checkpoint has been written.

@@ -27,7 +27,8 @@ struct InFlight {
 }
 
 pub(super) async fn hand_over(tools: Tools, epoch: Epoch) -> anyhow::Result<Done> {
-    let drained = drain(&tools).await;
+    // Takes its time beside the requests in flight, instead of after them.
+    let (drained, ()) = tokio::join!(drain(&tools), tools.postgres.stop_archiving());
     info!(%epoch, drained, "draining ended");
     tools.postgres.stop(Stop::Fast, STOP_LIMIT).await?;
     let checkpoint = tools.postgres.clean_end().await?.context("stop PostgreSQL cleanly")?;

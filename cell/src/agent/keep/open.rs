@@ -22,24 +22,33 @@ const BARRIER_LIMIT: Duration = Duration::from_secs(5);
 const FIRST_BARRIER_LIMIT: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(5);
 
+/// What is known of the database that the epoch is opened on.
+struct Database {
+    system: u64,
+    /// Whether roles and schema are what this program expects.
+    is_current: bool,
+    /// Whether all its WAL had been replayed when it was looked at.
+    is_whole: bool,
+}
+
 /// Runs until the epoch is open or cannot be; dropped when the activation moves on.
 pub(super) async fn open(tools: Tools, known: Known) -> anyhow::Result<Done> {
     let activation = known.activation().clone();
     let epoch = activation.epoch;
-    hold_right(&tools).await?;
     let fresh = activation.system.is_none() && !tools.postgres.has_data();
     if fresh {
+        hold_right(&tools).await?;
         info!("making the cell's first database");
         tools.postgres.create().await.context("make the cell's first database")?;
     }
     ensure!(tools.postgres.has_data(), "open epoch {epoch} without data");
-    run_as_primary(&tools, &known).await?;
-    let system = tools.postgres.sql.system().await?;
-    if let Some(expected) = activation.system.filter(|expected| *expected != system) {
-        bail!("open epoch {epoch}: the database is of system {system}, not {expected}");
+    let Database { system, is_current, is_whole } = run_as_primary(&tools, &known).await?;
+    if !is_current {
+        bring_up_to_date(&tools).await?;
     }
-    bring_up_to_date(&tools, fresh).await?;
-    refuse_used_epoch(&tools, &known).await?;
+    if !is_whole {
+        refuse_used_epoch(&tools, &known).await?;
+    }
     // The first standbys have to copy the database first; nobody waits for this cell yet.
     let limit = if activation.system.is_none() { FIRST_BARRIER_LIMIT } else { BARRIER_LIMIT };
     let strong = match tokio::time::timeout(limit, barrier(&tools, epoch)).await {
@@ -80,14 +89,8 @@ async fn refuse_used_epoch(tools: &Tools, known: &Known) -> anyhow::Result<()> {
     bail!("open epoch {epoch}: {newest} has been opened in {region} already");
 }
 
-/// Makes roles, database and schema what this program expects; usually they are, and users wait.
-async fn bring_up_to_date(tools: &Tools, fresh: bool) -> anyhow::Result<()> {
-    if !fresh
-        && let Ok(cell) = tools.postgres.sql.cell().await
-        && database::is_current(&cell).await
-    {
-        return Ok(());
-    }
+/// Makes roles, database and schema what this program expects.
+async fn bring_up_to_date(tools: &Tools) -> anyhow::Result<()> {
     tools.postgres.make_roles_and_database().await?;
     let mut cell = tools.postgres.sql.cell().await?;
     database::migrate(&mut cell).await.context("bring the schema up to date")
@@ -104,25 +107,52 @@ async fn hold_right(tools: &Tools) -> anyhow::Result<()> {
 }
 
 /// The set of standbys that count is in force before the first write of the epoch.
-async fn run_as_primary(tools: &Tools, known: &Known) -> anyhow::Result<()> {
+async fn run_as_primary(tools: &Tools, known: &Known) -> anyhow::Result<Database> {
     let postgres = &tools.postgres;
     let name_voters = || {
         let Activation { voters, acks, epoch, .. } = known.activation();
         postgres.write_sync_set(&tools.site.id, voters, *acks, *epoch)
     };
-    if postgres.is_standby() {
+    if !postgres.is_standby() {
+        hold_right(tools).await?;
+        postgres.mark_primary()?;
+        name_voters()?;
         if !postgres.is_running() {
+            postgres.start().await?;
+        }
+        return examine(tools, known, false).await;
+    }
+    // Users wait: what a standby can be asked as well is not asked after the promotion. One that has
+    // voted has replayed all its WAL; one that is only started now may come to more of it.
+    let has_voted = postgres.is_running();
+    let made_ready = async {
+        if !has_voted {
             postgres.start_standby(&Upstream::nowhere()).await?;
         }
-        refuse_used_epoch(tools, known).await?;
-        postgres.mark_primary()?;
         name_voters()?;
-        postgres.promote().await.context("promote this site")
-    } else {
-        postgres.mark_primary()?;
-        name_voters()?;
-        if postgres.is_running() { Ok(()) } else { postgres.start().await }
+        let (database, ()) =
+            tokio::try_join!(examine(tools, known, has_voted), refuse_used_epoch(tools, known))?;
+        Ok(database)
+    };
+    let (database, ()) = tokio::try_join!(made_ready, hold_right(tools))?;
+    postgres.mark_primary()?;
+    postgres.promote().await.context("promote this site")?;
+    Ok(database)
+}
+
+/// Returns what the database is, unless it is not the one to open this epoch on.
+async fn examine(tools: &Tools, known: &Known, is_whole: bool) -> anyhow::Result<Database> {
+    let Activation { epoch, system: expected, .. } = known.activation();
+    let system = tools.postgres.sql.system().await?;
+    if let Some(expected) = expected.filter(|expected| *expected != system) {
+        bail!("open epoch {epoch}: the database is of system {system}, not {expected}");
     }
+    let is_current = match tools.postgres.sql.cell().await {
+        Ok(cell) => database::is_current(&cell).await,
+        // A first start that was interrupted: there may be no such database yet.
+        Err(_) => false,
+    };
+    Ok(Database { system, is_current, is_whole })
 }
 
 /// Returns only when enough voters have flushed it, and with it everything before: also

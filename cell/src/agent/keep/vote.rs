@@ -89,7 +89,7 @@ impl Keeper {
             return;
         }
         if let Some((_, checkpoint)) = self.stopped.filter(|(stopped, _)| *stopped == epoch) {
-            drop(reply.send(HandOverReply::Stopped { checkpoint }));
+            drop(reply.send(super::stopped(checkpoint)));
             return;
         }
         self.waiting.push(reply);

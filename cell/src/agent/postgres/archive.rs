@@ -24,6 +24,8 @@ use super::wal::History;
 
 /// What PostgreSQL runs while nothing archives: it succeeds, so that no WAL waits for ever.
 const NOTHING: &str = "/bin/true";
+/// What `archive.conf` says for a stop.
+const OFF: &str = "archive_command = ''\n";
 /// A planned move has half a second in all; without this it still is a clean stop, only later.
 const STOP_ARCHIVING: Duration = Duration::from_millis(100);
 
@@ -83,10 +85,14 @@ impl Postgres {
 
     /// Lets the server stop without its archive: a clean stop would otherwise finish a piece of WAL,
     /// send it and what waits, and with an archive that fails or hangs take longer than a planned
-    /// move may. What is left is sent by the next active site, which has it too.
-    pub(super) async fn stop_archiving(&self) {
+    /// move may. What is left is sent by the next active site, which has it too. Done already, it is
+    /// not done again.
+    pub(crate) async fn stop_archiving(&self) {
         let stopped = async {
-            self.write("archive.conf", "archive_command = ''\n")?;
+            if fs::read_to_string(self.folder.join("archive.conf")).is_ok_and(|text| text == OFF) {
+                return Ok(());
+            }
+            self.write("archive.conf", OFF)?;
             self.reload()?;
             // Users wait: the server is asked only if it may be at it.
             if self.has_wal_to_send() { self.end_sending().await } else { Ok(()) }

@@ -76,7 +76,7 @@ synchronous_commit = 'local'
 hot_standby = on
 recovery_target_timeline = 'latest'
 # A standby that changes its source, or is promoted, may have to sit one of these out.
-wal_retrieve_retry_interval = '20ms'
+wal_retrieve_retry_interval = '100ms'
 wal_receiver_status_interval = '500ms'
 wal_receiver_timeout = '3s'
 wal_sender_timeout = '3s'

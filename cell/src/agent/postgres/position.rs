@@ -30,28 +30,45 @@ impl Postgres {
             tokio::time::sleep(POLL).await;
         }
         // A position that stands still is no proof: replay may be held up by a lock or a disk. The
-        // server itself must say that it waits for more.
+        // server itself must say that it has replayed what it received, or, if it has received nothing
+        // since it started, that it waits for more: twice, because it also looks as if it did between
+        // two files.
         let replayed =
-            "SELECT coalesce(pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn(), false)
-            OR EXISTS (SELECT 1 FROM pg_stat_activity WHERE backend_type = 'startup'
-                AND wait_event IN ('RecoveryRetrieveRetryInterval', 'RecoveryWalStream'))";
+            "SELECT CASE WHEN pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn() THEN 2
+                WHEN EXISTS (SELECT 1 FROM pg_stat_activity WHERE backend_type = 'startup'
+                    AND wait_event IN ('RecoveryRetrieveRetryInterval', 'RecoveryWalStream')) THEN 1
+                ELSE 0 END";
         let replay = async {
             let mut seen = 0;
-            while seen < 2 {
+            loop {
                 ensure!(Instant::now() < deadline, "replay what was received");
-                seen = if self.sql.one(replayed).await? { seen + 1 } else { 0 };
+                let now: i32 = self.sql.one(replayed).await?;
+                seen = if now == 0 { 0 } else { seen + now };
+                if seen >= 2 {
+                    return self.furthest().await;
+                }
                 tokio::time::sleep(POLL).await;
             }
-            self.furthest().await
         };
         // Nothing is received any more, so the timeline can be asked for meanwhile.
         let (lsn, timeline) = tokio::try_join!(replay, self.timeline())?;
         Ok(Position { timeline, lsn })
     }
 
-    /// Returns the furthest place in the WAL this server has.
-    pub(crate) async fn position(&self) -> anyhow::Result<Position> {
-        Ok(Position { lsn: self.furthest().await?, timeline: self.timeline().await? })
+    /// Returns the furthest place in the WAL this server has, for people and for evidence. A standby
+    /// that receives nothing now is where it was `before`, if that is known.
+    pub(crate) async fn position(&self, before: Option<Position>) -> anyhow::Result<Position> {
+        let timeline = "SELECT CASE WHEN pg_is_in_recovery()
+                THEN (SELECT nullif(received_tli, 0) FROM pg_stat_wal_receiver)
+                ELSE ('x' || left(pg_walfile_name(pg_current_wal_flush_lsn()), 8))::bit(32)::int END";
+        let timeline: Option<i32> = self.sql.one(timeline).await?;
+        let timeline = match (timeline.and_then(|id| u32::try_from(id).ok()), before) {
+            (Some(timeline), _) => timeline,
+            (None, Some(before)) => before.timeline,
+            // A program of its own and a connection: too much for every look.
+            (None, None) => self.timeline().await?,
+        };
+        Ok(Position { lsn: self.furthest().await?, timeline })
     }
 
     async fn furthest(&self) -> anyhow::Result<u64> {
@@ -68,9 +85,9 @@ impl Postgres {
         self.timeline_at(self.address).await
     }
 
-    /// Returns the end of the last clean shutdown, from the control file of a stopped server; `None`
-    /// if it did not end cleanly.
-    pub(crate) async fn clean_end(&self) -> anyhow::Result<Option<u64>> {
+    /// Returns where the checkpoint of the last clean shutdown begins, from the control file of a stopped
+    /// server; `None` if it did not end cleanly.
+    pub(crate) async fn clean_end(&self) -> anyhow::Result<Option<Position>> {
         let control = self
             .binaries
             .run("pg_controldata", |command| {
@@ -82,7 +99,9 @@ impl Postgres {
             Some(line.trim_start_matches(':').trim())
         };
         let clean = field("Database cluster state") == Some("shut down");
-        let checkpoint = field("Latest checkpoint location").and_then(parse_lsn);
+        let lsn = field("Latest checkpoint location").and_then(parse_lsn);
+        let timeline = field("Latest checkpoint's TimeLineID").and_then(|id| id.parse().ok());
+        let checkpoint = timeline.zip(lsn).map(|(timeline, lsn)| Position { timeline, lsn });
         Ok(checkpoint.filter(|_| clean))
     }
 }

@@ -75,6 +75,13 @@ impl Sql {
         self.pools().postgres.get().await.context("connect to PostgreSQL")
     }
 
+    /// Opens the connection that a promotion asks for first, if there is none: checking a password
+    /// takes longer than the question.
+    pub(crate) async fn keep_ready(&self) {
+        // Before the cell's first start there is no such database.
+        drop(self.cell().await);
+    }
+
     /// Returns whether the server takes connections.
     pub(crate) async fn answers(&self) -> bool {
         self.execute("SELECT 1").await.is_ok()

@@ -16,8 +16,9 @@ pub async fn hand_over(tools: Tools, epoch: Epoch) -> Result<Done, Failure> {
     drain(&tools).await;
     tools.sim().pg_stop(&tools.proc, tools.site, Stop::Fast, STOP_LIMIT).await;
     let checkpoint = tools.pg().disk.borrow().clean.ok_or("stop PostgreSQL cleanly")?;
+    let timeline = tools.sim().wal.timeline(tools.pg().head());
     tools.pg().unmark_primary();
-    Ok(Done::Stopped { epoch, checkpoint })
+    Ok(Done::Stopped { epoch, checkpoint: (timeline, checkpoint) })
 }
 
 async fn drain(tools: &Tools) {

@@ -49,7 +49,7 @@ impl Tools {
 
 pub enum Done {
     Opened { known: Known, strong: bool },
-    Stopped { epoch: Epoch, checkpoint: u64 },
+    Stopped { epoch: Epoch, checkpoint: (u32, u64) },
     Following,
 }
 
@@ -65,7 +65,7 @@ pub struct Keeper {
     pub work: Option<Work>,
     not_before: BootTime,
     pub serving: Option<Epoch>,
-    pub stopped: Option<(Epoch, u64)>,
+    pub stopped: Option<(Epoch, (u32, u64))>,
     pub waiting: Vec<Reply<HandOverReply>>,
     pub stream: Stream,
     failed: (Epoch, u32),
@@ -222,10 +222,10 @@ impl Keeper {
         self.tools.shared.learn(known);
     }
 
-    async fn handed_over(&mut self, epoch: Epoch, checkpoint: u64) {
-        self.stopped = Some((epoch, checkpoint));
+    async fn handed_over(&mut self, epoch: Epoch, (timeline, checkpoint): (u32, u64)) {
+        self.stopped = Some((epoch, (timeline, checkpoint)));
         self.end_serving(Event::Drained).await;
-        self.reply_hand_over(&HandOverReply::Stopped { checkpoint });
+        self.reply_hand_over(&HandOverReply::Stopped { timeline, checkpoint });
     }
 
     pub fn reply_hand_over(&mut self, reply: &HandOverReply) {

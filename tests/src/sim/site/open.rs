@@ -19,7 +19,7 @@ const POLL: Duration = Duration::from_millis(5);
 pub async fn open(tools: Tools, known: Known) -> Result<Done, Failure> {
     let activation = known.activation().clone();
     let epoch = activation.epoch;
-    hold_right(&tools).await?;
+    let is_whole = tools.pg().is_standby() && tools.pg().is_running();
     run_as_primary(&tools, &known).await?;
     // Roles, schema: a few small transactions, which wait for nobody.
     let site = tools.site;
@@ -36,7 +36,9 @@ pub async fn open(tools: Tools, known: Known) -> Result<Done, Failure> {
         },
     );
     written.await.ok_or("bring the schema up to date")?;
-    refuse_used_epoch(&tools, &known).await?;
+    if !is_whole {
+        refuse_used_epoch(&tools, &known).await?;
+    }
     let strong = if tools.sim().sabotaged(Sabotage::NoBarrier) {
         true
     } else {
@@ -97,11 +99,13 @@ async fn run_as_primary(tools: &Tools, known: &Known) -> Result<(), Failure> {
         if !pg.is_running() {
             sim.pg_start_standby(&tools.proc, site, None).await?;
         }
-        refuse_used_epoch(tools, known).await?;
-        pg.mark_primary();
         sim.configure(site, names);
+        refuse_used_epoch(tools, known).await?;
+        hold_right(tools).await?;
+        pg.mark_primary();
         sim.pg_promote(&tools.proc, site).await
     } else {
+        hold_right(tools).await?;
         pg.mark_primary();
         sim.configure(site, names);
         if pg.is_running() { Ok(()) } else { sim.pg_start(&tools.proc, site).await }

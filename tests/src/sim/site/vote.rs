@@ -86,8 +86,10 @@ impl Keeper {
 
     async fn hand_over_asked(&mut self, request: &HandOverRequest, reply: Reply<HandOverReply>) {
         let epoch = Epoch(request.epoch);
-        if let Some((_, checkpoint)) = self.stopped.filter(|(stopped, _)| *stopped == epoch) {
-            reply.send(HandOverReply::Stopped { checkpoint });
+        if let Some((_, (timeline, checkpoint))) =
+            self.stopped.filter(|(stopped, _)| *stopped == epoch)
+        {
+            reply.send(HandOverReply::Stopped { timeline, checkpoint });
             return;
         }
         self.waiting.push(reply);
