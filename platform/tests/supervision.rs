@@ -29,6 +29,8 @@ messages: weak
 /// Far more than anything awaited here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 static FORK: Mutex<()> = Mutex::new(());
+/// Where the supervisor's errors go.
+const SAID: &str = "supervisor.log";
 
 #[test]
 fn a_killed_process_is_started_again_unless_it_is_held() {
@@ -128,7 +130,7 @@ impl Platform {
         let supervisor = command(&folder, &["up", "--spec", &spec.display().to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(fs::File::create(folder.join(SAID)).unwrap())
             .spawn()
             .unwrap();
         Self { folder, supervisor }
@@ -148,8 +150,10 @@ impl Platform {
     fn until<T>(&mut self, what: &str, found: impl Fn(&Fleet) -> Option<T>) -> T {
         let path = self.folder.join("run/fleet.json");
         wait(what, || {
-            let exited = self.supervisor.try_wait().expect("the supervisor is ours");
-            assert_eq!(exited, None, "the supervisor ended while waiting until {what}");
+            if let Some(exited) = self.supervisor.try_wait().expect("the supervisor is ours") {
+                let said = fs::read_to_string(self.folder.join(SAID)).unwrap_or_default();
+                panic!("the supervisor ended with {exited} while waiting until {what}:\n{said}");
+            }
             let fleet: Fleet = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
             found(&fleet)
         })
