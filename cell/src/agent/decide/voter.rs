@@ -13,6 +13,8 @@ use topology::{Epoch, RegionId};
 pub struct Voter {
     /// The highest epoch voted for; from disk.
     voted: Epoch,
+    /// The highest epoch a vote for which is on disk, or may be: it is being written.
+    voting: Epoch,
     started: BootTime,
     promise: Option<Promise>,
 }
@@ -40,7 +42,7 @@ pub enum Refusal {
 impl Voter {
     #[must_use]
     pub fn new(voted: Epoch, started: BootTime) -> Self {
-        Self { voted, started, promise: None }
+        Self { voted, voting: voted, started, promise: None }
     }
 
     #[must_use]
@@ -58,8 +60,8 @@ impl Voter {
         now: BootTime,
         lasts: Duration,
     ) -> Result<(), Refusal> {
-        if self.voted > epoch {
-            return Err(Refusal::Voted(self.voted));
+        if self.voting > epoch {
+            return Err(Refusal::Voted(self.voting));
         }
         if known > epoch {
             return Err(Refusal::Known(known));
@@ -89,9 +91,23 @@ impl Voter {
         }
     }
 
+    /// Begins a vote for `epoch`, or says why not: from now on nothing is promised to an earlier one.
+    /// Asking and beginning are one step, because promises are asked for while the vote is written.
+    pub fn begin_vote(
+        &mut self,
+        epoch: Epoch,
+        now: BootTime,
+        lasts: Duration,
+    ) -> Result<(), Refusal> {
+        self.may_vote(epoch, now, lasts)?;
+        self.voting = self.voting.max(epoch);
+        Ok(())
+    }
+
     /// The vote for `epoch` is on disk.
     pub fn has_voted(&mut self, epoch: Epoch) {
         self.voted = self.voted.max(epoch);
+        self.voting = self.voting.max(epoch);
     }
 }
 
@@ -107,6 +123,25 @@ mod tests {
         voter.promise(&east(), Epoch(7), Epoch(7), ms(10_000), LASTS).unwrap();
         assert_eq!(voter.may_vote(Epoch(8), ms(11_999), LASTS), Err(Refusal::Promised(east())));
         assert_eq!(voter.may_vote(Epoch(8), ms(12_000), LASTS), Ok(()));
+    }
+
+    #[test]
+    fn while_a_vote_is_written_nothing_is_promised_to_an_earlier_epoch() {
+        let mut voter = voter();
+        voter.begin_vote(Epoch(8), ms(10_000), LASTS).unwrap();
+        assert_eq!(voter.voted(), Epoch(0), "it is not on disk yet");
+        assert_eq!(
+            voter.promise(&east(), Epoch(7), Epoch(7), ms(10_000), LASTS),
+            Err(Refusal::Voted(Epoch(8)))
+        );
+    }
+
+    #[test]
+    fn a_vote_that_was_promised_away_is_not_begun() {
+        let mut voter = voter();
+        voter.promise(&east(), Epoch(7), Epoch(7), ms(10_000), LASTS).unwrap();
+        assert_eq!(voter.begin_vote(Epoch(8), ms(11_999), LASTS), Err(Refusal::Promised(east())));
+        voter.promise(&east(), Epoch(7), Epoch(7), ms(11_999), LASTS).unwrap();
     }
 
     #[test]

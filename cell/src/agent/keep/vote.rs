@@ -54,6 +54,8 @@ impl Keeper {
             self.end_serving(Event::Superseded).await;
             self.tools.postgres.stop(Stop::Immediate, STOP_LIMIT).await?;
         }
+        // A promise may have been given since it was asked first: the predecessor took time to stop.
+        self.tools.shared.voter().begin_vote(epoch, BootTime::now(), lasts)?;
         self.ballot.write(epoch)?;
         self.tools.shared.voter().has_voted(epoch);
         self.work = None;

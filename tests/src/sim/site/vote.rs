@@ -60,6 +60,10 @@ impl Keeper {
             self.end_serving(Event::Superseded).await;
             sim.pg_stop(proc, site, Stop::Immediate, STOP_LIMIT).await;
         }
+        let begun = tools.shared.voter.borrow_mut().begin_vote(epoch, proc.now(), lasts);
+        if !sim.sabotaged(Sabotage::VotesDespitePromise) {
+            begun.map_err(|refusal| refusal.to_string())?;
+        }
         if !sim.sabotaged(Sabotage::VoteNotOnDisk) {
             sim.sites[site].ballot.set(epoch.0.max(sim.sites[site].ballot.get()));
         }
