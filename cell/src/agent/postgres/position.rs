@@ -29,30 +29,32 @@ impl Postgres {
             ensure!(Instant::now() < deadline, "see the WAL receiver end");
             tokio::time::sleep(POLL).await;
         }
-        // A position that stands still is no proof: replay may be held up by a lock or a disk. The
-        // server itself must say that it has replayed what it received, or, if it has received nothing
-        // since it started, that it waits for more: twice, because it also looks as if it did between
-        // two files.
-        let replayed =
-            "SELECT CASE WHEN pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn() THEN 2
-                WHEN EXISTS (SELECT 1 FROM pg_stat_activity WHERE backend_type = 'startup'
-                    AND wait_event IN ('RecoveryRetrieveRetryInterval', 'RecoveryWalStream')) THEN 1
-                ELSE 0 END";
-        let replay = async {
-            let mut seen = 0;
-            loop {
-                ensure!(Instant::now() < deadline, "replay what was received");
-                let now: i32 = self.sql.one(replayed).await?;
-                seen = if now == 0 { 0 } else { seen + now };
-                if seen >= 2 {
-                    return self.furthest().await;
+        // The timeline is that of what is replayed, so it is asked for between two looks that find
+        // nothing left to replay: it also looks so for a moment between two files.
+        loop {
+            ensure!(Instant::now() < deadline, "replay what was received");
+            if let Some(lsn) = self.at_rest().await? {
+                let timeline = self.timeline().await?;
+                if self.at_rest().await? == Some(lsn) {
+                    return Ok(Position { timeline, lsn });
                 }
-                tokio::time::sleep(POLL).await;
             }
-        };
-        // Nothing is received any more, so the timeline can be asked for meanwhile.
-        let (lsn, timeline) = tokio::try_join!(replay, self.timeline())?;
-        Ok(Position { timeline, lsn })
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Returns where the standby is, if it neither receives nor has anything left to replay. A
+    /// position that stands still is no proof, as replay may be held up by a lock or a disk: the
+    /// server itself must say that it has replayed what it received, or, if it has received nothing
+    /// since it started, that it waits for more.
+    async fn at_rest(&self) -> anyhow::Result<Option<u64>> {
+        let at_rest = "SELECT CASE WHEN NOT EXISTS (SELECT 1 FROM pg_stat_wal_receiver) AND (
+                coalesce(pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn(), false)
+                OR EXISTS (SELECT 1 FROM pg_stat_activity WHERE backend_type = 'startup'
+                    AND wait_event IN ('RecoveryRetrieveRetryInterval', 'RecoveryWalStream')))
+            THEN (greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0')::bigint END";
+        let lsn: Option<i64> = self.sql.one(at_rest).await?;
+        Ok(lsn.and_then(|lsn| u64::try_from(lsn).ok()))
     }
 
     /// Returns the furthest place in the WAL this server has, for people and for evidence. A standby
