@@ -222,22 +222,6 @@ async fn a_primary_without_names_calls_waiting_commits_a_success() {
     assert_eq!(answer.status, 201);
 }
 
-#[test]
-fn the_one_who_names_standbys_never_names_none() {
-    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
-    let writers: Vec<String> = lines_of(sources.as_ref())
-        .into_iter()
-        .filter(|line| line.contains("synchronous_standby_names ="))
-        .map(|line| line.trim().to_owned())
-        .collect();
-    assert_eq!(writers.len(), 1, "{writers:?}");
-    let writer = include_str!("../../src/agent/postgres/configuration.rs");
-    for never_empty in ["synchronous_standby_names = '{set}'", r#"vec!["\"nobody\""#, "acks.max(1)"]
-    {
-        assert!(writer.contains(never_empty), "look again at who may be named: {never_empty}");
-    }
-}
-
 /// Ends a commit's wait as an administrator would, and returns once its row is seen.
 async fn end_wait(database: &Database<'_>, how: &str) {
     let end = format!(
@@ -269,18 +253,4 @@ async fn open(site: &Site, user: &str, key: &str) -> Answer {
 
 fn told(answer: &Answer) -> (u16, &str) {
     (answer.status, answer.body["code"].as_str().unwrap_or_default())
-}
-
-fn lines_of(folder: &std::path::Path) -> Vec<String> {
-    let mut lines = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            lines.extend(lines_of(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = std::fs::read_to_string(&path).unwrap();
-            lines.extend(text.lines().map(ToOwned::to_owned));
-        }
-    }
-    lines
 }

@@ -1,13 +1,18 @@
 //! The server's settings: what never changes, and what a change of role changes without a restart.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use topology::{Epoch, RegionId, SiteId};
 
 use super::Postgres;
+
+/// What a server waits for that may not acknowledge a strong commit: a name that no standby has. It
+/// is in force on every standby as well: a backend waits only once the checkpointer has told all that
+/// there are names, and a checkpointer that is busy with a slow disk takes over a first name long
+/// after the backends have. A server that has had names since its start never commits without.
+const NOBODY: &str = "synchronous_standby_names = 'ANY 1 (\"nobody\")'\n";
 
 /// Where a standby gets its WAL from, and under which name. The name carries the epoch: a standby
 /// that follows another epoch never counts for a strong commit.
@@ -105,7 +110,7 @@ host all postgres,service all scram-sha-256
         self.write("pg_hba.conf", access)?;
         self.write("passfile", &self.passfile())?;
         if !self.folder.join("role.conf").exists() {
-            self.write("role.conf", "")?;
+            self.write("role.conf", NOBODY)?;
         }
         Ok(())
     }
@@ -119,21 +124,8 @@ host all postgres,service all scram-sha-256
 
     /// Sets where a standby receives from; takes effect at the next start or reload.
     pub(super) fn write_upstream(&self, upstream: &Upstream) -> anyhow::Result<()> {
-        let mut role = String::new();
-        match upstream.source {
-            Some(source) => writeln!(
-                role,
-                "primary_conninfo = 'host={} port={} user=replicator application_name={} \
-                 passfile={}/passfile connect_timeout=2 tcp_user_timeout=2000 keepalives_idle=1 \
-                 keepalives_interval=1 keepalives_count=2'",
-                source.ip(),
-                source.port(),
-                upstream.name,
-                self.folder.display()
-            )?,
-            None => writeln!(role, "primary_conninfo = ''")?,
-        }
-        self.write("role.conf", &role)
+        let passfile = self.folder.join("passfile").display().to_string();
+        self.write("role.conf", &standby_role(upstream, &passfile))
     }
 
     /// Points a running standby somewhere else, without a restart.
@@ -142,8 +134,7 @@ host all postgres,service all scram-sha-256
         self.reload()
     }
 
-    /// Names the standbys whose flush a strong commit waits for, under an epoch. Never empty: a
-    /// primary without names would release every waiting commit as if it were safe.
+    /// Names the standbys whose flush a strong commit waits for, under an epoch.
     pub(crate) fn write_sync_set(
         &self,
         site: &SiteId,
@@ -151,14 +142,7 @@ host all postgres,service all scram-sha-256
         acks: usize,
         epoch: Epoch,
     ) -> anyhow::Result<()> {
-        let names: Vec<String> = voters
-            .iter()
-            .map(|region| SiteId { cell: site.cell.clone(), region: region.clone() })
-            .map(|voter| format!("\"{}\"", standby_name(&voter, epoch)))
-            .collect();
-        let names = if names.is_empty() { vec!["\"nobody\"".to_owned()] } else { names };
-        let set = format!("ANY {} ({})", acks.max(1), names.join(","));
-        self.write("role.conf", &format!("synchronous_standby_names = '{set}'\n"))?;
+        self.write("role.conf", &primary_role(site, voters, acks, epoch))?;
         if self.is_running() { self.reload() } else { Ok(()) }
     }
 
@@ -172,5 +156,69 @@ host all postgres,service all scram-sha-256
         runtime::file::replace(&path, content.as_bytes(), 0o600)
             .with_context(|| format!("write {}", path.display()))?;
         self.binaries.own(&path)
+    }
+}
+
+/// Returns what `role.conf` says on a standby.
+fn standby_role(upstream: &Upstream, passfile: &str) -> String {
+    let conninfo = upstream.source.map_or_else(String::new, |source| {
+        format!(
+            "host={} port={} user=replicator application_name={} passfile={passfile} \
+             connect_timeout=2 tcp_user_timeout=2000 keepalives_idle=1 keepalives_interval=1 \
+             keepalives_count=2",
+            source.ip(),
+            source.port(),
+            upstream.name,
+        )
+    });
+    format!("{NOBODY}primary_conninfo = '{conninfo}'\n")
+}
+
+/// Returns what `role.conf` says on a primary.
+fn primary_role(site: &SiteId, voters: &BTreeSet<RegionId>, acks: usize, epoch: Epoch) -> String {
+    let names: Vec<String> = voters
+        .iter()
+        .map(|region| SiteId { cell: site.cell.clone(), region: region.clone() })
+        .map(|voter| format!("\"{}\"", standby_name(&voter, epoch)))
+        .collect();
+    if names.is_empty() {
+        return NOBODY.to_owned();
+    }
+    format!("synchronous_standby_names = 'ANY {} ({})'\n", acks.max(1), names.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_waits_for_somebody_in_every_role() {
+        let site = site("east");
+        let source = "127.0.0.1:5432".parse().unwrap();
+        let to = Upstream::to(source, &site, Epoch(3));
+        for role in [
+            standby_role(&Upstream::nowhere(), "passfile"),
+            standby_role(&to, "passfile"),
+            primary_role(&site, &BTreeSet::new(), 1, Epoch(3)),
+        ] {
+            assert!(
+                role.starts_with("synchronous_standby_names = 'ANY 1 (\"nobody\")'\n"),
+                "{role}"
+            );
+        }
+        let voters = BTreeSet::from(["north", "south"].map(|region| site_region(region)));
+        assert_eq!(
+            primary_role(&site, &voters, 0, Epoch(3)),
+            "synchronous_standby_names = 'ANY 1 (\"c1_north_e3\",\"c1_south_e3\")'\n",
+            "nobody waits for none of them"
+        );
+    }
+
+    fn site(region: &str) -> SiteId {
+        SiteId { cell: "c1".parse().unwrap(), region: site_region(region) }
+    }
+
+    fn site_region(region: &str) -> RegionId {
+        region.parse().unwrap()
     }
 }
