@@ -66,6 +66,26 @@ fn start(site: &str) -> anyhow::Result<Child> {
     Ok(child)
 }
 
+/// What the watchdog was told last.
+#[derive(Default)]
+struct Told {
+    server: Option<u32>,
+    until: Option<BootTime>,
+}
+
+impl Told {
+    /// Returns what it has to be told now. With another server it has forgotten the moment it was
+    /// told, which is told again. A right that was given up stays as it was told: the server may still
+    /// be running on it.
+    fn news(&mut self, server: Option<u32>, until: Option<BootTime>) -> Vec<Order> {
+        let server = server.filter(|pid| self.server != Some(*pid));
+        let until = until.filter(|until| server.is_some() || self.until != Some(*until));
+        self.server = server.or(self.server);
+        self.until = until.or(self.until);
+        server.map(Order::Server).into_iter().chain(until.map(Order::Until)).collect()
+    }
+}
+
 async fn tell(
     child: &mut Child,
     postgres: &Postgres,
@@ -77,7 +97,7 @@ async fn tell(
     let mut standing = shared.standing.subscribe();
     let mut right = shared.right.subscribe();
     let mut server = postgres.pid.subscribe();
-    let mut told = (None, None);
+    let mut told = Told::default();
     board.record("feed the watchdog", Ok(()));
     while !stop.is_cancelled() {
         let claims = standing.borrow_and_update().claim.is_some();
@@ -85,17 +105,11 @@ async fn tell(
         let pid = *server.borrow_and_update();
         let until =
             Some(shared.valid_until()).filter(|until| claims && *until > BootTime::default());
-        // A right that was given up stays as it was told: the server may still be running on it.
-        let orders = [
-            pid.filter(|pid| told.0 != Some(*pid)).map(Order::Server),
-            until.filter(|until| told.1 != Some(*until)).map(Order::Until),
-        ];
-        for order in orders.into_iter().flatten() {
+        for order in told.news(pid, until) {
             let line = format!("{order}\n");
             let write = pipe.write_all(line.as_bytes());
             tokio::time::timeout(WRITE, write).await.context("tell the watchdog in time")??;
         }
-        told = (pid.or(told.0), until.or(told.1));
         tokio::select! {
             changed = standing.changed() => changed?,
             changed = right.changed() => changed?,
@@ -106,4 +120,30 @@ async fn tell(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_new_is_told() {
+        let mut told = Told::default();
+        assert_eq!(told.news(Some(7), None), [Order::Server(7)]);
+        assert_eq!(told.news(Some(7), Some(at(10))), [Order::Until(at(10))]);
+        assert_eq!(told.news(Some(7), Some(at(10))), []);
+        assert_eq!(told.news(None, None), []);
+        assert_eq!(told.news(Some(7), Some(at(20))), [Order::Until(at(20))]);
+    }
+
+    #[test]
+    fn a_server_that_is_started_under_the_same_right_is_guarded_by_it() {
+        let mut told = Told::default();
+        told.news(Some(7), Some(at(10)));
+        assert_eq!(told.news(Some(8), Some(at(10))), [Order::Server(8), Order::Until(at(10))]);
+    }
+
+    fn at(nanos: u64) -> BootTime {
+        BootTime::from_nanos(nanos)
+    }
 }
