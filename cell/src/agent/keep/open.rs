@@ -27,8 +27,6 @@ struct Database {
     system: u64,
     /// Whether roles and schema are what this program expects.
     is_current: bool,
-    /// Whether all its WAL had been replayed when it was looked at.
-    is_whole: bool,
 }
 
 /// Runs until the epoch is open or cannot be; dropped when the activation moves on.
@@ -42,13 +40,12 @@ pub(super) async fn open(tools: Tools, known: Known) -> anyhow::Result<Done> {
         tools.postgres.create().await.context("make the cell's first database")?;
     }
     ensure!(tools.postgres.has_data(), "open epoch {epoch} without data");
-    let Database { system, is_current, is_whole } = run_as_primary(&tools, &known).await?;
+    let Database { system, is_current } = run_as_primary(&tools, &known).await?;
     if !is_current {
         bring_up_to_date(&tools).await?;
     }
-    if !is_whole {
-        refuse_used_epoch(&tools, &known).await?;
-    }
+    // Also after a promotion that asked before: it may have replayed more.
+    refuse_used_epoch(&tools, &known).await?;
     // The first standbys have to copy the database first; nobody waits for this cell yet.
     let limit = if activation.system.is_none() { FIRST_BARRIER_LIMIT } else { BARRIER_LIMIT };
     let strong = match tokio::time::timeout(limit, barrier(&tools, epoch)).await {
@@ -120,28 +117,27 @@ async fn run_as_primary(tools: &Tools, known: &Known) -> anyhow::Result<Database
         if !postgres.is_running() {
             postgres.start().await?;
         }
-        return examine(tools, known, false).await;
+        return examine(tools, known).await;
     }
-    // Users wait: what a standby can be asked as well is not asked after the promotion. One that has
-    // voted has replayed all its WAL; one that is only started now may come to more of it.
-    let has_voted = postgres.is_running();
+    // Users wait: what a standby can be asked as well is not asked after the promotion.
     let made_ready = async {
-        if !has_voted {
+        if !postgres.is_running() {
             postgres.start_standby(&Upstream::nowhere()).await?;
         }
         name_voters()?;
         let (database, ()) =
-            tokio::try_join!(examine(tools, known, has_voted), refuse_used_epoch(tools, known))?;
+            tokio::try_join!(examine(tools, known), refuse_used_epoch(tools, known))?;
         Ok(database)
     };
     let (database, ()) = tokio::try_join!(made_ready, hold_right(tools))?;
+    ensure!(BootTime::now() < tools.shared.valid_until(), "hold the right up to the promotion");
     postgres.mark_primary()?;
     postgres.promote().await.context("promote this site")?;
     Ok(database)
 }
 
 /// Returns what the database is, unless it is not the one to open this epoch on.
-async fn examine(tools: &Tools, known: &Known, is_whole: bool) -> anyhow::Result<Database> {
+async fn examine(tools: &Tools, known: &Known) -> anyhow::Result<Database> {
     let Activation { epoch, system: expected, .. } = known.activation();
     let system = tools.postgres.sql.system().await?;
     if let Some(expected) = expected.filter(|expected| *expected != system) {
@@ -152,7 +148,7 @@ async fn examine(tools: &Tools, known: &Known, is_whole: bool) -> anyhow::Result
         // A first start that was interrupted: there may be no such database yet.
         Err(_) => false,
     };
-    Ok(Database { system, is_current, is_whole })
+    Ok(Database { system, is_current })
 }
 
 /// Returns only when enough voters have flushed it, and with it everything before: also

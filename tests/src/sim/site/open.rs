@@ -19,7 +19,6 @@ const POLL: Duration = Duration::from_millis(5);
 pub async fn open(tools: Tools, known: Known) -> Result<Done, Failure> {
     let activation = known.activation().clone();
     let epoch = activation.epoch;
-    let is_whole = tools.pg().is_standby() && tools.pg().is_running();
     run_as_primary(&tools, &known).await?;
     // Roles, schema: a few small transactions, which wait for nobody.
     let site = tools.site;
@@ -36,9 +35,7 @@ pub async fn open(tools: Tools, known: Known) -> Result<Done, Failure> {
         },
     );
     written.await.ok_or("bring the schema up to date")?;
-    if !is_whole {
-        refuse_used_epoch(&tools, &known).await?;
-    }
+    refuse_used_epoch(&tools, &known).await?;
     let strong = if tools.sim().sabotaged(Sabotage::NoBarrier) {
         true
     } else {
