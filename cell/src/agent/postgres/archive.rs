@@ -85,15 +85,14 @@ impl Postgres {
 
     /// Lets the server stop without its archive: a clean stop would otherwise finish a piece of WAL,
     /// send it and what waits, and with an archive that fails or hangs take longer than a planned
-    /// move may. What is left is sent by the next active site, which has it too. Done already, it is
-    /// not done again.
+    /// move may. What is left is sent by the next active site, which has it too.
     pub(crate) async fn stop_archiving(&self) {
         let stopped = async {
-            if fs::read_to_string(self.folder.join("archive.conf")).is_ok_and(|text| text == OFF) {
-                return Ok(());
+            let conf = self.folder.join("archive.conf");
+            if !fs::read_to_string(conf).is_ok_and(|text| text == OFF) {
+                self.write("archive.conf", OFF)?;
+                self.reload()?;
             }
-            self.write("archive.conf", OFF)?;
-            self.reload()?;
             // Users wait: the server is asked only if it may be at it.
             if self.has_wal_to_send() { self.end_sending().await } else { Ok(()) }
         };

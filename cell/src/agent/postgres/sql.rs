@@ -15,6 +15,8 @@ const CONNECTIONS: usize = 4;
 /// The server is on this machine: what takes longer than this will not come. Making a database on a
 /// busy disk is the slowest of it.
 const WAIT: Duration = Duration::from_secs(5);
+/// A connection takes some 10 ms; the report that opens it ahead is due every second.
+const READY: Duration = Duration::from_millis(200);
 
 pub(crate) struct Sql {
     address: SocketAddr,
@@ -78,8 +80,9 @@ impl Sql {
     /// Opens the connection that a promotion asks for first, if there is none: checking a password
     /// takes longer than the question.
     pub(crate) async fn keep_ready(&self) {
-        // Before the cell's first start there is no such database.
-        drop(self.cell().await);
+        // Before the cell's first start there is no such database; a server that stands still has no
+        // time for this, and who asks has no time for the server.
+        drop(tokio::time::timeout(READY, self.cell()).await);
     }
 
     /// Returns whether the server takes connections.
