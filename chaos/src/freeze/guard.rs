@@ -101,6 +101,8 @@ pub(crate) async fn stand_guard(ttl: Duration) -> anyhow::Result<()> {
         anyhow::Ok(())
     };
     let heard = tokio::select! {
+        // What was told before the end is thawed, too.
+        biased;
         heard = listen => heard,
         () = sleep(ttl) => Ok(()),
         () = stop_asked() => Ok(()),
