@@ -13,6 +13,8 @@ use topology::address::Port;
 use topology::wire::lost_writes::LostWritesReport;
 use topology::{CellId, Epoch, RegionId, Spec};
 
+use crate::course::Tally;
+
 /// A control plane on the same machine or the same continent; the next one is asked after this.
 const ASK: Duration = Duration::from_secs(2);
 /// The control plane asks every site of the cell.
@@ -37,7 +39,7 @@ pub(crate) struct Cell {
     /// Steady, and every site not active streams.
     pub(crate) redundant: bool,
     pub(crate) phase: String,
-    pub(crate) epoch: Epoch,
+    pub(crate) tally: Tally,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +69,7 @@ struct CellView {
 struct SiteView {
     region: String,
     role: String,
+    rebuilt: Option<u64>,
 }
 
 impl ControlPlane {
@@ -166,7 +169,10 @@ impl TryFrom<CellView> for Cell {
             standbys: standbys.map(|site| region(&site.region)).collect::<Result<_, _>>()?,
             redundant: view.redundant,
             phase: view.phase,
-            epoch: Epoch(view.epoch),
+            tally: Tally {
+                epoch: Epoch(view.epoch),
+                rebuilt: view.sites.iter().filter_map(|site| site.rebuilt).sum(),
+            },
         })
     }
 }

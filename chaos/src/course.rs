@@ -20,10 +20,10 @@ pub(crate) struct Course {
     pub(crate) injections: Vec<Injection>,
     /// Whether that was the same again and again: then there is no moment to recover from.
     pub(crate) is_repeated: bool,
-    /// Under which epoch each cell was before anything was done …
-    pub(crate) epochs_before: BTreeMap<CellId, Epoch>,
+    /// How far each cell was before anything was done …
+    pub(crate) before: BTreeMap<CellId, Tally>,
     /// … and in the end; `None` where nobody could be asked.
-    pub(crate) epochs_after: Option<BTreeMap<CellId, Epoch>>,
+    pub(crate) after: Option<BTreeMap<CellId, Tally>>,
     /// When the fault was taken away.
     pub(crate) healed: Option<Duration>,
     /// When every cell was redundant again.
@@ -39,6 +39,14 @@ pub(crate) struct Course {
     pub(crate) harness: Option<String>,
     /// What was left behind.
     pub(crate) residue: Vec<String>,
+}
+
+/// What only grows in a cell, and by how much is what a drill wants to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) epoch: Epoch,
+    /// How often its sites' databases were rewound or copied anew, since their agents started.
+    pub(crate) rebuilt: u64,
 }
 
 /// What was there in the end, by operation number.

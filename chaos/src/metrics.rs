@@ -12,7 +12,7 @@ use std::time::Duration;
 use topology::CellId;
 
 use crate::check::{lost_strong, lost_weak};
-use crate::course::Course;
+use crate::course::{Course, Tally};
 use crate::history::{Operation, Outcome};
 
 pub(crate) use recovery::first_success;
@@ -47,6 +47,8 @@ pub(crate) enum Measure {
     WeakLossSeconds,
     /// By how much the cells' epochs have grown: a failover that nobody needed is seen here.
     EpochsChanged,
+    /// How often a site's database was rewound or copied anew: a planned move needs neither.
+    Rebuilt,
     RedundancyRestored,
 }
 
@@ -72,7 +74,7 @@ pub(crate) enum Measured {
 }
 
 impl Measure {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Recover99,
         Self::RecoverAllUsers,
         Self::FirstSuccess,
@@ -89,6 +91,7 @@ impl Measure {
         Self::AckedWeakLost,
         Self::WeakLossSeconds,
         Self::EpochsChanged,
+        Self::Rebuilt,
         Self::RedundancyRestored,
     ];
 
@@ -110,6 +113,7 @@ impl Measure {
             Self::AckedWeakLost => "acked-weak-lost",
             Self::WeakLossSeconds => "weak-loss-seconds",
             Self::EpochsChanged => "epochs-changed",
+            Self::Rebuilt => "rebuilt",
             Self::RedundancyRestored => "redundancy-restored",
         }
     }
@@ -132,7 +136,8 @@ impl Measure {
             | Self::FailedAfterHeal
             | Self::AckedStrongLost
             | Self::AckedWeakLost
-            | Self::EpochsChanged => Unit::Count,
+            | Self::EpochsChanged
+            | Self::Rebuilt => Unit::Count,
         }
     }
 
@@ -228,7 +233,8 @@ pub(crate) fn metrics(course: &Course) -> Metrics {
         let seconds = Value::Time(loss_reaches_back(course, &weak));
         measured.insert(Measure::WeakLossSeconds, Measured::Got(seconds));
     }
-    measured.insert(Measure::EpochsChanged, epochs_changed(course));
+    measured.insert(Measure::EpochsChanged, grown(course, |tally| tally.epoch.0));
+    measured.insert(Measure::Rebuilt, grown(course, |tally| tally.rebuilt));
     let restored = course.healed.map(|healed| {
         Measured::from(course.redundant.map(|redundant| redundant.saturating_sub(healed)))
     });
@@ -260,13 +266,14 @@ fn loss_reaches_back(course: &Course, lost: &[&Operation]) -> Duration {
     first.and_then(reaches_back).unwrap_or_default()
 }
 
-/// A cell nobody heard of in the end proves nothing.
-fn epochs_changed(course: &Course) -> Measured {
-    let Some(after) = &course.epochs_after else { return Measured::Unseen };
+/// Returns by how much something has grown in all cells together. A cell nobody heard of in the end
+/// proves nothing.
+fn grown(course: &Course, of: impl Fn(&Tally) -> u64) -> Measured {
+    let Some(after) = &course.after else { return Measured::Unseen };
     let grown = course
-        .epochs_before
+        .before
         .iter()
-        .map(|(cell, before)| after.get(cell).map(|after| after.0.saturating_sub(before.0)));
+        .map(|(cell, before)| after.get(cell).map(|after| of(after).saturating_sub(of(before))));
     let sum: Option<u64> = grown.sum();
     sum.map_or(Measured::Unseen, |sum| Measured::Got(Value::Count(sum)))
 }

@@ -136,7 +136,7 @@ async fn under_load(
         return Ok(());
     }
     let cells = control_plane.cells().await?;
-    course.epochs_before = cells.into_iter().map(|cell| (cell.id, cell.epoch)).collect();
+    course.before = cells.into_iter().map(|cell| (cell.id, cell.tally)).collect();
 
     let mut undo = Undo::new(&run.platform.run_dir, run.id);
     let acted = method::act(run, course, control_plane, &expected, &mut undo).await;
@@ -165,8 +165,7 @@ async fn under_load(
         sleep(after).await;
     }
     let cells = control_plane.cells().await.ok();
-    course.epochs_after =
-        cells.map(|cells| cells.into_iter().map(|cell| (cell.id, cell.epoch)).collect());
+    course.after = cells.map(|cells| cells.into_iter().map(|cell| (cell.id, cell.tally)).collect());
     acted
 }
 

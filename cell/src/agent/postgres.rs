@@ -18,6 +18,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -69,6 +70,8 @@ pub(crate) struct Postgres {
     /// The server that runs.
     pub(crate) pid: watch::Sender<Option<u32>>,
     archive: Archive,
+    /// How often the data directory was rewound or copied anew.
+    rebuilt: AtomicU64,
 }
 
 /// The cell's database passwords, by role.
@@ -98,6 +101,7 @@ impl Postgres {
             child: Mutex::new(None),
             pid: watch::channel(None).0,
             archive: Archive::default(),
+            rebuilt: AtomicU64::new(0),
         };
         postgres.write_static_configuration()?;
         postgres.binaries.own(&postgres.folder)?;

@@ -152,6 +152,7 @@ async fn look(
             .map(|(service, _)| ((*service).to_owned(), !missing.contains_key(*service)))
             .collect(),
         at_risk: line.tenure == TenureName::Serving && !line.strong,
+        rebuilt: postgres.rebuilt(),
         alerts: BTreeMap::new(),
     }
 }

@@ -249,7 +249,7 @@ mod tests {
                 standbys: (1..3).map(|n| regions[(index + n) % 3].parse().unwrap()).collect(),
                 redundant: true,
                 phase: "steady".to_owned(),
-                epoch: topology::Epoch(1),
+                tally: crate::course::Tally { epoch: topology::Epoch(1), rebuilt: 0 },
             })
             .collect()
     }

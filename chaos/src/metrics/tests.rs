@@ -3,7 +3,7 @@ use std::time::Duration;
 use topology::Epoch;
 
 use super::*;
-use crate::course::ConversationRead;
+use crate::course::{ConversationRead, Tally};
 use crate::fault::Injection;
 use crate::history::fixture::{message, ms, refused, ticket, users};
 use crate::history::{Event, Operation};
@@ -175,17 +175,22 @@ fn where_the_same_is_done_again_and_again_nobody_recovers_from_one_of_them() {
 }
 
 #[test]
-fn an_epoch_that_grows_is_counted_and_one_that_nobody_knows_proves_nothing() {
-    let epochs =
-        |c1, c2| [("c1".parse().unwrap(), Epoch(c1)), ("c2".parse().unwrap(), Epoch(c2))].into();
+fn what_grows_is_counted_and_a_cell_that_nobody_knows_proves_nothing() {
+    let cells = |c1, c2| {
+        let tally = |(epoch, rebuilt)| Tally { epoch: Epoch(epoch), rebuilt };
+        [("c1".parse().unwrap(), tally(c1)), ("c2".parse().unwrap(), tally(c2))].into()
+    };
     let mut course = course(outage(0, 0));
-    course.epochs_before = epochs(3, 5);
-    let measured = |course: &Course| metrics(course).measured[&Measure::EpochsChanged];
-    assert_eq!(measured(&course), Measured::Unseen);
-    course.epochs_after = Some(epochs(3, 7));
-    assert_eq!(measured(&course), Measured::Got(Value::Count(2)));
-    course.epochs_after.as_mut().unwrap().remove(&"c2".parse().unwrap());
-    assert_eq!(measured(&course), Measured::Unseen);
+    course.before = cells((3, 0), (5, 4));
+    let measured = |course: &Course| {
+        let measured = metrics(course).measured;
+        [Measure::EpochsChanged, Measure::Rebuilt].map(|measure| measured[&measure])
+    };
+    assert_eq!(measured(&course), [Measured::Unseen; 2]);
+    course.after = Some(cells((3, 1), (7, 4)));
+    assert_eq!(measured(&course), [2, 1].map(|count| Measured::Got(Value::Count(count))));
+    course.after.as_mut().unwrap().remove(&"c2".parse().unwrap());
+    assert_eq!(measured(&course), [Measured::Unseen; 2]);
 }
 
 #[test]

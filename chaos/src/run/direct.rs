@@ -27,7 +27,7 @@ pub(super) async fn ask(run: &Run<'_>, client: &Client, course: &Course) -> Vec<
     let mut number = u32::MAX;
     for site in &frozen {
         let gateway = run.platform.spec.site_address(&site.cell, &site.region, Port::Gateway);
-        let epoch = course.epochs_before.get(&site.cell).copied();
+        let epoch = course.before.get(&site.cell).map(|tally| tally.epoch);
         let (Some(gateway), Some(epoch)) = (gateway, epoch) else { continue };
         let users = course.users.iter().enumerate().filter(|(_, user)| user.cell == site.cell);
         for (index, user) in users.take(EACH) {

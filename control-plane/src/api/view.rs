@@ -70,6 +70,8 @@ pub(super) struct Site {
     pub(super) reachable: bool,
     /// Whether strong commits and elections count it.
     pub(super) votes: bool,
+    /// How often its database was rewound or copied anew, since its agent started.
+    pub(super) rebuilt: Option<u64>,
     /// What a person should look at, by name.
     pub(super) alerts: BTreeMap<String, Alert>,
     pub(super) gateway: SocketAddr,
@@ -140,6 +142,7 @@ fn site(
         services: report.map(|report| report.services.clone()).unwrap_or_default(),
         reachable: site.is_reachable(),
         votes: seen.routed.activation.voters.contains(region),
+        rebuilt: report.map(|report| report.rebuilt),
         alerts: site
             .alerts()
             .iter()

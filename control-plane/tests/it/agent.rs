@@ -175,6 +175,7 @@ async fn status(State(agent): State<Agent>) -> Json<SiteReport> {
                 .collect(),
             services: BTreeMap::from([("session".to_owned(), true)]),
             at_risk: script.at_risk,
+            rebuilt: 0,
             alerts: script.alerts.clone(),
         }
     }))

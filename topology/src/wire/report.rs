@@ -25,6 +25,9 @@ pub struct SiteReport {
     /// The site serves, but the loss of its region would lose writes: too few voters replicate.
     #[serde(default)]
     pub at_risk: bool,
+    /// How often, since its agent started, the site's database was rewound or copied anew.
+    #[serde(default)]
+    pub rebuilt: u64,
     /// What a person should look at, by name (`archive-failing`), with what is wrong.
     #[serde(default)]
     pub alerts: BTreeMap<String, String>,

@@ -6,6 +6,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, ensure};
 use tracing::{info, warn};
@@ -20,7 +21,10 @@ impl Postgres {
             return self.copy_from(source).await;
         }
         match self.rewind(source).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.rebuilt.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
             Err(err) => {
                 warn!(error = format!("{err:#}"), "rewind failed; copying the whole database");
                 self.copy_from(source).await
@@ -32,6 +36,12 @@ impl Postgres {
     #[must_use]
     pub(crate) fn is_rebuilding(&self) -> bool {
         self.marker().exists() || self.folder.join("data.new").exists()
+    }
+
+    /// Returns how often the database was rewound or copied anew.
+    #[must_use]
+    pub(crate) fn rebuilt(&self) -> u64 {
+        self.rebuilt.load(Ordering::Relaxed)
     }
 
     /// Returns whether the directory is whole, and may have WAL that nobody else has.
@@ -109,6 +119,7 @@ impl Postgres {
             fs::remove_file(self.marker()).context("mark the rewind as overtaken")?;
         }
         self.unmark_primary()?;
+        self.rebuilt.fetch_add(1, Ordering::Relaxed);
         info!(%source, "copied the whole database");
         Ok(())
     }

@@ -144,6 +144,7 @@ fn report(region: &str, but: &[&str]) -> SiteReport {
         lag_bytes: BTreeMap::new(),
         services: BTreeMap::new(),
         at_risk: false,
+        rebuilt: 0,
         alerts: BTreeMap::new(),
     }
 }

@@ -487,6 +487,7 @@ fn report() -> SiteReport {
         lag_bytes: BTreeMap::new(),
         services: BTreeMap::new(),
         at_risk: false,
+        rebuilt: 0,
         alerts: BTreeMap::new(),
     }
 }

@@ -130,6 +130,7 @@ fn report(region: &str, but: &str) -> SiteReport {
         lag_bytes,
         services: BTreeMap::new(),
         at_risk: false,
+        rebuilt: 0,
         alerts: BTreeMap::new(),
     }
 }

@@ -69,6 +69,7 @@ async fn look(tools: &Tools, sequence: u64) -> SiteReport {
         lag_bytes,
         services: BTreeMap::new(),
         at_risk: line.tenure == TenureName::Serving && !line.strong,
+        rebuilt: 0,
         alerts: BTreeMap::new(),
     }
 }
