@@ -71,8 +71,11 @@ impl Supervisor {
             if member.is_due(now)
                 && member.may_start(hold(&self.run_dir, member.name()).as_ref(), now)
             {
-                let child = launch::start(member.planned(), &self.programs, &self.run_dir)?;
-                member.started(child, now);
+                match launch::start(member.planned(), &self.programs, &self.run_dir) {
+                    Ok(child) => member.started(child, now),
+                    // A machine short of processes or memory is no reason to end all the others.
+                    Err(err) => member.not_started(&err, now),
+                }
             }
         }
         self.write_fleet()

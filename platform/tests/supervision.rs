@@ -61,6 +61,26 @@ fn a_killed_process_is_started_again_unless_it_is_held() {
 }
 
 #[test]
+fn a_process_that_cannot_be_started_takes_none_of_the_others_along() {
+    let mut platform = Platform::start("unstartable", "9");
+    platform.all_running();
+    let router = platform.until("router-1 runs", |fleet| running(fleet, "router-1"));
+    // Nothing can be appended to a folder.
+    let log = platform.folder.join("run/logs/router-1.log");
+    fs::remove_file(&log).unwrap();
+    fs::create_dir(&log).unwrap();
+    kill(pid(&router));
+    let said = platform.folder.join(SAID);
+    let supervisor = &mut platform.supervisor;
+    wait("the start has failed", || {
+        assert_eq!(supervisor.try_wait().expect("the supervisor is ours"), None);
+        fs::read_to_string(&said).unwrap().contains("not started").then_some(())
+    });
+    fs::remove_dir(&log).unwrap();
+    platform.all_running();
+}
+
+#[test]
 fn down_stops_everything_and_nothing_is_left() {
     let mut platform = Platform::start("down", "5");
     let pids = platform.all_running();

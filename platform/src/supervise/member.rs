@@ -1,6 +1,7 @@
 //! One process of the fleet: planned, running or down.
 
 use std::process::{Child, ExitStatus};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use runtime::clock::BootTime;
@@ -101,6 +102,13 @@ impl Member {
             "process started"
         );
         self.state = State::Running { child, process, since: now };
+    }
+
+    /// Notes that there was no process to be had, and when it is tried again.
+    pub(super) fn not_started(&mut self, error: &anyhow::Error, now: BootTime) {
+        let pause = self.backoff.after_exit(Duration::ZERO);
+        warn!(process = self.planned.name, error = format!("{error:#}"), ?pause, "not started");
+        self.state = State::Down { due: now + pause };
     }
 
     pub(super) fn line(&self, run_dir: &RunDir) -> FleetProcess {
