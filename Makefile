@@ -26,7 +26,7 @@ run: build ## Start the whole platform and say what to try; Ctrl-C stops it
 check: install ## Format, lints, documentation, licences, spelling, regions.yaml
 	@scripts/check
 
-test: build ## Every test, the end-to-end ones included
+test: install ## Every test, the end-to-end ones included
 	@scripts/test
 
 # As in `make sim SEEDS=100000`, or `make sim SEED=7` for one seed and everything that happened in it.
