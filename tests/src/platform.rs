@@ -1,5 +1,8 @@
 //! A real platform: every process, etcd and PostgreSQL, on loopback addresses that no other has.
 
+mod database;
+mod faults;
+
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -8,13 +11,10 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use jsonwebtoken::{EncodingKey, Header};
 use runtime::HttpClient;
-use runtime::clock::BootTime;
 use runtime::http_client::Answer;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::time::Instant;
 use topology::address::Port;
-use topology::wire::fleet::{Fleet, FleetProcess, FleetRole, Hold};
 use topology::{RegionId, Slot, Spec};
 
 /// First octets tried for a platform's networks: 127.`n`.0.0/16 and the three that follow.
@@ -202,61 +202,21 @@ impl Platform {
         }
     }
 
+    /// Waits until a cell is served in a region.
+    pub async fn until_active_in(&self, cell: &str, region: &str) -> anyhow::Result<Value> {
+        let is_so = |seen: &Value| seen["phase"] == "steady" && seen["active"] == region;
+        self.until(cell, &format!("active in {region}"), is_so).await
+    }
+
+    /// Waits until a cell is served elsewhere than in a region.
+    pub async fn until_active_outside(&self, cell: &str, region: &str) -> anyhow::Result<Value> {
+        let is_so = |seen: &Value| seen["phase"] == "steady" && seen["active"] != region;
+        self.until(cell, &format!("active outside {region}"), is_so).await
+    }
+
     /// Waits until every other site of a cell follows its active one, and votes.
     pub async fn until_redundant(&self, cell: &str) -> anyhow::Result<Value> {
         self.until(cell, "redundant", |seen| seen["redundant"] == true).await
-    }
-
-    pub fn fleet(&self) -> anyhow::Result<Fleet> {
-        let text = std::fs::read(self.run_dir().join("fleet.json")).context("read fleet.json")?;
-        serde_json::from_slice(&text).context("understand fleet.json")
-    }
-
-    /// Kills every process with one of these roles, and keeps it from being started again.
-    pub fn kill_and_hold(&self, roles: &[FleetRole]) -> anyhow::Result<Vec<FleetProcess>> {
-        self.kill_and_hold_if(|process| roles.contains(&process.role))
-    }
-
-    /// Kills the site of a cell in a region with everything in it, and keeps it down.
-    pub fn kill_and_hold_site(
-        &self,
-        cell: &str,
-        region: &str,
-    ) -> anyhow::Result<Vec<FleetProcess>> {
-        self.kill_and_hold_if(|process| process.name == format!("{cell}@{region}"))
-    }
-
-    fn kill_and_hold_if(
-        &self,
-        chosen: impl Fn(&FleetProcess) -> bool,
-    ) -> anyhow::Result<Vec<FleetProcess>> {
-        let victims: Vec<FleetProcess> =
-            self.fleet()?.processes.into_iter().filter(chosen).collect();
-        ensure!(!victims.is_empty(), "find whom to kill in fleet.json");
-        let until = BootTime::now() + Duration::from_mins(10);
-        let hold = Hold { until: until.as_nanos(), reason: "a test".to_owned() };
-        let hold = serde_json::to_vec(&hold).context("write a hold")?;
-        for victim in &victims {
-            runtime::file::replace(&self.hold_path(victim), &hold, 0o644).context("hold")?;
-        }
-        for victim in &victims {
-            let pid = victim.pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-            let pid = pid.with_context(|| format!("find {} running", victim.name))?;
-            kill_process(pid, Signal::KILL).with_context(|| format!("kill {}", victim.name))?;
-        }
-        Ok(victims)
-    }
-
-    /// Lets held processes start again.
-    pub fn release(&self, held: &[FleetProcess]) -> anyhow::Result<()> {
-        for process in held {
-            std::fs::remove_file(self.hold_path(process)).context("remove a hold")?;
-        }
-        Ok(())
-    }
-
-    fn hold_path(&self, process: &FleetProcess) -> PathBuf {
-        self.run_dir().join("holds").join(format!("{}.json", process.name))
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use runtime::HttpClient;
-use serde_json::Value;
-use topology::Slot;
+use serde_json::{Value, json};
+use topology::{CellId, Placement, SLOTS, Slot, Version};
 
 use crate::Platform;
+use crate::json::text;
 
 /// Longer than the router holds a request.
 const WAIT: Duration = Duration::from_secs(15);
@@ -54,6 +55,14 @@ impl User {
         })
     }
 
+    /// Returns a user whose data a cell owns.
+    pub fn in_cell(platform: &Platform, cell: &CellId) -> anyhow::Result<Self> {
+        let placement = Placement::plan(&platform.spec.weights(), Version(0));
+        let mut names = (0..SLOTS).map(|number| format!("user-{number}"));
+        let name = names.find(|name| placement.cell_of(Slot::of(name)) == cell);
+        Self::of(platform, &name.with_context(|| format!("find a user of {cell}"))?)
+    }
+
     #[must_use]
     pub fn token(&self) -> &str {
         &self.token
@@ -70,6 +79,31 @@ impl User {
         let key = format!("{}-{}", Slot::of(&self.name), self.sent.get());
         let body = serde_json::to_vec(body).context("write the body")?;
         self.send(Method::POST, path, &[("idempotency-key", &key)], body).await
+    }
+
+    /// Opens a ticket, and returns its id.
+    pub async fn opens_ticket(&self, subject: &str) -> anyhow::Result<String> {
+        let made = self.post("/v1/tickets", &ticket(subject)).await?;
+        ensure!(made.status == StatusCode::CREATED, "open ticket {subject:?}: {made:?}");
+        Ok(text(&made.body["id"]))
+    }
+
+    /// Returns the subjects of this user's tickets, in alphabetical order.
+    pub async fn tickets(&self) -> anyhow::Result<Vec<String>> {
+        let listed = self.get("/v1/tickets").await?;
+        ensure!(listed.status == StatusCode::OK, "list tickets: {listed:?}");
+        let tickets = listed.body["data"].as_array().into_iter().flatten();
+        let mut subjects: Vec<String> = tickets.map(|ticket| text(&ticket["subject"])).collect();
+        subjects.sort();
+        Ok(subjects)
+    }
+
+    /// Fails unless this user's cell refuses strong writes because no other region would have them.
+    pub async fn is_refused_at_risk(&self) -> anyhow::Result<()> {
+        let answer = self.post("/v1/tickets", &ticket("at risk")).await?;
+        let said = (answer.status.as_u16(), answer.code());
+        ensure!(said == (503, "at-risk"), "expect that a ticket is refused: {answer:?}");
+        Ok(())
     }
 
     /// Sends as this user, with further headers; a later header of the same name wins.
@@ -110,4 +144,8 @@ impl User {
         }
         self.exchange(Method::POST, path, headers, "{}").await
     }
+}
+
+fn ticket(subject: &str) -> Value {
+    json!({ "subject": subject, "description": "…" })
 }

@@ -2,14 +2,13 @@
 //! active site does not notice.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
-use tests::{Platform, User};
+use serde_json::json;
+use tests::json::{text, texts};
+use tests::{Platform, SmallDisk, User};
 use tokio::time::Instant;
 use topology::wire::fleet::FleetProcess;
 
@@ -17,8 +16,6 @@ use topology::wire::fleet::FleetProcess;
 const GLANCE: Duration = Duration::from_millis(1);
 /// How long a step may take to come.
 const STEP: Duration = Duration::from_mins(1);
-/// A database of 40 MB and its WAL fit; what a test writes beyond does not.
-const SMALL_DISK: &str = "size=192m";
 
 /// Every step of a rejoin is interrupted by killing the agent: while what is lost is kept, while the
 /// database is rewound, and while it is copied. What only the old site had is known afterwards.
@@ -32,19 +29,18 @@ async fn a_rejoin_that_is_interrupted_at_each_step_ends_well() -> anyhow::Result
     let (id, active) = (text(&cell["id"]), text(&cell["active"]));
     let site = platform.run_dir().join("sites").join(format!("{id}@{active}"));
 
-    let senders = walsenders(&site)?;
-    signal(&senders, Signal::STOP);
+    let stalled = platform.stop_sending(&id, &active, &texts(&cell["voters"]))?;
     let path = format!("/v1/conversations/{conversation}/messages");
     let said = user.post(&path, &json!({ "text": "where is my parcel" })).await?;
     assert_eq!(said.status, 201, "acknowledged weakly, and replicated to nobody: {said:?}");
     let held = platform.kill_and_hold_site(&id, &active)?;
-    signal(&senders, Signal::KILL);
-    platform.until(&id, "served elsewhere", |seen| is_served_elsewhere(seen, &active)).await?;
+    drop(stalled);
+    platform.until_active_outside(&id, &active).await?;
     platform.release(&held)?;
 
     for step in ["lost/new", "postgres/rewind.in_progress", "postgres/data.new"] {
         appears(&site.join(step)).await?;
-        kill_agent(&platform, &id, &active)?;
+        platform.kill_agent(&id, &active)?;
     }
     let cell = platform.until_redundant(&id).await?;
     assert_ne!(text(&cell["active"]), active, "nothing fails back by itself");
@@ -115,85 +111,14 @@ async fn take_away(
     Ok(held)
 }
 
-/// A file system of its own under a folder, kept small; gone when dropped.
-struct SmallDisk {
-    folder: PathBuf,
-}
-
-impl SmallDisk {
-    /// Moves the folder onto it; `None`, with a line that says so, where nothing may be mounted.
-    #[expect(clippy::print_stderr, reason = "a test says what it leaves out")]
-    fn under(folder: &Path) -> anyhow::Result<Option<Self>> {
-        let aside = folder.with_extension("aside");
-        fs::rename(folder, &aside).context("set the folder aside")?;
-        fs::create_dir(folder).context("make the mount point")?;
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", SMALL_DISK, "tmpfs"])
-            .arg(folder)
-            .output()
-            .context("run mount")?;
-        if !mount.status.success() {
-            eprintln!("skipped: a full disk (mount: {})", String::from_utf8_lossy(&mount.stderr));
-            fs::remove_dir(folder).context("remove the mount point")?;
-            fs::rename(&aside, folder).context("put the folder back")?;
-            return Ok(None);
-        }
-        let disk = Self { folder: folder.to_owned() };
-        let mut copy = Command::new("cp");
-        copy.arg("-a").arg(format!("{}/.", aside.display())).arg(folder);
-        ensure!(status(&mut copy)?, "copy the folder onto the small disk");
-        Ok(Some(disk))
-    }
-
-    fn fill(&self) -> anyhow::Result<()> {
-        let mut dd = Command::new("dd");
-        dd.args(["if=/dev/zero", "bs=1M"]).arg(format!("of={}", self.filler().display()));
-        dd.stderr(std::process::Stdio::null());
-        // It ends with an error: there is no more room.
-        ensure!(!status(&mut dd)?, "fill the disk");
-        Ok(())
-    }
-
-    fn empty(&self) -> anyhow::Result<()> {
-        fs::remove_file(self.filler()).context("make room again")
-    }
-
-    fn filler(&self) -> PathBuf {
-        self.folder.join("filler")
-    }
-}
-
-impl Drop for SmallDisk {
-    #[expect(clippy::print_stderr, reason = "a test says what it leaves behind")]
-    fn drop(&mut self) {
-        // Lazily: a test that failed still has its PostgreSQL in it.
-        let unmounted = status(Command::new("umount").arg("--lazy").arg(&self.folder));
-        if !unmounted.unwrap_or(false) {
-            eprintln!("{} is still mounted", self.folder.display());
-        }
-    }
-}
-
-fn status(command: &mut Command) -> anyhow::Result<bool> {
-    Ok(command.status().with_context(|| format!("run {command:?}"))?.success())
-}
-
 /// Makes the active site write so many megabytes of WAL.
 fn wal(platform: &Platform, cell: &str, active: &str, megabytes: usize) -> anyhow::Result<()> {
-    let site = platform.run_dir().join("sites").join(format!("{cell}@{active}")).join("postgres");
-    let address =
-        fs::read_to_string(site.join("data/postmaster.pid")).context("find the server")?;
-    let host = address.lines().nth(5).context("find the server's address")?;
     let write = format!(
-        "SELECT pg_logical_emit_message(false, 'test', repeat('x', 1048576))
+        "SET synchronous_commit = local;
+         SELECT count(pg_logical_emit_message(false, 'test', repeat('x', 1048576)))
          FROM generate_series(1, {megabytes})"
     );
-    let mut psql = Command::new("psql");
-    psql.env("PGPASSFILE", site.join("passfile")).env("PGOPTIONS", "-c synchronous_commit=local");
-    psql.args(["-h", host, "-U", "postgres", "-d", "postgres", "-qtAc", &write]);
-    psql.stdout(std::process::Stdio::null());
-    ensure!(status(&mut psql)?, "write WAL");
-    Ok(())
+    platform.sql(cell, active, &write).map(|_| ())
 }
 
 async fn tickets(user: &User, count: usize) -> anyhow::Result<()> {
@@ -212,42 +137,4 @@ async fn appears(path: &Path) -> anyhow::Result<()> {
         tokio::time::sleep(GLANCE).await;
     }
     Ok(())
-}
-
-fn kill_agent(platform: &Platform, cell: &str, region: &str) -> anyhow::Result<()> {
-    let name = format!("{cell}@{region}");
-    let agent = platform.fleet()?.processes.into_iter().find(|process| process.name == name);
-    let pid = agent.and_then(|agent| agent.pid).context("find the agent")?;
-    signal(&[pid], Signal::KILL);
-    Ok(())
-}
-
-/// Returns the processes that send the active site's WAL.
-fn walsenders(site: &Path) -> anyhow::Result<Vec<u32>> {
-    let pid = fs::read_to_string(site.join("postgres/data/postmaster.pid"))?;
-    let pid = pid.lines().next().context("find the postmaster")?;
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-    let is_sender = |pid: &&str| {
-        fs::read_to_string(format!("/proc/{pid}/cmdline"))
-            .is_ok_and(|title| title.contains("walsender"))
-    };
-    let senders = children.split_whitespace().filter(is_sender);
-    senders.map(|pid| pid.parse().context("read a pid")).collect()
-}
-
-fn signal(pids: &[u32], signal: Signal) {
-    for pid in pids {
-        if let Some(pid) = i32::try_from(*pid).ok().and_then(Pid::from_raw) {
-            // One that has ended needs no signal.
-            kill_process(pid, signal).ok();
-        }
-    }
-}
-
-fn is_served_elsewhere(cell: &Value, than: &str) -> bool {
-    cell["phase"] == "steady" && cell["active"] != than
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
 }
