@@ -1,21 +1,43 @@
-//! What nobody may decide by itself: a cell that has lost its home and a voter.
+//! What nobody may decide by itself: a cell that has lost its home and a voter. And what it costs to
+//! decide it.
 
+use std::time::Duration;
+
+use anyhow::ensure;
 use serde_json::{Value, json};
+use tests::json::text;
 use tests::{Platform, User};
+use tokio::time::{Instant, sleep};
+use topology::RegionId;
+use topology::public_id::PublicId;
 
+/// A lost site starts, sees that its stream does not come back, and looks.
+const TOLD: Duration = Duration::from_mins(1);
+const LOOK: Duration = Duration::from_millis(200);
+
+/// The last site lacks the last ticket: what is given up with the other two is that one, and the
+/// platform says so.
 #[tokio::test]
-async fn home_and_a_voter_lost_waits_for_a_person_who_accepts_it() -> anyhow::Result<()> {
+async fn home_and_a_voter_lost_waits_for_a_person_and_lists_what_was_given_up() -> anyhow::Result<()>
+{
     let platform = Platform::up()?;
     let user = User::of(&platform, "ada")?;
     let cell = platform.cell_of("ada").await?;
     let id = text(&cell["id"]);
     let (home, voter, last) =
         (text(&cell["active"]), text(&cell["voters"][0]), text(&cell["voters"][1]));
-    let ticket = json!({ "subject": "before", "description": "…" });
-    assert_eq!(user.post("/v1/tickets", &ticket).await?.status, 201);
+    user.opens_ticket("kept").await?;
+    let heard = format!(
+        "SELECT replay_lsn >= pg_current_wal_lsn() FROM pg_stat_replication
+         WHERE application_name ~ '^{id}_{last}_'"
+    );
+    platform.until_sql(&id, &home, &heard, "t").await?;
 
+    let stalled = platform.stop_sending(&id, &home, &[&last])?;
+    let given_up = user.opens_ticket("given up").await?;
     let held_voter = platform.kill_and_hold_site(&id, &voter)?;
     let held_home = platform.kill_and_hold_site(&id, &home)?;
+    drop(stalled);
     platform.until(&id, "frozen", |seen| !seen["frozen"].is_null()).await?;
     let read = user.get("/v1/tickets").await?;
     assert_eq!(read.status, 200, "what is left answers reads: {read:?}");
@@ -28,9 +50,10 @@ async fn home_and_a_voter_lost_waits_for_a_person_who_accepts_it() -> anyhow::Re
     let forced = json!({ "to": last, "accept_data_loss": true, "reason": "two sites are gone" });
     let (status, done) = platform.order(&region, &path, &forced).await?;
     assert_eq!(status, 200, "{done:#}");
-    platform.until(&id, "active in the last region", |seen| is_steady_in(seen, &last)).await?;
+    platform.until_active_in(&id, &last).await?;
     let chat = user.post("/v1/conversations", &json!({})).await?;
     assert_eq!(chat.status, 201, "weak writes go on: {chat:?}");
+    assert_eq!(user.tickets().await?, ["kept"]);
     let audit = platform.control_plane(&region, "/v1/audit").await?;
     let entry = &audit["data"][0];
     assert_eq!(
@@ -39,20 +62,54 @@ async fn home_and_a_voter_lost_waits_for_a_person_who_accepts_it() -> anyhow::Re
         "{audit:#}"
     );
 
-    platform.release(&held_voter)?;
     platform.release(&held_home)?;
+    platform.release(&held_voter)?;
+    // The voter had it too, and says so; which rows they were is known where it was written.
+    let told = until_told(&platform, &region, &id, &[&home, &voter]).await?;
+    assert_eq!(lost_tickets(&told, &home), [uuid(&given_up)?], "{told:#}");
+    for report in told["data"].as_array().into_iter().flatten() {
+        assert_eq!(report["transactions"], 1, "{told:#}");
+    }
     platform.until_redundant(&id).await?;
-    let made = user.post("/v1/tickets", &ticket).await?;
-    assert_eq!(made.status, 201, "{made:?}");
-    let told = platform.control_plane(&region, &format!("/v1/cells/{id}/lost-writes")).await?;
-    assert_eq!(told["unreachable"], json!([]), "everybody has said what it lost: {told:#}");
+    user.opens_ticket("after").await?;
+    assert_eq!(user.tickets().await?, ["after", "kept"]);
     Ok(())
 }
 
-fn is_steady_in(cell: &Value, region: &str) -> bool {
-    cell["phase"] == "steady" && cell["active"] == region
+/// Waits until sites have told what they had that the cell went on without, and nobody else has.
+async fn until_told(
+    platform: &Platform,
+    asked: &RegionId,
+    cell: &str,
+    sites: &[&str],
+) -> anyhow::Result<Value> {
+    let deadline = Instant::now() + TOLD;
+    loop {
+        let told = platform.control_plane(asked, &format!("/v1/cells/{cell}/lost-writes")).await?;
+        let reports = told["data"].as_array().into_iter().flatten();
+        let mut regions: Vec<String> = reports.map(|report| text(&report["region"])).collect();
+        regions.sort();
+        let mut expected = sites.to_vec();
+        expected.sort_unstable();
+        if regions == expected {
+            return Ok(told);
+        }
+        ensure!(Instant::now() < deadline, "hear of {sites:?} what {cell} lost: {told:#}");
+        sleep(LOOK).await;
+    }
 }
 
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
+/// Returns the tickets that a site reports as lost.
+fn lost_tickets(told: &Value, region: &str) -> Vec<String> {
+    let reports = told["data"].as_array().into_iter().flatten();
+    let rows = reports
+        .filter(|report| report["region"] == region)
+        .flat_map(|report| report["writes"].as_array().into_iter().flatten());
+    let tickets = rows.filter(|row| row["table"] == "tickets");
+    tickets.map(|row| text(&row["key"]["ticket_id"]).replace('-', "")).collect()
+}
+
+/// Returns a ticket's id as the database has it.
+fn uuid(ticket: &str) -> anyhow::Result<String> {
+    Ok(format!("{:032x}", ticket.parse::<PublicId>()?.id))
 }
