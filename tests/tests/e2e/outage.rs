@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tests::json::text;
 use tests::{Platform, User};
 use topology::wire::fleet::FleetRole;
 
@@ -52,52 +53,63 @@ async fn chats_and_tickets_go_on_for_a_minute_without_etcd_and_control_plane() -
     Ok(())
 }
 
-/// Without etcd a voter may come and go; a cell whose active site is lost waits, says so, and comes
-/// back by itself when etcd does. No epoch is used twice.
+/// Without etcd a voter may come and go; the cells of a region that is lost wait, say so, and come
+/// back by themselves when etcd does. No epoch is used twice.
 #[tokio::test]
-async fn without_etcd_a_voter_may_return_and_a_lost_cell_waits_for_it() -> anyhow::Result<()> {
+async fn without_etcd_a_voter_may_return_and_a_lost_region_waits_for_it() -> anyhow::Result<()> {
     let platform = Platform::up()?;
     let user = User::of(&platform, "ada")?;
-    let ticket = |subject: &str| json!({ "subject": subject, "description": "…" });
     let cell = platform.cell_of("ada").await?;
-    let id = cell["id"].as_str().unwrap_or_default().to_owned();
-    let (active, voter) = (cell["active"].clone(), cell["voters"][0].clone());
-    let epoch = cell["epoch"].as_u64().unwrap_or_default();
+    let (id, region) = (text(&cell["id"]), text(&cell["active"]));
+    let voter = text(&cell["voters"][0]);
+    let mut epochs = Vec::new();
+    for cell in &platform.spec.cells {
+        epochs.push((cell.id.to_string(), platform.epochs(cell.id.as_str()).await?));
+    }
 
-    let etcd = platform.kill_and_hold(&[FleetRole::Etcd])?;
-    let gone = platform.kill_and_hold_site(&id, voter.as_str().unwrap_or_default())?;
+    let mut etcd = platform.kill_and_hold(&[FleetRole::Etcd])?;
+    let gone = platform.kill_and_hold_site(&id, &voter)?;
     // Longer than any lease or promise lasts.
-    for round in 0..5 {
-        let made = user.post("/v1/tickets", &ticket(&format!("round {round}"))).await?;
-        assert_eq!(made.status, 201, "one voter's promise is enough: {made:?}");
+    let round = |number: u32| format!("round {number}");
+    for number in 0..5 {
+        // One voter's promise is enough.
+        user.opens_ticket(&round(number)).await?;
         tokio::time::sleep(PAUSE).await;
     }
     platform.release(&gone)?;
-    for round in 5..10 {
-        let made = user.post("/v1/tickets", &ticket(&format!("round {round}"))).await?;
-        assert_eq!(made.status, 201, "the voter is back: {made:?}");
+    for number in 5..10 {
+        user.opens_ticket(&round(number)).await?;
         tokio::time::sleep(PAUSE).await;
     }
 
-    let lost = platform.kill_and_hold_site(&id, active.as_str().unwrap_or_default())?;
-    let refused = user.post("/v1/tickets", &ticket("nobody")).await?;
-    assert_eq!(refused.status, 503, "{refused:?}");
+    let lost = platform.kill_and_hold_region(&region)?;
+    let ticket = |subject: &str| json!({ "subject": subject, "description": "…" });
+    let mut refused = user.post("/v1/tickets", &ticket("on its way")).await?;
+    if refused.code() == "outcome-unknown" {
+        // It had reached a site that died with it.
+        refused = user.post("/v1/tickets", &ticket("nobody")).await?;
+    }
+    assert_eq!((refused.status.as_u16(), refused.code()), (503, "hold-timeout"), "{refused:?}");
+    for cell in platform.spec.cells.iter().filter(|cell| cell.id.as_str() != id) {
+        User::in_cell(&platform, &cell.id)?.opens_ticket("its active site is there").await?;
+    }
+
+    etcd.retain(|member| member.region.as_deref() != Some(region.as_str()));
     platform.release(&etcd)?;
-    let elsewhere = |seen: &serde_json::Value| {
-        seen["phase"] == "steady"
-            && seen["active"] != active
-            && seen["epoch"].as_u64() > Some(epoch)
-    };
-    platform.until(&id, "active elsewhere once etcd is back", elsewhere).await?;
-    let listed = user.get("/v1/tickets").await?;
-    assert_eq!(listed.body["data"].as_array().map(Vec::len), Some(10), "{listed:?}");
+    platform.until_active_outside(&id, &region).await?;
+    let mut tickets = user.tickets().await?;
+    tickets.retain(|subject| subject != "on its way");
+    assert_eq!(tickets, (0..10).map(round).collect::<Vec<_>>());
     platform.release(&lost)?;
-    platform.until_redundant(&id).await?;
+    for (cell, before) in &epochs {
+        platform.until_redundant(cell).await?;
+        platform.assert_epochs_only_grew(cell, before).await?;
+    }
     Ok(())
 }
 
 /// An etcd that is put back as it was earlier knows an epoch that is over: it learns the truth from
-/// whoever serves, epochs only grow, and nobody who is served notices.
+/// whoever serves, epochs only grow, also those of a later loss, and nobody who is served notices.
 #[tokio::test]
 async fn an_etcd_restored_from_an_older_copy_is_told_the_truth() -> anyhow::Result<()> {
     let platform = Platform::up()?;
@@ -107,24 +119,29 @@ async fn an_etcd_restored_from_an_older_copy_is_told_the_truth() -> anyhow::Resu
     let etcd = platform.kill_and_hold(&[FleetRole::Etcd])?;
     copy_folder(&folder, &copy)?;
     platform.release(&etcd)?;
-    let moved = platform.run("chaos", &["run", "switchover", "--json"])?;
-    assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
+    let cell = platform.until_redundant("c1").await?;
+    let (active, order) = (text(&cell["active"]).parse()?, json!({ "to": cell["voters"][0] }));
+    let (status, moved) = platform.order(&active, "/v1/cells/c1/switchover", &order).await?;
+    assert_eq!(status, 200, "{moved:#}");
     let mut before = Vec::new();
     for cell in ["c1", "c2", "c3"] {
-        before.push(platform.until_redundant(cell).await?);
+        before.push((platform.until_redundant(cell).await?, platform.epochs(cell).await?));
     }
 
     let etcd = platform.kill_and_hold(&[FleetRole::Etcd])?;
     std::fs::remove_dir_all(&folder)?;
     copy_folder(&copy, &folder)?;
     platform.release(&etcd)?;
-    for (cell, before) in ["c1", "c2", "c3"].into_iter().zip(before) {
+    for (cell, (before, epochs)) in ["c1", "c2", "c3"].into_iter().zip(before) {
         let after = platform.until_redundant(cell).await?;
         assert!(after["epoch"].as_u64() >= before["epoch"].as_u64(), "{before:#} {after:#}");
         assert_eq!(after["active"], before["active"], "{before:#} {after:#}");
+        let active = text(&after["active"]);
+        platform.kill_and_hold_site(cell, &active)?;
+        platform.until_active_outside(cell, &active).await?;
+        platform.assert_epochs_only_grew(cell, &epochs).await?;
     }
-    let made = user.post("/v1/tickets", &json!({ "subject": "after", "description": "…" })).await?;
-    assert_eq!(made.status, 201, "{made:?}");
+    user.opens_ticket("after").await?;
     Ok(())
 }
 
