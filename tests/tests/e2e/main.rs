@@ -8,4 +8,5 @@ mod forced;
 mod outage;
 mod refusals;
 mod rejoin;
+mod two_regions;
 mod voters;
