@@ -3,7 +3,9 @@
 //! What decides is the product's own: `cell::agent::decide`, `control_plane::decide`,
 //! `cell::gateway::decide::admit` and `topology`. What does is written again here, in the same order
 //! of steps, on a network, clocks, disks, an etcd and a PostgreSQL that are models; each says where
-//! it is simpler than the real thing. What must hold is checked at every step by `checker`.
+//! it is simpler than the real thing. What must hold is checked at every step by `checker`: I1, I2, I3
+//! and I5. I4 is about placement, and nothing here changes that: every slot is the one cell's from the
+//! beginning to the end. It has something to assert once slots migrate.
 //!
 //! Start reading at `schedule.rs` for what goes wrong, and at `run.rs` for how a seed is run.
 
