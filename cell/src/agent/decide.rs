@@ -1,5 +1,6 @@
 //! What a site may do, decided without doing anything: pure, driven by facts and `now`.
 
+pub mod folder;
 pub(crate) mod restart;
 pub mod right;
 pub mod role;

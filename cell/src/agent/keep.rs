@@ -70,6 +70,8 @@ enum Done {
     Rebuilt,
     /// The source cannot be compared with yet; nothing was changed.
     NotYet,
+    /// What only this site has could not be kept, for this reason; nothing was changed.
+    NotKept(String),
 }
 
 struct Work {
@@ -222,7 +224,11 @@ impl Keeper {
             Ok(Done::Opened { known, strong }) => self.opened(known, strong),
             Ok(Done::Stopped { epoch, checkpoint }) => self.handed_over(epoch, checkpoint).await,
             Ok(Done::Following) => {}
-            Ok(Done::Rebuilt) => self.stream.was_rebuilt(),
+            Ok(Done::Rebuilt) => {
+                self.tools.shared.not_kept.send_replace(None);
+                self.stream.was_rebuilt();
+            }
+            Ok(Done::NotKept(reason)) => self.could_not_keep(reason),
             Ok(Done::NotYet) => self.not_before = Instant::now() + PAUSE,
             Err(err) => {
                 self.not_before = Instant::now() + PAUSE;
@@ -259,6 +265,7 @@ impl Keeper {
             standing.open = strong;
             standing.strong = strong;
         });
+        self.tools.shared.not_kept.send_replace(None);
         info!(%epoch, strong, "serving");
         self.tools.shared.learn(known);
     }
@@ -290,7 +297,7 @@ impl Keeper {
     /// A standby that ends while starting has data that does not fit: it is rebuilt.
     fn cannot_start(&mut self) {
         self.stream.could_not_start();
-        if let Err(err) = self.tools.postgres.mark_primary() {
+        if let Err(err) = self.tools.postgres.mark_out_of_line() {
             warn!(error = format!("{err:#}"), "rebuild not noted");
         }
     }

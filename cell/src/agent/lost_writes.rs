@@ -6,7 +6,7 @@
 //!                             /report.json                    what was in it
 //! ```
 
-use std::fs;
+use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -99,7 +99,11 @@ fn keep_wal(postgres: &Postgres, files: &[String], into: &Path) -> anyhow::Resul
     fs::create_dir_all(into).with_context(|| format!("make {}", into.display()))?;
     for name in files {
         let from = postgres.wal_folder().join(name);
-        fs::copy(&from, into.join(name)).with_context(|| format!("copy {}", from.display()))?;
+        let kept = into.join(name);
+        fs::copy(&from, &kept).with_context(|| format!("copy {}", from.display()))?;
+        // The rewind that follows removes what this is a copy of.
+        let kept = File::open(&kept).with_context(|| format!("open {}", kept.display()))?;
+        kept.sync_all().context("see the copy on disk")?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ mod wal;
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
@@ -29,6 +29,7 @@ use tokio::time::Instant;
 use topology::address::Port;
 use tracing::info;
 
+use super::decide::folder::Next;
 use crate::config::Site;
 
 use archive::Archive;
@@ -36,6 +37,7 @@ pub(crate) use archive::{Archiver, Sending};
 pub(crate) use binaries::Binaries;
 pub(crate) use configuration::{Upstream, standby_name};
 pub(crate) use position::Position;
+pub(crate) use rebuild::Own;
 pub(crate) use sql::{Replication, Sql};
 pub(crate) use wal::{Segment, SegmentSize};
 
@@ -45,6 +47,9 @@ pub(crate) const POLL: Duration = Duration::from_millis(5);
 const START_LIMIT: Duration = Duration::from_mins(1);
 /// A promotion that takes longer has gone wrong: 202 ms were measured on a loaded machine.
 const PROMOTE_LIMIT: Duration = Duration::from_secs(10);
+
+/// What is noted of a standby that has to be rebuilt, where nothing is of a primary.
+const OUT_OF_LINE: &[u8] = b"standby";
 
 /// How PostgreSQL is asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,19 +89,29 @@ pub(super) struct Passwords {
 impl Postgres {
     /// Prepares the folder and the configuration; starts nothing.
     pub(crate) fn open(site: &Site) -> anyhow::Result<Self> {
-        let binaries = Binaries::find()?;
-        let passwords = Passwords::read(site)?;
-        let folder = site.folder().join("postgres");
+        Self::at(
+            site.folder().join("postgres"),
+            (site.address(Port::Postgres), site.address(Port::PostgresAside)),
+            site.run_dir.join("logs").join(format!("{}-postgres.log", site.id)),
+            Passwords::read(site)?,
+        )
+    }
+
+    fn at(
+        folder: PathBuf,
+        (address, aside): (SocketAddr, SocketAddr),
+        log: PathBuf,
+        passwords: Passwords,
+    ) -> anyhow::Result<Self> {
         fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
-        let address = site.address(Port::Postgres);
         let postgres = Self {
             sql: Sql::open(address, &passwords.postgres)?,
             data: folder.join("data"),
-            log: site.run_dir.join("logs").join(format!("{}-postgres.log", site.id)),
-            binaries,
+            log,
+            binaries: Binaries::find()?,
             folder,
             address,
-            aside: site.address(Port::PostgresAside),
+            aside,
             passwords,
             child: Mutex::new(None),
             pid: watch::channel(None).0,
@@ -105,6 +120,9 @@ impl Postgres {
         };
         postgres.write_static_configuration()?;
         postgres.binaries.own(&postgres.folder)?;
+        if postgres.next() == Next::PutBack {
+            postgres.put_back()?;
+        }
         Ok(postgres)
     }
 
@@ -131,6 +149,22 @@ impl Postgres {
     pub(crate) fn mark_primary(&self) -> anyhow::Result<()> {
         runtime::file::replace(&self.primary_marker(), b"", 0o600)
             .context("note that this site is primary")
+    }
+
+    /// Notes that a standby has to be rebuilt. What it has came from an active site, which has it too.
+    pub(crate) fn mark_out_of_line(&self) -> anyhow::Result<()> {
+        if self.was_primary() {
+            return Ok(());
+        }
+        runtime::file::replace(&self.primary_marker(), OUT_OF_LINE, 0o600)
+            .context("note that this site is to be rebuilt")
+    }
+
+    /// Returns whether the directory was itself written as a primary, and may have what nobody else
+    /// ever had.
+    #[must_use]
+    pub(crate) fn has_own_writes(&self) -> bool {
+        fs::read(self.primary_marker()).is_ok_and(|noted| noted != OUT_OF_LINE)
     }
 
     /// Notes that everything written here is known to be elsewhere.
@@ -183,13 +217,14 @@ impl Postgres {
 
     /// Starts the server as a standby and waits until it answers.
     pub(crate) async fn start_standby(&self, upstream: &Upstream) -> anyhow::Result<()> {
-        self.write_standby_signal()?;
+        ensure!(!self.is_running(), "start PostgreSQL twice");
+        self.write_standby_signal(&self.data)?;
         self.write_upstream(upstream)?;
         self.start().await
     }
 
-    fn write_standby_signal(&self) -> anyhow::Result<()> {
-        let signal = self.data.join("standby.signal");
+    fn write_standby_signal(&self, data: &Path) -> anyhow::Result<()> {
+        let signal = data.join("standby.signal");
         if !signal.exists() {
             fs::write(&signal, "").context("mark the data directory as a standby's")?;
             self.binaries.own(&signal)?;
@@ -360,9 +395,12 @@ impl Passwords {
     }
 }
 
-fn remove_folder(folder: &std::path::Path) -> anyhow::Result<()> {
+fn remove_folder(folder: &Path) -> anyhow::Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))?;
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,9 @@ const PERIOD: Duration = Duration::from_millis(500);
 /// How often etcd is told at most: these writes must not get into the way of the leases.
 const PUBLISH: Duration = Duration::from_secs(2);
 
+/// The alert while writes that only this site had are in no report.
+const NOT_KEPT: &str = "lost-writes-not-kept";
+
 const TENURES: [(TenureName, &str); 4] = [
     (TenureName::Standby, "standby"),
     (TenureName::Serving, "serving"),
@@ -68,6 +71,9 @@ pub(crate) async fn report(
         position = locate(&postgres, position).await;
         let mut seen = look(&postgres, &shared, &board, position, sequence).await;
         seen.alerts.extend(alerts.borrow().clone());
+        if let Some(detail) = not_kept(&postgres, &shared) {
+            seen.alerts.insert(NOT_KEPT.to_owned(), detail);
+        }
         metrics.show(&seen, &shared);
         let changed = last != Some((seen.tenure, seen.epoch, seen.postgres.clone()));
         last = Some((seen.tenure, seen.epoch, seen.postgres.clone()));
@@ -154,6 +160,20 @@ async fn look(
         at_risk: line.tenure == TenureName::Serving && !line.strong,
         rebuilt: postgres.rebuilt(),
         alerts: BTreeMap::new(),
+    }
+}
+
+/// Says which writes that only this site had are in no report, and what to do about them.
+fn not_kept(postgres: &Postgres, shared: &Shared) -> Option<String> {
+    if let Some(reason) = &*shared.not_kept.borrow() {
+        return Some(format!("writes that only this site had cannot be kept yet: {reason}"));
+    }
+    match postgres.unreported() {
+        Ok(folders) => {
+            let folder = folders.first()?.display();
+            Some(format!("{folder} has writes that are in no report; look at it, then remove it"))
+        }
+        Err(err) => Some(format!("{err:#}")),
     }
 }
 

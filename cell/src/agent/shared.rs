@@ -70,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) lapsed: watch::Sender<Epoch>,
     /// Written by the reporter.
     pub(crate) report: watch::Sender<Option<SiteReport>>,
+    /// Written by the keeper: why writes that only this site had are not kept yet.
+    pub(crate) not_kept: watch::Sender<Option<String>>,
     voter: Mutex<Voter>,
 }
 
@@ -101,6 +103,7 @@ impl Shared {
             voter: Mutex::new(voter),
         }
     }
+            not_kept: watch::channel(None).0,
 
     /// Takes a newer record; an older one, or one of an earlier epoch, changes nothing (I2).
     pub(crate) fn learn(&self, offered: Known) {

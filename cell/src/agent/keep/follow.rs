@@ -11,16 +11,21 @@ use topology::{Epoch, RegionId};
 use tracing::{info, warn};
 
 use super::{Done, Keeper, Tools};
+use crate::agent::decide::folder::Next;
 use crate::agent::decide::role::Role;
 use crate::agent::decide::tenure::Event;
 use crate::agent::lost_writes;
-use crate::agent::postgres::{Stop, Upstream};
+use crate::agent::postgres::{Own, Stop, Upstream};
 
 /// How often the stream is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 /// A standby that has not streamed for this long, from a source that answers, has data of its own
 /// that the source does not know: it is rebuilt.
 const STREAM_LIMIT: Duration = Duration::from_secs(8);
+/// How often a site tries to keep what only it has, and how long it waits in between. What has failed
+/// so often fails again, and the cell needs its standby: the whole database is set aside instead.
+const KEEP_TRIES: u32 = 6;
+const KEEP_PAUSE: Duration = Duration::from_secs(5);
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 const CONNECT: Duration = Duration::from_millis(300);
 
@@ -33,6 +38,8 @@ pub(super) struct Stream {
     broken_since: Option<Instant>,
     /// A rewind has not helped: the next rebuild copies the whole database.
     rewound_in_vain: bool,
+    /// How often in a row what only this site has could not be kept.
+    not_kept: u32,
 }
 
 /// How the data directory is brought back in line.
@@ -45,12 +52,14 @@ enum Rebuild {
 impl Stream {
     /// The server was started otherwise, or frozen: it must be told again whom to follow.
     pub(super) fn forget(&mut self) {
-        *self = Self { rewound_in_vain: self.rewound_in_vain, ..Self::default() };
+        let Self { rewound_in_vain, not_kept, .. } = *self;
+        *self = Self { rewound_in_vain, not_kept, ..Self::default() };
     }
 
     /// A rebuild was tried. Should the standby not stream after it, the next one copies everything.
     pub(super) fn was_rebuilt(&mut self) {
         self.rewound_in_vain = true;
+        self.not_kept = 0;
     }
 
     /// The standby could not be started on the data that is there.
@@ -72,7 +81,7 @@ impl Keeper {
         });
         let source = self.tools.site.peer_address(&upstream, Port::Postgres);
         let postgres = &self.tools.postgres;
-        if !postgres.has_data() || postgres.was_primary() {
+        if postgres.next() != Next::Follow {
             self.stream.forget();
             self.rebuild(role, source);
         } else if !postgres.is_running() {
@@ -94,6 +103,12 @@ impl Keeper {
         }
     }
 
+    pub(super) fn could_not_keep(&mut self, reason: String) {
+        self.stream.not_kept += 1;
+        self.not_before = Instant::now() + KEEP_PAUSE;
+        self.tools.shared.not_kept.send_replace(Some(reason));
+    }
+
     async fn look_at_stream(&mut self, role: Role, source: SocketAddr) {
         let now = Instant::now();
         if self.stream.looked.is_some_and(|looked| now < looked + LOOK) {
@@ -103,6 +118,9 @@ impl Keeper {
         if self.tools.postgres.is_streaming().await {
             self.stream.broken_since = None;
             self.stream.rewound_in_vain = false;
+            if self.tools.postgres.has_old() {
+                self.begin(role, false, forget_old(self.tools.clone()));
+            }
             return;
         }
         let since = *self.stream.broken_since.get_or_insert(now);
@@ -111,7 +129,7 @@ impl Keeper {
         }
         if answers(source).await {
             warn!(%source, "no stream from a source that answers; rebuilding");
-            if let Err(err) = self.tools.postgres.mark_primary() {
+            if let Err(err) = self.tools.postgres.mark_out_of_line() {
                 warn!(error = format!("{err:#}"), "rebuild not noted");
             }
             self.stream.forget();
@@ -123,7 +141,8 @@ impl Keeper {
 
     fn rebuild(&mut self, role: Role, source: SocketAddr) {
         let how = if self.stream.rewound_in_vain { Rebuild::Copy } else { Rebuild::RewindOrCopy };
-        self.begin(role, true, rebuild(self.tools.clone(), source, how));
+        let is_last_try = self.stream.not_kept >= KEEP_TRIES;
+        self.begin(role, true, rebuild(self.tools.clone(), source, how, is_last_try));
     }
 }
 
@@ -137,22 +156,59 @@ async fn start(tools: Tools, source: SocketAddr, epoch: Epoch) -> anyhow::Result
     Ok(Done::Following)
 }
 
-/// Makes the data directory one that can follow; the next step starts it.
-async fn rebuild(tools: Tools, source: SocketAddr, how: Rebuild) -> anyhow::Result<Done> {
-    tools.postgres.stop(Stop::Fast, STOP_LIMIT).await?;
-    let (site, folder) = (&tools.site.id, tools.site.folder().join("lost"));
-    let diverged = tools.postgres.may_have_diverged();
+/// The database that a copy took the place of is not needed any more.
+async fn forget_old(tools: Tools) -> anyhow::Result<Done> {
+    if let Err(err) = tools.postgres.forget_old().await {
+        // It takes up room, and is no reason to follow any less.
+        warn!(error = format!("{err:#}"), "old database not removed");
+    }
+    Ok(Done::Following)
+}
+
+/// Makes the data directory one that can follow; the next step starts it. After the last try nothing
+/// is kept otherwise than by setting the whole database aside.
+async fn rebuild(
+    tools: Tools,
+    source: SocketAddr,
+    how: Rebuild,
+    is_last_try: bool,
+) -> anyhow::Result<Done> {
+    let postgres = &tools.postgres;
+    postgres.stop(Stop::Fast, STOP_LIMIT).await?;
+    match postgres.next() {
+        Next::PutBack => {
+            postgres.put_back()?;
+            return Ok(Done::NotYet);
+        }
+        Next::Copy | Next::Follow => {
+            // What a rewind has half rewritten was kept before it began; what is no database any more
+            // was not.
+            let is_unreported = postgres.has_own_writes() && !postgres.is_rewinding();
+            let own = if is_unreported { Own::Unreported } else { Own::Kept };
+            postgres.copy_from(source, own).await.context("copy the active site")?;
+            return Ok(Done::Rebuilt);
+        }
+        Next::Rejoin => {}
+    }
     // Before it is a primary nobody can say where the histories part.
-    if diverged && !tools.postgres.is_promoted(source).await.unwrap_or(false) {
+    if !postgres.is_promoted(source).await.unwrap_or(false) {
         return Ok(Done::NotYet);
     }
-    if diverged && let Err(err) = lost_writes::keep(site, &folder, &tools.postgres, source).await {
-        // What cannot be kept must not keep the site from standing by again.
-        warn!(error = format!("{err:#}"), "writes that only this site had could not be kept");
+    let folder = tools.site.folder().join("lost");
+    let mut own = Own::Kept;
+    if let Err(err) = lost_writes::keep(&tools.site.id, &folder, postgres, source).await {
+        let reason = format!("{err:#}");
+        warn!(error = reason, "writes that only this site had are not kept");
+        match (postgres.has_own_writes(), is_last_try) {
+            (true, false) => return Ok(Done::NotKept(reason)),
+            (true, true) => own = Own::Unreported,
+            // A standby whose database is damaged: what it had came from an active site.
+            (false, _) => {}
+        }
     }
-    let rebuilt = match how {
-        Rebuild::RewindOrCopy => tools.postgres.rejoin(source).await,
-        Rebuild::Copy => tools.postgres.copy_from(source).await,
+    let rebuilt = match (how, own) {
+        (Rebuild::RewindOrCopy, Own::Kept) => postgres.rejoin(source).await,
+        (Rebuild::Copy, _) | (_, Own::Unreported) => postgres.copy_from(source, own).await,
     };
     rebuilt.context("rebuild from the active site")?;
     Ok(Done::Rebuilt)

@@ -31,7 +31,7 @@ impl Postgres {
     /// Starts the stopped server read-only and aside, reads at most `limit` rows that these
     /// transactions wrote last, and stops it again.
     pub(crate) async fn rows_of(&self, xids: &[u32], limit: usize) -> anyhow::Result<Rows> {
-        self.write_standby_signal()?;
+        self.write_standby_signal(&self.data)?;
         self.write_upstream(&Upstream::nowhere())?;
         let sql = Sql::open(self.aside, &self.passwords.postgres)?;
         self.spawn(Some(self.aside.port()))?;

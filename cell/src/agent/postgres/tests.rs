@@ -1,0 +1,117 @@
+//! The agent's hand on a real server.
+
+use std::net::TcpListener;
+
+use super::*;
+
+struct Server {
+    postgres: Postgres,
+}
+
+impl Server {
+    /// A folder of its own; nothing in it yet, and nothing runs.
+    fn new(name: &str) -> Self {
+        let folder = format!("bulkhead-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
+        remove_folder(&folder).unwrap();
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let password = || "secret".to_owned();
+        let passwords =
+            Passwords { postgres: password(), replicator: password(), service: password() };
+        fs::create_dir_all(&folder).unwrap();
+        let log = folder.join("log");
+        let postgres = Postgres::at(folder.join("postgres"), (free(), free()), log, passwords);
+        Self { postgres: postgres.unwrap() }
+    }
+
+    /// Makes a database directory that nobody starts.
+    fn has(&self, name: &str, content: &str) {
+        let folder = self.postgres.folder.join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("PG_VERSION"), content).unwrap();
+    }
+
+    /// Says which database directories there are, each with what was written into it.
+    fn shows(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.postgres.folder).unwrap() {
+            let folder = entry.unwrap().path();
+            if let Ok(content) = fs::read_to_string(folder.join("PG_VERSION")) {
+                let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+                found.push(format!("{name} = {content}"));
+            }
+        }
+        found.sort();
+        found
+    }
+
+    fn takes_copy(&self, own: Own) {
+        self.has("data.new", "copy");
+        self.postgres.take_copy(&self.postgres.folder.join("data.new"), own).unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let folder = self.postgres.folder.parent().unwrap().to_owned();
+        if let Some(mut child) = self.postgres.child().take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        remove_folder(&folder).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_old_database_is_there_until_its_copy_streams() {
+    let server = Server::new("old");
+    let postgres = &server.postgres;
+    server.has("data", "was primary");
+    postgres.mark_primary().unwrap();
+    server.takes_copy(Own::Kept);
+    assert_eq!(server.shows(), ["data = copy", "data.old = was primary"]);
+    assert!(postgres.is_standby());
+    assert_eq!(postgres.next(), Next::Follow);
+    // It does not stream, and is copied again.
+    postgres.mark_out_of_line().unwrap();
+    server.takes_copy(Own::Kept);
+    assert_eq!(server.shows(), ["data = copy", "data.old = was primary"]);
+    postgres.forget_old().await.unwrap();
+    assert_eq!(server.shows(), ["data = copy"]);
+}
+
+#[test]
+fn a_database_with_unreported_writes_is_kept_beside_whatever_comes() {
+    let server = Server::new("unreported");
+    let postgres = &server.postgres;
+    for round in ["first", "second"] {
+        remove_folder(&postgres.data).unwrap();
+        server.has("data", round);
+        postgres.mark_primary().unwrap();
+        assert!(postgres.has_own_writes());
+        server.takes_copy(Own::Unreported);
+    }
+    let expected = ["data = copy", "data.unreported-1 = first", "data.unreported-2 = second"];
+    assert_eq!(server.shows(), expected);
+    assert_eq!(postgres.unreported().unwrap().len(), 2);
+}
+
+#[test]
+fn what_was_set_aside_for_a_copy_that_never_came_is_put_back_at_the_next_start() {
+    let server = Server::new("back");
+    let postgres = &server.postgres;
+    server.has("data", "was primary");
+    postgres.mark_primary().unwrap();
+    server.has("data.new", "copy");
+    fs::rename(&postgres.data, postgres.folder.join("data.old")).unwrap();
+    assert_eq!(postgres.next(), Next::PutBack);
+    // Whatever is noted of it, it must not vote before it is known to be in line.
+    postgres.unmark_primary().unwrap();
+    let password = || "secret".to_owned();
+    let passwords = Passwords { postgres: password(), replicator: password(), service: password() };
+    let addresses = (postgres.address, postgres.aside);
+    let (folder, log) = (postgres.folder.clone(), postgres.log.clone());
+    let again = Postgres::at(folder, addresses, log, passwords).unwrap();
+    assert_eq!(server.shows(), ["data = was primary", "data.new = copy"]);
+    assert_eq!(again.next(), Next::Rejoin);
+}
