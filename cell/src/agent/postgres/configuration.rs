@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use topology::{Epoch, RegionId, SiteId};
 
 use super::Postgres;
@@ -122,8 +122,13 @@ host all postgres,service all scram-sha-256
         )
     }
 
-    /// Sets where a standby receives from; takes effect at the next start or reload.
+    /// Sets where a standby receives from; takes effect at the next start or reload. Refused on a
+    /// running primary, whose commits wait for its standbys by their names.
     pub(super) fn write_upstream(&self, upstream: &Upstream) -> anyhow::Result<()> {
+        ensure!(
+            !self.is_running() || self.is_standby(),
+            "take the standbys' names from a running primary"
+        );
         let passfile = self.folder.join("passfile").display().to_string();
         self.write("role.conf", &standby_role(upstream, &passfile))
     }
@@ -189,6 +194,8 @@ fn primary_role(site: &SiteId, voters: &BTreeSet<RegionId>, acks: usize, epoch: 
 
 #[cfg(test)]
 mod tests {
+    use topology::CellId;
+
     use super::*;
 
     #[test]
@@ -206,12 +213,24 @@ mod tests {
                 "{role}"
             );
         }
-        let voters = BTreeSet::from(["north", "south"].map(|region| site_region(region)));
+        let voters = BTreeSet::from(["north", "south"].map(site_region));
         assert_eq!(
             primary_role(&site, &voters, 0, Epoch(3)),
             "synchronous_standby_names = 'ANY 1 (\"c1_north_e3\",\"c1_south_e3\")'\n",
             "nobody waits for none of them"
         );
+    }
+
+    #[test]
+    fn two_sites_never_share_a_standbys_name() {
+        let name = |site: &str, epoch| standby_name(&site.parse().unwrap(), Epoch(epoch));
+        assert_eq!(name("c1@east-e7", 7), "c1_east-e7_e7");
+        assert_ne!(name("c1@east", 7), name("c1@north", 7));
+        assert_ne!(name("c1@east", 7), name("c11@east", 7));
+        assert_ne!(name("c1@east", 7), name("c1@east", 71));
+        // What stands between the parts is in none of them.
+        assert!("c1_east".parse::<CellId>().is_err());
+        assert!("east_e7".parse::<RegionId>().is_err());
     }
 
     fn site(region: &str) -> SiteId {

@@ -2,10 +2,13 @@
 
 use std::net::TcpListener;
 
+use topology::SiteId;
+
 use super::*;
 
 struct Server {
     postgres: Postgres,
+    site: SiteId,
 }
 
 impl Server {
@@ -21,7 +24,7 @@ impl Server {
         fs::create_dir_all(&folder).unwrap();
         let log = folder.join("log");
         let postgres = Postgres::at(folder.join("postgres"), (free(), free()), log, passwords);
-        Self { postgres: postgres.unwrap() }
+        Self { postgres: postgres.unwrap(), site: "c1@east".parse().unwrap() }
     }
 
     /// Makes a database directory that nobody starts.
@@ -60,6 +63,32 @@ impl Drop for Server {
         }
         remove_folder(&folder).unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_running_primary_keeps_its_standbys_names_whoever_asks() {
+    let server = Server::new("names");
+    let (postgres, site) = (&server.postgres, &server.site);
+    postgres.create().await.unwrap();
+    postgres.mark_primary().unwrap();
+    postgres
+        .write_sync_set(site, &["north".parse().unwrap()].into(), 1, topology::Epoch(7))
+        .unwrap();
+    postgres.start().await.unwrap();
+    let written = || fs::read_to_string(postgres.folder.join("role.conf")).unwrap();
+    let before = written();
+    assert!(postgres.follow(&Upstream::nowhere()).is_err());
+    assert!(postgres.start_standby(&Upstream::nowhere()).await.is_err());
+    assert_eq!(written(), before);
+    let names: String =
+        postgres.sql.one("SELECT current_setting('synchronous_standby_names')").await.unwrap();
+    assert_eq!(names, r#"ANY 1 ("c1_north_e7")"#);
+    // Nobody at all is a name that never comes.
+    postgres.write_sync_set(site, &[].into(), 1, topology::Epoch(7)).unwrap();
+    let nobody = "SELECT current_setting('synchronous_standby_names') = 'ANY 1 (\"nobody\")'";
+    while !postgres.sql.one::<bool>(nobody).await.unwrap() {}
+    postgres.stop(Stop::Immediate, PROMOTE_LIMIT).await.unwrap();
+    postgres.write_upstream(&Upstream::nowhere()).unwrap();
 }
 
 #[tokio::test]
