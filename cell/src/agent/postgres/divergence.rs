@@ -1,13 +1,14 @@
 //! What a former primary has written that the cell's history went on without: where it left the
 //! history, and which transactions lie beyond.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
 
 use super::Postgres;
-use super::wal::{History, Segment, SegmentSize, lsn, parse_lsn};
+use super::wal::{History, Segment, SegmentSize, Stretch, lsn, parse_lsn};
 
 /// WAL that belongs to nobody's history but this site's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +45,15 @@ impl Postgres {
         let size = self.segment_size()?;
         let mut transactions = Vec::new();
         let mut files = Vec::new();
+        let all = self.wal_files()?;
         for stretch in own.beyond(fork, size) {
+            let written = files_of(&stretch, &all, size);
+            // WAL goes from its old end: where nothing is left of what came later, nothing was written.
+            // A disk that was full when a new file was due ends like this.
+            if written.is_empty() {
+                continue;
+            }
+            files.extend(written);
             let told = self
                 .binaries
                 .dump("pg_waldump", |command| {
@@ -56,13 +65,6 @@ impl Postgres {
                 .await?;
             let within = |commit: &Committed| commit.lsn >= fork.at;
             transactions.extend(told.lines().filter_map(committed).filter(within));
-            let is_in = |segment: Segment| {
-                segment.timeline == stretch.timeline
-                    && segment.number >= size.number(stretch.from)
-                    && stretch.to.is_none_or(|to| segment.number < size.number(to))
-            };
-            let all = self.wal_files()?.into_iter();
-            files.extend(all.filter(|name| size.segment(name).is_some_and(is_in)));
         }
         let end = transactions.last().map_or(fork.at, |last| last.lsn);
         // What comes later has been set aside for WAL that was never written.
@@ -132,6 +134,17 @@ impl Postgres {
     }
 }
 
+/// Returns which of these files have a stretch of WAL in them.
+fn files_of(stretch: &Stretch, files: &BTreeSet<String>, size: SegmentSize) -> Vec<String> {
+    let is_in = |segment: Segment| {
+        segment.timeline == stretch.timeline
+            && segment.number >= size.number(stretch.from)
+            && stretch.to.is_none_or(|to| segment.number < size.number(to))
+    };
+    let has = |name: &&String| size.segment(name).is_some_and(is_in);
+    files.iter().filter(has).cloned().collect()
+}
+
 /// Reads a commit of `pg_waldump`:
 /// `rmgr: Transaction len (rec/tot): 34/34, tx: 745, lsn: 0/01538D58, prev 0/01538D18, desc: COMMIT
 /// 2026-01-02 03:04:05.678 UTC; subxacts: 746 747`.
@@ -154,6 +167,19 @@ fn committed(line: &str) -> Option<Committed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn beyond_a_file_that_was_never_written_there_is_nothing() {
+        const FILE: u64 = 4 * 1024 * 1024;
+        let size = SegmentSize::new(FILE).unwrap();
+        let all = ["000000010000000000000006", "000000010000000000000007", "00000002.history"];
+        let all = all.map(ToOwned::to_owned).into();
+        let beyond = |from| files_of(&Stretch { timeline: 1, from, to: None }, &all, size);
+        assert_eq!(beyond(8 * FILE), [""; 0]);
+        assert_eq!(beyond(8 * FILE - 1), ["000000010000000000000007"]);
+        // Something is, and its beginning is gone: that is no reason to say that nothing is lost.
+        assert_eq!(beyond(5 * FILE).len(), 2);
+    }
 
     #[test]
     fn a_commit_is_read_with_its_subtransactions() {
