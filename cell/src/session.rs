@@ -34,7 +34,7 @@ use topology::spec::Durability;
 use uuid::Uuid;
 
 use crate::config::Site;
-use crate::database::{self, Connections};
+use crate::database::{self, Connections, Failure, Transaction};
 use crate::gateway::{self, Gateway, PassOn, Permit, Right, Strength, guard, refusal};
 use downstream::Downstream;
 
@@ -111,6 +111,17 @@ impl Session {
         match self.durability {
             Durability::Weak => Ok(()),
             Durability::Strong => permit.demand_strong(),
+        }
+    }
+
+    /// Begins to write a message or a conversation. While the voters lag, it is answered only when
+    /// they have it, so that losing this region loses no more.
+    async fn begin(&self, strength: Strength) -> Result<Transaction, Failure> {
+        match strength {
+            Strength::Lagging => Transaction::begin_held(&self.connections, self.durability).await,
+            Strength::Now | Strength::Soon | Strength::AtRisk => {
+                Transaction::begin(&self.connections, self.durability).await
+            }
         }
     }
 

@@ -6,6 +6,7 @@ mod chain {
     mod commit;
     mod conversations;
     mod escalation;
+    mod lagging;
     mod postgres;
     mod repetition;
     mod right;

@@ -1,6 +1,7 @@
 //! What a site may do, decided without doing anything: pure, driven by facts and `now`.
 
 pub mod folder;
+pub mod lag;
 pub(crate) mod restart;
 pub mod right;
 pub mod role;

@@ -311,6 +311,7 @@ impl Keeper {
             standing.tenure = standing.tenure.after(event).unwrap_or(standing.tenure);
             standing.open = false;
             standing.strong = false;
+            standing.lagging = false;
         });
         // While PostgreSQL runs and may still hold acknowledged work, promises stay in force.
         if let Some(claim) = claim.filter(|_| !self.tools.postgres.is_running()) {
@@ -339,6 +340,7 @@ impl Keeper {
                 epoch,
                 open: false,
                 strong: false,
+                lagging: false,
                 claim: Some(claim),
             };
         });

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use client::Etcd;
-use prometheus::{Gauge, IntGaugeVec, register_gauge, register_int_gauge_vec};
+use prometheus::{
+    Gauge, IntGauge, IntGaugeVec, register_gauge, register_int_gauge, register_int_gauge_vec,
+};
 use runtime::Board;
 use runtime::clock::BootTime;
 use tokio::sync::watch;
@@ -29,6 +31,11 @@ const PERIOD: Duration = Duration::from_millis(500);
 /// How often etcd is told at most: these writes must not get into the way of the leases.
 const PUBLISH: Duration = Duration::from_secs(2);
 
+/// The alert while the voters are too far behind.
+const VOTERS_LAG: &str = "voters-lag";
+const VOTERS_LAG_DETAIL: &str =
+    "the voters are more than 1 s or 16 MB behind: weak writes wait for them too, and are slow";
+
 /// The alert while writes that only this site had are in no report.
 const NOT_KEPT: &str = "lost-writes-not-kept";
 
@@ -42,6 +49,7 @@ const TENURES: [(TenureName, &str); 4] = [
 struct Metrics {
     tenure: IntGaugeVec,
     remaining: Gauge,
+    weak_writes_wait: IntGauge,
 }
 
 pub(crate) async fn report(
@@ -61,6 +69,11 @@ pub(crate) async fn report(
             "How much longer this site may acknowledge without another renewal"
         )
         .context("register the remaining right")?,
+        weak_writes_wait: register_int_gauge!(
+            "cell_weak_writes_wait",
+            "1 while the voters are so far behind that weak writes wait for them too"
+        )
+        .context("register whether weak writes wait")?,
     };
     let mut tenure = shared.tenure.subscribe();
     let mut sequence = 0;
@@ -71,6 +84,9 @@ pub(crate) async fn report(
         position = locate(&postgres, position).await;
         let mut seen = look(&postgres, &shared, &board, position, sequence).await;
         seen.alerts.extend(alerts.borrow().clone());
+        if shared.tenure.borrow().lagging {
+            seen.alerts.insert(VOTERS_LAG.to_owned(), VOTERS_LAG_DETAIL.to_owned());
+        }
         if let Some(detail) = not_kept(&postgres, &shared) {
             seen.alerts.insert(NOT_KEPT.to_owned(), detail);
         }
@@ -184,5 +200,6 @@ impl Metrics {
         }
         let remaining = shared.valid_until().since(BootTime::now());
         self.remaining.set(remaining.as_secs_f64());
+        self.weak_writes_wait.set(i64::from(shared.tenure.borrow().lagging));
     }
 }

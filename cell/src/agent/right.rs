@@ -192,6 +192,7 @@ pub(crate) async fn guard(
             valid_until: valid_until.as_nanos(),
             open: now_standing.open,
             strong: now_standing.strong,
+            lagging: now_standing.lagging,
         };
         shared.tenure.send_if_modified(|last| {
             let changed = *last != line;

@@ -40,6 +40,8 @@ pub(crate) struct Standing {
     pub(crate) open: bool,
     /// Whether enough voters replicate for a strong commit to come through.
     pub(crate) strong: bool,
+    /// Whether the voters are so far behind that weak writes wait for them.
+    pub(crate) lagging: bool,
     /// The right this site wants to hold, while it wants one.
     pub(crate) claim: Option<Claim>,
 }
@@ -68,10 +70,10 @@ pub(crate) struct Shared {
     pub(crate) tenure: watch::Sender<TenureLine>,
     /// Written by the guard: the last epoch whose right ran out.
     pub(crate) lapsed: watch::Sender<Epoch>,
-    /// Written by the reporter.
-    pub(crate) report: watch::Sender<Option<SiteReport>>,
     /// Written by the keeper: why writes that only this site had are not kept yet.
     pub(crate) not_kept: watch::Sender<Option<String>>,
+    /// Written by the reporter.
+    pub(crate) report: watch::Sender<Option<SiteReport>>,
     voter: Mutex<Voter>,
 }
 
@@ -83,6 +85,7 @@ impl Shared {
             epoch: Epoch(0),
             open: false,
             strong: false,
+            lagging: false,
             claim: None,
         };
         let line = TenureLine {
@@ -91,6 +94,7 @@ impl Shared {
             valid_until: 0,
             open: false,
             strong: false,
+            lagging: false,
         };
         Self {
             known: watch::channel(None).0,
@@ -99,11 +103,11 @@ impl Shared {
             right: watch::channel(Right::new(Epoch(0))).0,
             tenure: watch::channel(line).0,
             lapsed: watch::channel(Epoch(0)).0,
+            not_kept: watch::channel(None).0,
             report: watch::channel(None).0,
             voter: Mutex::new(voter),
         }
     }
-            not_kept: watch::channel(None).0,
 
     /// Takes a newer record; an older one, or one of an earlier epoch, changes nothing (I2).
     pub(crate) fn learn(&self, offered: Known) {

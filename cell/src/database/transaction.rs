@@ -4,6 +4,10 @@
 //! success for what no standby has. A commit that takes too long is answered as unknown; its
 //! connection leaves the pool, stays open until PostgreSQL has done with it, and takes up a place
 //! among the strong ones until then. So there are never more waiting commits than places.
+//!
+//! A weak transaction that has to be as safe as a strong one for a while, because the voters lag,
+//! commits first and waits for them afterwards: nobody waits for its rows meanwhile, and where the
+//! voters go away altogether, a repetition finds it done.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -26,6 +30,10 @@ const STATEMENT: Duration = Duration::from_secs(3);
 const COMMIT: Duration = Duration::from_secs(5);
 /// How long a strong transaction waits for its place: a few strong commits' time while all is well.
 const PLACE: Duration = Duration::from_millis(500);
+/// Returns when enough voters have flushed everything before it: a commit that has written nothing
+/// into the log would not wait.
+const WAIT_FOR_VOTERS: &str = "BEGIN; SET LOCAL synchronous_commit = on;
+    SELECT pg_logical_emit_message(true, 'weak', ''); COMMIT";
 
 type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
@@ -34,16 +42,44 @@ type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 pub struct Transaction {
     connection: Option<Object>,
     places: Arc<Semaphore>,
-    /// Strong transactions have one.
+    /// Transactions that wait for a standby have one.
     place: Option<OwnedSemaphorePermit>,
+    wait: Wait,
+}
+
+/// When a transaction waits for the standbys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    Never,
+    AtCommit,
+    /// Once it is committed, before it is answered.
+    Afterwards,
 }
 
 impl Transaction {
     pub async fn begin(connections: &Connections, durability: Durability) -> Result<Self, Failure> {
+        match durability {
+            Durability::Weak => Self::open(connections, Wait::Never).await,
+            Durability::Strong => Self::open(connections, Wait::AtCommit).await,
+        }
+    }
+
+    /// Begins a transaction that is answered only when the standbys have it, however weak it is.
+    pub async fn begin_held(
+        connections: &Connections,
+        durability: Durability,
+    ) -> Result<Self, Failure> {
+        match durability {
+            Durability::Weak => Self::open(connections, Wait::Afterwards).await,
+            Durability::Strong => Self::open(connections, Wait::AtCommit).await,
+        }
+    }
+
+    async fn open(connections: &Connections, wait: Wait) -> Result<Self, Failure> {
         let places = Arc::clone(&connections.strong);
-        let place = match durability {
-            Durability::Weak => None,
-            Durability::Strong => {
+        let place = match wait {
+            Wait::Never => None,
+            Wait::AtCommit | Wait::Afterwards => {
                 let place = tokio::time::timeout(PLACE, Arc::clone(&places).acquire_owned()).await;
                 Some(place.ok().and_then(Result::ok).ok_or(Failure::Overloaded)?)
             }
@@ -56,10 +92,10 @@ impl Transaction {
                 Failure::Broken(err.into())
             }
         })?;
-        let transaction = Self { connection: Some(connection), places, place };
-        let begin = match durability {
-            Durability::Weak => "BEGIN; SET LOCAL synchronous_commit = local",
-            Durability::Strong => "BEGIN; SET LOCAL synchronous_commit = on",
+        let transaction = Self { connection: Some(connection), places, place, wait };
+        let begin = match wait {
+            Wait::Never | Wait::Afterwards => "BEGIN; SET LOCAL synchronous_commit = local",
+            Wait::AtCommit => "BEGIN; SET LOCAL synchronous_commit = on",
         };
         transaction.bounded(transaction.client().batch_execute(begin)).await?;
         Ok(transaction)
@@ -97,6 +133,7 @@ impl Transaction {
             let place = Arc::clone(&self.places).try_acquire_owned();
             self.place = Some(place.map_err(|_full| Failure::Overloaded)?);
         }
+        self.wait = Wait::AtCommit;
         let strengthen = self.client().batch_execute("SET LOCAL synchronous_commit = on");
         self.bounded(strengthen).await
     }
@@ -119,23 +156,34 @@ impl Transaction {
     /// Commits what succeeded and rolls back what did not.
     pub async fn end<T>(mut self, outcome: Result<T, Failure>) -> Result<T, Failure> {
         match outcome {
-            Ok(value) => {
-                let commit = self.client().batch_execute("COMMIT");
-                match tokio::time::timeout(COMMIT, commit).await {
-                    Ok(Ok(())) => {
-                        self.give_back();
-                        Ok(value)
-                    }
-                    Ok(Err(err)) => Err(Failure::of_commit(err)),
-                    Err(_elapsed) => Err(Failure::Unknown),
+            Ok(value) => match tokio::time::timeout(COMMIT, self.commit()).await {
+                Ok(Ok(())) => {
+                    self.give_back();
+                    Ok(value)
                 }
-            }
+                Ok(Err(failure)) => Err(failure),
+                Err(_elapsed) => Err(Failure::Unknown),
+            },
             Err(failure) => {
                 let rollback = self.client().batch_execute("ROLLBACK");
                 if let Ok(Ok(())) = tokio::time::timeout(STATEMENT, rollback).await {
                     self.give_back();
                 }
                 Err(failure)
+            }
+        }
+    }
+
+    async fn commit(&self) -> Result<(), Failure> {
+        self.client().batch_execute("COMMIT").await.map_err(Failure::of_commit)?;
+        match self.wait {
+            Wait::Never | Wait::AtCommit => Ok(()),
+            Wait::Afterwards => {
+                let waited = self.client().batch_execute(WAIT_FOR_VOTERS).await;
+                waited.map_err(|err| {
+                    debug!(error = %err, "weak commit not seen through to the voters");
+                    Failure::Unknown
+                })
             }
         }
     }

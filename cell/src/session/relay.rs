@@ -20,7 +20,7 @@ use super::Session;
 use super::turn::post_out;
 use crate::database::idempotency::row_slot;
 use crate::database::{Failure, Transaction};
-use crate::gateway::{Caller, Right, Strength, caller};
+use crate::gateway::{Caller, Right, caller};
 
 /// Taken from the outbox at a time.
 const BATCH: i64 = 32;
@@ -42,7 +42,7 @@ struct Opened {
 
 /// Empties the outbox of escalations and ticket requests; what fails is left for the next time.
 pub(super) async fn pass_on(session: &Session) -> anyhow::Result<()> {
-    let right = session.own_right().filter(|right| right.strength() == Strength::Now);
+    let right = session.own_right().filter(|right| right.strength().demand().is_ok());
     let Some(right) = right else { return Ok(()) };
     let mut trouble = Ok(());
     for postponed in waiting(session, "escalations").await.context("read the outbox")? {

@@ -54,7 +54,7 @@ pub(super) async fn answer(
         (Ok(_) | Err(_), _) => Ok(Found::Nothing),
     };
 
-    let mut transaction = Transaction::begin(&session.connections, session.durability).await?;
+    let mut transaction = session.begin(strength).await?;
     let state = lock(&transaction, turn).await;
     let outcome = match state {
         Ok(State { reply: Some(reply), .. }) => found(&mut transaction, reply, strength).await,

@@ -105,9 +105,20 @@ impl Site {
         self.told(TenureName::Serving, open, false);
     }
 
+    /// Serves, with voters that are far behind.
+    pub(super) fn is_lagging(&self) {
+        self.told(TenureName::Serving, true, true);
+        self.right.send_modify(|right| {
+            if let Some(right) = right {
+                right.lagging = true;
+            }
+        });
+    }
+
     fn told(&self, tenure: TenureName, open: bool, strong: bool) {
         let until = BootTime::now() + Duration::from_hours(1);
-        self.right.send_replace(Some(Right { tenure, epoch: Epoch(7), until, open, strong }));
+        let (epoch, lagging) = (Epoch(7), false);
+        self.right.send_replace(Some(Right { tenure, epoch, until, open, strong, lagging }));
     }
 
     /// Asks as `user`, the way the router does. `key` may be empty for none.

@@ -112,6 +112,7 @@ impl Shared {
             valid_until: 0,
             open: false,
             strong: false,
+            lagging: false,
         };
         Self {
             known: watch::Sender::new(None),

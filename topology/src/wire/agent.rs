@@ -86,6 +86,9 @@ pub struct TenureLine {
     /// forecast: what counts is the commit itself.
     #[serde(default)]
     pub strong: bool,
+    /// Whether the voters are so far behind that weak writes wait for them too.
+    #[serde(default)]
+    pub lagging: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -116,7 +116,18 @@ impl Look<'_> {
     /// Returns whether a strong commit would come through now.
     #[must_use]
     pub fn is_strong(&self) -> bool {
-        self.named.iter().filter(|region| self.counts(region)).count() >= self.acks
+        self.kept().is_some()
+    }
+
+    /// Returns how far enough of the voters for a strong commit have flushed: what every election is
+    /// sure to find. `None` while there are too few.
+    #[must_use]
+    pub fn kept(&self) -> Option<u64> {
+        let counting = self.named.iter().filter(|region| self.counts(region));
+        let flushed = counting.filter_map(|region| self.standbys.get(region));
+        let mut flushed: Vec<u64> = flushed.map(|standby| standby.flushed).collect();
+        flushed.sort_unstable_by(|a, b| b.cmp(a));
+        flushed.get(self.acks.saturating_sub(1)).copied()
     }
 
     fn counts(&self, region: &RegionId) -> bool {

@@ -11,6 +11,7 @@ use topology::{Epoch, RegionId, SiteId};
 use tracing::{info, warn};
 
 use super::{Done, Tools, change, open};
+use crate::agent::decide::lag::Lag;
 use crate::agent::decide::sync_set::{self, Look, Standby, Step};
 use crate::agent::postgres::{Replication, standby_name};
 use crate::agent::shared::Known;
@@ -32,6 +33,7 @@ struct Serving {
     /// What PostgreSQL waited for at the last look.
     named: BTreeSet<RegionId>,
     strong_at: Instant,
+    lag: Lag,
 }
 
 /// Runs while the role lasts; ends only with an error of the database, and is begun again then.
@@ -77,6 +79,7 @@ impl Serving {
             sampled: None,
             named: BTreeSet::new(),
             strong_at: now,
+            lag: Lag::default(),
         }
     }
 
@@ -132,9 +135,12 @@ impl Serving {
             away: &away,
             sampled: self.sampled,
         };
-        let strong = look.is_strong();
+        let (strong, kept) = (look.is_strong(), look.kept());
         let step = sync_set::next(&look);
         self.tell(strong, now);
+        // One that has only just connected has not said yet how far it is.
+        self.lag.saw(seen.flushed, kept.filter(|kept| *kept > 0), BootTime::now());
+        self.tell_lag();
         step
     }
 
@@ -178,6 +184,19 @@ impl Serving {
             info!(epoch = %self.epoch, "enough voters replicate, strong writes again");
         } else if changed {
             warn!(epoch = %self.epoch, "at risk: too few voters replicate, no strong writes");
+        }
+    }
+
+    /// Says whether weak writes wait for the voters.
+    fn tell_lag(&self) {
+        let lagging = self.lag.is_too_large();
+        let changed = self.tools.shared.standing.send_if_modified(|standing| {
+            std::mem::replace(&mut standing.lagging, lagging) != lagging
+        });
+        if changed && lagging {
+            warn!(epoch = %self.epoch, "the voters lag: weak writes wait for them");
+        } else if changed {
+            info!(epoch = %self.epoch, "weak writes wait for nobody again");
         }
     }
 

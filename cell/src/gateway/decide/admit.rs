@@ -41,12 +41,16 @@ pub struct Right {
     pub open: bool,
     /// Whether enough voters replicate for a strong commit to come through.
     pub strong: bool,
+    /// Whether the voters are so far behind that weak writes wait for them too.
+    pub lagging: bool,
 }
 
 /// Whether strong work comes through now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strength {
     Now,
+    /// It does, late: the voters are so far behind that weak work waits for them as well.
+    Lagging,
     /// The epoch's barrier is about to be passed.
     Soon,
     /// Too few voters are there, and nobody knows until when.
@@ -182,10 +186,11 @@ impl Right {
     /// before a barrier too: without them it is not passed.
     #[must_use]
     pub fn strength(self) -> Strength {
-        match (self.open, self.strong) {
-            (true, true) => Strength::Now,
-            (false, true) => Strength::Soon,
-            (_, false) => Strength::AtRisk,
+        match (self.open, self.strong, self.lagging) {
+            (true, true, false) => Strength::Now,
+            (true, true, true) => Strength::Lagging,
+            (false, true, _) => Strength::Soon,
+            (_, false, _) => Strength::AtRisk,
         }
     }
 }
@@ -194,7 +199,7 @@ impl Strength {
     /// Refuses strong work that would not come through.
     pub fn demand(self) -> Result<(), Refusal> {
         match self {
-            Self::Now => Ok(()),
+            Self::Now | Self::Lagging => Ok(()),
             Self::Soon => Err(Refusal::FailingOver),
             Self::AtRisk => Err(Refusal::AtRisk),
         }
@@ -209,6 +214,7 @@ impl From<&TenureLine> for Right {
             until: BootTime::from_nanos(line.valid_until),
             open: line.open,
             strong: line.strong,
+            lagging: line.lagging,
         }
     }
 }

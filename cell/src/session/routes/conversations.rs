@@ -42,7 +42,7 @@ pub(super) async fn create(
     let key = required_key(&headers)?;
     let place = (method.as_str(), uri.path());
     let claim = Claim::new(caller.slot, &caller.user, key, place, &new);
-    let transaction = Transaction::begin(&session.connections, session.durability).await?;
+    let transaction = session.begin(permit.strength()).await?;
     let outcome = begin(&transaction, &caller, &new, &claim).await;
     let outcome = outcome.and_then(|(body, repeated)| {
         if repeated {

@@ -32,7 +32,7 @@ pub(in crate::session) async fn post(
     new: &NewMessage,
     claim: Option<&Claim>,
 ) -> Result<Posted, Failure> {
-    let mut transaction = Transaction::begin(&session.connections, session.durability).await?;
+    let mut transaction = session.begin(permit.strength()).await?;
     let mut outcome = keep(&transaction, caller, conversation, new, claim).await;
     if let Ok(posted) = &outcome
         && posted.repeated

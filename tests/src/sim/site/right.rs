@@ -161,6 +161,8 @@ pub async fn guard(tools: Tools) {
             valid_until: valid_until.as_nanos(),
             open: now_standing.open,
             strong: now_standing.strong,
+            // No weak write waits here: what its loss may cost is not what these schedules check.
+            lagging: false,
         };
         shared.tenure.send_if_modified(|last| {
             let changed = *last != line;

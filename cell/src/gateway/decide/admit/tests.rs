@@ -36,8 +36,22 @@ fn a_read_that_may_be_old_is_admitted_where_nobody_serves_and_only_there() {
 #[test]
 fn strong_work_waits_for_the_barrier_and_is_refused_without_voters() {
     assert_eq!(Strength::Now.demand(), Ok(()));
+    assert_eq!(Strength::Lagging.demand(), Ok(()));
     assert_eq!(Strength::Soon.demand(), Err(Refusal::FailingOver));
     assert_eq!(Strength::AtRisk.demand(), Err(Refusal::AtRisk));
+}
+
+#[test]
+fn voters_that_lag_hold_nothing_up_where_there_is_nothing_to_wait_for() {
+    for (holds, told) in [
+        ("open strong lagging", "open, lagging"),
+        ("strong lagging", "soon"),
+        ("open lagging", "open, at risk"),
+        ("lagging", "at risk"),
+    ] {
+        let holds = format!("serving 7 until 100 {holds}");
+        check("ada 47 c1 7", &holds, 50, &format!("ada in 47, epoch 7, {told}"));
+    }
 }
 
 #[test]
@@ -125,6 +139,7 @@ fn check(request: &str, holds: &str, now: u64, expected: &str) {
                 Mode::Serve { open, strength } => {
                     let strength = match strength {
                         Strength::Now => "now",
+                        Strength::Lagging => "lagging",
                         Strength::Soon => "soon",
                         Strength::AtRisk => "at risk",
                     };
@@ -164,7 +179,8 @@ fn right(holds: &str) -> Option<Right> {
     let epoch = Epoch(words[1].parse().unwrap());
     let open = words.contains(&"open");
     let strong = words.contains(&"strong");
-    Some(Right { tenure, epoch, until: at(words[3].parse().unwrap()), open, strong })
+    let lagging = words.contains(&"lagging");
+    Some(Right { tenure, epoch, until: at(words[3].parse().unwrap()), open, strong, lagging })
 }
 
 fn cell(id: &str) -> CellId {
