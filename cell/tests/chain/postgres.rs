@@ -213,10 +213,14 @@ impl Database<'_> {
     }
 
     pub(super) async fn migrate(&self) {
+        self.try_migrate().await.unwrap();
+    }
+
+    pub(super) async fn try_migrate(&self) -> anyhow::Result<()> {
         let (mut owner, link) = self.config("postgres").connect(NoTls).await.unwrap();
         let migrated = database::migrate(&mut owner);
         tokio::select! {
-            migrated = migrated => migrated.unwrap(),
+            migrated = migrated => migrated,
             ended = link => panic!("the owner's connection has ended: {ended:?}"),
         }
     }

@@ -1,3 +1,5 @@
+use cell::database::is_current;
+
 use super::postgres::{Database, Postgres};
 
 /// What is wrong with a schema: each row is a table and why its rows could not be moved to another
@@ -99,9 +101,63 @@ async fn findings(database: &Database<'_>) -> Vec<String> {
 #[tokio::test]
 async fn migrating_again_changes_nothing() {
     let database = Postgres::shared().database().await;
-    let before = database.count("SELECT count(*) FROM refinery_schema_history").await;
+    let before = database.count(MIGRATIONS).await;
     database.migrate().await;
-    assert_eq!(database.count("SELECT count(*) FROM refinery_schema_history").await, before);
+    assert_eq!(database.count(MIGRATIONS).await, before);
+}
+
+#[tokio::test]
+async fn a_schema_that_a_later_program_has_migrated_is_opened_as_it_is() {
+    let database = Postgres::shared().database().await;
+    change_history(&database, LATER).await;
+    let before = database.count(MIGRATIONS).await;
+    assert!(database.as_owner(async |owner| is_current(owner).await).await);
+    database.migrate().await;
+    assert_eq!(database.count(MIGRATIONS).await, before);
+}
+
+#[tokio::test]
+async fn a_schema_with_another_history_is_refused_however_new_it_is() {
+    for other in [
+        "UPDATE refinery_schema_history SET checksum = '1' WHERE version = 1",
+        "DELETE FROM refinery_schema_history WHERE version = 2",
+    ] {
+        let database = Postgres::shared().database().await;
+        change_history(&database, LATER).await;
+        change_history(&database, other).await;
+        assert!(database.try_migrate().await.is_err(), "{other}");
+    }
+}
+
+#[tokio::test]
+async fn an_older_schema_is_not_current() {
+    let database = Postgres::shared().database().await;
+    let older = "DELETE FROM refinery_schema_history
+        WHERE version = (SELECT max(version) FROM refinery_schema_history)";
+    change_history(&database, older).await;
+    assert!(!database.as_owner(async |owner| is_current(owner).await).await);
+}
+
+/// While sites are upgraded one after another, the old program works on what the new one migrated.
+#[tokio::test]
+async fn the_programs_of_the_first_version_work_on_the_schema_of_today() {
+    let database = Postgres::shared().database().await;
+    let statements = include_str!("version_1.sql");
+    let transaction = format!("BEGIN; SET LOCAL synchronous_commit = on; {statements}");
+    assert_eq!(commit(&database, "service", &transaction).await, Ok(()));
+    assert_eq!(database.count("SELECT count(*) FROM messages").await, 2);
+    assert_eq!(database.count("SELECT count(*) FROM ticket_transitions").await, 2);
+}
+
+const MIGRATIONS: &str = "SELECT count(*) FROM refinery_schema_history";
+
+/// A migration that this program does not know.
+const LATER: &str = "INSERT INTO refinery_schema_history (version, name, applied_on, checksum)
+    SELECT version + 1, 'what_comes_next', applied_on, '1' FROM refinery_schema_history
+    ORDER BY version DESC LIMIT 1";
+
+async fn change_history(database: &Database<'_>, change: &str) {
+    database.as_owner(async |owner| owner.batch_execute(change).await.unwrap()).await;
 }
 
 #[tokio::test]
