@@ -111,6 +111,19 @@ mod tests {
         assert_eq!(right.until(&voters(), 1), BootTime::default());
     }
 
+    /// Rights and promises are counted on it: whoever sets the time of day moves none of them.
+    #[test]
+    fn the_boot_time_clock_is_not_the_one_that_can_be_set() {
+        let reads = |clock| {
+            let now = rustix::time::clock_gettime(clock);
+            Duration::new(now.tv_sec.try_into().unwrap(), now.tv_nsec.try_into().unwrap())
+        };
+        let before = reads(rustix::time::ClockId::Boottime);
+        let now = BootTime::now().since(BootTime::default());
+        let after = reads(rustix::time::ClockId::Boottime);
+        assert!(before <= now && now <= after, "{before:?} {now:?} {after:?}");
+    }
+
     fn voters() -> BTreeSet<RegionId> {
         ["north", "south"].map(|region| region.parse().unwrap()).into()
     }
