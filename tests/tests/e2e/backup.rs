@@ -1,6 +1,7 @@
 //! A cell's database comes back as it was at a moment, and nothing of its backups stops the cell.
 
 use std::fs::Permissions;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
@@ -32,6 +33,7 @@ async fn a_restored_cell_has_exactly_what_was_there_at_the_moment() -> anyhow::R
     for _ in 0..7 {
         begin_conversation(&user).await?;
     }
+    let there = cell.restore("latest").await?;
     // The commits are over; the next one comes when the clock has moved on.
     let moment = clock::unix_millis() + 1;
     cell.until("the next moment", async || Ok(clock::unix_millis() > moment)).await?;
@@ -42,6 +44,7 @@ async fn a_restored_cell_has_exactly_what_was_there_at_the_moment() -> anyhow::R
     let then = cell.restore(&moment_text(moment)).await?;
     assert_eq!(rows(&then, "conversations"), 7, "{then:#}");
     assert_eq!(then["same"], Value::Null, "nothing knows what was there then");
+    assert_eq!(sums(&then), sums(&there), "{then:#} {there:#}");
 
     // Users go on while it is compared.
     let (latest, written) = while_writing(cell.restore("latest"), &user).await?;
@@ -61,7 +64,7 @@ async fn an_archive_that_takes_nothing_stops_no_write_and_is_said() -> anyhow::R
     let first = cell.newest_backup().await?;
     let user = User::of(&cell.platform, USER)?;
 
-    let archive = cell.platform.run_dir().join("backups/archive").join(&cell.id);
+    let archive = cell.archive();
     std::fs::set_permissions(&archive, Permissions::from_mode(0o000))?;
     for piece in 0..PIECES {
         cell.sql("SELECT pg_logical_emit_message(true, 'a', 'test'); SELECT pg_switch_wal()")?;
@@ -73,7 +76,7 @@ async fn an_archive_that_takes_nothing_stops_no_write_and_is_said() -> anyhow::R
     // More waits than is kept: the oldest is given up, and nobody has it any more.
     let given_up = "SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'";
     cell.until("WAL to be given up", async || {
-        Ok(cell.sql(given_up)?.trim().parse::<usize>()? < PIECES - 2)
+        Ok(cell.sql(given_up)?.parse::<usize>()? < PIECES - 2)
     })
     .await?;
     for _ in 0..2 {
@@ -101,7 +104,7 @@ async fn a_planned_move_does_not_wait_for_an_archive_that_takes_nothing() -> any
     }
     let cell = Cell::up().await?;
     cell.until("a base backup", async || Ok(cell.newest_backup().await? > 0)).await?;
-    let archive = cell.platform.run_dir().join("backups/archive").join(&cell.id);
+    let archive = cell.archive();
     std::fs::set_permissions(&archive, Permissions::from_mode(0o000))?;
     cell.sql("SELECT pg_logical_emit_message(true, 'a', 'test'); SELECT pg_switch_wal()")?;
     cell.until("the alert", async || Ok(cell.alerts().await?.contains("archive-failing"))).await?;
@@ -134,9 +137,13 @@ impl Cell {
         Ok(Self { platform, id, active })
     }
 
-    fn address(&self, port: Port) -> anyhow::Result<std::net::SocketAddr> {
-        let cell = self.id.parse().context("read the cell's id")?;
-        self.platform.spec.site_address(&cell, &self.active, port).context("find the site")
+    /// The folder that the cell's WAL is sent to.
+    fn archive(&self) -> PathBuf {
+        self.platform.run_dir().join("backups/archive").join(&self.id)
+    }
+
+    fn address(&self, port: Port) -> anyhow::Result<SocketAddr> {
+        self.platform.site_address(&self.id, self.active.as_str(), port)
     }
 
     async fn newest_backup(&self) -> anyhow::Result<u64> {
@@ -156,16 +163,7 @@ impl Cell {
     }
 
     fn sql(&self, statements: &str) -> anyhow::Result<String> {
-        let secrets = self.platform.run_dir().join("secrets").join(&self.id);
-        let password = std::fs::read_to_string(secrets.join("postgres.password"))?;
-        let address = self.address(Port::Postgres)?;
-        let (host, port) = (address.ip().to_string(), address.port().to_string());
-        let output = Command::new("psql")
-            .args(["-XAtq", "-h", &host, "-p", &port, "-U", "postgres", "-c", statements, "cell"])
-            .env("PGPASSWORD", password.trim())
-            .output()?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        self.platform.sql(&self.id, self.active.as_str(), statements)
     }
 
     async fn restore(&self, to: &str) -> anyhow::Result<Value> {
@@ -232,6 +230,12 @@ fn rows(restored: &Value, table: &str) -> u64 {
     let tables = restored["tables"].as_array();
     let found = tables.into_iter().flatten().find(|line| line["table"] == table);
     found.and_then(|line| line["rows"].as_u64()).unwrap_or(u64::MAX)
+}
+
+/// Returns of each table how many rows it has, and their checksum.
+fn sums(restored: &Value) -> Vec<(&Value, &Value, &Value)> {
+    let tables = restored["tables"].as_array().into_iter().flatten();
+    tables.map(|line| (&line["table"], &line["rows"], &line["checksum"])).collect()
 }
 
 /// Seconds since 1970 are all PostgreSQL needs to know of a moment, but it reads a calendar's.
