@@ -78,7 +78,7 @@ static REGRESSIONS: [Regression; 3] = [
 ];
 
 /// Each mistake, and what brings it out.
-const SABOTAGES: [(Sabotage, Theme); 15] = [
+const SABOTAGES: [(Sabotage, Theme); 17] = [
     (Sabotage::RecordLeftUnsettled, Theme::Unsettled),
     (Sabotage::RenewalsCountedFromOne, Theme::Forget),
     (Sabotage::TrustTheTimeline, Theme::Twice),
@@ -92,6 +92,8 @@ const SABOTAGES: [(Sabotage, Theme); 15] = [
     (Sabotage::RecordBeforeName, Theme::Leave),
     (Sabotage::NameBeforeRecord, Theme::Leave),
     (Sabotage::LeaversPromiseCounts, Theme::Unanswered),
+    (Sabotage::NoWaitForTheRight, Theme::Aborted),
+    (Sabotage::NoFlushBeforeRecord, Theme::Behind),
     (Sabotage::NoBarrier, Theme::Alone),
     (Sabotage::GateNotCheckedAfterwards, Theme::Frozen),
 ];

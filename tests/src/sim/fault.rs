@@ -71,9 +71,9 @@ impl Sim {
                 self.pg_die(self.who(who));
                 Box::new(|_| {})
             }
-            Kind::SlowDisk(who) => {
+            Kind::SlowDisk(who, millis) => {
                 let site = self.who(who);
-                self.pg(site).slow.set(400 * MS);
+                self.pg(site).slow.set(millis * MS);
                 Box::new(move |sim| sim.pg(site).slow.set(0))
             }
             Kind::StopController(index) => self.stop_procs(vec![self.controllers[index].proc]),

@@ -49,7 +49,8 @@ pub enum Kind {
     /// Down until the fault ends.
     CrashSite(Who),
     CrashPostgres(Who),
-    SlowDisk(Who),
+    /// Up to so many milliseconds more for each flush.
+    SlowDisk(Who, u64),
     StopController(usize),
     CrashController(usize),
     Cut(Cut, Way),
@@ -195,7 +196,7 @@ fn kind(rng: &mut Xoshiro256PlusPlus, flavour: u32) -> Kind {
         (3, _) => Kind::EtcdStale,
         (4, 0) => Kind::Loss(rng.random_range(1..20)),
         (4, 1) => Kind::Slow(rng.random_range(20..900)),
-        (4, 2) => Kind::SlowDisk(who),
+        (4, 2) => Kind::SlowDisk(who, 400),
         (4, _) => Kind::Duplicates(rng.random_range(1..40)),
         (_, 0) => Kind::StopController(controller),
         (_, _) => Kind::Switchover(Who::Other(rng.random_range(0..2))),
@@ -215,7 +216,7 @@ fn lasts(rng: &mut Xoshiro256PlusPlus, kind: Kind) -> u64 {
         | Kind::StopGateway(_)
         | Kind::StopSite(_)
         | Kind::CrashSite(_)
-        | Kind::SlowDisk(_)
+        | Kind::SlowDisk(..)
         | Kind::StopController(_)
         | Kind::CrashController(_)
         | Kind::Cut(..)

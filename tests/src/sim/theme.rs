@@ -35,9 +35,16 @@ pub enum Theme {
     Forget,
     /// A winner dies while it opens its epoch, and comes back as a standby.
     Twice,
+    /// A planned move is given up because the active site, to which its voters promise nothing at that
+    /// moment, does not hear of it.
+    Aborted,
+    /// A voter that has missed much comes back with a slow disk when the one that has it leaves.
+    Behind,
 }
 
 impl Theme {
+    /// What schedules of chance are mixed with. `Aborted` and `Behind` lead past one rule each, and are
+    /// run for that alone.
     pub const ALL: [Self; 11] = [
         Self::Promise,
         Self::Blink,
@@ -56,7 +63,7 @@ impl Theme {
     #[must_use]
     pub fn takes(self) -> u64 {
         match self {
-            Self::Leave | Self::Unanswered | Self::Unsettled => 26_500,
+            Self::Leave | Self::Unanswered | Self::Unsettled | Self::Behind => 26_500,
             Self::Twice => 16_000,
             Self::Promise
             | Self::Blink
@@ -64,7 +71,8 @@ impl Theme {
             | Self::Half
             | Self::Alone
             | Self::Frozen
-            | Self::Forget => 11_000,
+            | Self::Forget
+            | Self::Aborted => 11_000,
         }
     }
 
@@ -158,6 +166,22 @@ impl Theme {
                 add(some(3_000, 4_200), some(3_500, 4_500), Kind::CrashSite(A));
                 add(some(9_500, 14_000), 0, Kind::Switchover(if some(0, 2) == 0 { B } else { C }));
                 add(some(9_500, 14_000), some(500, 4_000), Kind::CrashSite(A));
+            }
+            Self::Aborted => {
+                // Promises last two seconds, streams and what is said of them three.
+                let moved = some(1_400, 2_300);
+                for voter in [B, C] {
+                    add(0, moved + 1_000, Kind::Cut(Cut::Sites(A, voter), Way::Both));
+                }
+                add(moved, 0, Kind::Switchover(B));
+                add(moved + some(0, 40), 5_000, Kind::Cut(Cut::FromEtcd(A), Way::Both));
+            }
+            Self::Behind => {
+                let back = some(14_500, 15_500);
+                add(0, back, Kind::Cut(Cut::Sites(A, C), Way::Both));
+                add(some(3_300, 3_900), 20_000, Kind::CrashSite(B));
+                add(back - 1_000, 5_000, Kind::SlowDisk(C, 3_000));
+                add(back + some(400, 2_000), some(5_000, 8_000), Kind::CrashSite(A));
             }
         }
         faults

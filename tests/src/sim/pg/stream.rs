@@ -13,7 +13,6 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::super::exec::NodeId;
-use super::super::sabotage::Sabotage;
 use super::super::wal::{At, Relation};
 use super::super::{Proc, Sim};
 use super::Conf;
@@ -165,8 +164,7 @@ impl Sim {
             let run = self.pg(upstream).run.borrow();
             match run.as_ref().map(|run| &run.loaded) {
                 Some(Conf::Names { sites, epoch, .. }) => {
-                    let same = *epoch == sender.epoch || self.sabotaged(Sabotage::OldNameCounts);
-                    same && sites.contains(&sender.site)
+                    *epoch == sender.epoch && sites.contains(&sender.site)
                 }
                 Some(Conf::Upstream(_)) | None => false,
             }
