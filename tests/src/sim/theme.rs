@@ -78,6 +78,7 @@ impl Theme {
 
     /// Returns the faults, from `at` on.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "an arm for each theme, read by itself")]
     pub fn faults(self, at: u64, rng: &mut Xoshiro256PlusPlus) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut add = |after: u64, lasts: u64, kind: Kind| {
