@@ -1,9 +1,15 @@
 //! Where users come in, and what is done for them there.
 
+mod sites;
+mod tls;
+
 use std::net::SocketAddr;
 
 use super::Problem;
 use super::reader::{Reader, Section};
+
+pub use sites::{MutualTls, Pair};
+pub use tls::Tls;
 
 const ROUTERS_MAX: u16 = 16;
 
@@ -14,18 +20,24 @@ pub struct Edge {
     /// The first router's admin address; each further router takes the next port.
     pub admin: SocketAddr,
     pub routers: u16,
+    pub tls: Option<Tls>,
+    /// None: routers and sites talk in the open.
+    pub sites: Option<MutualTls>,
 }
 
 impl Reader {
     pub(super) fn edge(&mut self, root: &Section<'_>) -> Option<Edge> {
         let node = self.get(root, "edge")?;
-        let edge = self.section(node, "edge".to_owned(), &["listen", "admin", "routers"])?;
+        let edge =
+            self.section(node, "edge".to_owned(), &["listen", "admin", "routers", "tls", "sites"])?;
         let listen = self.parsed::<SocketAddr>(&edge, "listen", "an address and port");
         let admin = self.parsed::<SocketAddr>(&edge, "admin", "an address and port");
         let routers = self.parsed::<u16>(&edge, "routers", "a whole number");
         if let Some(routers) = routers.filter(|routers| !(1..=ROUTERS_MAX).contains(routers)) {
             self.report(&edge, "routers", Problem::OutOfRange(routers.to_string(), "1 to 16"));
         }
-        Some(Edge { listen: listen?, admin: admin?, routers: routers? })
+        let tls = self.tls(&edge, listen);
+        let sites = self.mutual_tls(&edge);
+        Some(Edge { listen: listen?, admin: admin?, routers: routers?, tls, sites })
     }
 }

@@ -92,6 +92,35 @@ backup:
 }
 
 #[test]
+fn tls_for_users_and_between_routers_and_sites_is_read() {
+    let written = "routers: 2,
+  tls: {listen: '127.0.0.1:8443', certificate: edge.pem, key: edge.key},
+  sites: {authority: ca.pem, router: {certificate: r.pem, key: r.key}, site: {certificate: s.pem, key: s.key}}}";
+    let spec = Spec::parse(&GOOD.replace("routers: 2}", written)).unwrap();
+    let tls = spec.edge.tls.unwrap();
+    assert_eq!((tls.listen.port(), tls.certificate.to_str()), (8443, Some("edge.pem")));
+    let sites = spec.edge.sites.unwrap();
+    assert_eq!(
+        (sites.router.key.to_str(), sites.site.key.to_str()),
+        (Some("r.key"), Some("s.key"))
+    );
+}
+
+#[test]
+fn each_mistake_about_tls_is_a_finding() {
+    let written = "routers: 2,
+  tls: {listen: '127.0.0.1:8080', certificate: edge.pem},
+  sites: {authority: ca.pem, router: r.pem}}";
+    check(
+        &GOOD.replace("routers: 2}", written),
+        "line 9: edge.tls: key is missing
+         line 9: edge.tls.listen: 127.0.0.1:8080 is listed twice
+         line 10: edge.sites: site is missing
+         line 10: edge.sites.router: expected a mapping, found \"r.pem\"",
+    );
+}
+
+#[test]
 fn broken_yaml_names_its_line() {
     let findings = Spec::parse("version: 1\nregions: [\n").unwrap_err();
     assert_eq!(findings.len(), 1);
