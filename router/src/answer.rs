@@ -12,11 +12,14 @@ use topology::wire::header;
 
 use crate::forwarding::Forwarding;
 use crate::hold::Unplaced;
+use crate::stream::{Kind, moved_event};
 use crate::table::Table;
 
 /// How long a client that is still sending what was refused is listened to: closing at once would
 /// reset the connection and take the answer with it.
 const LINGER: Duration = Duration::from_secs(1);
+
+const DRAINING: &str = "draining";
 
 /// Sends a problem. The connection stays usable where the request was read to its end.
 pub(crate) async fn problem(
@@ -50,6 +53,27 @@ pub(crate) async fn problem(
         }
     }
     Ok(())
+}
+
+/// Ends a stream so that its client comes back: one that has begun, if it is between two events; and
+/// one that this router takes no more, if a stream of events was asked for, whose clients take any
+/// other status for a reason to give up.
+pub(crate) async fn end_stream(session: &mut Session, request: &mut Forwarding) -> Result<()> {
+    if let Some(words) = request.carried.take().and_then(|carried| carried.last_words()) {
+        return session.write_response_body(Some(words), true).await;
+    }
+    let asked = request.asker.as_ref().and_then(|asker| asker.stream);
+    let is_draining = request.problem.as_ref().is_some_and(|problem| problem.code == DRAINING);
+    if asked != Some(Kind::Events) || !is_draining {
+        return Ok(());
+    }
+    let mut head = ResponseHeader::build(200, Some(3))?;
+    head.insert_header(names::CONTENT_TYPE, "text/event-stream")?;
+    head.insert_header(names::CACHE_CONTROL, "no-store")?;
+    let words = moved_event();
+    head.insert_header(names::CONTENT_LENGTH, words.len())?;
+    session.write_response_header(Box::new(head), false).await?;
+    session.write_response_body(Some(words), true).await
 }
 
 /// Says where the request would have gone, as far as that is known.
@@ -96,6 +120,13 @@ pub(crate) fn unplaced(why: Unplaced, may_be_done: bool) -> Problem {
         }
     };
     problem.detail("nothing was done; try again").header("retry-after", "1")
+}
+
+/// Returns what a stream is told that comes on a connection which is about to end.
+pub(crate) fn draining() -> Problem {
+    Problem::new(503, DRAINING, "This router is about to stop")
+        .detail("open the stream again, on a new connection")
+        .header("retry-after", "0")
 }
 
 pub(crate) fn outcome_unknown() -> Problem {

@@ -1,32 +1,37 @@
 //! Builds the router: the one file that knows every part.
 
-use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, anyhow};
 use client::Etcd;
 use client::follow::Follower;
-use pingora_core::listeners::TcpSocketOptions;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
 use pingora_core::services::background::background_service;
+use pingora_proxy::HttpProxy;
 use runtime::{Board, telemetry};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use topology::CellId;
 use tracing::{info, warn};
 
+use crate::certificates::Certificates;
 use crate::config::Config;
+use crate::doors::Doors;
+use crate::drain::Drain;
 use crate::hold::Holder;
-use crate::loops::{End, Loops, Parts, Stop, adopt};
+use crate::listeners::Listeners;
+use crate::loops::{Loops, Parts, adopt};
 use crate::metrics::Metrics;
+use crate::mutual::Mutual;
 use crate::proxy::Proxy;
 use crate::room::Room;
+use crate::stop::{End, Stop};
 use crate::table::Table;
 
-/// Seconds that requests in flight are given when the router is asked to stop …
-const GRACE_SECONDS: u64 = 1;
-/// … and then the runtimes, to end what they do.
+/// The drain comes before the server is told to stop: nothing is in flight any more.
+const GRACE_SECONDS: u64 = 0;
+/// For the runtimes to end what they do.
 const END_SECONDS: u64 = 1;
 /// Idle connections kept to all sites together; a site at full load uses some hundred.
 const POOL: usize = 1024;
@@ -41,16 +46,20 @@ pub fn run() -> anyhow::Result<()> {
     let _telemetry = telemetry::start("bulkhead-router", &config.name, None)?;
     runtime::admin::build_info("router", env!("CARGO_PKG_VERSION"))?;
     raise_file_limit()?;
-    let admin = TcpListener::bind(config.admin)
-        .with_context(|| format!("listen on {}; is another process using it", config.admin))?;
-    check_free(config.listen)?;
     warn!("the development issuer is trusted: whoever has its key is any user; not for production");
 
     let cells: Vec<CellId> = config.spec.cells.iter().map(|cell| cell.id.clone()).collect();
     let metrics = Arc::new(Metrics::register(&cells).context("register metrics")?);
+    let mutual = match &config.spec.edge.sites {
+        Some(sites) => Some(Mutual::read(sites, &config.run_dir)?),
+        None => None,
+    };
+    let certificates = certificates(&config, &metrics)?;
+    let Listeners { opening, admin, sharing } = Listeners::open(&config, certificates.as_ref())?;
+    let (listen, admin_address) = (config.listen, config.admin);
     let etcd = Etcd::connect(config.spec.etcd_endpoints(None));
     let follower = Follower::open(etcd.clone(), config.snapshots).context("read kept snapshots")?;
-    let (table, board) = (Arc::new(Table::default()), Board::default());
+    let (table, board) = (Arc::new(Table::new(mutual.clone())), Board::default());
     let kept = follower.latest().borrow().clone();
     if let Some(kept) = kept {
         adopt(&table, &metrics, &board, &kept);
@@ -61,23 +70,43 @@ pub fn run() -> anyhow::Result<()> {
         room: Arc::clone(&room),
         metrics: Arc::clone(&metrics),
     };
-    let parts = Parts { name: config.name, etcd, follower, admin, board, table, room, metrics };
-    let end = Arc::new(End::default());
+    let (drain, end) = (Arc::new(Drain::default()), Arc::new(End::default()));
+    let parts = Parts {
+        name: config.name,
+        etcd,
+        follower,
+        admin,
+        sharing,
+        draining: drain.watch(),
+        certificates,
+        mutual,
+        board: board.clone(),
+        table: Arc::clone(&table),
+        room,
+        metrics,
+    };
     let loops = Loops { parts: Mutex::new(Some(parts)), end: Arc::clone(&end) };
 
     let mut server = Server::new_with_opt_and_conf(None, configuration());
     server.bootstrap();
-    let mut users = pingora_proxy::http_proxy_service(
-        &server.configuration,
-        Proxy { holder, keys: config.keys },
-    );
-    let mut options = TcpSocketOptions::default();
-    options.so_reuseport = Some(true);
-    users.add_tcp_with_settings(&config.listen.to_string(), options);
+    let proxy = Proxy { holder, keys: config.keys, drain: Arc::clone(&drain) };
+    let mut app = HttpProxy::new(proxy, Arc::clone(&server.configuration));
+    app.handle_init_modules();
+    let app = Arc::new(app);
+    let doors = Doors {
+        opening: Mutex::new(Some(opening)),
+        app: Arc::clone(&app),
+        table: Arc::clone(&table),
+        drain: Arc::clone(&drain),
+        end: Arc::clone(&end),
+    };
+    let mut users = background_service("users", doors);
+    users.threads = None;
     server.add_service(background_service("loops", loops));
     server.add_service(users);
-    info!(listen = %config.listen, admin = %config.admin, "serving");
-    server.run(RunArgs { shutdown_signal: Box::new(Stop(Arc::clone(&end))) });
+    info!(%listen, admin = %admin_address, "serving");
+    let stop = Stop { end: Arc::clone(&end), drain, app, table, board };
+    server.run(RunArgs { shutdown_signal: Box::new(stop) });
     info!("stopped");
     end.failure().map_or(Ok(()), Err)
 }
@@ -93,17 +122,12 @@ fn configuration() -> ServerConf {
     }
 }
 
-/// Says before the start if another program has the users' address: Pingora would try for half a
-/// minute. Other routers share it.
-fn check_free(listen: SocketAddr) -> anyhow::Result<()> {
-    let socket = match listen {
-        SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4(),
-        SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6(),
-    }
-    .context("make a socket")?;
-    socket.set_reuseport(true).context("share a port")?;
-    socket.set_reuseaddr(true).context("take a port again")?;
-    socket.bind(listen).with_context(|| format!("listen on {listen}; is another process using it"))
+/// Reads the users' certificate, where users come in with TLS.
+fn certificates(config: &Config, metrics: &Metrics) -> anyhow::Result<Option<Arc<Certificates>>> {
+    let Some(tls) = &config.spec.edge.tls else { return Ok(None) };
+    let (certificate, key) = (config.run_dir.join(&tls.certificate), config.run_dir.join(&tls.key));
+    let expires = metrics.certificate_expires.clone();
+    Ok(Some(Arc::new(Certificates::read(certificate, key, expires)?)))
 }
 
 /// Each request uses up to three files; the usual limit of 1,024 would end before the holds do.

@@ -8,6 +8,7 @@ use clap::Parser;
 use topology::Spec;
 
 use crate::identity::Keys;
+use crate::sockets::Meeting;
 
 #[derive(Parser)]
 #[command(
@@ -25,6 +26,9 @@ struct Flags {
     /// Where state, secrets and logs are kept.
     #[arg(long, env = "BULKHEAD_RUN_DIR")]
     run_dir: PathBuf,
+    /// Take the sockets of the router with this id that runs already; it ends once this one serves.
+    #[arg(long)]
+    replace: bool,
     /// Key of the development issuer [default: secrets/identity.key in the run directory].
     #[arg(long)]
     identity_key: Option<PathBuf>,
@@ -40,6 +44,11 @@ pub(crate) struct Config {
     /// Where snapshots are kept for the next start.
     pub(crate) snapshots: PathBuf,
     pub(crate) keys: Keys,
+    /// Where the machine's routers find each other.
+    pub(crate) meeting: Meeting,
+    pub(crate) replace: bool,
+    /// Relative paths of `regions.yaml` are in it.
+    pub(crate) run_dir: PathBuf,
 }
 
 impl Config {
@@ -63,11 +72,19 @@ impl Config {
         if key_text.trim().len() < KEY_MIN {
             bail!("trust {}: a key has at least {KEY_MIN} characters", key.display());
         }
+        let folder = |number: u16| flags.run_dir.join("routers").join(number.to_string());
+        std::fs::create_dir_all(folder(flags.id))
+            .with_context(|| format!("make {}", folder(flags.id).display()))?;
+        let place = |number: u16| folder(number).join("sockets");
+        let siblings = (1..=spec.edge.routers).filter(|number| *number != flags.id);
         Ok(Self {
             name: format!("router-{}", flags.id),
             listen: spec.edge.listen,
             admin: spec.router_admin_address(flags.id),
-            snapshots: flags.run_dir.join("routers").join(flags.id.to_string()).join("snapshots"),
+            snapshots: folder(flags.id).join("snapshots"),
+            meeting: Meeting { own: place(flags.id), siblings: siblings.map(place).collect() },
+            replace: flags.replace,
+            run_dir: flags.run_dir.clone(),
             keys: Keys::development(&key_text),
             spec,
         })

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
 use http::request::Parts;
-use http::{HeaderValue, header};
 use runtime::Problem;
 use tokio::time::Instant;
 use topology::wire::header::IDEMPOTENCY_KEY;
@@ -16,6 +16,7 @@ use crate::decide::retry::Repeatable;
 use crate::decide::stale::{Accepts, Asked};
 use crate::release::Turn;
 use crate::site::Site;
+use crate::stream::{Carried, Kind};
 
 /// What Pingora carries from hook to hook.
 pub(crate) struct Forwarding {
@@ -29,6 +30,8 @@ pub(crate) struct Forwarding {
     pub(crate) attempt: Option<Attempt>,
     /// The standbys asked already.
     pub(crate) asked: Asked,
+    /// The stream that is the answer, once it has begun.
+    pub(crate) carried: Option<Carried>,
     /// The router's own answer, once it is clear that there will be no other.
     pub(crate) problem: Option<Problem>,
 }
@@ -37,8 +40,8 @@ pub(crate) struct Asker {
     pub(crate) user: HeaderValue,
     pub(crate) slot: Slot,
     pub(crate) repeatable: Repeatable,
-    /// Asks for an event stream, which is silent at times.
-    pub(crate) is_stream: bool,
+    /// Asks for a stream, which is silent at times.
+    pub(crate) stream: Option<Kind>,
     /// Whether an old answer is better than none.
     pub(crate) accepts: Accepts,
 }
@@ -69,6 +72,7 @@ impl Forwarding {
             may_be_done: false,
             attempt: None,
             asked: Asked::default(),
+            carried: None,
             problem: None,
         }
     }
@@ -110,15 +114,14 @@ impl Asker {
     ///
     /// Panics on a user with control characters, which is none.
     pub(crate) fn new(user: &str, head: &Parts) -> Self {
-        let accept = head.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-        let is_stream = accept.is_some_and(|accept| accept.contains("text/event-stream"));
+        let stream = Kind::of(head);
         Self {
             // As it is, in UTF-8: the gateway computes the same slot from the same bytes.
             user: HeaderValue::from_bytes(user.as_bytes()).expect("users are visible"),
             slot: Slot::of(user),
             repeatable: Repeatable::of(&head.method, head.headers.contains_key(IDEMPOTENCY_KEY)),
-            is_stream,
-            accepts: Accepts::of(&head.method, &head.headers, is_stream),
+            stream,
+            accepts: Accepts::of(&head.method, &head.headers, stream.is_some()),
         }
     }
 }

@@ -12,19 +12,23 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use client::Etcd;
 use client::follow::{Followed, Follower};
-use pingora_core::server::{ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
+use pingora_core::server::ShutdownWatch;
 use pingora_core::services::background::BackgroundService;
-use runtime::{Board, Tasks, admin, server, stop_asked};
-use tokio::sync::{Notify, watch};
+use runtime::{Board, Tasks, admin, server};
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use topology::wire::key;
 use topology::wire::report::RouterReport;
-use tracing::{debug, error};
+use tracing::debug;
 
+use crate::certificates::Certificates;
 use crate::explain;
 use crate::metrics::Metrics;
+use crate::mutual::Mutual;
 use crate::room::Room;
+use crate::sockets::Sharing;
+use crate::stop::End;
 use crate::table::Table;
 
 /// How often the router says how it is.
@@ -40,6 +44,10 @@ pub(crate) struct Parts {
     pub(crate) etcd: Etcd,
     pub(crate) follower: Follower,
     pub(crate) admin: TcpListener,
+    pub(crate) sharing: Sharing,
+    pub(crate) draining: ShutdownWatch,
+    pub(crate) certificates: Option<Arc<Certificates>>,
+    pub(crate) mutual: Option<Mutual>,
     pub(crate) board: Board,
     pub(crate) table: Arc<Table>,
     pub(crate) room: Arc<Room>,
@@ -52,13 +60,6 @@ pub(crate) struct Loops {
     pub(crate) end: Arc<End>,
 }
 
-/// How the loops ended, for who waits to stop the process.
-#[derive(Default)]
-pub(crate) struct End {
-    ended: Notify,
-    failure: Mutex<Option<anyhow::Error>>,
-}
-
 #[async_trait]
 impl BackgroundService for Loops {
     async fn start(&self, mut shutdown: ShutdownWatch) {
@@ -68,35 +69,23 @@ impl BackgroundService for Loops {
             // An error means that the sender is gone, and with it the process.
             while !*shutdown.borrow_and_update() && shutdown.changed().await.is_ok() {}
         };
-        let failure = parts.run(stopped).await.err();
-        *self.end.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
-        self.end.ended.notify_one();
-    }
-}
-
-impl End {
-    pub(crate) fn failure(&self) -> Option<anyhow::Error> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-/// Stops the server when asked to, or when the loops have ended.
-pub(crate) struct Stop(pub(crate) Arc<End>);
-
-#[async_trait]
-impl ShutdownSignalWatch for Stop {
-    async fn recv(&self) -> ShutdownSignal {
-        tokio::select! {
-            () = stop_asked() => {}
-            () = self.0.ended.notified() => error!("stopping: a loop has ended"),
+        let replaced = self.end.replaced.clone();
+        if let Err(failure) = parts.run(stopped, replaced).await {
+            self.end.failed(failure);
         }
-        ShutdownSignal::GracefulTerminate
     }
 }
 
 impl Parts {
-    async fn run(self, stopped: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { name, etcd, follower, admin, board, table, room, metrics } = self;
+    /// Runs until stopped. Once replaced, it goes on following the snapshot, for the requests that
+    /// are still here; to report and to answer its operator is the successor's business then.
+    async fn run(
+        self,
+        stopped: impl Future<Output = ()>,
+        replaced: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let Self { name, etcd, follower, admin, sharing, board, draining, .. } = self;
+        let (table, room, metrics) = (self.table, self.room, self.metrics);
         admin.set_nonblocking(true).context("listen for the admin endpoint")?;
         let admin = tokio::net::TcpListener::from_std(admin).context("listen for admin")?;
         let routes = admin::routes(board.clone()).merge(explain::routes(Arc::clone(&table)));
@@ -107,9 +96,45 @@ impl Parts {
             let (table, metrics) = (Arc::clone(&table), Arc::clone(&metrics));
             |stop| apply(latest, table, metrics, board, stop)
         });
-        tasks.start("serve the admin endpoint", |stop| server::serve(admin, routes, stop));
-        tasks.start("report", |stop| report(name, etcd, table, room, metrics, stop));
+        if let Some(mutual) = self.mutual {
+            tasks.start("watch the certificate for sites", |stop| async move {
+                mutual.watch(stop).await
+            });
+        }
+        if let Some(certificates) = self.certificates {
+            tasks.start("watch the users' certificate", |stop| async move {
+                certificates.0.watch(stop).await
+            });
+        }
+        tasks.start("share the sockets", {
+            let (table, replaced) = (Arc::clone(&table), replaced.clone());
+            |stop| sharing.run(table, draining, replaced, stop)
+        });
+        let left = replaced.clone();
+        tasks.start("serve the admin endpoint", |stop| async move {
+            let serving = server::serve(admin, routes, stop.clone());
+            unless(left, serving, stop).await
+        });
+        tasks.start("report", |stop| async move {
+            let reporting = report(name, etcd, table, room, metrics, stop.clone());
+            unless(replaced, Box::pin(reporting), stop).await
+        });
         tasks.run(stopped, GRACE).await
+    }
+}
+
+/// Does something until replaced, and then nothing until stopped.
+async fn unless(
+    replaced: CancellationToken,
+    task: impl Future<Output = anyhow::Result<()>>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        ended = task => ended,
+        () = replaced.cancelled() => {
+            stop.cancelled().await;
+            Ok(())
+        }
     }
 }
 

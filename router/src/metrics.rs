@@ -89,6 +89,7 @@ pub(crate) struct Metrics {
     pub(crate) table_version: IntGauge,
     pub(crate) table_age: Gauge,
     pub(crate) table_stale: IntGauge,
+    pub(crate) certificate_expires: Gauge,
 }
 
 impl Metrics {
@@ -121,12 +122,17 @@ impl Metrics {
                 "Since when the table is not confirmed by etcd; 0 while it is",
             )?,
             table_stale: IntGauge::new("router_table_stale", "1 while etcd is out of reach")?,
+            certificate_expires: Gauge::new(
+                "router_certificate_expires_timestamp_seconds",
+                "When the users' certificate in use ends, in seconds since 1970; 0 without one",
+            )?,
         };
         registry.register(Box::new(metrics.attempts.clone()))?;
         registry.register(Box::new(metrics.held.clone()))?;
         registry.register(Box::new(metrics.table_version.clone()))?;
         registry.register(Box::new(metrics.table_age.clone()))?;
         registry.register(Box::new(metrics.table_stale.clone()))?;
+        registry.register(Box::new(metrics.certificate_expires.clone()))?;
         for cell in cells {
             for outcome in Attempt::ALL {
                 metrics.attempts.with_label_values(&[cell.as_str(), outcome.as_str()]);

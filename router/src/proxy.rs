@@ -9,6 +9,9 @@
 //!                            fail_to_proxy (the router's own answer)     response_filter
 //! ```
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header as names};
@@ -25,11 +28,13 @@ use crate::answer;
 use crate::decide::hold::Evidence;
 use crate::decide::retry::{Budget, Repeatable, Reply, reply};
 use crate::decide::stale::Accepts;
+use crate::drain::Drain;
 use crate::forwarding::{Asker, Forwarding};
 use crate::hold::{Holder, Unplaced};
 use crate::identity::{Keys, Unidentified};
 use crate::limits;
 use crate::metrics::Attempt;
+use crate::stream::Carried;
 
 /// The path that needs no identity, and no cell.
 const HEALTH: &str = "/healthz";
@@ -39,6 +44,7 @@ const MOVES_ON: ErrorType = ErrorType::Custom("site refused");
 pub(crate) struct Proxy {
     pub(crate) holder: Holder,
     pub(crate) keys: Keys,
+    pub(crate) drain: Arc<Drain>,
 }
 
 #[async_trait]
@@ -53,6 +59,7 @@ impl ProxyHttp for Proxy {
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Forwarding) -> Result<bool> {
+        self.say_if_draining(session);
         let head = session.req_header();
         if head.uri.path() == HEALTH && matches!(head.method.as_str(), "GET" | "HEAD") {
             answer::health(session, &self.holder.table).await?;
@@ -88,12 +95,16 @@ impl ProxyHttp for Proxy {
         let Some(asker) = &ctx.asker else {
             return Error::e_explain(ErrorType::InternalError, "a request was not admitted");
         };
+        if asker.stream.is_some() && self.drain.has_begun() {
+            ctx.problem = Some(answer::draining());
+            return Error::e_explain(MOVES_ON, "this router takes no more streams");
+        }
         let mut tried = std::mem::take(&mut ctx.asked);
         let placed = self.holder.place(session, ctx, asker, &mut tried).await;
         ctx.asked = tried;
         match placed {
             Ok(attempt) => {
-                let peer = attempt.site.peer(asker.repeatable, asker.is_stream);
+                let peer = attempt.site.peer(asker.repeatable, asker.stream);
                 ctx.span.record("cell.id", attempt.site.cell.as_str());
                 ctx.span.record("routing.epoch", attempt.site.epoch.0);
                 ctx.attempt = Some(attempt);
@@ -264,10 +275,15 @@ impl ProxyHttp for Proxy {
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         ctx: &mut Forwarding,
     ) -> Result<()> {
+        self.say_if_draining(session);
+        let asked = ctx.asker.as_ref().and_then(|asker| asker.stream);
+        ctx.carried = asked
+            .filter(|kind| kind.is_begun_by(response.status, &response.headers))
+            .map(Carried::new);
         let Some(attempt) = &ctx.attempt else { return Ok(()) };
         let headers = &attempt.site.headers;
         response.insert_header(header::CELL, headers.cell.clone())?;
@@ -280,12 +296,32 @@ impl ProxyHttp for Proxy {
         Ok(())
     }
 
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Forwarding,
+    ) -> Result<Option<Duration>> {
+        if let Some(carried) = &mut ctx.carried {
+            carried.saw(body.as_deref().unwrap_or_default());
+            // An upgraded connection ends without an error, whatever the reason.
+            if end_of_stream && let Some(words) = carried.last_words_of_socket() {
+                *body = Some([body.as_deref().unwrap_or_default(), &words].concat().into());
+            }
+        }
+        Ok(None)
+    }
+
     async fn fail_to_proxy(
         &self,
         session: &mut Session,
         error: &Error,
         ctx: &mut Forwarding,
     ) -> FailToProxy {
+        if let Err(err) = answer::end_stream(session, ctx).await {
+            debug!(parent: &ctx.span, error = %err, "last words not delivered");
+        }
         let problem = ctx.problem.take().or_else(|| unexpected(error));
         let Some(problem) = problem.filter(|_| session.response_written().is_none()) else {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
@@ -341,6 +377,13 @@ impl Proxy {
         let authorization = head.headers.get(names::AUTHORIZATION).map(http::HeaderValue::as_bytes);
         let user = self.keys.identify(authorization, now).map_err(Unidentified::problem)?;
         Ok(Asker::new(&user, head))
+    }
+
+    /// While draining, each answer on a kept connection says that it is the last.
+    fn say_if_draining(&self, session: &mut Session) {
+        if self.drain.has_begun() {
+            session.set_keepalive(None);
+        }
     }
 
     /// Each request earns its cell a part of a retry.

@@ -8,16 +8,19 @@ use std::time::Duration;
 use http::HeaderValue;
 use pingora_core::protocols::l4::ext::TcpKeepalive;
 use pingora_core::upstreams::peer::HttpPeer;
+use topology::spec::MutualTls;
 use topology::{CellId, Epoch, RegionId};
 
 use crate::decide::retry::Repeatable;
 use crate::lines::Lines;
+use crate::mutual::Mutual;
+use crate::stream::Kind;
 
 /// A strong commit is answered within 5 s, if only as unknown; then comes the network.
 const SILENCE_MAX: Duration = Duration::from_secs(6);
 /// A standby reads a few rows of its own; the next one, or the client, is not kept waiting longer.
 const STALE_SILENCE_MAX: Duration = Duration::from_millis(750);
-/// Event streams say something at least every 15 s; a connection that stays silent is dead.
+/// Streams say something at least every 15 s; a connection that stays silent is dead.
 const STREAM_SILENCE_MAX: Duration = Duration::from_mins(1);
 /// Less than the 75 s after which servers commonly close idle connections.
 const IDLE_MAX: Duration = Duration::from_secs(30);
@@ -34,6 +37,7 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive {
 enum Use {
     Repeatable,
     Once,
+    Stream,
     Stale,
 }
 
@@ -49,6 +53,11 @@ pub(crate) struct Site {
     lines: Lines,
     /// For requests that may not: these wait for the answer to the last, for it may still come.
     once: HttpPeer,
+    /// For streams: ended with the epoch, or when this router ends.
+    stream: HttpPeer,
+    stream_lines: Lines,
+    /// None: talked to in the open.
+    mutual: Option<Mutual>,
 }
 
 /// What answers and requests carry, ready to be copied.
@@ -59,8 +68,17 @@ pub(crate) struct SiteHeaders {
 }
 
 impl Site {
-    pub(crate) fn new(cell: CellId, region: &RegionId, epoch: Epoch, gateway: SocketAddr) -> Self {
-        let lines = Lines::default();
+    pub(crate) fn new(
+        cell: CellId,
+        region: &RegionId,
+        epoch: Epoch,
+        gateway: SocketAddr,
+        mutual: Option<Mutual>,
+    ) -> Self {
+        let (lines, stream_lines) = (Lines::default(), Lines::default());
+        let peer = |by, lines| peer(gateway, group(&cell, epoch, by), lines, mutual.is_some());
+        let mut stream = peer(Use::Stream, stream_lines.clone());
+        stream.options.read_timeout = Some(STREAM_SILENCE_MAX);
         let ascii = |text: &str| HeaderValue::from_str(text).expect("ids and numbers are ASCII");
         let headers = SiteHeaders {
             cell: ascii(cell.as_str()),
@@ -68,9 +86,12 @@ impl Site {
             epoch: HeaderValue::from(epoch.0),
         };
         Self {
-            repeatable: peer(gateway, group(&cell, epoch, Use::Repeatable), lines.clone()),
-            once: peer(gateway, group(&cell, epoch, Use::Once), Lines::default()),
+            repeatable: peer(Use::Repeatable, lines.clone()),
+            once: peer(Use::Once, Lines::default()),
             lines,
+            stream,
+            stream_lines,
+            mutual,
             cell,
             epoch,
             gateway,
@@ -85,35 +106,44 @@ impl Site {
         region: &RegionId,
         epoch: Epoch,
         gateway: SocketAddr,
+        mutual: Option<Mutual>,
     ) -> Self {
-        let mut site = Self::new(cell, region, epoch, gateway);
+        let mut site = Self::new(cell, region, epoch, gateway, mutual);
         let group = group(&site.cell, epoch, Use::Stale);
-        site.repeatable = peer(gateway, group, site.lines.clone());
+        site.repeatable = peer(gateway, group, site.lines.clone(), site.mutual.is_some());
         site.repeatable.options.read_timeout = Some(STALE_SILENCE_MAX);
         site
     }
 
     /// Returns how to reach the site for one request.
-    pub(crate) fn peer(&self, repeatable: Repeatable, is_stream: bool) -> Box<HttpPeer> {
-        let peer = match repeatable {
-            Repeatable::Safe | Repeatable::Idempotent => &self.repeatable,
-            Repeatable::Never => &self.once,
+    pub(crate) fn peer(&self, repeatable: Repeatable, stream: Option<Kind>) -> Box<HttpPeer> {
+        let peer = match (stream, repeatable) {
+            (Some(_), _) => &self.stream,
+            (None, Repeatable::Safe | Repeatable::Idempotent) => &self.repeatable,
+            (None, Repeatable::Never) => &self.once,
         };
         let mut peer = Box::new(peer.clone());
-        if is_stream {
-            peer.options.read_timeout = Some(STREAM_SILENCE_MAX);
+        if let Some(mutual) = &self.mutual {
+            mutual.secure(&mut peer, stream);
         }
         peer
+    }
+
+    /// Ends the streams: each client is told to come back.
+    pub(crate) fn end_streams(&self) {
+        self.stream_lines.end();
     }
 
     /// Says that the cell is served under a later epoch: who waits for this site need not any more.
     pub(crate) fn end(&self) {
         self.lines.end();
+        self.end_streams();
     }
 }
 
-fn peer(gateway: SocketAddr, group: u64, lines: Lines) -> HttpPeer {
-    let mut peer = HttpPeer::new(gateway, false, String::new());
+fn peer(gateway: SocketAddr, group: u64, lines: Lines, is_secure: bool) -> HttpPeer {
+    let name = if is_secure { MutualTls::SITE } else { "" };
+    let mut peer = HttpPeer::new(gateway, is_secure, name.to_owned());
     peer.group_key = group;
     peer.options.custom_l4 = Some(Arc::new(lines));
     peer.options.read_timeout = Some(SILENCE_MAX);

@@ -12,12 +12,15 @@ use topology::{CellId, Slot, Snapshot};
 use crate::cell::{Cell, Memory};
 use crate::decide::hold::Target;
 use crate::decide::stale::{Asked, Occasion, standbys};
+use crate::mutual::Mutual;
 use crate::site::Site;
 
 /// Holds the table; read without a lock.
 pub(crate) struct Table {
     applied: ArcSwapOption<Applied>,
     changed: watch::Sender<()>,
+    /// How sites are talked to.
+    mutual: Option<Mutual>,
 }
 
 /// A snapshot, ready to be routed by.
@@ -26,15 +29,14 @@ pub(crate) struct Applied {
     /// Since when etcd has not confirmed it; none while it does.
     pub(crate) stale_since: Option<Instant>,
     cells: BTreeMap<CellId, Cell>,
-}
-
-impl Default for Table {
-    fn default() -> Self {
-        Self { applied: ArcSwapOption::empty(), changed: watch::channel(()).0 }
-    }
+    mutual: Option<Mutual>,
 }
 
 impl Table {
+    pub(crate) fn new(mutual: Option<Mutual>) -> Self {
+        Self { applied: ArcSwapOption::empty(), changed: watch::channel(()).0, mutual }
+    }
+
     pub(crate) fn current(&self) -> Option<Arc<Applied>> {
         self.applied.load_full()
     }
@@ -42,6 +44,21 @@ impl Table {
     /// Returns what is marked changed at each snapshot applied from now on.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
+    }
+
+    /// Waits for the first snapshot.
+    pub(crate) async fn filled(&self) {
+        let mut changes = self.changes();
+        // An error means that the table is gone, and with it everybody who waits.
+        while self.current().is_none() && changes.changed().await.is_ok() {}
+    }
+
+    /// Ends the streams of all sites, whose clients come back on new connections.
+    pub(crate) fn end_streams(&self) {
+        let Some(applied) = self.current() else { return };
+        for site in applied.cells.values().filter_map(|cell| cell.site.as_ref()) {
+            site.end_streams();
+        }
     }
 
     /// Puts a snapshot to use, and ends the connections of epochs that have a successor. Called by
@@ -58,13 +75,14 @@ impl Table {
             .keys()
             .map(|id| {
                 let last = before.as_ref().and_then(|before| before.cells.get(id));
-                let (cell, over) = follow_on(id, &followed.snapshot, last);
+                let (cell, over) = follow_on(id, &followed.snapshot, last, self.mutual.as_ref());
                 ended.extend(over);
                 (id.clone(), cell)
             })
             .collect();
         let snapshot = Arc::clone(&followed.snapshot);
-        self.applied.store(Some(Arc::new(Applied { snapshot, stale_since, cells })));
+        let mutual = self.mutual.clone();
+        self.applied.store(Some(Arc::new(Applied { snapshot, stale_since, cells, mutual })));
         self.changed.send_replace(());
         // Applied first: who is told that an epoch has ended finds the next one.
         for site in ended {
@@ -74,7 +92,12 @@ impl Table {
 }
 
 /// Returns a cell by this snapshot, and the site whose epoch is over by it.
-fn follow_on(id: &CellId, snapshot: &Snapshot, last: Option<&Cell>) -> (Cell, Option<Arc<Site>>) {
+fn follow_on(
+    id: &CellId,
+    snapshot: &Snapshot,
+    last: Option<&Cell>,
+    mutual: Option<&Mutual>,
+) -> (Cell, Option<Arc<Site>>) {
     let memory = last.map_or_else(Arc::<Memory>::default, |last| Arc::clone(&last.memory));
     let site = last.and_then(|last| last.site.clone());
     let routed = &snapshot.cells[id];
@@ -87,7 +110,7 @@ fn follow_on(id: &CellId, snapshot: &Snapshot, last: Option<&Cell>) -> (Cell, Op
             (Cell { memory, site: Some(same) }, None)
         }
         over => {
-            let next = Arc::new(Site::new(id.clone(), region, epoch, *gateway));
+            let next = Arc::new(Site::new(id.clone(), region, epoch, *gateway, mutual.cloned()));
             (Cell { memory, site: Some(next) }, over)
         }
     }
@@ -104,7 +127,8 @@ impl Applied {
         let route = self.snapshot.route(slot);
         let cell = &self.snapshot.cells[route.cell];
         let region = asked.next(occasion, &standbys(cell))?;
-        Some(Site::standby(route.cell.clone(), region, route.epoch, cell.gateways[region]))
+        let (gateway, mutual) = (cell.gateways[region], self.mutual.clone());
+        Some(Site::standby(route.cell.clone(), region, route.epoch, gateway, mutual))
     }
 
     /// Returns where a slot's requests go: its cell, and the site if one is active.

@@ -16,7 +16,7 @@ use crate::decide::retry::Repeatable;
 async fn connections_outlive_an_election_and_end_when_a_later_epoch_is_served() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let table = Table::default();
+    let table = Table::new(None);
     apply(&table, 7, steady(), address);
     let mut repeatable = connect(&table, Repeatable::Safe).await;
     let (mut site, _) = listener.accept().await.unwrap();
@@ -35,7 +35,7 @@ async fn connections_outlive_an_election_and_end_when_a_later_epoch_is_served() 
 async fn a_request_that_may_not_be_repeated_goes_on_waiting_for_its_answer() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let table = Table::default();
+    let table = Table::new(None);
     apply(&table, 7, steady(), address);
     let mut once = connect(&table, Repeatable::Never).await;
     let (mut site, _) = listener.accept().await.unwrap();
@@ -47,7 +47,7 @@ async fn a_request_that_may_not_be_repeated_goes_on_waiting_for_its_answer() {
 #[tokio::test]
 async fn the_same_epoch_keeps_its_site_and_the_cell_its_memory() {
     let address = "127.0.0.1:9".parse().unwrap();
-    let table = Table::default();
+    let table = Table::new(None);
     apply(&table, 7, steady(), address);
     let before = table.current().unwrap();
     apply(&table, 7, steady(), address);
@@ -59,7 +59,7 @@ async fn the_same_epoch_keeps_its_site_and_the_cell_its_memory() {
 
 async fn connect(table: &Table, repeatable: Repeatable) -> Stream {
     let site = table.current().unwrap().find(Slot::of("ada")).1.site.clone().unwrap();
-    let lines = site.peer(repeatable, false).options.custom_l4.unwrap();
+    let lines = site.peer(repeatable, None).options.custom_l4.unwrap();
     lines.connect(&PeerAddr::Inet(site.gateway)).await.unwrap()
 }
 

@@ -2,12 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
 
+mod authority;
 mod client;
 mod hold;
 mod identity;
 mod integrity;
 mod last_known_good;
+mod load;
 mod retry;
 mod site;
 mod stale;
+mod streams;
+mod tls;
+mod upgrade;
 mod world;

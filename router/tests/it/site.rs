@@ -27,6 +27,10 @@ pub(crate) enum Act {
     Stale,
     /// Answers with an event stream: one event, then silence.
     Stream,
+    /// The same, but the stream stops in its second event.
+    HalfAnEvent,
+    /// Opens a WebSocket and says one word, and then nothing.
+    Socket,
 }
 
 /// A request as the site saw it.
@@ -77,6 +81,14 @@ impl Site {
         self.state.lock().unwrap().seen.clone()
     }
 
+    /// Waits until it was asked so many times more.
+    pub(crate) async fn saw_more(&self, count: usize) {
+        let enough = self.seen().len() + count;
+        while self.seen().len() < enough {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
     /// Returns how many different things were done.
     pub(crate) fn effects(&self) -> usize {
         self.state.lock().unwrap().done.len()
@@ -94,6 +106,9 @@ impl Site {
             self.note(seen, act);
             let Some(answer) = answer(act) else { return };
             if writer.write_all(answer.as_bytes()).is_err() || is_unread {
+                return;
+            }
+            if matches!(act, Act::Socket) && writer.write_all(b"\x81\x02hi").is_err() {
                 return;
             }
         }
@@ -130,6 +145,13 @@ fn answer(act: Act) -> Option<String> {
         Act::StaySilent => String::new(),
         Act::Stream => "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
                         transfer-encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n"
+            .to_owned(),
+        Act::HalfAnEvent => "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+             transfer-encoding: chunked\r\n\r\n10\r\ndata: 1\n\ndata: 2\r\n"
+            .to_owned(),
+        Act::Socket => "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\
+                        upgrade: websocket\r\n\
+                        sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
             .to_owned(),
     })
 }

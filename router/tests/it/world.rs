@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -31,6 +31,8 @@ pub(crate) struct World {
     etcd: Child,
     router: Child,
     second: Option<Child>,
+    /// A router that was, or is about to be, replaced by `router`.
+    predecessor: Option<Child>,
     http: HttpClient,
     changes: u32,
     /// Keeps the network ours.
@@ -46,17 +48,43 @@ pub(crate) enum Is {
 impl World {
     /// Starts etcd and a router that has not heard of any cell yet.
     pub(crate) async fn start() -> Self {
+        Self::start_with(|_| String::new(), |_| ()).await
+    }
+
+    /// Starts with more in the `edge` section, given the network's number, and with more files, and
+    /// makes `gateway` the active site.
+    pub(crate) async fn with_edge(
+        more: impl FnOnce(u8) -> String,
+        prepare: impl FnOnce(&Path),
+        gateway: SocketAddr,
+    ) -> Self {
+        let mut world = Self::start_with(|network| format!(", {}", more(network)), prepare).await;
+        world.publish(7, &Is::ActiveIn("east"), gateway).await;
+        world
+    }
+
+    async fn start_with(more: impl FnOnce(u8) -> String, prepare: impl FnOnce(&Path)) -> Self {
         let (network, claim) = claim();
         let name = format!("bulkhead-router-test-{}-{}", std::process::id(), claim_number());
         let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(folder.join("secrets")).unwrap();
         fs::write(folder.join("secrets/identity.key"), format!("{KEY}\n")).unwrap();
-        fs::write(folder.join("spec.yaml"), spec(network)).unwrap();
+        fs::write(folder.join("spec.yaml"), spec(network, &more(network))).unwrap();
+        prepare(&folder);
         let etcd = etcd(network, &folder);
-        let router = router(1, &folder);
+        let router = router(1, &folder, &[]);
         let http = HttpClient::default();
-        let world =
-            Self { network, folder, etcd, router, second: None, http, changes: 0, _claim: claim };
+        let world = Self {
+            network,
+            folder,
+            etcd,
+            router,
+            second: None,
+            predecessor: None,
+            http,
+            changes: 0,
+            _claim: claim,
+        };
         world.listening().await;
         world
     }
@@ -140,6 +168,19 @@ impl World {
         Client::new(self.edge())
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Waits until the router has logged something.
+    pub(crate) async fn eventually_said(&self, what: &str) {
+        let log = self.folder.join("router-1.log");
+        self.eventually(&format!("the router says {what:?}"), async || {
+            fs::read_to_string(&log).unwrap().contains(what).then_some(())
+        })
+        .await;
+    }
+
     /// Where users come in.
     pub(crate) fn edge(&self) -> SocketAddr {
         format!("127.{}.0.1:8080", self.network).parse().unwrap()
@@ -149,13 +190,13 @@ impl World {
     pub(crate) async fn restart_router_without_etcd(&mut self) {
         kill(&mut self.etcd);
         kill(&mut self.router);
-        self.router = router(1, &self.folder);
+        self.router = router(1, &self.folder, &[]);
         self.listening().await;
     }
 
     /// Starts a second router beside the first, on the same address, and waits until it is ready.
     pub(crate) async fn start_second_router(&mut self) {
-        self.second = Some(router(2, &self.folder));
+        self.second = Some(router(2, &self.folder, &[]));
         let url = format!("http://127.{}.0.1:9081/readyz", self.network);
         self.eventually("the second router is ready", async || {
             self.http.get::<Value>(&url, Duration::from_secs(1)).await.ok()
@@ -163,17 +204,32 @@ impl World {
         .await;
     }
 
+    /// Starts a new process in the router's place.
+    pub(crate) fn start_successor(&mut self) {
+        let successor = router(1, &self.folder, &["--replace"]);
+        self.predecessor = Some(std::mem::replace(&mut self.router, successor));
+    }
+
+    /// Waits until the router that is replaced has been told so.
+    pub(crate) async fn dismissed(&self) {
+        self.eventually_said("stopping: replaced").await;
+    }
+
+    /// Replaces the router by a new process, and returns how the old one ended.
+    pub(crate) async fn replace_router(&mut self) -> ExitStatus {
+        self.start_successor();
+        self.predecessor_ended().await
+    }
+
+    pub(crate) async fn predecessor_ended(&mut self) -> ExitStatus {
+        ended(self.predecessor.as_mut().unwrap()).await
+    }
+
     /// Asks the router to stop, and returns how it ended.
     pub(crate) async fn stop_router(&mut self) -> ExitStatus {
         let pid = rustix::process::Pid::from_child(&self.router);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        for _ in 0..PATIENCE.as_millis() / 20 {
-            if let Some(status) = self.router.try_wait().unwrap() {
-                return status;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("the router did not stop");
+        ended(&mut self.router).await
     }
 
     async fn put(&self, etcd: &Etcd, key: &str, value: Vec<u8>) {
@@ -204,12 +260,22 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         kill(&mut self.router);
-        self.second.iter_mut().for_each(kill);
+        self.second.iter_mut().chain(&mut self.predecessor).for_each(kill);
         kill(&mut self.etcd);
         if !std::thread::panicking() {
             fs::remove_dir_all(&self.folder).unwrap();
         }
     }
+}
+
+async fn ended(router: &mut Child) -> ExitStatus {
+    for _ in 0..PATIENCE.as_millis() / 20 {
+        if let Some(status) = router.try_wait().unwrap() {
+            return status;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the router did not stop");
 }
 
 fn kill(process: &mut Child) {
@@ -237,7 +303,7 @@ fn claim_number() -> u32 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-fn etcd(network: u8, folder: &std::path::Path) -> Child {
+fn etcd(network: u8, folder: &Path) -> Child {
     let client = format!("http://127.{network}.0.1:2379");
     let peer = format!("http://127.{network}.0.1:2380");
     Command::new("etcd")
@@ -252,13 +318,15 @@ fn etcd(network: u8, folder: &std::path::Path) -> Child {
         .expect("etcd is installed (apt: etcd-server)")
 }
 
-fn router(number: u16, folder: &std::path::Path) -> Child {
-    let log = File::create(folder.join(format!("router-{number}.log"))).unwrap();
+fn router(number: u16, folder: &Path, more: &[&str]) -> Child {
+    let log = folder.join(format!("router-{number}.log"));
+    let log = File::options().create(true).append(true).open(log).unwrap();
     Command::new(env!("CARGO_BIN_EXE_router"))
         .args(["--id", &number.to_string(), "--spec"])
         .arg(folder.join("spec.yaml"))
         .arg("--run-dir")
         .arg(folder)
+        .args(more)
         .stdout(log.try_clone().unwrap())
         .stderr(log)
         .spawn()
@@ -266,7 +334,7 @@ fn router(number: u16, folder: &std::path::Path) -> Child {
 }
 
 /// One cell; only east's network is used, for etcd and the router itself.
-fn spec(network: u8) -> String {
+fn spec(network: u8, edge: &str) -> String {
     format!(
         "version: 1
 regions:
@@ -275,7 +343,7 @@ regions:
   - {{id: south, name: south, network: 127.139.0.0/16}}
 cells:
   - {{id: c1, weight: 1, home: east, standbys: [north, south]}}
-edge: {{listen: \"127.{network}.0.1:8080\", admin: \"127.{network}.0.1:9080\", routers: 2}}
+edge: {{listen: \"127.{network}.0.1:8080\", admin: \"127.{network}.0.1:9080\", routers: 2{edge}}}
 lease: {{renew: 500ms, right: 1600ms, patience: 2s}}
 messages: weak
 "

@@ -1,0 +1,157 @@
+//! Users who come in with TLS, and sites that the router has to be sure of.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::authority::Authority;
+use crate::client::{ada, head, token};
+use crate::site::Site;
+use crate::world::World;
+
+const NAME: &str = "edge.example";
+
+#[tokio::test]
+async fn http_1_and_2_come_in_with_tls_and_a_new_certificate_is_used_at_once() {
+    let (authority, site) = (Authority::new(), Site::start([]));
+    let tls = |network| {
+        format!("tls: {{listen: '127.{network}.0.1:8443', certificate: e.pem, key: e.key}}")
+    };
+    let prepare = |folder: &std::path::Path| authority.write(folder, "e", NAME);
+    let world = World::with_edge(tls, prepare, site.address).await;
+
+    let mut stream = handshake(&world, &authority, "http/1.1").await;
+    stream.write_all(head("GET", "connection: close\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("ok\n"), "{answer}");
+
+    let stream = handshake(&world, &authority, "h2").await;
+    let first = certificate(&stream);
+    assert_eq!(ask_by_http_2(stream).await, (StatusCode::OK, "ok\n".into()));
+
+    let expires = "router_certificate_expires_timestamp_seconds ";
+    assert!(world.metric(expires).await.unwrap() > 1e9);
+    // Half of a new pair changes nothing, the whole does.
+    std::fs::write(world.folder().join("e.key"), authority.sign(NAME).1).unwrap();
+    world.eventually_said("changed files refused").await;
+    assert_eq!(certificate(&handshake(&world, &authority, "h2").await), first);
+    authority.write(world.folder(), "e", NAME);
+    world
+        .eventually("the new certificate is shown", async || {
+            (certificate(&handshake(&world, &authority, "h2").await) != first).then_some(())
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn router_and_site_prove_themselves_to_each_other() {
+    let authority = Authority::new();
+    let (site, by) = secure_site(authority.site("site.bulkhead.internal")).await;
+    let world = World::with_edge(|_| mutual(), |folder| pairs(&authority, folder), site).await;
+    let answer = world.client().ask(Method::GET, &[], "").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let shown = by.await.unwrap();
+    let written = std::fs::read_to_string(world.folder().join("r.pem")).unwrap();
+    assert_eq!(shown, pem_bytes(&written), "the router showed its own certificate");
+}
+
+#[tokio::test]
+async fn a_site_with_another_name_gets_no_request() {
+    let authority = Authority::new();
+    let (site, by) = secure_site(authority.site("elsewhere.example")).await;
+    let world = World::with_edge(|_| mutual(), |folder| pairs(&authority, folder), site).await;
+    let refused = "router_upstream_attempts_total{cell=\"c1\",outcome=\"unreachable\"}";
+    let client = world.client();
+    tokio::select! {
+        answer = client.ask(Method::GET, &[], "") => panic!("{answer:?}"),
+        () = world.eventually("the site is refused", async || {
+            world.metric(refused).await.filter(|count| *count > 0.0).map(drop)
+        }) => {}
+    }
+    assert!(!by.is_finished(), "no handshake was finished");
+    by.abort();
+}
+
+fn mutual() -> String {
+    "sites: {authority: ca.pem, router: {certificate: r.pem, key: r.key}, \
+     site: {certificate: s.pem, key: s.key}}"
+        .to_owned()
+}
+
+fn pairs(authority: &Authority, folder: &std::path::Path) {
+    std::fs::write(folder.join("ca.pem"), authority.pem()).unwrap();
+    authority.write(folder, "r", "router.bulkhead.internal");
+}
+
+/// A site that answers one request with `ok`, and returns the certificate of who asked.
+async fn secure_site(config: Arc<ServerConfig>) -> (SocketAddr, tokio::task::JoinHandle<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let acceptor = TlsAcceptor::from(config);
+    let serving = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                // A client that refuses our certificate ends the handshake late in TLS 1.3.
+                match stream.read_buf(&mut request).await {
+                    Ok(0) | Err(_) => break,
+                    Ok(_) => {}
+                }
+            }
+            if request.is_empty() {
+                continue;
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok\n").await.unwrap();
+            return stream.get_ref().1.peer_certificates().unwrap()[0].to_vec();
+        }
+    });
+    (address, serving)
+}
+
+async fn handshake(world: &World, authority: &Authority, protocol: &str) -> TlsStream<TcpStream> {
+    let address = SocketAddr::new(world.edge().ip(), 8443);
+    let stream = TcpStream::connect(address).await.unwrap();
+    let connector = TlsConnector::from(authority.user(protocol));
+    let stream = connector.connect(NAME.try_into().unwrap(), stream).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocol.as_bytes()));
+    stream
+}
+
+fn certificate(stream: &TlsStream<TcpStream>) -> Vec<u8> {
+    stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+}
+
+fn pem_bytes(pem: &str) -> Vec<u8> {
+    use tokio_rustls::rustls::pki_types::CertificateDer;
+    use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+    CertificateDer::from_pem_slice(pem.as_bytes()).unwrap().to_vec()
+}
+
+async fn ask_by_http_2(stream: TlsStream<TcpStream>) -> (StatusCode, Bytes) {
+    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+    let driving = tokio::spawn(connection);
+    let request = Request::get(format!("https://{NAME}/v1/conversations"))
+        .header("authorization", format!("Bearer {}", token(&ada())))
+        .body(())
+        .unwrap();
+    let (answer, _) = client.send_request(request, true).unwrap();
+    let answer = answer.await.unwrap();
+    let status = answer.status();
+    let mut body = answer.into_body();
+    let mut bytes = Vec::new();
+    while let Some(part) = body.data().await {
+        bytes.extend_from_slice(&part.unwrap());
+    }
+    driving.abort();
+    (status, bytes.into())
+}
