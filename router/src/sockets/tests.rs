@@ -30,8 +30,8 @@ async fn a_successor_gets_every_socket_and_replaces_when_it_serves() {
     let giving = Giving::start(&meeting.of(1), users, admin).unwrap();
     let place = meeting.of(1);
     let successor = tokio::task::spawn_blocking(move || {
-        let (dead, _) = succeed(&place).map(|(sockets, _dies)| (sockets, ())).unwrap();
-        assert_eq!(dead.len(), 2);
+        // One that dies before it serves changes nothing.
+        drop(succeed(&place).unwrap());
         let (sockets, predecessor) = succeed(&place).unwrap();
         assert_eq!(sockets.len(), 2);
         predecessor

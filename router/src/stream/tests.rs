@@ -56,7 +56,9 @@ fn a_socket_ends_only_between_two_whole_messages() {
         whole.saw(seen);
         assert_eq!(whole.last_words().is_some(), may_end, "{:?}", &seen[..seen.len().min(12)]);
         let mut bytewise = Carried::new(Kind::Socket);
-        seen.iter().for_each(|byte| bytewise.saw(&[*byte]));
+        for byte in seen {
+            bytewise.saw(&[*byte]);
+        }
         assert_eq!(bytewise.last_words().is_some(), may_end, "byte by byte");
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -54,11 +55,11 @@ async fn http_1_and_2_come_in_with_tls_and_a_new_certificate_is_used_at_once() {
 #[tokio::test]
 async fn router_and_site_prove_themselves_to_each_other() {
     let authority = Authority::new();
-    let (site, by) = secure_site(authority.site("site.bulkhead.internal")).await;
+    let (site, mut by) = secure_site(authority.site("site.bulkhead.internal")).await;
     let world = World::with_edge(|_| mutual(), |folder| pairs(&authority, folder), site).await;
     let answer = world.client().ask(Method::GET, &[], "").await;
     assert_eq!(answer.status, StatusCode::OK);
-    let shown = by.await.unwrap();
+    let shown = by.join_next().await.unwrap().unwrap();
     let written = std::fs::read_to_string(world.folder().join("r.pem")).unwrap();
     assert_eq!(shown, pem_bytes(&written), "the router showed its own certificate");
 }
@@ -66,7 +67,7 @@ async fn router_and_site_prove_themselves_to_each_other() {
 #[tokio::test]
 async fn a_site_with_another_name_gets_no_request() {
     let authority = Authority::new();
-    let (site, by) = secure_site(authority.site("elsewhere.example")).await;
+    let (site, mut by) = secure_site(authority.site("elsewhere.example")).await;
     let world = World::with_edge(|_| mutual(), |folder| pairs(&authority, folder), site).await;
     let refused = "router_upstream_attempts_total{cell=\"c1\",outcome=\"unreachable\"}";
     let client = world.client();
@@ -76,8 +77,7 @@ async fn a_site_with_another_name_gets_no_request() {
             world.metric(refused).await.filter(|count| *count > 0.0).map(drop)
         }) => {}
     }
-    assert!(!by.is_finished(), "no handshake was finished");
-    by.abort();
+    assert!(by.try_join_next().is_none(), "no request came");
 }
 
 fn mutual() -> String {
@@ -92,11 +92,12 @@ fn pairs(authority: &Authority, folder: &std::path::Path) {
 }
 
 /// A site that answers one request with `ok`, and returns the certificate of who asked.
-async fn secure_site(config: Arc<ServerConfig>) -> (SocketAddr, tokio::task::JoinHandle<Vec<u8>>) {
+async fn secure_site(config: Arc<ServerConfig>) -> (SocketAddr, JoinSet<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let acceptor = TlsAcceptor::from(config);
-    let serving = tokio::spawn(async move {
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
@@ -139,7 +140,8 @@ fn pem_bytes(pem: &str) -> Vec<u8> {
 
 async fn ask_by_http_2(stream: TlsStream<TcpStream>) -> (StatusCode, Bytes) {
     let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
-    let driving = tokio::spawn(connection);
+    let mut driving = JoinSet::new();
+    driving.spawn(connection);
     let request = Request::get(format!("https://{NAME}/v1/conversations"))
         .header("authorization", format!("Bearer {}", token(&ada())))
         .body(())
@@ -152,6 +154,5 @@ async fn ask_by_http_2(stream: TlsStream<TcpStream>) -> (StatusCode, Bytes) {
     while let Some(part) = body.data().await {
         bytes.extend_from_slice(&part.unwrap());
     }
-    driving.abort();
     (status, bytes.into())
 }

@@ -9,34 +9,36 @@ use crate::load;
 use crate::site::Site;
 use crate::world::{Is, World};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn an_upgrade_under_load_fails_no_request() {
     let site = Site::start([]);
     let mut world = World::with_site(site.address).await;
     let (edge, stop) = (world.edge(), CancellationToken::new());
-    let load = tokio::spawn(load::run(edge, stop.clone()));
-    site.saw_more(200).await;
-    let ended = world.replace_router().await;
-    site.saw_more(200).await;
-    stop.cancel();
-    let tally = load.await.unwrap();
+    let (tally, ended) = tokio::join!(load::run(edge, stop.clone()), async {
+        site.saw_more(200).await;
+        let ended = world.replace_router().await;
+        site.saw_more(200).await;
+        stop.cancel();
+        ended
+    });
     assert_eq!(tally.failures, [""; 0], "of {} requests", tally.answered);
     assert!(tally.closed > 0, "kept connections are told to end");
     assert!(ended.success(), "{ended}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_router_that_is_stopped_under_load_leaves_all_to_the_other() {
     let site = Site::start([]);
     let mut world = World::with_site(site.address).await;
     world.start_second_router().await;
     let (edge, stop) = (world.edge(), CancellationToken::new());
-    let load = tokio::spawn(load::run(edge, stop.clone()));
-    site.saw_more(200).await;
-    let ended = world.stop_router().await;
-    site.saw_more(200).await;
-    stop.cancel();
-    let tally = load.await.unwrap();
+    let (tally, ended) = tokio::join!(load::run(edge, stop.clone()), async {
+        site.saw_more(200).await;
+        let ended = world.stop_router().await;
+        site.saw_more(200).await;
+        stop.cancel();
+        ended
+    });
     assert_eq!(tally.failures, [""; 0], "of {} requests", tally.answered);
     assert!(ended.success(), "{ended}");
 }
