@@ -12,6 +12,7 @@ mod chain {
     mod right;
     mod schema;
     mod site;
+    mod sockets;
     mod stale;
     mod streams;
     mod tickets;

@@ -3,6 +3,8 @@
 mod conversations;
 mod events;
 mod messages;
+mod socket;
+mod stream;
 
 use std::sync::Arc;
 
@@ -22,6 +24,7 @@ pub(super) fn routes(session: Arc<Session>) -> Router {
         .route("/v1/conversations/{id}", get(conversations::show))
         .route("/v1/conversations/{id}/messages", post(messages::send).get(messages::list))
         .route("/v1/conversations/{id}/events", get(events::stream))
+        .route("/v1/conversations/{id}/socket", get(socket::open))
         .with_state(session)
 }
 

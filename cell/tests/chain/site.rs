@@ -35,7 +35,7 @@ pub(super) struct Site {
     routes: Router,
     right: watch::Sender<Option<Right>>,
     /// Runs the neighbours for as long as the site is there.
-    _tasks: Tasks,
+    tasks: Tasks,
 }
 
 /// What nlp and knowledge do.
@@ -90,7 +90,7 @@ impl Site {
         let session = Session::new(id, connections, messages, at, heard);
         let session = Arc::new(session);
         let routes = session::routes(Arc::clone(&session), gateway, at);
-        let site = Self { database, session, neighbours, routes, right, _tasks: tasks };
+        let site = Self { database, session, neighbours, routes, right, tasks };
         site.becomes(TenureName::Serving, true);
         site
     }
@@ -119,6 +119,11 @@ impl Site {
         let until = BootTime::now() + Duration::from_hours(1);
         let (epoch, lagging) = (Epoch(7), false);
         self.right.send_replace(Some(Right { tenure, epoch, until, open, strong, lagging }));
+    }
+
+    /// Serves over a real connection, for what a single request does not show.
+    pub(super) async fn listen(&mut self) -> SocketAddr {
+        serve(&mut self.tasks, self.routes.clone()).await
     }
 
     /// Asks as `user`, the way the router does. `key` may be empty for none.

@@ -50,7 +50,8 @@ async fn a_stream_ends_with_the_tenure_and_says_that_it_moved() {
         let conversation = site.conversation("ada").await;
         let mut stream = Stream::open(&site, &format!("{conversation}/events"), &[]).await;
         site.becomes(tenure, true);
-        assert_eq!(stream.next().await.unwrap().name, "moved");
+        let last = stream.next().await.unwrap();
+        assert_eq!((last.name.as_str(), last.data), ("moved", json!({ "after_seq": 0 })));
         assert!(stream.next().await.is_none());
     }
 }
