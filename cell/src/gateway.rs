@@ -18,9 +18,11 @@ mod metrics;
 mod pass_on;
 pub mod query;
 pub mod refusal;
+pub mod secure;
 pub mod tenure;
 
 pub use caller::{Caller, Permit};
 pub use decide::admit::{Right, Strength};
 pub use guard::{Gateway, guard};
 pub use pass_on::PassOn;
+pub use secure::Secure;

@@ -35,7 +35,9 @@ use uuid::Uuid;
 
 use crate::config::Site;
 use crate::database::{self, Connections, Failure, Transaction};
-use crate::gateway::{self, Gateway, PassOn, Permit, Right, Strength, guard, refusal};
+use crate::gateway::{
+    self, Gateway, PassOn, Permit, Right, Secure, Strength, guard, refusal, secure,
+};
 use downstream::Downstream;
 
 const GRACE: Duration = Duration::from_secs(4);
@@ -214,7 +216,14 @@ pub async fn run(site: &Site) -> anyhow::Result<()> {
         server::serve(admin_listener, admin_routes, stop)
     });
     let routes = routes(session, gateway, neighbours);
-    tasks.start("serve requests", |stop| server::serve(listener, routes, stop));
+    match &site.spec.edge.sites {
+        Some(mutual) => {
+            let door = Secure::new(listener, mutual, &site.run_dir)
+                .context("read the site's certificate")?;
+            tasks.start("serve requests", |stop| secure::serve(door, routes, stop));
+        }
+        None => tasks.start("serve requests", |stop| server::serve(listener, routes, stop)),
+    }
     tasks.run(runtime::stop_asked(), GRACE).await
 }
 
