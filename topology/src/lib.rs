@@ -20,6 +20,8 @@ pub mod address;
 
 pub mod public_id;
 
+pub mod role;
+
 pub mod invariant;
 
 pub mod wire;
@@ -28,6 +30,7 @@ pub use activation::{Activation, Phase};
 pub use epoch::{Epoch, Version};
 pub use id::{CellId, InvalidId, RegionId, SiteId};
 pub use placement::Placement;
+pub use role::Role;
 pub use slot::{SLOTS, Slot};
 pub use snapshot::Snapshot;
 pub use spec::Spec;

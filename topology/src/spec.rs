@@ -1,7 +1,7 @@
 //! `regions.yaml`: the world as written → as meant, with every finding at once.
 
 mod backup;
-mod edge;
+pub mod edge;
 mod finding;
 mod read;
 mod reader;

@@ -1,9 +1,12 @@
 //! Where users come in, and what is done for them there.
 
+pub mod identity;
 mod sites;
 mod tls;
 
 use std::net::SocketAddr;
+
+use identity::Trust;
 
 use super::Problem;
 use super::reader::{Reader, Section};
@@ -23,13 +26,15 @@ pub struct Edge {
     pub tls: Option<Tls>,
     /// None: routers and sites talk in the open.
     pub sites: Option<MutualTls>,
+    /// Whose tokens the routers trust.
+    pub identity: Trust,
 }
 
 impl Reader {
     pub(super) fn edge(&mut self, root: &Section<'_>) -> Option<Edge> {
         let node = self.get(root, "edge")?;
-        let edge =
-            self.section(node, "edge".to_owned(), &["listen", "admin", "routers", "tls", "sites"])?;
+        let keys = ["listen", "admin", "routers", "tls", "sites", "identity"];
+        let edge = self.section(node, "edge".to_owned(), &keys)?;
         let listen = self.parsed::<SocketAddr>(&edge, "listen", "an address and port");
         let admin = self.parsed::<SocketAddr>(&edge, "admin", "an address and port");
         let routers = self.parsed::<u16>(&edge, "routers", "a whole number");
@@ -38,6 +43,7 @@ impl Reader {
         }
         let tls = self.tls(&edge, listen);
         let sites = self.mutual_tls(&edge);
-        Some(Edge { listen: listen?, admin: admin?, routers: routers?, tls, sites })
+        let identity = self.identity(&edge)?;
+        Some(Edge { listen: listen?, admin: admin?, routers: routers?, tls, sites, identity })
     }
 }

@@ -2,6 +2,10 @@
 
 /// Set by the router from the authenticated identity; stripped from clients (I10).
 pub const USER: &str = "x-bulkhead-user";
+/// In which part the user asks: `contact`, `agent` or `service`; a contact where it is missing.
+pub const ROLE: &str = "x-bulkhead-role";
+/// The slot a request is about: its user's, or for an agent that of what the path names; none where
+/// an agent's request is about the whole cell.
 pub const SLOT: &str = "x-bulkhead-slot";
 pub const CELL: &str = "x-bulkhead-cell";
 pub const EPOCH: &str = "x-bulkhead-epoch";
