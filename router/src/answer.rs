@@ -10,6 +10,7 @@ use pingora_proxy::Session;
 use runtime::Problem;
 use topology::wire::header;
 
+use crate::decide::aim::Astray;
 use crate::forwarding::Forwarding;
 use crate::hold::Unplaced;
 use crate::stream::{Kind, moved_event};
@@ -37,6 +38,11 @@ pub(crate) async fn problem(
         head.insert_header(HeaderName::from_static(name), value.as_str())?;
     }
     place(&mut head, request, table)?;
+    send(session, head, body).await
+}
+
+/// Sends a whole answer of the router's own.
+pub(crate) async fn send(session: &mut Session, head: ResponseHeader, body: Vec<u8>) -> Result<()> {
     let is_read = session.as_mut().is_body_done();
     if !is_read {
         session.set_keepalive(None);
@@ -80,11 +86,11 @@ pub(crate) async fn end_stream(session: &mut Session, request: &mut Forwarding) 
 fn place(head: &mut ResponseHeader, request: &Forwarding, table: &Table) -> Result<()> {
     let Some(asker) = &request.asker else { return Ok(()) };
     let Some(applied) = table.current() else { return Ok(()) };
-    let (target, _) = applied.find(asker.slot);
+    let Some((target, _)) = applied.find(&asker.aim) else { return Ok(()) };
     head.insert_header(header::CELL, target.cell.as_str())?;
     head.insert_header(header::EPOCH, target.epoch.0)?;
     head.insert_header(header::ROUTE_VERSION, applied.snapshot.version.0)?;
-    if let Some((region, _)) = applied.snapshot.route(asker.slot).site {
+    if let Some(region) = applied.snapshot.cells[target.cell].activation.serving() {
         head.insert_header(header::REGION, region.as_str())?;
     }
     Ok(())
@@ -105,6 +111,21 @@ pub(crate) async fn health(session: &mut Session, table: &Table) -> Result<()> {
         session.write_response_body(Some(Bytes::from_static(text.as_bytes())), true).await?;
     }
     Ok(())
+}
+
+/// Returns what an agent is told whose request goes nowhere.
+pub(crate) fn astray(why: Astray) -> Problem {
+    let (status, code, title) = match &why {
+        Astray::NothingNamed | Astray::NotACell => {
+            (400, "target-missing", "The request does not say what it is for")
+        }
+        Astray::UnknownCell(_) => (404, "unknown-cell", "There is no such cell"),
+        Astray::Forbidden(_) => (403, "cell-forbidden", "The cell is not this caller's"),
+        Astray::Elsewhere { .. } => (404, "other-cell", "The cell has no such thing"),
+        Astray::NoTable => (503, "no-table", "This router cannot find cells yet"),
+    };
+    let problem = Problem::new(status, code, title).detail(why.to_string());
+    if status == 503 { problem.header("retry-after", "1") } else { problem }
 }
 
 /// Returns what a request is told that could not be sent, or not again.

@@ -13,6 +13,7 @@ use pingora_proxy::HttpProxy;
 use runtime::{Board, telemetry};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use topology::CellId;
+use topology::spec::edge::identity::Trust;
 use tracing::{info, warn};
 
 use crate::certificates::Certificates;
@@ -20,6 +21,7 @@ use crate::config::Config;
 use crate::doors::Doors;
 use crate::drain::Drain;
 use crate::hold::Holder;
+use crate::identity::{Identities, Places};
 use crate::listeners::Listeners;
 use crate::loops::{Loops, Parts, adopt};
 use crate::metrics::Metrics;
@@ -46,7 +48,19 @@ pub fn run() -> anyhow::Result<()> {
     let _telemetry = telemetry::start("bulkhead-router", &config.name, None)?;
     runtime::admin::build_info("router", env!("CARGO_PKG_VERSION"))?;
     raise_file_limit()?;
-    warn!("the development issuer is trusted: whoever has its key is any user; not for production");
+    let places = Places {
+        run_dir: &config.run_dir,
+        development: &config.development,
+        kept: &config.fetched_keys,
+    };
+    let trust = &config.spec.edge.identity;
+    let identities = Arc::new(Identities::open(trust, &places).context("read keys")?);
+    let is_development = *trust == Trust::Development;
+    if is_development {
+        warn!(
+            "the development issuer is trusted: whoever has its key is any user; not for production"
+        );
+    }
 
     let cells: Vec<CellId> = config.spec.cells.iter().map(|cell| cell.id.clone()).collect();
     let metrics = Arc::new(Metrics::register(&cells).context("register metrics")?);
@@ -71,6 +85,7 @@ pub fn run() -> anyhow::Result<()> {
         metrics: Arc::clone(&metrics),
     };
     let (drain, end) = (Arc::new(Drain::default()), Arc::new(End::default()));
+    metrics.development_issuer.set(i64::from(is_development));
     let parts = Parts {
         name: config.name,
         etcd,
@@ -84,12 +99,14 @@ pub fn run() -> anyhow::Result<()> {
         table: Arc::clone(&table),
         room,
         metrics,
+        identities: Arc::clone(&identities),
+        is_development,
     };
     let loops = Loops { parts: Mutex::new(Some(parts)), end: Arc::clone(&end) };
 
     let mut server = Server::new_with_opt_and_conf(None, configuration());
     server.bootstrap();
-    let proxy = Proxy { holder, keys: config.keys, drain: Arc::clone(&drain) };
+    let proxy = Proxy { holder, identities, drain: Arc::clone(&drain) };
     let mut app = HttpProxy::new(proxy, Arc::clone(&server.configuration));
     app.handle_init_modules();
     let app = Arc::new(app);

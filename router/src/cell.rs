@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use topology::Epoch;
+
 use crate::decide::retry::Budget;
 use crate::release::Release;
 use crate::room::Seats;
@@ -11,7 +13,10 @@ use crate::site::Site;
 #[derive(Clone)]
 pub(crate) struct Cell {
     pub(crate) memory: Arc<Memory>,
-    /// The last site that served; whether it still does is for the snapshot to say.
+    pub(crate) epoch: Epoch,
+    /// Whether a site serves under that epoch.
+    pub(crate) is_served: bool,
+    /// The last site that served, under whichever epoch.
     pub(crate) site: Option<Arc<Site>>,
 }
 

@@ -7,7 +7,6 @@ use anyhow::{Context as _, bail};
 use clap::Parser;
 use topology::Spec;
 
-use crate::identity::Keys;
 use crate::sockets::Meeting;
 
 #[derive(Parser)]
@@ -43,16 +42,19 @@ pub(crate) struct Config {
     pub(crate) admin: SocketAddr,
     /// Where snapshots are kept for the next start.
     pub(crate) snapshots: PathBuf,
-    pub(crate) keys: Keys,
     /// Where the machine's routers find each other.
     pub(crate) meeting: Meeting,
     pub(crate) replace: bool,
     /// Relative paths of `regions.yaml` are in it.
     pub(crate) run_dir: PathBuf,
+    /// Where keys are kept that were fetched, for the next start.
+    pub(crate) fetched_keys: PathBuf,
+    /// The development issuer's key; there only where that issuer is trusted.
+    pub(crate) development: PathBuf,
 }
 
 impl Config {
-    /// Reads the command line, the spec and the key.
+    /// Reads the command line and the spec.
     pub(crate) fn read() -> anyhow::Result<Self> {
         let flags = Flags::parse();
         let text = std::fs::read_to_string(&flags.spec)
@@ -64,14 +66,9 @@ impl Config {
         if !(1..=spec.edge.routers).contains(&flags.id) {
             bail!("be router {}: {} lists {}", flags.id, flags.spec.display(), spec.edge.routers);
         }
-        let key = flags
+        let development = flags
             .identity_key
             .unwrap_or_else(|| flags.run_dir.join("secrets").join("identity.key"));
-        let key_text = std::fs::read_to_string(&key)
-            .with_context(|| format!("read the development issuer's key {}", key.display()))?;
-        if key_text.trim().len() < KEY_MIN {
-            bail!("trust {}: a key has at least {KEY_MIN} characters", key.display());
-        }
         let folder = |number: u16| flags.run_dir.join("routers").join(number.to_string());
         std::fs::create_dir_all(folder(flags.id))
             .with_context(|| format!("make {}", folder(flags.id).display()))?;
@@ -85,11 +82,9 @@ impl Config {
             meeting: Meeting { own: place(flags.id), siblings: siblings.map(place).collect() },
             replace: flags.replace,
             run_dir: flags.run_dir.clone(),
-            keys: Keys::development(&key_text),
+            fetched_keys: folder(flags.id).join("keys"),
+            development,
             spec,
         })
     }
 }
-
-/// Shortest key: 128 bits in hex. An empty file must not become a key that everybody knows.
-const KEY_MIN: usize = 32;

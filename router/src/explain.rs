@@ -32,13 +32,23 @@ struct Explained {
     /// Since when etcd has not confirmed the table; 0 while it does.
     age_ms: u64,
     why: String,
+    /// Whether anybody with the development issuer's key is any user.
+    development_issuer: bool,
 }
 
-pub(crate) fn routes(table: Arc<Table>) -> Router {
-    Router::new().route("/_bulkhead/route", get(explain)).with_state(table)
+#[derive(Clone)]
+struct Known {
+    table: Arc<Table>,
+    is_development: bool,
 }
 
-async fn explain(State(table): State<Arc<Table>>, Query(asked): Query<Asked>) -> Response {
+pub(crate) fn routes(table: Arc<Table>, is_development: bool) -> Router {
+    let known = Known { table, is_development };
+    Router::new().route("/_bulkhead/route", get(explain)).with_state(known)
+}
+
+async fn explain(State(known): State<Known>, Query(asked): Query<Asked>) -> Response {
+    let Known { table, is_development } = known;
     let Some(applied) = table.current() else {
         return Problem::new(503, "no-table", "This router has no routing table yet")
             .into_response();
@@ -58,6 +68,7 @@ async fn explain(State(table): State<Arc<Table>>, Query(asked): Query<Asked>) ->
         stale: applied.stale_since.is_some(),
         age_ms: u64::try_from(age).unwrap_or(u64::MAX),
         why: found.why,
+        development_issuer: is_development,
         user: asked.user,
     })
     .into_response()

@@ -4,16 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use http::Uri;
 use http::request::Parts;
 use runtime::Problem;
 use tokio::time::Instant;
+use topology::Version;
 use topology::wire::header::IDEMPOTENCY_KEY;
-use topology::{Slot, Version};
 use tracing::Span;
 
+use crate::decide::aim::Aim;
 use crate::decide::hold::Evidence;
 use crate::decide::retry::Repeatable;
 use crate::decide::stale::{Accepts, Asked};
+use crate::identity::Person;
 use crate::release::Turn;
 use crate::site::Site;
 use crate::stream::{Carried, Kind};
@@ -37,8 +40,11 @@ pub(crate) struct Forwarding {
 }
 
 pub(crate) struct Asker {
-    pub(crate) user: HeaderValue,
-    pub(crate) slot: Slot,
+    pub(crate) person: Arc<Person>,
+    /// What the request is for, and so where it goes.
+    pub(crate) aim: Aim,
+    /// What the cell knows the request's target as; none where that is what the client called it.
+    pub(crate) target: Option<Uri>,
     pub(crate) repeatable: Repeatable,
     /// Asks for a stream, which is silent at times.
     pub(crate) stream: Option<Kind>,
@@ -109,19 +115,25 @@ impl Forwarding {
 
 impl Asker {
     /// Takes what matters of a request's head.
-    ///
-    /// # Panics
-    ///
-    /// Panics on a user with control characters, which is none.
-    pub(crate) fn new(user: &str, head: &Parts) -> Self {
+    pub(crate) fn new(person: Arc<Person>, aim: Aim, target: Option<Uri>, head: &Parts) -> Self {
         let stream = Kind::of(head);
         Self {
-            // As it is, in UTF-8: the gateway computes the same slot from the same bytes.
-            user: HeaderValue::from_bytes(user.as_bytes()).expect("users are visible"),
-            slot: Slot::of(user),
+            person,
+            aim,
+            target,
             repeatable: Repeatable::of(&head.method, head.headers.contains_key(IDEMPOTENCY_KEY)),
             stream,
             accepts: Accepts::of(&head.method, &head.headers, stream.is_some()),
         }
     }
+}
+
+/// Returns a request's target with another path; none where the path is the same.
+pub(crate) fn target(uri: &Uri, path: &str) -> Option<Uri> {
+    if uri.path() == path {
+        return None;
+    }
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    // A part of a valid path is one.
+    format!("{path}{query}").parse().ok()
 }

@@ -90,7 +90,7 @@ impl Holder {
         let mut turn: Option<Turn> = None;
         loop {
             let applied = self.table.current();
-            let found = applied.as_ref().map(|applied| applied.find(asker.slot));
+            let found = applied.as_ref().and_then(|applied| applied.find(&asker.aim));
             let target = found.as_ref().map(|(target, _)| *target);
             let waited = request.waited();
             let step = step(&request.evidence, target, waited);
@@ -167,7 +167,7 @@ fn standby(
     tried: &mut Asked,
 ) -> Option<Attempt> {
     let applied = applied?;
-    let site = applied.standby(asker.slot, occasion?, tried)?;
+    let site = applied.standby(&asker.aim, occasion?, tried)?;
     Some(attempt(Arc::new(site), applied.snapshot.version, None, true))
 }
 
@@ -177,7 +177,7 @@ fn attempt(site: Arc<Site>, version: Version, turn: Option<Turn>, is_stale: bool
 
 /// Users differ in their slots, which are as good as random.
 fn spread(asker: &Asker) -> Duration {
-    Duration::from_millis(u64::from(asker.slot.number() % SPREAD))
+    Duration::from_millis(u64::from(asker.person.slot.number() % SPREAD))
 }
 
 /// Resolves when the client has closed its connection. Asks the kernel: the body must stay unread.

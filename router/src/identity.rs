@@ -1,188 +1,210 @@
-//! Who asks: the bearer token, checked without a clock or a network of its own.
+//! Who asks: a bearer token first, then a visitor's cookie; checked without a network.
 //!
-//! One issuer is known so far, the development one: HS256 with a key from a file. What a token says
-//! is looked at only after its signature; each way of being wrong has its own code.
+//! ```text
+//! token ─▶ checked before? ─▶ its issuer ─▶ a key of that name, for that algorithm ─▶ signature
+//!               │ yes                                                                    │
+//!               ▼                                                                        ▼
+//!             who asks ◀────────────────────────────────────────── end, audience, user, role
+//! ```
+//!
+//! What a token says is believed only after its signature; before, it says whose key to try. Keys
+//! are read in the background, and the last good ones stay.
 
-use std::fmt;
+mod fetch;
+mod issuer;
+mod key;
+mod key_set;
+mod person;
+mod refresh;
+mod source;
+mod token;
+mod unidentified;
+mod verified;
+pub(crate) mod visitor;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey};
-use runtime::Problem;
-use serde::Deserialize;
-use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
 
-/// Whom tokens must be for.
-const AUDIENCE: &str = "bulkhead";
-/// Issuer of the development profile.
-const ISSUER: &str = "bulkhead-development";
-/// Longest user id; it becomes part of keys and headers.
-const SUBJECT_MAX: usize = 128;
-/// How far the issuer's clock may be off, in seconds.
-const LEEWAY: u64 = 5;
+use anyhow::Context as _;
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, UPGRADE};
+use http::request::Parts;
+use topology::spec::edge::identity::{self as spec, Algorithm, Trust, VISITOR_ISSUER};
+use tracing::{info, warn};
 
-/// The key the development issuer signs with.
-pub(crate) struct Keys(DecodingKey);
+use crate::decide::origin::Origin;
+use issuer::Issuer;
+use key_set::KeySet;
+use person::{Claims, Speaks};
+use source::Source;
+use token::Token;
+use verified::Verified;
+use visitor::Pass;
 
-/// Why a request has no identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unidentified {
-    #[error("the request carries no bearer token")]
-    Missing,
-    #[error("the token is not a JSON Web Token")]
-    Malformed,
-    #[error("the token is not signed")]
-    Unsigned,
-    #[error("the token is signed with another algorithm than HS256")]
-    Algorithm,
-    #[error("the token's signature does not match")]
-    Signature,
-    #[error("the token has expired")]
-    Expired,
-    #[error("the token is not valid yet")]
-    NotYetValid,
-    #[error("the token is for another audience")]
-    Audience,
-    #[error("the token's issuer is not trusted")]
-    Issuer,
-    #[error("the token names no user of 1 to 128 visible characters")]
-    Subject,
+pub(crate) use person::Person;
+pub(crate) use refresh::keep_fresh;
+pub(crate) use unidentified::Unidentified;
+
+/// What the development issuer calls itself.
+const DEVELOPMENT_ISSUER: &str = "bulkhead-development";
+const DEVELOPMENT_AUDIENCE: &str = "bulkhead";
+/// How far the clocks of this platform's own machines may be off.
+const OWN_LEEWAY: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Everybody whose tokens count, and what has been checked of them.
+#[derive(Default)]
+pub(crate) struct Identities {
+    issuers: Vec<Issuer>,
+    verified: Verified,
 }
 
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
+/// Where keys of this router's own machine are.
+pub(crate) struct Places<'a> {
+    pub(crate) run_dir: &'a Path,
+    /// The development issuer's key.
+    pub(crate) development: &'a Path,
+    /// Where fetched keys are kept for the next start.
+    pub(crate) kept: &'a Path,
 }
 
-/// Claims as they come: each one is judged on its own, so that the answer can say which is wrong.
-#[derive(Deserialize)]
-struct Claims {
-    #[serde(default)]
-    sub: Value,
-    #[serde(default)]
-    aud: Value,
-    #[serde(default)]
-    iss: Value,
-    exp: f64,
-    nbf: Option<f64>,
-}
-
-impl Keys {
-    /// Takes the key as it is in its file: its text is the key, white space around it is not.
-    pub(crate) fn development(text: &str) -> Self {
-        Self(DecodingKey::from_secret(text.trim().as_bytes()))
-    }
-
-    /// Returns the user that an `Authorization` header proves, at `now` in seconds since 1970.
-    pub(crate) fn identify(
-        &self,
-        authorization: Option<&[u8]>,
-        now: u64,
-    ) -> Result<String, Unidentified> {
-        let token = bearer(authorization)?;
-        let mut parts = token.split('.');
-        let (Some(head), Some(body), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(Unidentified::Malformed);
+impl Identities {
+    /// Reads all keys that are on this machine; those that are not are fetched later.
+    pub(crate) fn open(trust: &Trust, places: &Places<'_>) -> anyhow::Result<Self> {
+        let mut issuers = match trust {
+            Trust::Development => {
+                let spec = own_issuer(DEVELOPMENT_ISSUER, DEVELOPMENT_AUDIENCE);
+                let source = Source::Secret(places.development.to_owned());
+                vec![Issuer::new(&spec, Speaks::ForUsers, source)]
+            }
+            Trust::Issuers(issuers) => issuers
+                .iter()
+                .enumerate()
+                .map(|(number, spec)| {
+                    let source = Source::of(&spec.keys, places.run_dir, places.kept, number);
+                    Issuer::new(spec, Speaks::ForUsers, source)
+                })
+                .collect(),
         };
-        match read::<Header>(head)?.alg.as_str() {
-            "HS256" => {}
-            alg if alg.eq_ignore_ascii_case("none") => return Err(Unidentified::Unsigned),
-            _ => return Err(Unidentified::Algorithm),
-        }
-        let signed = &token.as_bytes()[..head.len() + 1 + body.len()];
-        match jsonwebtoken::crypto::verify(signature, signed, &self.0, Algorithm::HS256) {
-            Ok(true) => {}
-            Ok(false) | Err(_) => return Err(Unidentified::Signature),
-        }
-        judge(read(body)?, now)
-    }
-}
-
-fn bearer(authorization: Option<&[u8]>) -> Result<&str, Unidentified> {
-    let value = authorization.ok_or(Unidentified::Missing)?;
-    let text = std::str::from_utf8(value).ok().ok_or(Unidentified::Malformed)?;
-    match text.trim().split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
-        Some(_) | None => Err(Unidentified::Missing),
-    }
-}
-
-fn read<T: for<'a> Deserialize<'a>>(part: &str) -> Result<T, Unidentified> {
-    let bytes = URL_SAFE_NO_PAD.decode(part).ok().ok_or(Unidentified::Malformed)?;
-    serde_json::from_slice(&bytes).ok().ok_or(Unidentified::Malformed)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^53")]
-fn judge(claims: Claims, now: u64) -> Result<String, Unidentified> {
-    if claims.exp + LEEWAY as f64 <= now as f64 {
-        return Err(Unidentified::Expired);
-    }
-    if claims.nbf.is_some_and(|nbf| nbf > (now + LEEWAY) as f64) {
-        return Err(Unidentified::NotYetValid);
-    }
-    let is_ours = match &claims.aud {
-        Value::String(audience) => audience == AUDIENCE,
-        Value::Array(audiences) => audiences.iter().any(|audience| audience == AUDIENCE),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
-    };
-    if !is_ours {
-        return Err(Unidentified::Audience);
-    }
-    if claims.iss != ISSUER {
-        return Err(Unidentified::Issuer);
-    }
-    match claims.sub {
-        Value::String(user) if is_user(&user) => Ok(user),
-        Value::String(_)
-        | Value::Null
-        | Value::Bool(_)
-        | Value::Number(_)
-        | Value::Array(_)
-        | Value::Object(_) => Err(Unidentified::Subject),
-    }
-}
-
-/// Visible: what may stand in a header and a log line without changing its meaning.
-fn is_user(user: &str) -> bool {
-    let length = user.chars().count();
-    (1..=SUBJECT_MAX).contains(&length)
-        && !user.chars().any(|c| c.is_control() || c.is_whitespace())
-}
-
-impl Unidentified {
-    fn code(self) -> &'static str {
-        match self {
-            Self::Missing => "token-missing",
-            Self::Malformed => "token-malformed",
-            Self::Unsigned => "token-unsigned",
-            Self::Algorithm => "token-algorithm",
-            Self::Signature => "token-signature",
-            Self::Expired => "token-expired",
-            Self::NotYetValid => "token-not-yet-valid",
-            Self::Audience => "token-audience",
-            Self::Issuer => "token-issuer",
-            Self::Subject => "token-subject",
-        }
-    }
-
-    pub(crate) fn problem(self) -> Problem {
-        // RFC 6750 3.1: a request without any token is told only what is expected.
-        let challenge = if self == Self::Missing {
-            "Bearer".to_owned()
+        let visitors = places.run_dir.join("secrets").join("visitor.keys");
+        if visitors.exists() {
+            let spec = own_issuer(VISITOR_ISSUER, visitor::AUDIENCE);
+            issuers.push(Issuer::new(&spec, Speaks::ForVisitors, Source::Secret(visitors)));
         } else {
-            format!("Bearer error=\"invalid_token\", error_description=\"{self}\"")
+            info!(file = %visitors.display(), "no visitors are admitted: they have no key");
+        }
+        let identities = Self { issuers, verified: Verified::default() };
+        for issuer in &identities.issuers {
+            let read = issuer.source.read_here(&issuer.algorithms);
+            match read.with_context(|| format!("read the keys of issuer {}", issuer.name))? {
+                Some(keys) => identities.trust(issuer, keys),
+                None => warn!(issuer = issuer.name, "its keys have yet to be fetched"),
+            }
+        }
+        Ok(identities)
+    }
+
+    /// Forgets what has been checked.
+    pub(crate) fn forget(&self) {
+        self.verified.forget();
+    }
+
+    fn issuers(&self) -> &[Issuer] {
+        &self.issuers
+    }
+
+    /// Returns how many issuers there are: each has its own task to keep its keys fresh.
+    pub(crate) fn count(&self) -> usize {
+        self.issuers.len()
+    }
+
+    /// Puts an issuer's keys to use. What a key has proved that is gone is forgotten.
+    fn trust(&self, issuer: &Issuer, keys: KeySet) {
+        let count = keys.len();
+        if issuer.trust(keys) {
+            self.forget();
+            info!(issuer = issuer.name, count, "keys changed; one is trusted no more");
+        }
+    }
+
+    /// Returns who asks, at `now` in seconds since 1970.
+    pub(crate) fn identify(&self, head: &Parts, now: u64) -> Result<Arc<Person>, Unidentified> {
+        if let Some(token) = bearer(&head.headers)? {
+            return self.check(token, now);
+        }
+        let token = visitor::token(&head.headers).ok_or(Unidentified::Missing)?;
+        // A WebSocket begins with a GET, and then says whatever its page wants.
+        let only_reads = head.method.is_safe() && !head.headers.contains_key(UPGRADE);
+        if !only_reads && Origin::of(head) != Origin::Same {
+            return Err(Unidentified::CrossSite);
+        }
+        self.check(token, now)
+    }
+
+    /// Returns whom a token names.
+    pub(crate) fn check(&self, text: &str, now: u64) -> Result<Arc<Person>, Unidentified> {
+        let token = Token::split(text)?;
+        let print = Verified::print(text);
+        if let Some(person) = self.verified.find(&print, now) {
+            return Ok(person);
+        }
+        let generation = self.verified.generation();
+        let (head, algorithm) = token.head()?;
+        let claims: Claims = token.body()?;
+        let issuer = self.issuers.iter().find(|issuer| claims.iss == *issuer.name);
+        let issuer = issuer.ok_or(Unidentified::Issuer)?;
+        let (person, until) = issuer.check(&token, (&head, algorithm), claims, now)?;
+        let person = Arc::new(person);
+        self.verified.keep(print, Arc::clone(&person), until, generation);
+        Ok(person)
+    }
+
+    /// Makes a visitor, or gives one who proves to be one more time. None where visitors are not
+    /// admitted.
+    pub(crate) fn admit_visitor(
+        &self,
+        head: &Parts,
+        now: u64,
+    ) -> Result<Option<Pass>, Unidentified> {
+        let Some(issuer) = self.issuers.iter().find(|issuer| issuer.name == VISITOR_ISSUER) else {
+            return Ok(None);
         };
-        Problem::new(401, self.code(), "The request has no valid identity")
-            .detail(self.to_string())
-            .header("www-authenticate", challenge)
+        let known = match bearer(&head.headers)? {
+            Some(token) => Some(self.check(token, now)?),
+            // A cookie that is over is what is to be replaced; another page's request has none.
+            None => visitor::token(&head.headers)
+                .filter(|_| Origin::of(head) == Origin::Same)
+                .and_then(|token| self.check(token, now).ok()),
+        };
+        let known =
+            known.as_ref().and_then(|person| std::str::from_utf8(person.user.as_bytes()).ok());
+        let known = known.filter(|user| user.starts_with(visitor::PREFIX));
+        Ok(visitor::admit(&issuer.keys(), known, now))
     }
 }
 
-impl fmt::Debug for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Keys(…)")
+fn own_issuer(name: &str, audience: &str) -> spec::Issuer {
+    spec::Issuer {
+        name: name.to_owned(),
+        audience: audience.to_owned(),
+        algorithms: vec![Algorithm::Hs256],
+        // Not used: the file is in the run directory, wherever that is.
+        keys: spec::Keys::Secret(std::path::PathBuf::new()),
+        leeway: OWN_LEEWAY,
+    }
+}
+
+/// Returns the bearer token, if one is sent. Two headers are nobody's word.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Unidentified> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Unidentified::Malformed);
+    }
+    let text = std::str::from_utf8(value.as_bytes()).ok().ok_or(Unidentified::Malformed)?;
+    match text.trim().split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
+        None if text.trim().eq_ignore_ascii_case("bearer") => Err(Unidentified::Missing),
+        Some(_) | None => Ok(None),
     }
 }
 

@@ -31,3 +31,4 @@ mod sockets;
 mod stop;
 mod stream;
 mod table;
+mod visitors;

@@ -24,6 +24,7 @@ use tracing::debug;
 
 use crate::certificates::Certificates;
 use crate::explain;
+use crate::identity::{Identities, keep_fresh};
 use crate::metrics::Metrics;
 use crate::mutual::Mutual;
 use crate::room::Room;
@@ -52,6 +53,9 @@ pub(crate) struct Parts {
     pub(crate) table: Arc<Table>,
     pub(crate) room: Arc<Room>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) identities: Arc<Identities>,
+    /// Whether the development issuer is trusted.
+    pub(crate) is_development: bool,
 }
 
 /// The loops as Pingora runs them: started once.
@@ -88,7 +92,8 @@ impl Parts {
         let (table, room, metrics) = (self.table, self.room, self.metrics);
         admin.set_nonblocking(true).context("listen for the admin endpoint")?;
         let admin = tokio::net::TcpListener::from_std(admin).context("listen for admin")?;
-        let routes = admin::routes(board.clone()).merge(explain::routes(Arc::clone(&table)));
+        let routes = admin::routes(board.clone())
+            .merge(explain::routes(Arc::clone(&table), self.is_development));
         let latest = follower.latest();
         let mut tasks = Tasks::default();
         tasks.start("follow the snapshot", |stop| follower.run(stop));
@@ -96,6 +101,10 @@ impl Parts {
             let (table, metrics) = (Arc::clone(&table), Arc::clone(&metrics));
             |stop| apply(latest, table, metrics, board, stop)
         });
+        for number in 0..self.identities.count() {
+            let identities = Arc::clone(&self.identities);
+            tasks.start("keep keys fresh", |stop| keep_fresh(identities, number, stop));
+        }
         if let Some(mutual) = self.mutual {
             tasks.start("watch the certificate for sites", |stop| async move {
                 mutual.watch(stop).await

@@ -90,6 +90,7 @@ pub(crate) struct Metrics {
     pub(crate) table_age: Gauge,
     pub(crate) table_stale: IntGauge,
     pub(crate) certificate_expires: Gauge,
+    pub(crate) development_issuer: IntGauge,
 }
 
 impl Metrics {
@@ -126,6 +127,10 @@ impl Metrics {
                 "router_certificate_expires_timestamp_seconds",
                 "When the users' certificate in use ends, in seconds since 1970; 0 without one",
             )?,
+            development_issuer: IntGauge::new(
+                "router_development_issuer",
+                "1 where whoever has the development key is any user",
+            )?,
         };
         registry.register(Box::new(metrics.attempts.clone()))?;
         registry.register(Box::new(metrics.held.clone()))?;
@@ -133,6 +138,7 @@ impl Metrics {
         registry.register(Box::new(metrics.table_age.clone()))?;
         registry.register(Box::new(metrics.table_stale.clone()))?;
         registry.register(Box::new(metrics.certificate_expires.clone()))?;
+        registry.register(Box::new(metrics.development_issuer.clone()))?;
         for cell in cells {
             for outcome in Attempt::ALL {
                 metrics.attempts.with_label_values(&[cell.as_str(), outcome.as_str()]);

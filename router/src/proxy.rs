@@ -14,27 +14,30 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, header as names};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header as names};
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use runtime::{Problem, telemetry};
+use topology::Role;
 use topology::wire::header;
 use tracing::{debug, info_span};
 
 use crate::answer;
+use crate::decide::aim::{Aim, By, aim};
 use crate::decide::hold::Evidence;
 use crate::decide::retry::{Budget, Repeatable, Reply, reply};
 use crate::decide::stale::Accepts;
 use crate::drain::Drain;
-use crate::forwarding::{Asker, Forwarding};
+use crate::forwarding::{self, Asker, Forwarding};
 use crate::hold::{Holder, Unplaced};
-use crate::identity::{Keys, Unidentified};
+use crate::identity::{Identities, Person, Unidentified, visitor};
 use crate::limits;
 use crate::metrics::Attempt;
 use crate::stream::Carried;
+use crate::visitors;
 
 /// The path that needs no identity, and no cell.
 const HEALTH: &str = "/healthz";
@@ -43,7 +46,7 @@ const MOVES_ON: ErrorType = ErrorType::Custom("site refused");
 
 pub(crate) struct Proxy {
     pub(crate) holder: Holder,
-    pub(crate) keys: Keys,
+    pub(crate) identities: Arc<Identities>,
     pub(crate) drain: Arc<Drain>,
 }
 
@@ -74,6 +77,10 @@ impl ProxyHttp for Proxy {
             routing.epoch = tracing::field::Empty,
         );
         telemetry::adopt(&ctx.span, &head.headers);
+        if head.uri.path() == visitor::PATH {
+            visitors::answer(session, ctx, &self.identities, &self.holder.table).await?;
+            return Ok(true);
+        }
         match self.admit(head) {
             Ok(asker) => {
                 self.count(&asker);
@@ -148,9 +155,15 @@ impl ProxyHttp for Proxy {
         };
         attempt.sent = true;
         attempt.body_bytes = 0;
-        strip(request);
-        request.insert_header(header::USER, asker.user.clone())?;
-        request.insert_header(header::SLOT, asker.slot.number())?;
+        strip(request)?;
+        if let Some(target) = &asker.target {
+            request.set_uri(target.clone());
+        }
+        request.insert_header(header::USER, asker.person.user.clone())?;
+        request.insert_header(header::ROLE, asker.person.role.as_str())?;
+        if let Some(slot) = asker.aim.slot() {
+            request.insert_header(header::SLOT, slot.number())?;
+        }
         request.insert_header(header::CELL, attempt.site.headers.cell.clone())?;
         request.insert_header(header::EPOCH, attempt.site.headers.epoch.clone())?;
         request.insert_header(header::ROUTE_VERSION, attempt.version.0)?;
@@ -338,9 +351,9 @@ impl ProxyHttp for Proxy {
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Forwarding) {
         let status = session.response_written().map(|response| response.status.as_u16());
         let table = self.holder.table.current();
-        let cell = ctx.asker.as_ref().zip(table.as_ref()).map(|(asker, applied)| {
-            let (target, _) = applied.find(asker.slot);
-            target.cell.as_str()
+        let cell = ctx.asker.as_ref().zip(table.as_ref()).and_then(|(asker, applied)| {
+            let (target, _) = applied.find(&asker.aim)?;
+            Some(target.cell.as_str())
         });
         if let Some(status) = status {
             ctx.span.record("http.response.status_code", status);
@@ -374,9 +387,25 @@ impl Proxy {
     fn admit(&self, head: &RequestHeader) -> std::result::Result<Asker, Problem> {
         limits::check(head)?;
         let now = runtime::clock::unix_millis() / 1000;
-        let authorization = head.headers.get(names::AUTHORIZATION).map(http::HeaderValue::as_bytes);
-        let user = self.keys.identify(authorization, now).map_err(Unidentified::problem)?;
-        Ok(Asker::new(&user, head))
+        let person = self.identities.identify(head, now).map_err(Unidentified::problem)?;
+        let (aim, target) = self.aim(&person, head)?;
+        Ok(Asker::new(person, aim, target, head))
+    }
+
+    /// Returns what a request is for, and its target as the cell knows it if that is another.
+    fn aim(
+        &self,
+        person: &Person,
+        head: &RequestHeader,
+    ) -> std::result::Result<(Aim, Option<Uri>), Problem> {
+        if person.role == Role::Contact {
+            return Ok((Aim::Own(person.slot), None));
+        }
+        let by = By { role: person.role, slot: person.slot, cells: person.cells.as_ref() };
+        let applied = self.holder.table.current();
+        let placement = applied.as_ref().map(|applied| &applied.snapshot.placement);
+        let (aim, path) = aim(by, head.uri.path(), placement).map_err(answer::astray)?;
+        Ok((aim, forwarding::target(&head.uri, path)))
     }
 
     /// While draining, each answer on a kept connection says that it is the last.
@@ -388,8 +417,9 @@ impl Proxy {
 
     /// Each request earns its cell a part of a retry.
     fn count(&self, asker: &Asker) {
-        if let Some(applied) = self.holder.table.current() {
-            let (_, cell) = applied.find(asker.slot);
+        if let Some(applied) = self.holder.table.current()
+            && let Some((_, cell)) = applied.find(&asker.aim)
+        {
             cell.memory.budget(Budget::earn);
         }
     }
@@ -412,7 +442,7 @@ impl Proxy {
 }
 
 /// Removes what only the router may say, and what only it may read.
-fn strip(request: &mut RequestHeader) {
+fn strip(request: &mut RequestHeader) -> Result<()> {
     let ours: Vec<HeaderName> = request
         .headers
         .keys()
@@ -423,6 +453,15 @@ fn strip(request: &mut RequestHeader) {
         request.remove_header(name);
     }
     request.remove_header(&names::AUTHORIZATION);
+    if let Some(others) = visitor::without(&request.headers) {
+        request.remove_header(&names::COOKIE);
+        if let Ok(others) = HeaderValue::try_from(others)
+            && !others.is_empty()
+        {
+            request.insert_header(names::COOKIE, others)?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns what to say about an error that no hook has explained; nothing where the client is gone.

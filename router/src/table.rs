@@ -7,9 +7,10 @@ use arc_swap::ArcSwapOption;
 use client::follow::Followed;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use topology::{CellId, Slot, Snapshot};
+use topology::{CellId, Snapshot};
 
 use crate::cell::{Cell, Memory};
+use crate::decide::aim::Aim;
 use crate::decide::hold::Target;
 use crate::decide::stale::{Asked, Occasion, standbys};
 use crate::mutual::Mutual;
@@ -30,6 +31,9 @@ pub(crate) struct Applied {
     pub(crate) stale_since: Option<Instant>,
     cells: BTreeMap<CellId, Cell>,
     mutual: Option<Mutual>,
+    /// The same by the placement's numbers, so that a lookup is two array indices however many cells
+    /// there are; none for a cell without slots that is not listed.
+    owners: Vec<Option<(CellId, Cell)>>,
 }
 
 impl Table {
@@ -69,7 +73,7 @@ impl Table {
             .stale
             .then(|| before.as_ref().and_then(|before| before.stale_since).unwrap_or(now));
         let mut ended = Vec::new();
-        let cells = followed
+        let cells: BTreeMap<CellId, Cell> = followed
             .snapshot
             .cells
             .keys()
@@ -81,8 +85,11 @@ impl Table {
             })
             .collect();
         let snapshot = Arc::clone(&followed.snapshot);
+        let owner = |id: &CellId| cells.get(id).map(|cell| (id.clone(), cell.clone()));
+        let owners = snapshot.placement.cells().iter().map(owner).collect();
         let mutual = self.mutual.clone();
-        self.applied.store(Some(Arc::new(Applied { snapshot, stale_since, cells, mutual })));
+        let applied = Applied { snapshot, stale_since, cells, mutual, owners };
+        self.applied.store(Some(Arc::new(applied)));
         self.changed.send_replace(());
         // Applied first: who is told that an epoch has ended finds the next one.
         for site in ended {
@@ -104,39 +111,42 @@ fn follow_on(
     let epoch = routed.activation.epoch;
     let active =
         routed.activation.serving().and_then(|region| routed.gateways.get_key_value(region));
-    let Some((region, gateway)) = active else { return (Cell { memory, site }, None) };
+    let Some((region, gateway)) = active else {
+        return (Cell { memory, site, epoch, is_served: false }, None);
+    };
     match site {
         Some(same) if same.epoch == epoch && same.gateway == *gateway => {
-            (Cell { memory, site: Some(same) }, None)
+            (Cell { memory, site: Some(same), epoch, is_served: true }, None)
         }
         over => {
             let next = Arc::new(Site::new(id.clone(), region, epoch, *gateway, mutual.cloned()));
-            (Cell { memory, site: Some(next) }, over)
+            (Cell { memory, site: Some(next), epoch, is_served: true }, over)
         }
     }
 }
 
 impl Applied {
-    /// Returns the standby of a slot's cell that is to be asked next for an old answer.
-    pub(crate) fn standby(
-        &self,
-        slot: Slot,
-        occasion: Occasion,
-        asked: &mut Asked,
-    ) -> Option<Site> {
-        let route = self.snapshot.route(slot);
-        let cell = &self.snapshot.cells[route.cell];
+    /// Returns the standby that is to be asked next for an old answer.
+    pub(crate) fn standby(&self, aim: &Aim, occasion: Occasion, asked: &mut Asked) -> Option<Site> {
+        let (target, _) = self.find(aim)?;
+        let cell = &self.snapshot.cells[target.cell];
         let region = asked.next(occasion, &standbys(cell))?;
         let (gateway, mutual) = (cell.gateways[region], self.mutual.clone());
-        Some(Site::standby(route.cell.clone(), region, route.epoch, gateway, mutual))
+        Some(Site::standby(target.cell.clone(), region, target.epoch, gateway, mutual))
     }
 
-    /// Returns where a slot's requests go: its cell, and the site if one is active.
-    pub(crate) fn find(&self, slot: Slot) -> (Target<'_>, &Cell) {
-        let route = self.snapshot.route(slot);
-        let target =
-            Target { cell: route.cell, epoch: route.epoch, has_site: route.site.is_some() };
-        (target, &self.cells[route.cell])
+    /// Returns where a request goes: its cell, and the site if one is active; none where it is for a
+    /// cell that is gone.
+    pub(crate) fn find(&self, aim: &Aim) -> Option<(Target<'_>, &Cell)> {
+        let (id, cell) = match aim {
+            Aim::Own(slot) | Aim::Thing(slot) => {
+                let owner = self.snapshot.placement.owners()[usize::from(slot.number())];
+                let (id, cell) = self.owners[usize::from(owner)].as_ref()?;
+                (id, cell)
+            }
+            Aim::Cell(cell) => self.cells.get_key_value(cell)?,
+        };
+        Some((Target { cell: id, epoch: cell.epoch, has_site: cell.is_served }, cell))
     }
 }
 

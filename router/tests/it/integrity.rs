@@ -14,6 +14,7 @@ async fn a_site_hears_the_routers_headers_only_and_no_token() {
     let spoofed = [
         ("x-bulkhead-user", "eve"),
         ("X-Bulkhead-Slot", "1"),
+        ("x-bulkhead-role", "agent"),
         ("x-bulkhead-cell", "c9"),
         ("x-bulkhead-epoch", "99"),
         ("x-bulkhead-anything", "else"),
@@ -34,6 +35,7 @@ async fn a_site_hears_the_routers_headers_only_and_no_token() {
     let expected = [
         ("x-bulkhead-cell", "c1"),
         ("x-bulkhead-epoch", "7"),
+        ("x-bulkhead-role", "contact"),
         ("x-bulkhead-slot", "47"),
         ("x-bulkhead-user", "ada"),
     ];

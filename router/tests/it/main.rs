@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where it stopped")]
 
+mod agents;
 mod authority;
 mod client;
 mod hold;
 mod identity;
 mod integrity;
+mod keys;
 mod last_known_good;
 mod load;
 mod retry;
@@ -15,4 +17,5 @@ mod stale;
 mod streams;
 mod tls;
 mod upgrade;
+mod visitors;
 mod world;

@@ -36,6 +36,8 @@ pub(crate) enum Act {
 /// A request as the site saw it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
+    /// Method, target and version.
+    pub(crate) line: String,
     /// By lowercase name; those that came twice are joined.
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: Vec<u8>,
@@ -158,8 +160,8 @@ fn answer(act: Act) -> Option<String> {
 
 /// Reads a request's head; none when the connection ends.
 fn head(reader: &mut BufReader<&TcpStream>) -> Option<Seen> {
-    line(reader)?;
-    let mut seen = Seen::default();
+    let line_of_request = line(reader)?;
+    let mut seen = Seen { line: line_of_request, ..Seen::default() };
     loop {
         let line = line(reader)?;
         let Some((name, value)) = line.split_once(':') else { return Some(seen) };

@@ -20,6 +20,8 @@ use crate::client::Client;
 
 /// Key of the development issuer in these tests.
 pub(crate) const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+/// Key that the router signs visitors' identities with.
+const VISITOR_KEY: &str = "fedcba9876543210fedcba9876543210";
 /// Networks that nobody else uses: one per test that runs at the same time.
 const NETWORKS: std::ops::RangeInclusive<u8> = 130..=137;
 /// On a busy machine a process takes a second to start; this is long after.
@@ -69,6 +71,7 @@ impl World {
         let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(folder.join("secrets")).unwrap();
         fs::write(folder.join("secrets/identity.key"), format!("{KEY}\n")).unwrap();
+        fs::write(folder.join("secrets/visitor.keys"), format!("{VISITOR_KEY}\n")).unwrap();
         fs::write(folder.join("spec.yaml"), spec(network, &more(network))).unwrap();
         prepare(&folder);
         let etcd = etcd(network, &folder);
