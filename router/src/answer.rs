@@ -114,8 +114,8 @@ pub(crate) async fn health(session: &mut Session, table: &Table) -> Result<()> {
 }
 
 /// Returns what an agent is told whose request goes nowhere.
-pub(crate) fn astray(why: Astray) -> Problem {
-    let (status, code, title) = match &why {
+pub(crate) fn astray(why: &Astray) -> Problem {
+    let (status, code, title) = match why {
         Astray::NothingNamed | Astray::NotACell => {
             (400, "target-missing", "The request does not say what it is for")
         }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
 use http::Uri;
 use http::request::Parts;
 use runtime::Problem;

@@ -21,6 +21,7 @@ mod limits;
 mod lines;
 mod listeners;
 mod loops;
+pub mod measured;
 mod metrics;
 mod mutual;
 mod proxy;

@@ -404,7 +404,8 @@ impl Proxy {
         let by = By { role: person.role, slot: person.slot, cells: person.cells.as_ref() };
         let applied = self.holder.table.current();
         let placement = applied.as_ref().map(|applied| &applied.snapshot.placement);
-        let (aim, path) = aim(by, head.uri.path(), placement).map_err(answer::astray)?;
+        let (aim, path) =
+            aim(by, head.uri.path(), placement).map_err(|why| answer::astray(&why))?;
         Ok((aim, forwarding::target(&head.uri, path)))
     }
 

@@ -88,7 +88,8 @@ impl Claims {
         let user = self.sub.as_str().filter(|user| may_name(user, terms.speaks));
         let user = user.ok_or(Unidentified::Subject)?;
         let person = Person {
-            user: HeaderValue::from_bytes(user.as_bytes()).expect("users are visible"),
+            // Without control characters, as was just checked.
+            user: HeaderValue::from_bytes(user.as_bytes()).ok().ok_or(Unidentified::Subject)?,
             slot: Slot::of(user),
             role: role(&self.role, terms.speaks)?,
             cells: cells(&self.cells)?,

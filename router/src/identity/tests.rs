@@ -136,7 +136,11 @@ fn us(keys: KeySet, algorithms: &[Algorithm]) -> Identities {
 }
 
 fn identify(token: &str) -> Result<Arc<Person>, Unidentified> {
-    us(KeySet::secrets(SECRET).unwrap(), &[Algorithm::Hs256]).check(token, NOW)
+    with_secret().check(token, NOW)
+}
+
+fn with_secret() -> Identities {
+    us(KeySet::secrets(SECRET).unwrap(), &[Algorithm::Hs256])
 }
 
 fn valid() -> Value {

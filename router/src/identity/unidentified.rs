@@ -65,20 +65,21 @@ impl Unidentified {
     }
 
     pub(crate) fn problem(self) -> Problem {
+        if self == Self::CrossSite {
+            return Problem::new(403, self.code(), "The request comes from another origin")
+                .detail(self.to_string());
+        }
+        // Not the client's fault: it keeps its token.
+        if self == Self::NoKeysYet {
+            return Problem::new(503, self.code(), "The token cannot be checked right now")
+                .detail(self.to_string())
+                .header("retry-after", "1");
+        }
         // RFC 6750 3.1: a request without any token is told only what is expected.
-        let challenge = match self {
-            Self::CrossSite => {
-                return Problem::new(403, self.code(), "The request comes from another origin")
-                    .detail(self.to_string());
-            }
-            // Not the client's fault: it keeps its token.
-            Self::NoKeysYet => {
-                return Problem::new(503, self.code(), "The token cannot be checked right now")
-                    .detail(self.to_string())
-                    .header("retry-after", "1");
-            }
-            Self::Missing => "Bearer".to_owned(),
-            wrong => format!("Bearer error=\"invalid_token\", error_description=\"{wrong}\""),
+        let challenge = if self == Self::Missing {
+            "Bearer".to_owned()
+        } else {
+            format!("Bearer error=\"invalid_token\", error_description=\"{self}\"")
         };
         Problem::new(401, self.code(), "The request has no valid identity")
             .detail(self.to_string())

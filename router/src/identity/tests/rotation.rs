@@ -9,7 +9,7 @@ fn a_token_of_a_key_that_was_removed_counts_no_more_although_it_was_checked_befo
     let old = jwk(Algorithm::EdDsa, "old");
     let new = jwk(Algorithm::Es256, "new");
     let algorithms = [Algorithm::EdDsa, Algorithm::Es256];
-    let identities = us(jwks(&[old.clone()], &algorithms), &algorithms);
+    let identities = us(jwks(std::slice::from_ref(&old), &algorithms), &algorithms);
     let token = signed(Algorithm::EdDsa, &private(Algorithm::EdDsa), Some("old"), &valid());
     let before = identities.check(&token, NOW).unwrap();
     // A key more forgets nothing.

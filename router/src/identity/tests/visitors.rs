@@ -149,7 +149,7 @@ fn admitted(
     let request = headers
         .iter()
         .fold(Request::post(visitor::PATH), |request, (name, value)| request.header(*name, *value));
-    let (head, ()) = request.body(()).unwrap().into_parts();
-    let pass = identities.admit_visitor(&head, now)?.unwrap();
-    Ok(serde_json::to_value(pass).unwrap())
+    let (head, ()) = request.body(()).map_err(|_not| Unidentified::Malformed)?.into_parts();
+    let pass = identities.admit_visitor(&head, now)?;
+    Ok(serde_json::to_value(pass).unwrap_or_default())
 }
