@@ -21,7 +21,7 @@ pub mod refusal;
 pub mod secure;
 pub mod tenure;
 
-pub use caller::{Caller, Permit};
+pub use caller::{Actor, Caller, Permit};
 pub use decide::admit::{Right, Strength};
 pub use guard::{Gateway, guard};
 pub use pass_on::PassOn;

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod chain {
+    mod agents;
     mod at_risk;
     mod commit;
     mod conversations;

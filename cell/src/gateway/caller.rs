@@ -6,16 +6,36 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use runtime::Problem;
 use topology::spec::Durability;
 use topology::wire::header;
-use topology::{CellId, Epoch, Slot};
+use topology::{CellId, Epoch, Role, Slot};
 
-use super::decide::admit::{Mode, Refusal, Strength, identity};
+use super::decide::admit::{Asking, Mode, Refusal, Said, Strength, identity};
 use super::refusal;
 
-/// The user, as the router authenticated it (I10).
+/// A contact, as the router authenticated them (I10), who asks for what is theirs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     pub user: String,
     pub slot: Slot,
+}
+
+/// Who works on the things of one slot: the contact whose they are, or an agent, to whom everybody's
+/// are open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    pub user: String,
+    pub slot: Slot,
+    role: Role,
+}
+
+impl Actor {
+    /// Returns whose things these have to be; anybody's where there is none.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        match self.role {
+            Role::Contact => Some(&self.user),
+            Role::Agent | Role::Service => None,
+        }
+    }
 }
 
 /// Under what right an admitted request is worked on.
@@ -84,15 +104,40 @@ impl<S: Sync> FromRequestParts<S> for Permit {
 }
 
 /// Behind the gateway the headers are what was admitted; a service of its own process, which
-/// listens to its site only, checks again that user and slot agree.
+/// listens to its site only, checks again that they agree.
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        let user = text(&parts.headers, header::USER);
-        let (user, slot) =
-            identity(user, text(&parts.headers, header::SLOT)).map_err(refusal::routing_headers)?;
-        Ok(Self { user: user.to_owned(), slot })
+        match identity(said(&parts.headers)).map_err(refusal::routing_headers)? {
+            Asking { user, role: Role::Contact, slot: Some(slot) } => {
+                Ok(Self { user: user.to_owned(), slot })
+            }
+            Asking { .. } => Err(refusal::contacts_only()),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Actor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let Asking { user, role, slot } =
+            identity(said(&parts.headers)).map_err(refusal::routing_headers)?;
+        let slot = slot.ok_or_else(|| refusal::routing_headers("the slot is missing"))?;
+        Ok(Self { user: user.to_owned(), slot, role })
+    }
+}
+
+/// Returns what the router's headers say.
+pub(super) fn said(headers: &HeaderMap) -> Said<'_> {
+    Said {
+        user: text(headers, header::USER),
+        role: text(headers, header::ROLE),
+        slot: text(headers, header::SLOT),
+        cell: text(headers, header::CELL),
+        epoch: text(headers, header::EPOCH),
+        stale_ok: false,
     }
 }
 

@@ -17,7 +17,7 @@ use topology::wire::agent::TenureName;
 use topology::wire::header;
 use topology::{Epoch, SiteId};
 
-use super::caller::{Permit, text};
+use super::caller::{Permit, said, text};
 use super::decide::admit::{Admitted, Mode, Own, Refusal, Right, Said, admit, may_acknowledge};
 use super::{metrics, refusal};
 use crate::database::Connections;
@@ -75,13 +75,8 @@ impl Gateway {
     }
 
     fn admit(&self, method: &Method, headers: &HeaderMap) -> Result<Admitted, Refusal> {
-        let said = Said {
-            user: text(headers, header::USER),
-            slot: text(headers, header::SLOT),
-            cell: text(headers, header::CELL),
-            epoch: text(headers, header::EPOCH),
-            stale_ok: method == Method::GET && text(headers, header::STALE_OK) == Some("1"),
-        };
+        let stale_ok = method == Method::GET && text(headers, header::STALE_OK) == Some("1");
+        let said = Said { stale_ok, ..said(headers) };
         let followed = self.snapshot.borrow();
         let placement = followed.as_ref().map(|followed| &followed.snapshot.placement);
         let own = Own { cell: &self.site.cell, placement, right: *self.right.borrow() };

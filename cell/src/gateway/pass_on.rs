@@ -30,8 +30,9 @@ const CONNECT_TIME: Duration = Duration::from_secs(2);
 const CONNECT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a service needs of the client's request, and the client of its answer.
-const TO_SERVICE: [&str; 8] = [
+const TO_SERVICE: [&str; 9] = [
     header::USER,
+    header::ROLE,
     header::SLOT,
     header::CELL,
     header::EPOCH,

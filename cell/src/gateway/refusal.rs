@@ -44,6 +44,12 @@ pub fn routing_headers(why: &str) -> Problem {
     Problem::new(400, "routing-headers", "The routing headers are not usable").detail(why)
 }
 
+/// An agent asks for what is a contact's own to do.
+pub fn contacts_only() -> Problem {
+    Problem::new(403, "contacts-only", "This is for contacts only")
+        .detail("an agent reads conversations and tickets by their ids, and moves tickets on")
+}
+
 /// Nothing has happened: the request waits for the cell to have an active site again.
 pub fn failing_over(why: &str) -> Problem {
     metrics::refused(Reason::FailingOver);

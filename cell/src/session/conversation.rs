@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::database::idempotency::row_slot;
 use crate::database::{Failure, Transaction};
-use crate::gateway::Caller;
+use crate::gateway::{Actor, Caller};
 
 /// A conversation as its user sees it.
 #[derive(Debug, Serialize)]
@@ -76,10 +76,10 @@ pub(super) async fn insert(
         .ok_or_else(|| Failure::Broken(anyhow::anyhow!("insert a conversation: no row")))
 }
 
-/// Returns a conversation of this user, if it is one.
+/// Returns a conversation, if it is one that this user or agent may see.
 pub(super) async fn find(
     transaction: &Transaction,
-    caller: &Caller,
+    actor: &Actor,
     conversation: Uuid,
 ) -> Result<Option<Conversation>, Failure> {
     let row = transaction
@@ -87,12 +87,13 @@ pub(super) async fn find(
             concat!(
                 "SELECT ",
                 columns!(),
-                " FROM conversations WHERE slot = $1 AND conversation_id = $2 AND user_id = $3"
+                " FROM conversations WHERE slot = $1 AND conversation_id = $2
+                  AND ($3::text IS NULL OR user_id = $3)"
             ),
-            &[&row_slot(caller.slot), &conversation, &caller.user],
+            &[&row_slot(actor.slot), &conversation, &actor.owner()],
         )
         .await?;
-    Ok(row.map(|row| of_row(&row, caller.slot)))
+    Ok(row.map(|row| of_row(&row, actor.slot)))
 }
 
 /// Returns this user's conversations, newest first, from `before` on.

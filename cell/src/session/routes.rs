@@ -11,11 +11,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 use runtime::Problem;
+use topology::Slot;
 use topology::public_id::{Kind, PublicId};
 use uuid::Uuid;
 
 use super::Session;
-use crate::gateway::Caller;
 use crate::gateway::refusal::not_found;
 
 pub(super) fn routes(session: Arc<Session>) -> Router {
@@ -28,10 +28,10 @@ pub(super) fn routes(session: Arc<Session>) -> Router {
         .with_state(session)
 }
 
-/// Reads a conversation's public id. One of another slot is another user's.
-fn conversation_id(text: &str, caller: &Caller) -> Result<Uuid, Problem> {
+/// Reads a conversation's public id. One of another slot is not what was asked about.
+fn conversation_id(text: &str, slot: Slot) -> Result<Uuid, Problem> {
     let id: PublicId = text.parse().map_err(|_not| not_found())?;
-    if id.kind == Kind::Conversation && id.slot == caller.slot {
+    if id.kind == Kind::Conversation && id.slot == slot {
         Ok(Uuid::from_u128(id.id))
     } else {
         Err(not_found())

@@ -15,6 +15,7 @@ use runtime::Problem;
 use runtime::json_body::{JsonBody, invalid};
 use serde::Deserialize;
 use serde_json::Value;
+use topology::Slot;
 use topology::public_id::{Kind, PublicId};
 use topology::spec::Durability;
 use topology::wire::header;
@@ -24,9 +25,9 @@ use super::model::{NewTicket, NewTransition, Ticket, Transition};
 use super::store;
 use crate::database::idempotency::{Claim, key_of, required_key};
 use crate::database::{Connections, Failure, Transaction};
-use crate::gateway::Caller;
 use crate::gateway::query::{Page, Query, limit};
 use crate::gateway::refusal::{not_allowed, not_found};
+use crate::gateway::{Actor, Caller};
 
 /// Longest subject, in characters: a line.
 const SUBJECT_MAX: usize = 200;
@@ -81,7 +82,7 @@ async fn open(
 
 async fn transition(
     State(connections): State<Connections>,
-    caller: Caller,
+    actor: Actor,
     Path(id): Path<String>,
     (method, uri): (Method, Uri),
     headers: HeaderMap,
@@ -90,19 +91,18 @@ async fn transition(
     if let Some(reason) = &new.reason {
         check_text("/reason", reason, REASON_MAX)?;
     }
-    let id = ticket_id(&id, &caller)?;
+    let id = ticket_id(&id, actor.slot)?;
     let seen = seen_version(&headers)?;
     let place = (method.as_str(), uri.path());
-    let claim =
-        key_of(&headers)?.map(|key| Claim::new(caller.slot, &caller.user, key, place, &new));
+    let claim = key_of(&headers)?.map(|key| Claim::new(actor.slot, &actor.user, key, place, &new));
     let transaction = Transaction::begin(&connections, Durability::Strong).await?;
-    let outcome = move_on(&transaction, &caller, id, seen, &new, claim.as_ref()).await;
+    let outcome = move_on(&transaction, &actor, id, seen, &new, claim.as_ref()).await;
     transaction.end(outcome).await
 }
 
 async fn move_on(
     transaction: &Transaction,
-    caller: &Caller,
+    actor: &Actor,
     id: Uuid,
     seen: i64,
     new: &NewTransition,
@@ -113,7 +113,7 @@ async fn move_on(
     {
         return Ok(replayed(answered(stored.status, stored.body)));
     }
-    let changed = store::change(transaction, caller, id, seen, new).await?;
+    let changed = store::change(transaction, actor, id, seen, new).await?;
     let body = serde_json::to_value(changed.ok_or_else(not_found)?).expect("plain JSON");
     if let Some(claim) = claim {
         claim.keep(transaction, StatusCode::OK.as_u16(), &body).await?;
@@ -123,12 +123,12 @@ async fn move_on(
 
 async fn show(
     State(connections): State<Connections>,
-    caller: Caller,
+    actor: Actor,
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
-    let id = ticket_id(&id, &caller)?;
+    let id = ticket_id(&id, actor.slot)?;
     let transaction = Transaction::begin(&connections, Durability::Weak).await?;
-    let found = store::find(&transaction, &caller, id).await;
+    let found = store::find(&transaction, &actor, id).await;
     let found = transaction.end(found).await?.ok_or_else(not_found)?;
     let etag = etag(found.version);
     Ok(([(http_header::ETAG, etag)], Json(found)).into_response())
@@ -136,13 +136,13 @@ async fn show(
 
 async fn history(
     State(connections): State<Connections>,
-    caller: Caller,
+    actor: Actor,
     Path(id): Path<String>,
 ) -> Result<Json<Page<Transition>>, Failure> {
-    let id = ticket_id(&id, &caller)?;
+    let id = ticket_id(&id, actor.slot)?;
     let transaction = Transaction::begin(&connections, Durability::Weak).await?;
-    let rows = match store::find(&transaction, &caller, id).await {
-        Ok(Some(_)) => store::history(&transaction, caller.slot, id).await,
+    let rows = match store::find(&transaction, &actor, id).await {
+        Ok(Some(_)) => store::history(&transaction, actor.slot, id).await,
         Ok(None) => Err(not_found().into()),
         Err(failure) => Err(failure),
     };
@@ -164,7 +164,7 @@ async fn list(
     Query(listing): Query<Listing>,
 ) -> Result<Json<Page<Ticket>>, Failure> {
     let limit = limit(listing.limit)?;
-    let before = listing.cursor.map(|cursor| ticket_id(&cursor, &caller)).transpose()?;
+    let before = listing.cursor.map(|cursor| ticket_id(&cursor, caller.slot)).transpose()?;
     let transaction = Transaction::begin(&connections, Durability::Weak).await?;
     let rows = store::list(&transaction, &caller, before, limit + 1).await;
     let rows = transaction.end(rows).await?;
@@ -207,9 +207,9 @@ fn seen_version(headers: &HeaderMap) -> Result<i64, Problem> {
     }
 }
 
-fn ticket_id(text: &str, caller: &Caller) -> Result<Uuid, Problem> {
+fn ticket_id(text: &str, slot: Slot) -> Result<Uuid, Problem> {
     let id: PublicId = text.parse().map_err(|_not| not_found())?;
-    if id.kind == Kind::Ticket && id.slot == caller.slot {
+    if id.kind == Kind::Ticket && id.slot == slot {
         Ok(Uuid::from_u128(id.id))
     } else {
         Err(not_found())

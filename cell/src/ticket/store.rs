@@ -10,7 +10,7 @@ use super::model::{NewTicket, NewTransition, Ticket, Transition, number, public}
 use super::status::Status;
 use crate::database::idempotency::row_slot;
 use crate::database::{Failure, Transaction};
-use crate::gateway::Caller;
+use crate::gateway::{Actor, Caller};
 
 macro_rules! columns {
     () => {
@@ -59,31 +59,32 @@ pub(super) async fn insert(
         .await?
         .ok_or_else(no_row)?;
     let inserted = of_row(&row, caller.slot)?;
-    remember(transaction, caller, ticket, &inserted, None, None).await?;
+    remember(transaction, (caller.slot, &caller.user), ticket, &inserted, None, None).await?;
     Ok(inserted)
 }
 
 /// Moves a ticket on, if it is still as the client has seen it and may go there.
 pub(super) async fn change(
     transaction: &Transaction,
-    caller: &Caller,
+    actor: &Actor,
     ticket: Uuid,
     seen: i64,
     new: &NewTransition,
 ) -> Result<Option<Ticket>, Failure> {
-    let slot = row_slot(caller.slot);
+    let slot = row_slot(actor.slot);
     let locked = transaction
         .row(
             concat!(
                 "SELECT ",
                 columns!(),
-                " FROM tickets WHERE slot = $1 AND ticket_id = $2 AND user_id = $3 FOR UPDATE"
+                " FROM tickets WHERE slot = $1 AND ticket_id = $2
+                  AND ($3::text IS NULL OR user_id = $3) FOR UPDATE"
             ),
-            &[&slot, &ticket, &caller.user],
+            &[&slot, &ticket, &actor.owner()],
         )
         .await?;
     let Some(locked) = locked else { return Ok(None) };
-    let before = of_row(&locked, caller.slot)?;
+    let before = of_row(&locked, actor.slot)?;
     if before.version != seen {
         return Err(Problem::new(412, "stale-version", "The ticket has changed meanwhile")
             .with("version", before.version)
@@ -107,15 +108,22 @@ pub(super) async fn change(
         )
         .await?
         .ok_or_else(no_row)?;
-    let after = of_row(&row, caller.slot)?;
-    remember(transaction, caller, ticket, &after, Some(before.status), new.reason.as_deref())
-        .await?;
+    let after = of_row(&row, actor.slot)?;
+    remember(
+        transaction,
+        (actor.slot, &actor.user),
+        ticket,
+        &after,
+        Some(before.status),
+        new.reason.as_deref(),
+    )
+    .await?;
     Ok(Some(after))
 }
 
 async fn remember(
     transaction: &Transaction,
-    caller: &Caller,
+    (slot, actor): (Slot, &str),
     ticket: Uuid,
     after: &Ticket,
     from: Option<Status>,
@@ -127,12 +135,12 @@ async fn remember(
                  (slot, ticket_id, version, from_status, to_status, actor, reason)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
             &[
-                &row_slot(caller.slot),
+                &row_slot(slot),
                 &ticket,
                 &after.version,
                 &from.map(Status::as_str),
                 &after.status.as_str(),
-                &caller.user,
+                &actor,
                 &reason,
             ],
         )
@@ -142,7 +150,7 @@ async fn remember(
 
 pub(super) async fn find(
     transaction: &Transaction,
-    caller: &Caller,
+    actor: &Actor,
     ticket: Uuid,
 ) -> Result<Option<Ticket>, Failure> {
     let row = transaction
@@ -150,12 +158,13 @@ pub(super) async fn find(
             concat!(
                 "SELECT ",
                 columns!(),
-                " FROM tickets WHERE slot = $1 AND ticket_id = $2 AND user_id = $3"
+                " FROM tickets WHERE slot = $1 AND ticket_id = $2
+                  AND ($3::text IS NULL OR user_id = $3)"
             ),
-            &[&row_slot(caller.slot), &ticket, &caller.user],
+            &[&row_slot(actor.slot), &ticket, &actor.owner()],
         )
         .await?;
-    row.map(|row| of_row(&row, caller.slot)).transpose()
+    row.map(|row| of_row(&row, actor.slot)).transpose()
 }
 
 /// Returns this user's tickets, newest first, from `before` on.

@@ -145,8 +145,22 @@ impl Site {
         extra: &[(&str, &str)],
         body: &Value,
     ) -> Answer {
+        let slot = Slot::of(user).to_string();
+        let mut headers = vec![("x-bulkhead-slot", slot.as_str())];
+        headers.extend(extra);
+        self.ask_as(user, call, &headers, body).await
+    }
+
+    /// Asks with the router's headers but for the slot, which `headers` say, if anything does.
+    pub(super) async fn ask_as(
+        &self,
+        user: &str,
+        call: (Method, &str),
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Answer {
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
-        let response = self.send(user, call, extra, body).await;
+        let response = self.send_as(user, call, headers, body).await;
         let (head, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
         let body =
@@ -157,6 +171,19 @@ impl Site {
     pub(super) async fn send(
         &self,
         user: &str,
+        call: (Method, &str),
+        extra: &[(&str, &str)],
+        body: Body,
+    ) -> Response {
+        let slot = Slot::of(user).to_string();
+        let mut headers = vec![("x-bulkhead-slot", slot.as_str())];
+        headers.extend(extra);
+        self.send_as(user, call, &headers, body).await
+    }
+
+    async fn send_as(
+        &self,
+        user: &str,
         (method, path): (Method, &str),
         extra: &[(&str, &str)],
         body: Body,
@@ -165,7 +192,6 @@ impl Site {
             .method(method)
             .uri(path)
             .header("x-bulkhead-user", user)
-            .header("x-bulkhead-slot", Slot::of(user).to_string())
             .header("x-bulkhead-cell", "c1")
             .header("x-bulkhead-epoch", "7");
         for (name, value) in extra {

@@ -6,12 +6,13 @@
 
 use runtime::clock::BootTime;
 use topology::wire::agent::{TenureLine, TenureName};
-use topology::{CellId, Epoch, Placement, Slot};
+use topology::{CellId, Epoch, Placement, Role, Slot};
 
 /// What the router's headers say, as they came.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Said<'a> {
     pub user: Option<&'a str>,
+    pub role: Option<&'a str>,
     pub slot: Option<&'a str>,
     pub cell: Option<&'a str>,
     pub epoch: Option<&'a str>,
@@ -61,7 +62,9 @@ pub enum Strength {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admitted {
     pub user: String,
-    pub slot: Slot,
+    pub role: Role,
+    /// What the request is about; none where an agent's is about the whole cell.
+    pub slot: Option<Slot>,
     pub epoch: Epoch,
     pub mode: Mode,
 }
@@ -94,12 +97,21 @@ pub enum Refusal {
     AtRisk,
 }
 
+/// Who asks, and about which slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asking<'a> {
+    pub user: &'a str,
+    pub role: Role,
+    /// A contact's own; for an agent that of what they have named, and none for the whole cell.
+    pub slot: Option<Slot>,
+}
+
 /// Longest user id accepted; the identity provider's are shorter.
 pub const USER_MAX: usize = 256;
 
 /// Returns who is asking, or why the request is refused.
 pub fn admit(said: Said<'_>, own: Own<'_>, now: BootTime) -> Result<Admitted, Refusal> {
-    let (user, slot) = identity(said.user, said.slot).map_err(Refusal::RoutingHeaders)?;
+    let Asking { user, role, slot } = identity(said).map_err(Refusal::RoutingHeaders)?;
     let cell = said.cell.ok_or(Refusal::RoutingHeaders("the cell is missing"))?;
     let epoch = said.epoch.ok_or(Refusal::RoutingHeaders("the epoch is missing"))?;
     let epoch = epoch.parse().map_err(|_not| Refusal::RoutingHeaders("the epoch is no number"))?;
@@ -108,14 +120,17 @@ pub fn admit(said: Said<'_>, own: Own<'_>, now: BootTime) -> Result<Admitted, Re
     if cell != own.cell.as_str() {
         return Err(Refusal::NotOwner { have: own.cell.clone(), want: cell.to_owned() });
     }
-    let owner = own.placement.ok_or(Refusal::FailingOver)?.cell_of(slot);
-    if owner != own.cell {
+    let placement = own.placement.ok_or(Refusal::FailingOver)?;
+    if let Some(owner) = slot.map(|slot| placement.cell_of(slot))
+        && owner != own.cell
+    {
         return Err(Refusal::NotOwner { have: own.cell.clone(), want: owner.to_string() });
     }
     let right = own.right.ok_or(Refusal::FailingOver)?;
     if said.stale_ok && shows_stale(right, now) {
         // Of whichever epoch: the router asks because it has nobody better to ask.
-        return Ok(Admitted { user: user.to_owned(), slot, epoch: right.epoch, mode: Mode::Stale });
+        let (user, epoch) = (user.to_owned(), right.epoch);
+        return Ok(Admitted { user, role, slot, epoch, mode: Mode::Stale });
     }
     if epoch < right.epoch {
         return Err(Refusal::StaleEpoch { have: right.epoch, want: epoch });
@@ -130,7 +145,7 @@ pub fn admit(said: Said<'_>, own: Own<'_>, now: BootTime) -> Result<Admitted, Re
         TenureName::Serving if !may_begin(right, now) => Err(Refusal::Fenced),
         TenureName::Serving => {
             let mode = Mode::Serve { open: right.open, strength: right.strength() };
-            Ok(Admitted { user: user.to_owned(), slot, epoch, mode })
+            Ok(Admitted { user: user.to_owned(), role, slot, epoch, mode })
         }
     }
 }
@@ -145,21 +160,25 @@ fn shows_stale(right: Right, now: BootTime) -> bool {
     }
 }
 
-/// Reads who is asking; says what is wrong with it otherwise.
-pub fn identity<'a>(
-    user: Option<&'a str>,
-    slot: Option<&str>,
-) -> Result<(&'a str, Slot), &'static str> {
-    let user = user.filter(|user| !user.is_empty()).ok_or("the user is missing")?;
+/// Reads who is asking and what about; says what is wrong with it otherwise. A router that says no
+/// role knows contacts only.
+pub fn identity(said: Said<'_>) -> Result<Asking<'_>, &'static str> {
+    let user = said.user.filter(|user| !user.is_empty()).ok_or("the user is missing")?;
     if user.len() > USER_MAX {
         return Err("the user's id is too long");
     }
-    let slot = slot.ok_or("the slot is missing")?;
-    let slot = slot.parse().ok().and_then(Slot::new).ok_or("the slot is no slot's number")?;
-    if slot != Slot::of(user) {
-        return Err("the slot is not the user's");
+    let role = said.role.map_or(Ok(Role::Contact), str::parse);
+    let role = role.map_err(|_unknown| "the role is none")?;
+    let slot = said.slot.map(|slot| {
+        let slot = slot.parse().ok().and_then(Slot::new);
+        slot.ok_or("the slot is no slot's number")
+    });
+    let slot = slot.transpose()?;
+    match (role, slot) {
+        (Role::Contact, None) => Err("the slot is missing"),
+        (Role::Contact, Some(slot)) if slot != Slot::of(user) => Err("the slot is not the user's"),
+        (Role::Contact | Role::Agent | Role::Service, slot) => Ok(Asking { user, role, slot }),
     }
-    Ok((user, slot))
 }
 
 /// Returns whether work may begin under a right.

@@ -17,7 +17,7 @@ use crate::database::idempotency::{Claim, required_key};
 use crate::database::{Failure, Transaction};
 use crate::gateway::query::{Page, Query, limit};
 use crate::gateway::refusal::not_found;
-use crate::gateway::{Caller, Permit};
+use crate::gateway::{Actor, Caller, Permit};
 use crate::session::Session;
 use crate::session::conversation::{self, Conversation, NewConversation};
 
@@ -78,12 +78,12 @@ fn created(body: Value, repeated: bool) -> Response {
 
 pub(super) async fn show(
     State(session): State<Arc<Session>>,
-    caller: Caller,
+    actor: Actor,
     Path(id): Path<String>,
 ) -> Result<Json<Conversation>, Failure> {
-    let id = conversation_id(&id, &caller)?;
+    let id = conversation_id(&id, actor.slot)?;
     let transaction = Transaction::begin(&session.connections, Durability::Weak).await?;
-    let found = conversation::find(&transaction, &caller, id).await;
+    let found = conversation::find(&transaction, &actor, id).await;
     let found = transaction.end(found).await?;
     Ok(Json(found.ok_or_else(not_found)?))
 }
@@ -101,7 +101,7 @@ pub(super) async fn list(
     Query(listing): Query<Listing>,
 ) -> Result<Json<Page<Conversation>>, Failure> {
     let limit = limit(listing.limit)?;
-    let before = listing.cursor.map(|cursor| conversation_id(&cursor, &caller)).transpose()?;
+    let before = listing.cursor.map(|cursor| conversation_id(&cursor, caller.slot)).transpose()?;
     let transaction = Transaction::begin(&session.connections, Durability::Weak).await?;
     let rows = conversation::list(&transaction, &caller, before, limit + 1).await;
     let rows = transaction.end(rows).await?;

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::stream::{From, PING, Reader, Told};
 use crate::database::Failure;
 use crate::gateway::query::Query;
-use crate::gateway::{Caller, Permit};
+use crate::gateway::{Actor, Permit};
 use crate::session::Session;
 
 /// How soon a client comes back after an end.
@@ -23,14 +23,14 @@ const RETRY: Duration = Duration::from_secs(2);
 
 pub(super) async fn stream(
     State(session): State<Arc<Session>>,
-    caller: Caller,
+    actor: Actor,
     permit: Permit,
     Path(id): Path<String>,
     Query(from): Query<From>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
     let after = last_event(&headers)?.or(from.after_seq).unwrap_or(0);
-    let reader = Reader::open(session, caller, permit, &id, after).await?;
+    let reader = Reader::open(session, actor, permit, &id, after).await?;
     // Flushes the head, and tells when to come back.
     let opened = once(async { Event::default().retry(RETRY).comment("open") });
     let events = unfold(reader, |mut reader| async move {

@@ -17,7 +17,7 @@ use crate::database::idempotency::{Claim, key_of, required_key};
 use crate::database::{Failure, Transaction};
 use crate::gateway::query::{Page, Query, limit};
 use crate::gateway::refusal::not_found;
-use crate::gateway::{Caller, Permit};
+use crate::gateway::{Actor, Caller, Permit};
 use crate::session::message::{self, Message, NewMessage};
 use crate::session::turn;
 use crate::session::{Session, conversation};
@@ -48,7 +48,7 @@ pub(super) async fn send(
         Some(_) => key_of(&headers)?,
         None => Some(required_key(&headers)?),
     };
-    let id = conversation_id(&id, &caller)?;
+    let id = conversation_id(&id, caller.slot)?;
     let place = (method.as_str(), uri.path());
     let claim = key.map(|key| Claim::new(caller.slot, &caller.user, key, place, &new));
     let posted = turn::post(&session, &caller, permit, id, &new, claim.as_ref()).await?;
@@ -82,16 +82,16 @@ pub(super) struct Listing {
 
 pub(super) async fn list(
     State(session): State<Arc<Session>>,
-    caller: Caller,
+    actor: Actor,
     Path(id): Path<String>,
     Query(listing): Query<Listing>,
 ) -> Result<Json<Page<Message>>, Failure> {
-    let id = conversation_id(&id, &caller)?;
+    let id = conversation_id(&id, actor.slot)?;
     let limit = limit(listing.limit)?;
     let after = listing.after_seq.unwrap_or(0);
     let transaction = Transaction::begin(&session.connections, Durability::Weak).await?;
-    let rows = match conversation::find(&transaction, &caller, id).await {
-        Ok(Some(_)) => message::list(&transaction, caller.slot, id, after, limit + 1).await,
+    let rows = match conversation::find(&transaction, &actor, id).await {
+        Ok(Some(_)) => message::list(&transaction, actor.slot, id, after, limit + 1).await,
         Ok(None) => Err(not_found().into()),
         Err(failure) => Err(failure),
     };

@@ -18,7 +18,7 @@ use tracing::debug;
 use super::stream::{From, PING, Reader, Told};
 use crate::database::Failure;
 use crate::gateway::query::Query;
-use crate::gateway::{Caller, Permit};
+use crate::gateway::{Actor, Permit};
 use crate::session::Session;
 
 /// What a client may say: pings, and the end.
@@ -30,7 +30,7 @@ const HEAR_MAX: Duration = Duration::from_secs(1);
 
 pub(super) async fn open(
     State(session): State<Arc<Session>>,
-    caller: Caller,
+    actor: Actor,
     permit: Permit,
     Path(id): Path<String>,
     Query(from): Query<From>,
@@ -39,7 +39,7 @@ pub(super) async fn open(
     let upgrade = upgrade.map_err(|refused| not_a_socket(&refused))?;
     let after = from.after_seq.unwrap_or(0);
     // Before the upgrade: what is wrong is told by a status and a problem.
-    let reader = Reader::open(session, caller, permit, &id, after).await?;
+    let reader = Reader::open(session, actor, permit, &id, after).await?;
     let upgrade = upgrade.max_message_size(FRAME_MAX).max_frame_size(FRAME_MAX);
     Ok(upgrade.on_upgrade(move |socket| tell(socket, reader)))
 }

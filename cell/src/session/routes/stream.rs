@@ -20,7 +20,7 @@ use super::conversation_id;
 use crate::database::{Failure, Transaction};
 use crate::gateway::decide::admit::may_begin;
 use crate::gateway::refusal::{self, not_found};
-use crate::gateway::{Caller, Permit, Right};
+use crate::gateway::{Actor, Permit, Right};
 use crate::session::message::Message;
 use crate::session::{Session, conversation, message};
 
@@ -52,7 +52,7 @@ pub(super) struct Reader {
     changes: broadcast::Receiver<Uuid>,
     right: watch::Receiver<Option<Right>>,
     epoch: Epoch,
-    caller: Caller,
+    actor: Actor,
     conversation: Uuid,
     /// The last message read, and the last one told.
     read: i64,
@@ -69,13 +69,13 @@ impl Reader {
     /// Begins after a message; refuses where there is no such conversation, no right, or no room.
     pub(super) async fn open(
         session: Arc<Session>,
-        caller: Caller,
+        actor: Actor,
         permit: Permit,
         id: &str,
         after: i64,
     ) -> Result<Self, Failure> {
         permit.demand_serving()?;
-        let conversation = conversation_id(id, &caller)?;
+        let conversation = conversation_id(id, actor.slot)?;
         let place = Arc::clone(&session.streams).try_acquire_owned();
         let mut reader = Self {
             _place: place.map_err(|_full| refusal::overload())?,
@@ -83,7 +83,7 @@ impl Reader {
             right: session.right.clone(),
             epoch: permit.epoch,
             session,
-            caller,
+            actor,
             conversation,
             read: after,
             told: after,
@@ -169,9 +169,9 @@ impl Reader {
         &self,
         transaction: &Transaction,
     ) -> Result<(Option<String>, Vec<Message>), Failure> {
-        let found = conversation::find(transaction, &self.caller, self.conversation).await?;
+        let found = conversation::find(transaction, &self.actor, self.conversation).await?;
         let found = found.ok_or_else(not_found)?;
-        let slot = self.caller.slot;
+        let slot = self.actor.slot;
         let messages =
             message::list(transaction, slot, self.conversation, self.read, READ.into()).await?;
         Ok((found.ticket_id, messages))

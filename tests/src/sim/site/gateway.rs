@@ -46,6 +46,7 @@ pub async fn serve(gateway: &Proc, site: usize, request: Request) -> Answer {
     let _in_flight = InFlight::begin(&sim, site);
     let epoch = request.epoch.to_string();
     let said = Said {
+        role: None,
         user: Some(sim.users.name.as_str()),
         slot: Some(sim.users.slot.as_str()),
         cell: Some(sim.cell.as_str()),

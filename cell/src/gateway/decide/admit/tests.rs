@@ -71,6 +71,34 @@ fn headers_that_are_missing_or_contradict_each_other_are_refused_first() {
 }
 
 #[test]
+fn an_agent_is_admitted_for_a_slot_of_the_cell_or_for_the_whole_cell() {
+    let holds = "serving 7 until 100 open strong";
+    for role in ["agent", "service"] {
+        let in_slot = format!("{role} eve in 48, epoch 7, open, now");
+        check(&format!("eve 48 c1 7 {role}"), holds, 50, &in_slot);
+        let in_cell = format!("{role} eve in the cell, epoch 7, open, now");
+        check(&format!("eve - c1 7 {role}"), holds, 50, &in_cell);
+    }
+    let told = "agent eve in the cell, epoch 7, stale";
+    check("eve - c1 7 stale agent", "standby 7 until 0", 50, told);
+}
+
+#[test]
+fn an_agent_passes_no_check_that_a_contact_does_not() {
+    let holds = "serving 7 until 100 open strong";
+    check("eve 9000 c1 7 agent", holds, 50, "not owner: have c1, want c2");
+    check("eve - c2 7 agent", holds, 50, "not owner: have c1, want c2");
+    check("eve - c1 6 agent", holds, 50, "stale epoch: have 7, want 6");
+    check("eve 48 c1 7 agent", "draining 7 until 100", 50, "draining");
+    check("eve - c1 7 agent", "serving 7 until 9", 50, "fenced");
+    check("- 48 c1 7 agent", holds, 50, "routing headers: the user is missing");
+    check("eve x c1 7 agent", holds, 50, "routing headers: the slot is no slot's number");
+    check("eve 48 c1 7 admin", holds, 50, "routing headers: the role is none");
+    check("eve 48 c1 7 contact", holds, 50, "routing headers: the slot is not the user's");
+    check("eve - c1 7 contact", holds, 50, "routing headers: the slot is missing");
+}
+
+#[test]
 fn a_request_for_another_cell_learns_whose_it_is_even_from_a_site_that_does_not_serve() {
     check("ada 47 c2 7", "serving 7 until 100", 50, "not owner: have c1, want c2");
     check("user-000001 13289 c1 7", "serving 7 until 100", 50, "not owner: have c1, want c2");
@@ -126,14 +154,14 @@ fn work_is_acknowledged_only_under_the_right_it_began_with() {
     }
 }
 
-/// `request` is user, slot, cell, epoch, and whether the answer may be old. The site is c1's; c1 owns the slots below 8192.
+/// `request` is user, slot, cell, epoch, whether the answer may be old, and a role. The site is c1's; c1 owns the slots below 8192.
 #[track_caller]
 fn check(request: &str, holds: &str, now: u64, expected: &str) {
     let owners = Slot::all().map(|slot| u16::from(slot.number() >= 8192)).collect();
     let placement = Placement::try_new(Version(1), vec![cell("c1"), cell("c2")], owners).unwrap();
     let own = Own { cell: &cell("c1"), placement: Some(&placement), right: right(holds) };
     let told = match admit(said(request), own, at(now)) {
-        Ok(Admitted { user, slot, epoch, mode }) => {
+        Ok(Admitted { user, role, slot, epoch, mode }) => {
             let mode = match mode {
                 Mode::Stale => "stale".to_owned(),
                 Mode::Serve { open, strength } => {
@@ -146,7 +174,9 @@ fn check(request: &str, holds: &str, now: u64, expected: &str) {
                     format!("{}{strength}", if open { "open, " } else { "" })
                 }
             };
-            format!("{user} in {slot}, epoch {epoch}, {mode}")
+            let who = if role == Role::Contact { user } else { format!("{role} {user}") };
+            let place = slot.map_or("the cell".to_owned(), |slot| slot.to_string());
+            format!("{who} in {place}, epoch {epoch}, {mode}")
         }
         Err(Refusal::RoutingHeaders(why)) => format!("routing headers: {why}"),
         Err(Refusal::NotOwner { have, want }) => format!("not owner: have {have}, want {want}"),
@@ -162,8 +192,9 @@ fn check(request: &str, holds: &str, now: u64, expected: &str) {
 fn said(request: &str) -> Said<'_> {
     let words: Vec<Option<&str>> =
         request.split(' ').map(|word| (word != "-").then_some(word)).collect();
-    let stale_ok = words.get(4) == Some(&Some("stale"));
-    Said { user: words[0], slot: words[1], cell: words[2], epoch: words[3], stale_ok }
+    let stale_ok = words[4..].contains(&Some("stale"));
+    let role = words[4..].iter().copied().flatten().find(|word| *word != "stale");
+    Said { user: words[0], role, slot: words[1], cell: words[2], epoch: words[3], stale_ok }
 }
 
 fn right(holds: &str) -> Option<Right> {
