@@ -8,6 +8,7 @@ use topology::Spec;
 use crate::cli::{CheckArgs, Cli, Command};
 use crate::disk::{SpecFile, read_spec};
 use crate::run_dir::RunDir;
+use crate::token::Bearer;
 use crate::{down, logs, recover_etcd, restore, status, terminal, token, up};
 
 /// What a command came to, short of a failure.
@@ -38,7 +39,8 @@ pub async fn run() -> anyhow::Result<ExitCode> {
         Command::Check(args) => check(&args),
         Command::Token(args) => {
             let run_dir = RunDir::find(args.place.run_dir)?;
-            let token = token::development(&run_dir, &args.user, args.expires)?;
+            let bearer = Bearer { user: &args.user, role: args.role, cells: &args.cells };
+            let token = token::development(&run_dir, &bearer, args.expires)?;
             terminal::print(&token)?;
             Ok(Outcome::Done)
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use topology::RegionId;
+use topology::{CellId, RegionId, Role};
 
 #[derive(Parser)]
 #[command(
@@ -195,6 +195,12 @@ pub(crate) struct TokenArgs {
     /// How long the token is valid: a number and s, m, h or d.
     #[arg(long, default_value = "24h", value_name = "TIME", value_parser = time)]
     pub(crate) expires: Duration,
+    /// In which part the user asks: contact, agent or service.
+    #[arg(long, default_value_t)]
+    pub(crate) role: Role,
+    /// The cells an agent works for, as in `c1,c2`.
+    #[arg(long, value_delimiter = ',', value_name = "CELLS")]
+    pub(crate) cells: Vec<CellId>,
 }
 
 fn user(text: &str) -> Result<String, String> {

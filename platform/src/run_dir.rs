@@ -73,6 +73,11 @@ impl RunDir {
         self.0.join("secrets/identity.key")
     }
 
+    /// What the routers sign visitors' identities with: one key a line, the first one signs.
+    pub(crate) fn visitor_keys(&self) -> PathBuf {
+        self.0.join("secrets/visitor.keys")
+    }
+
     pub(crate) fn password(&self, cell: &CellId, role: &str) -> PathBuf {
         self.0.join("secrets").join(cell.as_str()).join(format!("{role}.password"))
     }

@@ -18,6 +18,7 @@ const MODE: u32 = 0o600;
 pub(crate) fn create(run_dir: &RunDir, spec: &Spec) -> anyhow::Result<()> {
     keep_or_make(&run_dir.control_plane_token())?;
     keep_or_make(&run_dir.identity_key())?;
+    keep_or_make(&run_dir.visitor_keys())?;
     for cell in &spec.cells {
         for role in ROLES {
             keep_or_make(&run_dir.password(&cell.id, role))?;

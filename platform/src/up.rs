@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use runtime::telemetry::{self, Telemetry};
 use runtime::{Tasks, stop_asked};
 use tokio_util::sync::CancellationToken;
-use topology::Spec;
+use topology::{Role, Spec};
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
@@ -22,6 +22,7 @@ use crate::readiness::Observer;
 use crate::report::Report;
 use crate::run_dir::{Lock, RunDir};
 use crate::supervise::{STOP_PATIENCE, Supervisor};
+use crate::token::Bearer;
 use crate::{detach, secrets, terminal, token};
 
 /// The spec may be read by everybody.
@@ -182,7 +183,8 @@ fn say(
     supervisor: u32,
     audience: Audience,
 ) -> anyhow::Result<()> {
-    let token = token::development(run_dir, EXAMPLE_USER, EXAMPLE_TIME)?;
+    let bearer = Bearer { user: EXAMPLE_USER, role: Role::Contact, cells: &[] };
+    let token = token::development(run_dir, &bearer, EXAMPLE_TIME)?;
     let report = Report { spec, run_dir, cells, supervisor, token: &token };
     match audience {
         Audience::Person => terminal::print(&report.text()),
