@@ -1,8 +1,10 @@
 //! Where users come in, and what is done for them there.
 
 pub mod identity;
+mod limits;
 mod sites;
 mod tls;
+mod trusted_proxies;
 
 use std::net::SocketAddr;
 
@@ -11,8 +13,10 @@ use identity::Trust;
 use super::Problem;
 use super::reader::{Reader, Section};
 
+pub use limits::{Breaker, Head, Held, Limits, Rate, Slow};
 pub use sites::{MutualTls, Pair};
 pub use tls::Tls;
+pub use trusted_proxies::Cidr;
 
 const ROUTERS_MAX: u16 = 16;
 
@@ -28,12 +32,16 @@ pub struct Edge {
     pub sites: Option<MutualTls>,
     /// Whose tokens the routers trust.
     pub identity: Trust,
+    pub limits: Limits,
+    /// Whose word about the client's address is taken.
+    pub trusted_proxies: Vec<Cidr>,
 }
 
 impl Reader {
     pub(super) fn edge(&mut self, root: &Section<'_>) -> Option<Edge> {
         let node = self.get(root, "edge")?;
-        let keys = ["listen", "admin", "routers", "tls", "sites", "identity"];
+        let keys =
+            ["listen", "admin", "routers", "tls", "sites", "identity", "limits", "trusted-proxies"];
         let edge = self.section(node, "edge".to_owned(), &keys)?;
         let listen = self.parsed::<SocketAddr>(&edge, "listen", "an address and port");
         let admin = self.parsed::<SocketAddr>(&edge, "admin", "an address and port");
@@ -44,6 +52,17 @@ impl Reader {
         let tls = self.tls(&edge, listen);
         let sites = self.mutual_tls(&edge);
         let identity = self.identity(&edge)?;
-        Some(Edge { listen: listen?, admin: admin?, routers: routers?, tls, sites, identity })
+        let limits = self.limits(&edge);
+        let trusted_proxies = self.trusted_proxies(&edge);
+        Some(Edge {
+            listen: listen?,
+            admin: admin?,
+            routers: routers?,
+            tls,
+            sites,
+            identity,
+            limits,
+            trusted_proxies,
+        })
     }
 }

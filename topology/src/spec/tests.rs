@@ -1,3 +1,4 @@
+use super::edge::Limits;
 use super::*;
 
 const GOOD: &str = "\
@@ -117,6 +118,48 @@ fn each_mistake_about_tls_is_a_finding() {
          line 9: edge.tls.listen: 127.0.0.1:8080 is listed twice
          line 10: edge.sites: site is missing
          line 10: edge.sites.router: expected a mapping, found \"r.pem\"",
+    );
+}
+
+#[test]
+fn limits_that_are_not_said_keep_their_defaults() {
+    let spec = Spec::parse(GOOD).unwrap();
+    assert_eq!(spec.edge.limits, Limits::default());
+    let said = "limits: {user: {rate: 5}, held: {bytes: 1MiB}, slow: {grace: 1s}}";
+    let spec = Spec::parse(&GOOD.replace("routers: 2", &format!("routers: 2, {said}"))).unwrap();
+    let mut expected = Limits::default();
+    expected.user.rate = 5;
+    expected.held.bytes = 1 << 20;
+    expected.slow.grace = Duration::from_secs(1);
+    assert_eq!(spec.edge.limits, expected);
+}
+
+#[test]
+fn each_mistake_about_limits_is_a_finding() {
+    let said = "
+  routers: 2
+  limits:
+    user: {rate: fast}
+    cell: {rate: 0, bursts: 1}
+    idle: 2h
+    body: 65KiB
+    head: {bytes: 32}
+    breaker: {failed-percent: 101}
+  trusted-proxies: [10.0.0.0/8, 10.0.0.1, 10.0.0.0/33]
+";
+    let edge = "edge: {listen: '127.0.0.1:8080', admin: '127.0.0.1:9080', routers: 2}";
+    let block = "edge:\n  listen: '127.0.0.1:8080'\n  admin: '127.0.0.1:9080'";
+    check(
+        &GOOD.replace(edge, &format!("{block}{said}")),
+        "line 13: edge.limits.user.rate: expected a whole number, found \"fast\"
+         line 14: edge.limits.cell.bursts: unknown key; expected one of rate, burst
+         line 14: edge.limits.cell.rate: 0 is out of range: 1 to 10000000
+         line 15: edge.limits.idle: 7200s is out of range: 100ms to 1h
+         line 16: edge.limits.body: 65KiB is out of range: at most 64KiB
+         line 17: edge.limits.head.bytes: expected a size such as 512B, 8KiB or 1MiB, found \"32\"
+         line 18: edge.limits.breaker.failed-percent: 101 is out of range: 1 to 100
+         line 19: edge.trusted-proxies[1]: expected a network such as 10.0.0.0/8, found \"10.0.0.1\"
+         line 19: edge.trusted-proxies[2]: expected a network such as 10.0.0.0/8, found \"10.0.0.0/33\"",
     );
 }
 
