@@ -13,6 +13,7 @@ use topology::wire::header;
 use crate::decide::aim::Astray;
 use crate::forwarding::Forwarding;
 use crate::hold::Unplaced;
+use crate::protection;
 use crate::stream::{Kind, moved_event};
 use crate::table::Table;
 
@@ -134,6 +135,8 @@ pub(crate) fn unplaced(why: Unplaced, may_be_done: bool) -> Problem {
         return outcome_unknown();
     }
     let problem = match why {
+        Unplaced::Overloaded => return protection::overloaded(),
+        Unplaced::Unavailable { wait } => return protection::unavailable(wait),
         Unplaced::Full => Problem::new(503, "hold-full", "Too many requests wait for this cell"),
         // Nobody is there to read it where the client has gone.
         Unplaced::TimedOut | Unplaced::Gone => {

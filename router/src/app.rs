@@ -18,6 +18,7 @@ use tracing::{info, warn};
 
 use crate::certificates::Certificates;
 use crate::config::Config;
+use crate::connections::{self, Connections};
 use crate::doors::Doors;
 use crate::drain::Drain;
 use crate::hold::Holder;
@@ -26,6 +27,7 @@ use crate::listeners::Listeners;
 use crate::loops::{Loops, Parts, adopt};
 use crate::metrics::Metrics;
 use crate::mutual::Mutual;
+use crate::protection::Protection;
 use crate::proxy::Proxy;
 use crate::room::Room;
 use crate::stop::{End, Stop};
@@ -39,8 +41,9 @@ const END_SECONDS: u64 = 1;
 const POOL: usize = 1024;
 /// More tries than back-offs of 20 to 250 ms fit into a hold: time is what bounds them.
 const TRIES_MAX: usize = 1000;
-/// 4,000 held requests, as many served, a connection to a site for each, and its handle.
-const FILES: u64 = 32_768;
+/// By the limits' defaults: 16,000 users' connections, and for each of 9,000 requests and streams
+/// under way a connection to a site and its handle.
+const FILES: u64 = 65_536;
 
 /// Runs the router until it is asked to stop.
 pub fn run() -> anyhow::Result<()> {
@@ -78,11 +81,16 @@ pub fn run() -> anyhow::Result<()> {
     if let Some(kept) = kept {
         adopt(&table, &metrics, &board, &kept);
     }
-    let room = Room::new(metrics.held.clone());
+    let edge = &config.spec.edge;
+    let (limits, open) = (edge.limits.clone(), metrics.connections.clone());
+    let room = Room::new(edge.limits.held, metrics.held.clone());
+    let protection = Arc::new(Protection::new(edge, Arc::clone(&metrics)));
+    let routers = Arc::clone(&protection.routers);
     let holder = Holder {
         table: Arc::clone(&table),
         room: Arc::clone(&room),
         metrics: Arc::clone(&metrics),
+        protection,
     };
     let (drain, end) = (Arc::new(Drain::default()), Arc::new(End::default()));
     metrics.development_issuer.set(i64::from(is_development));
@@ -98,6 +106,7 @@ pub fn run() -> anyhow::Result<()> {
         board: board.clone(),
         table: Arc::clone(&table),
         room,
+        routers,
         metrics,
         identities: Arc::clone(&identities),
         is_development,
@@ -109,10 +118,12 @@ pub fn run() -> anyhow::Result<()> {
     let proxy = Proxy { holder, identities, drain: Arc::clone(&drain) };
     let mut app = HttpProxy::new(proxy, Arc::clone(&server.configuration));
     app.handle_init_modules();
+    connections::bound(&mut app, &limits);
     let app = Arc::new(app);
     let doors = Doors {
         opening: Mutex::new(Some(opening)),
         app: Arc::clone(&app),
+        connections: Arc::new(Connections::new(limits, open)),
         table: Arc::clone(&table),
         drain: Arc::clone(&drain),
         end: Arc::clone(&end),

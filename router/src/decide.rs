@@ -1,9 +1,13 @@
 //! What to do with a request, as values: no clock, no network.
 
 pub(crate) mod aim;
+pub(crate) mod breaker;
+pub(crate) mod fleet;
+pub(crate) mod framing;
 pub(crate) mod hold;
 pub(crate) mod origin;
 pub(crate) mod refresh;
 pub(crate) mod retry;
 pub(crate) mod route;
 pub(crate) mod stale;
+pub(crate) mod target;

@@ -24,6 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use crate::connections::Connections;
 use crate::drain::Drain;
 use crate::proxy::Proxy;
 use crate::stop::End;
@@ -38,6 +39,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Doors {
     pub(crate) opening: Mutex<Option<Opening>>,
     pub(crate) app: Arc<HttpProxy<Proxy>>,
+    pub(crate) connections: Arc<Connections>,
     pub(crate) table: Arc<Table>,
     pub(crate) drain: Arc<Drain>,
     pub(crate) end: Arc<End>,
@@ -103,12 +105,18 @@ impl Doors {
 
     /// Serves a connection until it ends; the drain waits for it.
     fn serve(&self, stream: TcpStream, peer: SocketAddr, tls: Option<&Arc<Acceptor>>) {
+        let Some(seat) = self.connections.seat() else {
+            debug!(%peer, "connection refused: there are as many as there may be");
+            return;
+        };
         let counted = self.drain.enter();
+        let connections = Arc::clone(&self.connections);
         let (app, drain, tls) = (Arc::clone(&self.app), self.drain.watch(), tls.cloned());
         pingora_runtime::current_handle().spawn(async move {
             match connection(stream, peer, tls.as_deref()).await {
                 Ok(connection) => {
-                    app.process_new(connection, &drain).await;
+                    let paced = connections.paced(connection, seat);
+                    app.process_new(paced, &drain).await;
                 }
                 Err(err) => debug!(%peer, error = format!("{err:#}"), "connection not opened"),
             }

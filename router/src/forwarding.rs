@@ -16,6 +16,7 @@ use crate::decide::hold::Evidence;
 use crate::decide::retry::Repeatable;
 use crate::decide::stale::{Accepts, Asked};
 use crate::identity::Person;
+use crate::load::Place;
 use crate::release::Turn;
 use crate::site::Site;
 use crate::stream::{Carried, Kind};
@@ -59,6 +60,8 @@ pub(crate) struct Attempt {
     pub(crate) is_stale: bool,
     /// Given back when the site replies.
     pub(crate) turn: Option<Turn>,
+    /// Given back when the try is over.
+    pub(crate) place: Place,
     /// The site has the request, or a part of it: from here on nobody knows what it did.
     pub(crate) sent: bool,
     /// The site's reply is on its way to the client, and cannot be taken back.

@@ -11,13 +11,16 @@ use pingora_core::protocols::SocketDigest;
 use pingora_proxy::Session;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
-use topology::Version;
+use topology::{CellId, Version};
 
-use crate::decide::hold::{Cause, DEADLINE, Step, cause, pause, step};
+use crate::cell::Cell;
+use crate::decide::hold::{Cause, DEADLINE, Evidence, Step, cause, pause, step};
 use crate::decide::retry::Budget;
 use crate::decide::stale::{self, Asked, Occasion, occasion};
 use crate::forwarding::{Asker, Attempt, Forwarding};
-use crate::metrics::{Metrics, Release};
+use crate::load::Place;
+use crate::metrics::{Metrics, Refusal, Release};
+use crate::protection::Protection;
 use crate::release::Turn;
 use crate::room::{Room, Seat};
 use crate::site::Site;
@@ -27,6 +30,8 @@ use crate::table::{Applied, Table};
 const LOOK: Duration = Duration::from_millis(250);
 /// `TCP_ESTABLISHED`: the client has neither closed nor reset the connection.
 const ESTABLISHED: u8 = 1;
+/// Before a held request looks again whether its cell has a place for it.
+const CROWDED: Duration = Duration::from_millis(50);
 /// Requests released together are spread over this, by their slots.
 const SPREAD: u16 = 40;
 
@@ -34,6 +39,7 @@ pub(crate) struct Holder {
     pub(crate) table: Arc<Table>,
     pub(crate) room: Arc<Room>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) protection: Arc<Protection>,
 }
 
 /// Why a request was not sent.
@@ -42,6 +48,12 @@ pub(crate) enum Unplaced {
     TimedOut,
     Full,
     Gone,
+    /// The cell's share of requests under way is in use.
+    Overloaded,
+    /// The cell's breaker is open for that long.
+    Unavailable {
+        wait: Duration,
+    },
 }
 
 /// A request that waits.
@@ -64,7 +76,8 @@ impl Holder {
     ) -> Result<Attempt, Unplaced> {
         let client = session.digest().and_then(|digest| digest.socket_digest.clone());
         let mut hold = None;
-        let placed = self.wait(request, asker, tried, client, &mut hold).await;
+        let bytes = weight(session);
+        let placed = self.wait(request, asker, tried, (client, bytes), &mut hold).await;
         if let Some(hold) = hold {
             let outcome = match &placed {
                 Ok(attempt) if attempt.is_stale => Release::Stale,
@@ -72,6 +85,7 @@ impl Holder {
                 Err(Unplaced::TimedOut) => Release::TimedOut,
                 Err(Unplaced::Full) => Release::Full,
                 Err(Unplaced::Gone) => Release::Gone,
+                Err(Unplaced::Overloaded | Unplaced::Unavailable { .. }) => Release::Refused,
             };
             let seconds = hold.since.elapsed().as_secs_f64();
             self.metrics.hold(hold.cause, outcome).observe(seconds);
@@ -84,7 +98,7 @@ impl Holder {
         request: &Forwarding,
         asker: &Asker,
         tried: &mut Asked,
-        client: Option<Arc<SocketDigest>>,
+        (client, bytes): (Option<Arc<SocketDigest>>, usize),
         hold: &mut Option<Hold>,
     ) -> Result<Attempt, Unplaced> {
         let mut turn: Option<Turn> = None;
@@ -95,27 +109,50 @@ impl Holder {
             let waited = request.waited();
             let step = step(&request.evidence, target, waited);
             let occasion = occasion(asker.accepts, step, &request.evidence, target, waited);
-            if let Some(standby) = standby(applied.as_deref(), asker, occasion, tried) {
+            if let Some(standby) = self.standby(applied.as_deref(), asker, occasion, tried) {
                 return Ok(standby);
             }
+            let cells = applied.as_ref().map_or(1, |applied| applied.snapshot.cells.len());
             let site = found.as_ref().and_then(|(_, cell)| cell.site.clone());
             let until = match (step, site, &found) {
-                (Step::GiveUp, ..) => return Err(Unplaced::TimedOut),
+                (Step::GiveUp, site, _) => {
+                    self.in_vain(request, site.as_deref(), found.as_ref().map(|(_, cell)| *cell));
+                    return Err(Unplaced::TimedOut);
+                }
                 (Step::Wait { until }, ..) => stale::until(asker.accepts, until, waited),
-                (Step::Send | Step::SendWithinBudget, Some(site), Some((_, cell))) => {
+                (Step::Send | Step::SendWithinBudget, Some(site), Some((target, cell))) => {
                     if let (Some(hold), None) = (hold.as_ref(), &turn) {
-                        let next = cell.memory.release.turn(site.epoch, spread(asker));
+                        let most = self.protection.share(asker, cells);
+                        let next = cell.memory.release.turn(site.epoch, most, spread(asker));
                         let deadline = request.arrived + DEADLINE;
                         turn = Some(hold.until(deadline, next).await?.ok_or(Unplaced::TimedOut)?);
                         // Time has passed: look again before using the turn.
                         continue;
                     }
                     if step == Step::Send || cell.memory.budget(Budget::spend) {
-                        let version = applied.as_ref().map(|applied| applied.snapshot.version);
-                        return Ok(attempt(site, version.unwrap_or_default(), turn, false));
+                        match self.protection.send(asker, &site, &cell.memory, cells) {
+                            Ok(place) => {
+                                let version = applied.as_ref().map(|now| now.snapshot.version);
+                                let version = version.unwrap_or_default();
+                                return Ok(attempt(site, version, turn, place, false));
+                            }
+                            // It has waited its time already, and the pace of release lets few go.
+                            Err(Unplaced::Overloaded) if hold.is_some() && waited < DEADLINE => {
+                                turn = None;
+                                waited + CROWDED
+                            }
+                            Err(why) => {
+                                let instead = stale::instead(asker.accepts);
+                                let standby =
+                                    self.standby(applied.as_deref(), asker, instead, tried);
+                                self.count_refusal(target.cell, why, standby.is_some());
+                                return standby.ok_or(why);
+                            }
+                        }
+                    } else {
+                        turn = None;
+                        waited + pause(&request.evidence)
                     }
-                    turn = None;
-                    waited + pause(&request.evidence)
                 }
                 // A snapshot with an active site always has its address.
                 (Step::Send | Step::SendWithinBudget, ..) => waited + LOOK,
@@ -123,7 +160,7 @@ impl Holder {
             let Some(hold) = hold.as_mut() else {
                 let why = cause(&request.evidence, target);
                 let memory = found.as_ref().map(|(_, cell)| &cell.memory);
-                let Some(seat) = self.room.enter(memory) else {
+                let Some(seat) = self.room.enter(memory, cells, bytes) else {
                     self.metrics.hold(why, Release::Full).observe(0.0);
                     return Err(Unplaced::Full);
                 };
@@ -144,6 +181,44 @@ impl Holder {
     }
 }
 
+impl Holder {
+    /// Returns a try at a standby, where one is to be tried on this occasion.
+    fn standby(
+        &self,
+        applied: Option<&Applied>,
+        asker: &Asker,
+        occasion: Option<Occasion>,
+        tried: &mut Asked,
+    ) -> Option<Attempt> {
+        let (applied, occasion) = (applied?, occasion?);
+        let (_, cell) = applied.find(&asker.aim)?;
+        let place = self.protection.place(asker, &cell.memory, applied.snapshot.cells.len())?;
+        let site = applied.standby(&asker.aim, occasion, tried)?;
+        Some(attempt(Arc::new(site), applied.snapshot.version, None, place, true))
+    }
+
+    /// Notes that a request has waited to the end for a site that should serve and was not there.
+    fn in_vain(&self, request: &Forwarding, site: Option<&Site>, cell: Option<&Cell>) {
+        if let (Evidence::Unreachable { epoch, .. }, Some(site), Some(cell)) =
+            (&request.evidence, site, cell)
+            && site.epoch == *epoch
+        {
+            self.protection.failed(&cell.memory, site);
+        }
+    }
+
+    fn count_refusal(&self, cell: &CellId, why: Unplaced, is_answered: bool) {
+        let reason = match why {
+            Unplaced::Overloaded => Refusal::Overloaded,
+            Unplaced::Unavailable { .. } if !is_answered => Refusal::Unavailable,
+            Unplaced::Unavailable { .. } | Unplaced::TimedOut | Unplaced::Full | Unplaced::Gone => {
+                return;
+            }
+        };
+        self.metrics.refused(cell, reason);
+    }
+}
+
 impl Hold {
     /// Waits for `event` until then; none if it did not come.
     async fn until<T>(
@@ -159,20 +234,25 @@ impl Hold {
     }
 }
 
-/// Returns a try at a standby, where one is to be tried on this occasion.
-fn standby(
-    applied: Option<&Applied>,
-    asker: &Asker,
-    occasion: Option<Occasion>,
-    tried: &mut Asked,
-) -> Option<Attempt> {
-    let applied = applied?;
-    let site = applied.standby(&asker.aim, occasion?, tried)?;
-    Some(attempt(Arc::new(site), applied.snapshot.version, None, true))
+fn attempt(
+    site: Arc<Site>,
+    version: Version,
+    turn: Option<Turn>,
+    place: Place,
+    is_stale: bool,
+) -> Attempt {
+    Attempt { site, version, is_stale, turn, place, sent: false, answering: false, body_bytes: 0 }
 }
 
-fn attempt(site: Arc<Site>, version: Version, turn: Option<Turn>, is_stale: bool) -> Attempt {
-    Attempt { site, version, is_stale, turn, sent: false, answering: false, body_bytes: 0 }
+/// Returns how much memory a request takes while it waits: its head, and what is kept of its body.
+fn weight(session: &Session) -> usize {
+    let head = if let Some(session) = session.as_http1() {
+        session.get_headers_raw_bytes().len()
+    } else {
+        let headers = session.req_header().headers.iter();
+        headers.map(|(name, value)| name.as_str().len() + value.len()).sum()
+    };
+    head + session.as_ref().get_retry_buffer().map_or(0, |body| body.len())
 }
 
 /// Users differ in their slots, which are as good as random.

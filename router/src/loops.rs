@@ -22,7 +22,9 @@ use topology::wire::key;
 use topology::wire::report::RouterReport;
 use tracing::debug;
 
+use crate::buckets::LiveRouters;
 use crate::certificates::Certificates;
+use crate::decide::fleet::Fleet;
 use crate::explain;
 use crate::identity::{Identities, keep_fresh};
 use crate::metrics::Metrics;
@@ -52,6 +54,7 @@ pub(crate) struct Parts {
     pub(crate) board: Board,
     pub(crate) table: Arc<Table>,
     pub(crate) room: Arc<Room>,
+    pub(crate) routers: Arc<LiveRouters>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) identities: Arc<Identities>,
     /// Whether the development issuer is trusted.
@@ -89,7 +92,7 @@ impl Parts {
         replaced: CancellationToken,
     ) -> anyhow::Result<()> {
         let Self { name, etcd, follower, admin, sharing, board, draining, .. } = self;
-        let (table, room, metrics) = (self.table, self.room, self.metrics);
+        let (table, room, routers, metrics) = (self.table, self.room, self.routers, self.metrics);
         admin.set_nonblocking(true).context("listen for the admin endpoint")?;
         let admin = tokio::net::TcpListener::from_std(admin).context("listen for admin")?;
         let routes = admin::routes(board.clone())
@@ -100,6 +103,10 @@ impl Parts {
         tasks.start("apply snapshots", {
             let (table, metrics) = (Arc::clone(&table), Arc::clone(&metrics));
             |stop| apply(latest, table, metrics, board, stop)
+        });
+        tasks.start("count the routers", {
+            let (etcd, metrics) = (etcd.clone(), Arc::clone(&metrics));
+            |stop| count(etcd, routers, metrics, stop)
         });
         for number in 0..self.identities.count() {
             let identities = Arc::clone(&self.identities);
@@ -179,6 +186,37 @@ async fn apply(
                 }
             }
             () = stop.cancelled() => return Ok(()),
+        }
+    }
+}
+
+/// Keeps the number among which each cell's rate is divided; with etcd gone the last one counts.
+async fn count(
+    etcd: Etcd,
+    routers: Arc<LiveRouters>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut turns = interval(REPORT);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let started = Instant::now();
+    let mut fleet = Fleet::default();
+    loop {
+        metrics.live_routers.set(routers.count().into());
+        tokio::select! {
+            _ = turns.tick() => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+        match etcd.read(&[key::ROUTERS]).await {
+            Ok(stored) => {
+                let reports = stored.into_iter().map(|stored| {
+                    // A report of another version's form is a live router's all the same.
+                    let report: Option<RouterReport> = serde_json::from_slice(&stored.value).ok();
+                    (stored.key, report.map_or(stored.revision, |report| report.sequence))
+                });
+                routers.set(fleet.saw(reports.collect(), started.elapsed()));
+            }
+            Err(err) => debug!(error = %err, "routers not counted"),
         }
     }
 }

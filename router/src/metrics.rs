@@ -2,7 +2,8 @@
 
 use anyhow::Context as _;
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 use topology::CellId;
 
@@ -65,10 +66,13 @@ pub(crate) enum Release {
     Gone,
     /// A standby was asked instead.
     Stale,
+    /// The cell had an active site, and too much to do or too many failures.
+    Refused,
 }
 
 impl Release {
-    const ALL: [Self; 5] = [Self::Released, Self::TimedOut, Self::Full, Self::Gone, Self::Stale];
+    const ALL: [Self; 6] =
+        [Self::Released, Self::TimedOut, Self::Full, Self::Gone, Self::Stale, Self::Refused];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -77,6 +81,33 @@ impl Release {
             Self::Full => "full",
             Self::Gone => "gone",
             Self::Stale => "stale",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Why a request was refused in order to protect others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The user asks too often.
+    UserRate,
+    /// The cell is asked too often.
+    CellRate,
+    /// The cell's share of requests under way is in use.
+    Overloaded,
+    /// The cell's breaker is open.
+    Unavailable,
+}
+
+impl Refusal {
+    const ALL: [Self; 4] = [Self::UserRate, Self::CellRate, Self::Overloaded, Self::Unavailable];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::UserRate => "user-rate",
+            Self::CellRate => "cell-rate",
+            Self::Overloaded => "overloaded",
+            Self::Unavailable => "cell-unavailable",
         }
     }
 }
@@ -85,6 +116,10 @@ pub(crate) struct Metrics {
     requests: HistogramVec,
     attempts: IntCounterVec,
     holds: HistogramVec,
+    refused: IntCounterVec,
+    breakers: IntGaugeVec,
+    pub(crate) live_routers: IntGauge,
+    pub(crate) connections: IntGauge,
     pub(crate) held: IntGauge,
     pub(crate) table_version: IntGauge,
     pub(crate) table_age: Gauge,
@@ -116,6 +151,19 @@ impl Metrics {
                 &["cause", "outcome"],
                 &HOLD_BUCKETS,
             )?,
+            refused: IntCounterVec::new(
+                Opts::new("router_refused_total", "Requests refused in order to protect others"),
+                &["cell", "reason"],
+            )?,
+            breakers: IntGaugeVec::new(
+                Opts::new("router_breaker_open", "1 while a cell is left alone or tried again"),
+                &["cell"],
+            )?,
+            live_routers: IntGauge::new(
+                "router_live_routers",
+                "Routers among which each cell's rate is divided, as last known",
+            )?,
+            connections: IntGauge::new("router_connections", "Users' open connections")?,
             held: IntGauge::new("router_held_requests", "Requests waiting for a site now")?,
             table_version: IntGauge::new("router_table_version", "Version of the table in use")?,
             table_age: Gauge::new(
@@ -133,6 +181,10 @@ impl Metrics {
             )?,
         };
         registry.register(Box::new(metrics.attempts.clone()))?;
+        registry.register(Box::new(metrics.refused.clone()))?;
+        registry.register(Box::new(metrics.breakers.clone()))?;
+        registry.register(Box::new(metrics.live_routers.clone()))?;
+        registry.register(Box::new(metrics.connections.clone()))?;
         registry.register(Box::new(metrics.held.clone()))?;
         registry.register(Box::new(metrics.table_version.clone()))?;
         registry.register(Box::new(metrics.table_age.clone()))?;
@@ -143,6 +195,10 @@ impl Metrics {
             for outcome in Attempt::ALL {
                 metrics.attempts.with_label_values(&[cell.as_str(), outcome.as_str()]);
             }
+            for reason in Refusal::ALL {
+                metrics.refused.with_label_values(&[cell.as_str(), reason.as_str()]);
+            }
+            metrics.breaker(cell, true);
         }
         for cause in Cause::ALL {
             for outcome in Release::ALL {
@@ -154,6 +210,14 @@ impl Metrics {
 
     pub(crate) fn attempt(&self, cell: &CellId, outcome: Attempt) {
         self.attempts.with_label_values(&[cell.as_str(), outcome.as_str()]).inc();
+    }
+
+    pub(crate) fn refused(&self, cell: &CellId, reason: Refusal) {
+        self.refused.with_label_values(&[cell.as_str(), reason.as_str()]).inc();
+    }
+
+    pub(crate) fn breaker(&self, cell: &CellId, is_closed: bool) {
+        self.breakers.with_label_values(&[cell.as_str()]).set(i64::from(!is_closed));
     }
 
     pub(crate) fn hold(&self, cause: Cause, outcome: Release) -> Histogram {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, header as names};
+use http::{HeaderMap, Uri};
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
@@ -34,11 +34,13 @@ use crate::drain::Drain;
 use crate::forwarding::{self, Asker, Forwarding};
 use crate::hold::{Holder, Unplaced};
 use crate::identity::{Identities, Person, Unidentified, visitor};
-use crate::limits;
 use crate::metrics::Attempt;
-use crate::stream::Carried;
-use crate::visitors;
+use crate::outgoing::{self, Client};
+use crate::stream::{Carried, Kind};
+use crate::{integrity, limits, pace, visitors};
 
+/// How long an answer's bytes may stay untaken; in between clients are on trains and in tunnels.
+const UNREAD_MAX: Duration = Duration::from_secs(30);
 /// The path that needs no identity, and no cell.
 const HEALTH: &str = "/healthz";
 /// The site said that it did nothing, or that nobody knows: the request may move on.
@@ -61,6 +63,18 @@ impl ProxyHttp for Proxy {
     /// Answers pass through as they are: compression is the sites' business.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
+    /// Before anything is decided by what a request says.
+    async fn early_request_filter(
+        &self,
+        session: &mut Session,
+        ctx: &mut Forwarding,
+    ) -> Result<()> {
+        pace::head_is_whole(session);
+        // A client that does not read its answer is left when this much time makes no difference.
+        session.set_write_timeout(Some(UNREAD_MAX));
+        integrity::check(session, ctx)
+    }
+
     async fn request_filter(&self, session: &mut Session, ctx: &mut Forwarding) -> Result<bool> {
         self.say_if_draining(session);
         let head = session.req_header();
@@ -78,16 +92,20 @@ impl ProxyHttp for Proxy {
         );
         telemetry::adopt(&ctx.span, &head.headers);
         if head.uri.path() == visitor::PATH {
-            visitors::answer(session, ctx, &self.identities, &self.holder.table).await?;
+            visitors::answer(session, ctx, &self.identities, &self.holder).await?;
             return Ok(true);
         }
         match self.admit(head) {
             Ok(asker) => {
-                self.count(&asker);
-                ctx.asker = Some(asker);
-                Ok(false)
+                let asker = ctx.asker.insert(asker);
+                let Err(problem) = self.count(asker) else { return Ok(false) };
+                answer::problem(session, ctx, &self.holder.table, &problem).await?;
+                Ok(true)
             }
             Err(problem) => {
+                if limits::are_exceeded(&problem) {
+                    session.set_keepalive(None);
+                }
                 answer::problem(session, ctx, &self.holder.table, &problem).await?;
                 Ok(true)
             }
@@ -106,6 +124,8 @@ impl ProxyHttp for Proxy {
             ctx.problem = Some(answer::draining());
             return Error::e_explain(MOVES_ON, "this router takes no more streams");
         }
+        // Nothing is read while it waits, however far its body has come.
+        pace::head_is_whole(session);
         let mut tried = std::mem::take(&mut ctx.asked);
         let placed = self.holder.place(session, ctx, asker, &mut tried).await;
         ctx.asked = tried;
@@ -146,7 +166,7 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_request_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         request: &mut RequestHeader,
         ctx: &mut Forwarding,
     ) -> Result<()> {
@@ -155,7 +175,11 @@ impl ProxyHttp for Proxy {
         };
         attempt.sent = true;
         attempt.body_bytes = 0;
-        strip(request)?;
+        // What is said on a WebSocket is no body: it may take its time.
+        let is_whole = asker.stream == Some(Kind::Socket) || session.as_mut().is_body_done();
+        pace::body(session, is_whole);
+        let client = Client::of(session.digest());
+        outgoing::prepare(request, client, &self.holder.protection.trusted_proxies)?;
         if let Some(target) = &asker.target {
             request.set_uri(target.clone());
         }
@@ -180,15 +204,22 @@ impl ProxyHttp for Proxy {
 
     async fn request_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
-        _end_of_stream: bool,
+        end_of_stream: bool,
         ctx: &mut Forwarding,
     ) -> Result<()> {
+        if end_of_stream {
+            pace::body(session, true);
+        }
+        if matches!(ctx.carried, Some(Carried::Socket(_))) {
+            return Ok(());
+        }
         let Some(attempt) = &mut ctx.attempt else { return Ok(()) };
         attempt.body_bytes += body.as_ref().map_or(0, Bytes::len);
-        if attempt.body_bytes > limits::BODY_MAX {
-            ctx.problem = Some(limits::body_too_large());
+        let limits = &self.holder.protection.limits;
+        if attempt.body_bytes > limits.body {
+            ctx.problem = Some(limits::body_too_large(limits));
             return Error::e_explain(ErrorType::HTTPStatus(413), "the body is too large")
                 .map_err(Error::into_down);
         }
@@ -219,7 +250,8 @@ impl ProxyHttp for Proxy {
             return Error::e_explain(MOVES_ON, "the standby has nothing to show");
         }
         let epoch = attempt.site.epoch;
-        match reply(response.status, &response.headers) {
+        let reply = reply(response.status, &response.headers);
+        match reply {
             Reply::NotServing => {
                 self.tried(ctx, Attempt::NotServing);
                 ctx.evidence = Evidence::NotServing { epoch, at };
@@ -236,6 +268,10 @@ impl ProxyHttp for Proxy {
             Reply::OutcomeUnknown | Reply::Answer => {
                 attempt.answering = true;
                 attempt.turn = None;
+                if reply == Reply::Answer {
+                    let (cell, site) = (attempt.place.cell(), &attempt.site);
+                    self.holder.protection.answered(cell, site, response.status);
+                }
                 self.tried(ctx, Attempt::Answered);
                 return Ok(());
             }
@@ -270,6 +306,11 @@ impl ProxyHttp for Proxy {
             return error;
         }
         self.tried(ctx, Attempt::Lost);
+        if let Some(attempt) =
+            ctx.attempt.as_ref().filter(|_| *error.etype() == ErrorType::ReadTimedout)
+        {
+            self.holder.protection.failed(attempt.place.cell(), &attempt.site);
+        }
         let repeatable = ctx.asker.as_ref().map(|asker| asker.repeatable);
         let sent = ctx.attempt.as_ref().is_some_and(|attempt| attempt.sent);
         if !sent {
@@ -349,6 +390,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Forwarding) {
+        pace::answered(session);
         let status = session.response_written().map(|response| response.status.as_u16());
         let table = self.holder.table.current();
         let cell = ctx.asker.as_ref().zip(table.as_ref()).and_then(|(asker, applied)| {
@@ -385,7 +427,7 @@ impl ProxyHttp for Proxy {
 impl Proxy {
     /// Checks what can be checked without a site.
     fn admit(&self, head: &RequestHeader) -> std::result::Result<Asker, Problem> {
-        limits::check(head)?;
+        limits::check(head, &self.holder.protection.limits)?;
         let now = runtime::clock::unix_millis() / 1000;
         let person = self.identities.identify(head, now).map_err(Unidentified::problem)?;
         let (aim, target) = self.aim(&person, head)?;
@@ -416,13 +458,14 @@ impl Proxy {
         }
     }
 
-    /// Each request earns its cell a part of a retry.
-    fn count(&self, asker: &Asker) {
-        if let Some(applied) = self.holder.table.current()
-            && let Some((_, cell)) = applied.find(&asker.aim)
-        {
-            cell.memory.budget(Budget::earn);
-        }
+    /// Takes a request from the buckets; each that passes earns its cell a part of a retry.
+    fn count(&self, asker: &Asker) -> std::result::Result<(), Problem> {
+        let applied = self.holder.table.current();
+        let found = applied.as_ref().and_then(|applied| applied.find(&asker.aim));
+        let Some((target, cell)) = found else { return Ok(()) };
+        self.holder.protection.admit(asker, target.cell, cell)?;
+        cell.memory.budget(Budget::earn);
+        Ok(())
     }
 
     /// Ends a try at a standby: it teaches nothing about the active site. Returns whether it was one.
@@ -442,37 +485,13 @@ impl Proxy {
     }
 }
 
-/// Removes what only the router may say, and what only it may read.
-fn strip(request: &mut RequestHeader) -> Result<()> {
-    let ours: Vec<HeaderName> = request
-        .headers
-        .keys()
-        .filter(|name| name.as_str().starts_with(header::PREFIX))
-        .cloned()
-        .collect();
-    for name in &ours {
-        request.remove_header(name);
-    }
-    request.remove_header(&names::AUTHORIZATION);
-    if let Some(others) = visitor::without(&request.headers) {
-        request.remove_header(&names::COOKIE);
-        if let Ok(others) = HeaderValue::try_from(others)
-            && !others.is_empty()
-        {
-            request.insert_header(names::COOKIE, others)?;
-        }
-    }
-    Ok(())
-}
-
 /// Returns what to say about an error that no hook has explained; nothing where the client is gone.
 fn unexpected(error: &Error) -> Option<Problem> {
     let gone = [ErrorType::ReadError, ErrorType::WriteError, ErrorType::ConnectionClosed];
     match error.esource() {
+        ErrorSource::Downstream if pace::is_late(error) => Some(too_slow()),
         ErrorSource::Downstream if gone.contains(error.etype()) => None,
-        ErrorSource::Downstream if *error.etype() == ErrorType::ReadTimedout => {
-            Some(Problem::new(408, "request-timeout", "The request came too slowly"))
-        }
+        ErrorSource::Downstream if *error.etype() == ErrorType::ReadTimedout => Some(too_slow()),
         ErrorSource::Downstream => {
             Some(Problem::new(400, "malformed-request", "The request is not valid HTTP"))
         }
@@ -483,4 +502,8 @@ fn unexpected(error: &Error) -> Option<Problem> {
             Some(Problem::new(500, "internal-error", "The router failed"))
         }
     }
+}
+
+fn too_slow() -> Problem {
+    Problem::new(408, "request-timeout", "The request came too slowly")
 }

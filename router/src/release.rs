@@ -13,8 +13,8 @@ use topology::Epoch;
 const AT_FIRST: usize = 8;
 /// How long until twice as many may be.
 const DOUBLING: Duration = Duration::from_millis(100);
-/// Doublings after which every request that could be held may go (8 × 2⁹ > 4,000).
-const DOUBLINGS_MAX: u32 = 9;
+/// Doublings after which every request that could be held may go (8 × 2¹⁰ > 6,000).
+const DOUBLINGS_MAX: u32 = 10;
 /// A release that was quiet for so long is over; the next one starts small again.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -34,14 +34,14 @@ struct State {
 }
 
 impl State {
-    /// Takes a turn under this epoch, or says how long until more may go.
-    fn take(&mut self, epoch: Epoch, now: Instant) -> Result<(), Duration> {
+    /// Takes one of at most `most` turns under this epoch, or says how long until more may go.
+    fn take(&mut self, epoch: Epoch, most: usize, now: Instant) -> Result<(), Duration> {
         let is_over = self.in_flight == 0 && self.last.is_none_or(|last| now - last > QUIET);
         if is_over || epoch > self.epoch {
             *self = Self { epoch, began: Some(now), last: None, in_flight: self.in_flight };
         }
         let since = self.began.map_or(Duration::ZERO, |began| now - began);
-        if self.in_flight < allowance(since) {
+        if self.in_flight < allowance(since).min(most) {
             self.in_flight += 1;
             self.last = Some(now);
             return Ok(());
@@ -59,9 +59,14 @@ fn allowance(since: Duration) -> usize {
 
 impl Release {
     /// Waits for a turn. `spread` sets apart those that wait for the same doubling.
-    pub(crate) async fn turn(self: &Arc<Self>, epoch: Epoch, spread: Duration) -> Turn {
+    pub(crate) async fn turn(
+        self: &Arc<Self>,
+        epoch: Epoch,
+        most: usize,
+        spread: Duration,
+    ) -> Turn {
         loop {
-            let taken = self.state(|state| state.take(epoch, Instant::now()));
+            let taken = self.state(|state| state.take(epoch, most, Instant::now()));
             match taken {
                 Ok(()) => return Turn(Arc::clone(self)),
                 Err(wait) => {
@@ -93,6 +98,9 @@ impl Drop for Turn {
 mod tests {
     use super::*;
 
+    /// More than any of these takes.
+    const MOST: usize = 1000;
+
     #[tokio::test(start_paused = true)]
     async fn eight_go_at_once_and_twice_as_many_each_tenth_of_a_second() {
         let release = Arc::new(Release::default());
@@ -100,7 +108,7 @@ mod tests {
         let mut turns = Vec::new();
         let mut when = Vec::new();
         for _ in 0..40 {
-            turns.push(release.turn(Epoch(7), Duration::ZERO).await);
+            turns.push(release.turn(Epoch(7), MOST, Duration::ZERO).await);
             when.push(begun.elapsed().as_millis());
         }
         assert_eq!(
@@ -114,24 +122,36 @@ mod tests {
         let release = Arc::new(Release::default());
         let mut turns = Vec::new();
         for _ in 0..AT_FIRST {
-            turns.push(release.turn(Epoch(7), Duration::ZERO).await);
+            turns.push(release.turn(Epoch(7), MOST, Duration::ZERO).await);
         }
         let begun = Instant::now();
         drop(turns.pop());
-        let _turn = release.turn(Epoch(7), Duration::ZERO).await;
+        let _turn = release.turn(Epoch(7), MOST, Duration::ZERO).await;
         assert_eq!(begun.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_later_epoch_starts_small_again() {
         let release = Arc::new(Release::default());
-        let mut turns = vec![release.turn(Epoch(7), Duration::ZERO).await];
+        let mut turns = vec![release.turn(Epoch(7), MOST, Duration::ZERO).await];
         tokio::time::advance(Duration::from_secs(1)).await;
         for _ in 1..AT_FIRST {
-            turns.push(release.turn(Epoch(8), Duration::ZERO).await);
+            turns.push(release.turn(Epoch(8), MOST, Duration::ZERO).await);
         }
         let begun = Instant::now();
-        turns.push(release.turn(Epoch(8), Duration::ZERO).await);
+        turns.push(release.turn(Epoch(8), MOST, Duration::ZERO).await);
         assert_eq!(begun.elapsed(), DOUBLING);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_are_never_more_than_the_cell_may_have() {
+        let release = Arc::new(Release::default());
+        let mut turns = Vec::new();
+        for _ in 0..20 {
+            turns.push(release.turn(Epoch(7), 20, Duration::ZERO).await);
+        }
+        let hour = Duration::from_hours(1);
+        let next = tokio::time::timeout(hour, release.turn(Epoch(7), 20, Duration::ZERO)).await;
+        assert!(next.is_err());
     }
 }

@@ -5,31 +5,36 @@ use pingora_core::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use runtime::Problem;
+use topology::spec::edge::Limits;
 
 use crate::answer;
 use crate::decide::origin::Origin;
 use crate::forwarding::Forwarding;
+use crate::hold::Holder;
 use crate::identity::visitor::Pass;
 use crate::identity::{Identities, Unidentified};
 use crate::limits;
-use crate::table::Table;
 
 /// Answers with a visitor's identity, new or renewed.
 pub(crate) async fn answer(
     session: &mut Session,
     request: &Forwarding,
     identities: &Identities,
-    table: &Table,
+    holder: &Holder,
 ) -> Result<()> {
-    match admit(session, identities) {
+    match admit(session, identities, &holder.protection.limits) {
         Ok(pass) => give(session, &pass).await,
-        Err(problem) => answer::problem(session, request, table, &problem).await,
+        Err(problem) => answer::problem(session, request, &holder.table, &problem).await,
     }
 }
 
-fn admit(session: &Session, identities: &Identities) -> std::result::Result<Pass, Problem> {
+fn admit(
+    session: &Session,
+    identities: &Identities,
+    limits: &Limits,
+) -> std::result::Result<Pass, Problem> {
     let head = session.req_header();
-    limits::check(head)?;
+    limits::check(head, limits)?;
     if head.method != Method::POST {
         return Err(Problem::new(405, "method-not-allowed", "A visitor is made with POST")
             .header("allow", "POST"));

@@ -142,6 +142,14 @@ pub(crate) fn occasion(
     (is_gone && matches!(accepts, Accepts::AtOnce { .. })).then_some(Occasion::Early)
 }
 
+/// Returns whether standbys are asked instead of an active site that is left alone.
+pub(crate) fn instead(accepts: Accepts) -> Option<Occasion> {
+    match accepts {
+        Accepts::Never => None,
+        Accepts::AtLast | Accepts::AtOnce { .. } => Some(Occasion::Last),
+    }
+}
+
 /// Returns until when a request waits that would otherwise wait until then.
 pub(crate) fn until(accepts: Accepts, until: Duration, waited: Duration) -> Duration {
     match accepts {

@@ -35,6 +35,19 @@ impl Client {
         self.ask_as_is(method, "/v1/conversations", &all, body).await
     }
 
+    /// Asks as somebody else.
+    pub(crate) async fn ask_as(
+        &self,
+        user: &str,
+        method: Method,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let token = format!("Bearer {}", token(&claims(user)));
+        let mut all = vec![("authorization", token.as_str())];
+        all.extend(headers);
+        self.ask_as_is(method, "/v1/conversations", &all, "").await
+    }
+
     /// Asks without adding anything.
     pub(crate) async fn ask_as_is(
         &self,
@@ -63,7 +76,11 @@ impl Client {
 
 /// The head of a request of `ada`; `more` are whole header lines.
 pub(crate) fn head(method: &str, more: &str) -> String {
-    let token = token(&ada());
+    head_of("ada", method, more)
+}
+
+pub(crate) fn head_of(user: &str, method: &str, more: &str) -> String {
+    let token = token(&claims(user));
     format!(
         "{method} /v1/conversations HTTP/1.1\r\nhost: bulkhead\r\n\
          authorization: Bearer {token}\r\n{more}\r\n"
@@ -93,9 +110,13 @@ pub(crate) fn code(answer: &Answer) -> String {
 
 /// The claims of a valid token.
 pub(crate) fn ada() -> Value {
+    claims("ada")
+}
+
+fn claims(user: &str) -> Value {
     let now = runtime::clock::unix_millis() / 1000;
     let issuer = "bulkhead-development";
-    json!({"sub": "ada", "aud": "bulkhead", "iss": issuer, "iat": now, "exp": now + 3600})
+    json!({"sub": user, "aud": "bulkhead", "iss": issuer, "iat": now, "exp": now + 3600})
 }
 
 pub(crate) fn token(claims: &Value) -> String {

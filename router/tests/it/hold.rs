@@ -52,6 +52,12 @@ async fn a_failover_that_takes_longer_than_a_hold_is_told() {
     assert_eq!(answer.headers["retry-after"], "1");
     assert_eq!(answer.headers["x-bulkhead-cell"], "c1");
     assert!(site.seen().is_empty());
+    let series = "router_hold_seconds_count{cause=\"no-active-site\",outcome=\"timed-out\"}";
+    assert_eq!(world.metric(series).await, Some(1.0));
+    let waited = world
+        .metric("router_hold_seconds_sum{cause=\"no-active-site\",outcome=\"timed-out\"}")
+        .await;
+    assert!(waited.is_some_and(|seconds| seconds >= 9.9), "{waited:?}");
 }
 
 #[tokio::test]
@@ -131,12 +137,12 @@ async fn a_client_that_leaves_gives_its_place_back() {
 #[tokio::test]
 async fn one_request_too_many_is_refused_and_the_others_are_released() {
     let site = Site::start([]);
-    let mut world = World::start().await;
+    let mut world = World::start_with("limits: {held: {requests: 100}}").await;
     world.publish(8, &Is::Electing, site.address).await;
     let client = world.client();
     let request = head("POST", "content-length: 0\r\n");
-    let streams = join_all((0..2000).map(|_| client.open(request.as_bytes()))).await;
-    world.held(2000.0).await;
+    let streams = join_all((0..100).map(|_| client.open(request.as_bytes()))).await;
+    world.held(100.0).await;
     let answer = client.ask(Method::POST, &[], "").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(code(&answer), "hold-full");
@@ -150,5 +156,66 @@ async fn one_request_too_many_is_refused_and_the_others_are_released() {
     )
     .await;
     assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 200")));
-    assert_eq!(site.seen().len(), 2000);
+    assert_eq!(site.seen().len(), 100);
+    for (outcome, count) in [("full", 2.0), ("released", 100.0), ("gone", 0.0), ("stale", 0.0)] {
+        let series =
+            format!("router_hold_seconds_count{{cause=\"no-active-site\",outcome=\"{outcome}\"}}");
+        assert_eq!(world.metric(&series).await, Some(count), "{outcome}");
+    }
+}
+
+#[tokio::test]
+async fn the_memory_of_those_that_wait_is_bounded_too() {
+    let site = Site::start([]);
+    let mut world = World::start_with("limits: {held: {bytes: 30KiB}}").await;
+    world.publish(8, &Is::Electing, site.address).await;
+    let client = world.client();
+    let large = head("POST", &format!("x-large: {}\r\ncontent-length: 0\r\n", "a".repeat(12_000)));
+    let _waiting = join_all((0..2).map(|_| client.open(large.as_bytes()))).await;
+    world.held(2.0).await;
+    let mut refused = client.open(large.as_bytes()).await;
+    read_until(&mut refused, "hold-full").await;
+    let small = head("POST", "content-length: 0\r\n");
+    let _small = client.open(small.as_bytes()).await;
+    world.held(3.0).await;
+}
+
+#[tokio::test]
+async fn five_thousand_requests_held_at_once_are_released_without_hurting_the_new_site() {
+    const WAITING: usize = 5_000;
+    const AT_ONCE: usize = 200;
+    let site = Site::start([]);
+    let mut world = World::start_with(&format!(
+        "limits: {{user: {{rate: 100000, burst: 100000}}, requests: {AT_ONCE}}}"
+    ))
+    .await;
+    world.publish(8, &Is::Electing, site.address).await;
+    let client = world.client();
+    let request = head("GET", "");
+    let streams = join_all((0..WAITING).map(|_| client.open(request.as_bytes()))).await;
+    world.held(5_000.0).await;
+    world.publish(9, &Is::ActiveIn("north"), site.address).await;
+    let answers = join_all(
+        streams.into_iter().map(async |mut stream| read_until(&mut stream, "\r\n\r\n").await),
+    )
+    .await;
+    let served = answers.iter().filter(|answer| answer.starts_with("HTTP/1.1 200")).count();
+    assert_eq!((served, site.seen().len()), (WAITING, WAITING));
+    assert!(site.most_at_once() <= AT_ONCE, "{} at once", site.most_at_once());
+}
+
+#[tokio::test]
+async fn a_snapshot_with_the_same_epoch_releases_nothing() {
+    let site = Site::start([Act::Misdirect]);
+    let mut world = World::with_site(site.address).await;
+    let request = head("GET", "");
+    let mut stream = world.client().open(request.as_bytes()).await;
+    world.held(1.0).await;
+    for _ in 0..3 {
+        world.publish(7, &Is::ActiveIn("north"), site.address).await;
+    }
+    assert_eq!((site.seen().len(), world.metric("router_held_requests ").await), (1, Some(1.0)));
+    world.publish(8, &Is::ActiveIn("north"), site.address).await;
+    read_until(&mut stream, "200 OK").await;
+    assert_eq!(site.seen().len(), 2);
 }

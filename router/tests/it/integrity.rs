@@ -45,6 +45,22 @@ async fn a_site_hears_the_routers_headers_only_and_no_token() {
 }
 
 #[tokio::test]
+async fn a_trusted_proxy_is_believed_about_its_client() {
+    let site = Site::start([]);
+    let world = World::with_site_and("trusted-proxies: [127.0.0.0/8]", site.address).await;
+    let said = [
+        ("x-forwarded-for", "192.0.2.1"),
+        ("x-forwarded-proto", "https"),
+        ("forwarded", "for=192.0.2.1"),
+    ];
+    world.client().ask(Method::GET, &said, "").await;
+    let headers = site.seen().remove(0).headers;
+    assert_eq!(headers["x-forwarded-for"], "192.0.2.1, 127.0.0.1");
+    assert_eq!(headers["x-forwarded-proto"], "https");
+    assert_eq!(headers["forwarded"], "for=192.0.2.1, for=127.0.0.1;proto=http");
+}
+
+#[tokio::test]
 async fn a_body_of_10_mb_is_refused_whether_announced_or_not() {
     let site = Site::start([]);
     let world = World::with_site(site.address).await;

@@ -16,6 +16,9 @@ const USERS: usize = 8;
 /// Each user asks this often, whether or not others were answered.
 const EVERY: Duration = Duration::from_millis(4);
 
+/// They all ask as one, and far more than one may.
+pub(crate) const ALLOWED: &str = "limits: {user: {rate: 100000, burst: 100000}}";
+
 /// What became of the requests.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {

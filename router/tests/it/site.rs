@@ -11,6 +11,8 @@ use std::thread;
 pub(crate) enum Act {
     /// Does it and answers 200.
     Answer,
+    /// Fails with a plain 500.
+    Fail,
     /// Refuses with 421.
     Misdirect,
     /// Refuses with 503 and `x-bulkhead-state`.
@@ -55,6 +57,8 @@ struct State {
     seen: Vec<Seen>,
     /// Keys of what was done; a request without a key counts each time.
     done: BTreeSet<String>,
+    at_once: usize,
+    most_at_once: usize,
 }
 
 impl Site {
@@ -96,17 +100,25 @@ impl Site {
         self.state.lock().unwrap().done.len()
     }
 
+    /// Returns how many requests it has had at once, at most.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.state.lock().unwrap().most_at_once
+    }
+
     fn serve(&self, stream: &TcpStream) {
         let mut reader = BufReader::new(stream);
         let mut writer = stream;
         while let Some(mut seen) = head(&mut reader) {
-            let act = self.state.lock().unwrap().script.pop_front().unwrap_or(Act::Answer);
+            let act = self.begin();
             let is_unread = matches!(act, Act::RefuseUnread);
             if !is_unread && body(&mut reader, &mut seen).is_none() {
                 return;
             }
             self.note(seen, act);
-            let Some(answer) = answer(act) else { return };
+            let answer = answer(act);
+            // Over before it is answered: the next one may come as soon as the router knows.
+            self.state.lock().unwrap().at_once -= usize::from(!matches!(act, Act::StaySilent));
+            let Some(answer) = answer else { return };
             if writer.write_all(answer.as_bytes()).is_err() || is_unread {
                 return;
             }
@@ -114,6 +126,13 @@ impl Site {
                 return;
             }
         }
+    }
+
+    fn begin(&self) -> Act {
+        let mut state = self.state.lock().unwrap();
+        state.at_once += 1;
+        state.most_at_once = state.most_at_once.max(state.at_once);
+        state.script.pop_front().unwrap_or(Act::Answer)
     }
 
     fn note(&self, seen: Seen, act: Act) {
@@ -136,6 +155,7 @@ fn answer(act: Act) -> Option<String> {
         Act::Stale => "HTTP/1.1 200 OK\r\nx-bulkhead-stale: 4\r\ncache-control: no-store\r\n\
                        content-length: 4\r\n\r\nold\n"
             .to_owned(),
+        Act::Fail => refusal("500 Internal Server Error", ""),
         Act::Misdirect => refusal("421 Misdirected Request", ""),
         Act::NotServing | Act::RefuseUnread => {
             refusal("503 Service Unavailable", "x-bulkhead-state: draining\r\n")
@@ -160,8 +180,7 @@ fn answer(act: Act) -> Option<String> {
 
 /// Reads a request's head; none when the connection ends.
 fn head(reader: &mut BufReader<&TcpStream>) -> Option<Seen> {
-    let line_of_request = line(reader)?;
-    let mut seen = Seen { line: line_of_request, ..Seen::default() };
+    let mut seen = Seen { line: line(reader)?, ..Seen::default() };
     loop {
         let line = line(reader)?;
         let Some((name, value)) = line.split_once(':') else { return Some(seen) };

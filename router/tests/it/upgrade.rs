@@ -12,7 +12,7 @@ use crate::world::{Is, World};
 #[tokio::test]
 async fn an_upgrade_under_load_fails_no_request() {
     let site = Site::start([]);
-    let mut world = World::with_site(site.address).await;
+    let mut world = World::with_site_and(load::ALLOWED, site.address).await;
     let (edge, stop) = (world.edge(), CancellationToken::new());
     let (tally, ended) = tokio::join!(load::run(edge, stop.clone()), async {
         site.saw_more(200).await;
@@ -29,7 +29,7 @@ async fn an_upgrade_under_load_fails_no_request() {
 #[tokio::test]
 async fn a_router_that_is_stopped_under_load_leaves_all_to_the_other() {
     let site = Site::start([]);
-    let mut world = World::with_site(site.address).await;
+    let mut world = World::with_site_and(load::ALLOWED, site.address).await;
     world.start_second_router().await;
     let (edge, stop) = (world.edge(), CancellationToken::new());
     let (tally, ended) = tokio::join!(load::run(edge, stop.clone()), async {

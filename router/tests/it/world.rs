@@ -14,7 +14,7 @@ use topology::snapshot::RoutedCell;
 use topology::wire::cell::CellRecord;
 use topology::wire::key;
 use topology::wire::placement::PlacementRecord;
-use topology::{Activation, CellId, Epoch, Phase, Placement, RegionId, Version};
+use topology::{Activation, CellId, Epoch, Phase, Placement, RegionId, Slot, Version};
 
 use crate::client::Client;
 
@@ -36,12 +36,13 @@ pub(crate) struct World {
     /// A router that was, or is about to be, replaced by `router`.
     predecessor: Option<Child>,
     http: HttpClient,
+    cells: Vec<CellId>,
     changes: u32,
     /// Keeps the network ours.
     _claim: TcpListener,
 }
 
-/// What is published of cell `c1`.
+/// What is published of a cell.
 pub(crate) enum Is {
     ActiveIn(&'static str),
     Electing,
@@ -50,22 +51,27 @@ pub(crate) enum Is {
 impl World {
     /// Starts etcd and a router that has not heard of any cell yet.
     pub(crate) async fn start() -> Self {
-        Self::start_with(|_| String::new(), |_| ()).await
+        Self::start_with("").await
     }
 
-    /// Starts with more in the `edge` section, given the network's number, and with more files, and
+    /// Starts with more keys under `edge`, such as `limits: {…}`.
+    pub(crate) async fn start_with(edge: &str) -> Self {
+        Self::start_in(|_| edge.to_owned(), |_| ()).await
+    }
+
+    /// Starts with more keys under `edge`, given the network's number, and with more files, and
     /// makes `gateway` the active site.
     pub(crate) async fn with_edge(
         more: impl FnOnce(u8) -> String,
         prepare: impl FnOnce(&Path),
         gateway: SocketAddr,
     ) -> Self {
-        let mut world = Self::start_with(|network| format!(", {}", more(network)), prepare).await;
+        let mut world = Self::start_in(more, prepare).await;
         world.publish(7, &Is::ActiveIn("east"), gateway).await;
         world
     }
 
-    async fn start_with(more: impl FnOnce(u8) -> String, prepare: impl FnOnce(&Path)) -> Self {
+    async fn start_in(more: impl FnOnce(u8) -> String, prepare: impl FnOnce(&Path)) -> Self {
         let (network, claim) = claim();
         let name = format!("bulkhead-router-test-{}-{}", std::process::id(), claim_number());
         let folder = std::env::temp_dir().join(name);
@@ -85,6 +91,7 @@ impl World {
             second: None,
             predecessor: None,
             http,
+            cells: vec!["c1".parse().unwrap()],
             changes: 0,
             _claim: claim,
         };
@@ -94,9 +101,31 @@ impl World {
 
     /// Starts, and makes `gateway` the active site of `c1`, in east under epoch 7.
     pub(crate) async fn with_site(gateway: SocketAddr) -> Self {
-        let mut world = Self::start().await;
+        Self::with_site_and("", gateway).await
+    }
+
+    /// The same with more keys under `edge`.
+    pub(crate) async fn with_site_and(edge: &str, gateway: SocketAddr) -> Self {
+        let mut world = Self::start_with(edge).await;
         world.publish(7, &Is::ActiveIn("east"), gateway).await;
         world
+    }
+
+    /// Starts with two cells, each with its site.
+    pub(crate) async fn with_two_cells(edge: &str, first: SocketAddr, second: SocketAddr) -> Self {
+        let mut world = Self::start_with(edge).await;
+        world.cells.push("c2".parse().unwrap());
+        let record = world.record(7, &Is::ActiveIn("east"), [second; 3], "beside c1");
+        world.put(&world.etcd(), &key::cell(&world.cells[1]), record).await;
+        world.publish(7, &Is::ActiveIn("east"), first).await;
+        world
+    }
+
+    /// Returns users of this cell, as many as are wanted.
+    pub(crate) fn users_of(&self, cell: &'static str) -> impl Iterator<Item = String> + use<> {
+        let placement = self.placement();
+        let users = (0..).map(|number| format!("user-{number}"));
+        users.filter(move |user| placement.cell_of(Slot::of(user)).as_str() == cell)
     }
 
     /// Publishes where `c1` is, with this gateway in every region, and waits until the router has
@@ -109,6 +138,31 @@ impl World {
     pub(crate) async fn publish_sites(&mut self, epoch: u64, is: &Is, sites: [SocketAddr; 3]) {
         self.changes += 1;
         let reason = format!("change {}", self.changes);
+        let etcd = self.etcd();
+        if self.changes == 1 {
+            let record = serde_json::to_vec(&PlacementRecord::from(&self.placement())).unwrap();
+            self.put(&etcd, key::PLACEMENT, record).await;
+        }
+        let record = self.record(epoch, is, sites, &reason);
+        self.put(&etcd, &key::cell(&self.cells[0]), record).await;
+        let user = self.users_of("c1").next().unwrap();
+        self.eventually("the router applies the snapshot", async || {
+            let published = self.reason(&user).await?;
+            published.contains(&reason).then_some(())
+        })
+        .await;
+    }
+
+    fn etcd(&self) -> Etcd {
+        Etcd::connect(vec![format!("http://127.{}.0.1:2379", self.network)])
+    }
+
+    fn placement(&self) -> Placement {
+        let weights = self.cells.iter().map(|cell| (cell.clone(), 1)).collect();
+        Placement::plan(&weights, Version(1))
+    }
+
+    fn record(&self, epoch: u64, is: &Is, sites: [SocketAddr; 3], reason: &str) -> Vec<u8> {
         let phase = match is {
             Is::ActiveIn(region) => Phase::Steady { active: region.parse().unwrap() },
             Is::Electing => Phase::Electing { predecessor: None },
@@ -119,30 +173,25 @@ impl World {
             voters: ["north", "south"].map(|region| region.parse().unwrap()).into(),
             acks: 1,
             system: None,
-            reason: reason.clone(),
+            reason: reason.to_owned(),
         };
         let regions = ["east", "north", "south"].map(|region| region.parse::<RegionId>().unwrap());
         let gateways = regions.into_iter().zip(sites).collect();
-        let cell: CellId = "c1".parse().unwrap();
-        let placement = Placement::plan(&[(cell.clone(), 1)].into(), Version(1));
-        let etcd = Etcd::connect(vec![format!("http://127.{}.0.1:2379", self.network)]);
-        if self.changes == 1 {
-            let record = serde_json::to_vec(&PlacementRecord::from(&placement)).unwrap();
-            self.put(&etcd, key::PLACEMENT, record).await;
-        }
-        let record = CellRecord::from(&RoutedCell { activation, gateways });
-        self.put(&etcd, &key::cell(&cell), serde_json::to_vec(&record).unwrap()).await;
-        let applied =
-            |route: &Value| route["why"].as_str().is_some_and(|why| why.contains(&reason));
-        self.eventually("the router applies the snapshot", async || {
-            self.explain().await.filter(|route| applied(route))
-        })
-        .await;
+        serde_json::to_vec(&CellRecord::from(&RoutedCell { activation, gateways })).unwrap()
+    }
+
+    async fn reason(&self, user: &str) -> Option<String> {
+        let route = self.explain_for(user).await?;
+        route["why"].as_str().map(str::to_owned)
     }
 
     /// Asks the router where `ada` goes; none where it does not know yet.
     pub(crate) async fn explain(&self) -> Option<Value> {
-        let url = format!("http://127.{}.0.1:9080/_bulkhead/route?user=ada", self.network);
+        self.explain_for("ada").await
+    }
+
+    async fn explain_for(&self, user: &str) -> Option<Value> {
+        let url = format!("http://127.{}.0.1:9080/_bulkhead/route?user={user}", self.network);
         self.http.get(&url, Duration::from_secs(1)).await.ok()
     }
 
@@ -338,6 +387,7 @@ fn router(number: u16, folder: &Path, more: &[&str]) -> Child {
 
 /// One cell; only east's network is used, for etcd and the router itself.
 fn spec(network: u8, edge: &str) -> String {
+    let edge = if edge.is_empty() { String::new() } else { format!(", {edge}") };
     format!(
         "version: 1
 regions:
