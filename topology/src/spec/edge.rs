@@ -2,6 +2,7 @@
 
 pub mod identity;
 mod limits;
+mod public;
 mod sites;
 mod tls;
 mod trusted_proxies;
@@ -14,11 +15,23 @@ use super::Problem;
 use super::reader::{Reader, Section};
 
 pub use limits::{Breaker, Head, Held, Limits, Rate, Slow};
+pub use public::{Keep, Public};
 pub use sites::{MutualTls, Pair};
 pub use tls::Tls;
 pub use trusted_proxies::Cidr;
 
 const ROUTERS_MAX: u16 = 16;
+const KEYS: [&str; 9] = [
+    "listen",
+    "admin",
+    "routers",
+    "tls",
+    "sites",
+    "identity",
+    "limits",
+    "trusted-proxies",
+    "public",
+];
 
 /// Where users come in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,14 +48,13 @@ pub struct Edge {
     pub limits: Limits,
     /// Whose word about the client's address is taken.
     pub trusted_proxies: Vec<Cidr>,
+    pub public: Public,
 }
 
 impl Reader {
     pub(super) fn edge(&mut self, root: &Section<'_>) -> Option<Edge> {
         let node = self.get(root, "edge")?;
-        let keys =
-            ["listen", "admin", "routers", "tls", "sites", "identity", "limits", "trusted-proxies"];
-        let edge = self.section(node, "edge".to_owned(), &keys)?;
+        let edge = self.section(node, "edge".to_owned(), &KEYS)?;
         let listen = self.parsed::<SocketAddr>(&edge, "listen", "an address and port");
         let admin = self.parsed::<SocketAddr>(&edge, "admin", "an address and port");
         let routers = self.parsed::<u16>(&edge, "routers", "a whole number");
@@ -54,6 +66,7 @@ impl Reader {
         let identity = self.identity(&edge)?;
         let limits = self.limits(&edge);
         let trusted_proxies = self.trusted_proxies(&edge);
+        let public = self.public(&edge);
         Some(Edge {
             listen: listen?,
             admin: admin?,
@@ -63,6 +76,7 @@ impl Reader {
             identity,
             limits,
             trusted_proxies,
+            public,
         })
     }
 }

@@ -108,7 +108,9 @@ impl Reader {
         };
         list.iter()
             .enumerate()
-            .filter_map(|(index, node)| self.section(node, format!("{key}[{index}]"), keys))
+            .filter_map(|(index, node)| {
+                self.section(node, format!("{}[{index}]", item.place_of(key)), keys)
+            })
             .collect()
     }
 

@@ -164,6 +164,42 @@ fn each_mistake_about_limits_is_a_finding() {
 }
 
 #[test]
+fn without_a_list_of_public_paths_the_widget_and_the_articles_are_public() {
+    let public = |text: &str| Spec::parse(text).unwrap().edge.public;
+    assert_eq!(public(GOOD), Public::default());
+    let of = |list: &str| GOOD.replace("routers: 2}", &format!("routers: 2, public: {list}}}"));
+    let written = "[{path: /widget/*, cache: true}, {path: /v1/kb/articles/*, cache: true}]";
+    assert_eq!(public(&of(written)), Public::default());
+    let nothing = public(&of("[]"));
+    assert_eq!((nothing.reads("/widget/"), nothing.probe_path()), (None, None));
+}
+
+#[test]
+fn each_mistake_about_public_paths_is_a_finding() {
+    let written = "\
+edge:
+  listen: '127.0.0.1:8080'
+  admin: '127.0.0.1:9080'
+  routers: 2
+  public:
+    - {path: /*, cache: true}
+    - {path: /widget/*, cache: often}
+    - {path: /help, cache: true}
+    - {path: /help, cache: false}
+    - {cache: true}
+";
+    let (before, after) = GOOD.split_once("edge: ").unwrap();
+    let (_, after) = after.split_once('\n').unwrap();
+    check(
+        &format!("{before}{written}{after}"),
+        "line 13: edge.public[0].path: expected a path such as /widget/page or, for all below it, /widget/*, found \"/*\"
+         line 14: edge.public[1].cache: expected true or false, found \"often\"
+         line 16: edge.public[3].path: /help is listed twice
+         line 17: edge.public[4]: path is missing",
+    );
+}
+
+#[test]
 fn broken_yaml_names_its_line() {
     let findings = Spec::parse("version: 1\nregions: [\n").unwrap_err();
     assert_eq!(findings.len(), 1);
