@@ -1,9 +1,13 @@
 //! What a router routes by: placement, activations and endpoints, at one version.
 
+mod difference;
+mod rollback;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::{Activation, CellId, Epoch, Placement, RegionId, Slot, Version};
+pub use difference::Difference;
 
 /// A consistent view of the whole platform, swapped whole and never changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +46,7 @@ pub enum Refusal {
 
 /// Largest share of the slots that one snapshot may move: a larger jump is more likely a broken
 /// table than a plan.
-const MOVES_MAX: usize = crate::SLOTS / 20;
+pub const MOVES_MAX: usize = crate::SLOTS / 20;
 
 /// Where a user's request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +56,33 @@ pub struct Route<'a> {
     pub epoch: Epoch,
     /// The active site and its gateway; `None` while the cell has none.
     pub site: Option<(&'a RegionId, SocketAddr)>,
+}
+
+impl Refusal {
+    /// What kind of refusal this is, for counting.
+    pub const CODES: [&'static str; 7] = [
+        "older-version",
+        "older-epoch",
+        "empty",
+        "unknown-cell",
+        "no-gateway",
+        "shrunken",
+        "too-many-moves",
+    ];
+
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        let [older_version, older_epoch, empty, unknown, no_gateway, shrunken, moves] = Self::CODES;
+        match self {
+            Self::OlderVersion { .. } => older_version,
+            Self::OlderEpoch { .. } => older_epoch,
+            Self::Empty => empty,
+            Self::UnknownCell(_) => unknown,
+            Self::NoGateway(_) => no_gateway,
+            Self::Shrunken(_) => shrunken,
+            Self::TooManyMoves { .. } => moves,
+        }
+    }
 }
 
 impl Snapshot {

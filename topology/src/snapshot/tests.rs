@@ -73,6 +73,58 @@ fn a_cell_without_an_active_site_has_a_route_but_no_site() {
     assert_eq!(snapshot.route(slot).epoch, Epoch(4));
 }
 
+#[test]
+fn a_rollback_brings_back_placement_and_addresses_and_no_version_or_epoch() {
+    let earlier = snapshot(5, &[("c1", 3), ("c2", 1)]);
+    let mut latest = snapshot(9, &[("c1", 7), ("c2", 1)]);
+    let all_to_c1 = vec![0; crate::SLOTS];
+    latest.placement =
+        Placement::try_new(Version(9), latest.placement.cells().to_vec(), all_to_c1).unwrap();
+    let c1 = latest.cells.get_mut(&"c1".parse().unwrap()).unwrap();
+    c1.gateways = [("east", "127.9.9.9:1"), ("north", "127.2.1.1:8000")]
+        .map(|(region, at)| (region.parse().unwrap(), at.parse().unwrap()))
+        .into();
+    c1.activation = c1.activation.elect("lost");
+
+    let back = latest.rolled_back(&earlier, &BTreeMap::new());
+    assert_eq!((back.version, &back.placement), (Version(9), &earlier.placement));
+    let c1 = &back.cells[&"c1".parse().unwrap()];
+    assert_eq!(c1.activation, latest.cells[&"c1".parse().unwrap()].activation);
+    let addresses: Vec<String> = c1.gateways.values().map(ToString::to_string).collect();
+    assert_eq!(addresses, ["127.1.1.1:8000", "127.2.1.1:8000"]);
+    assert_eq!(back.check(), Ok(()));
+}
+
+#[test]
+fn a_cell_that_comes_back_does_so_under_the_last_epoch_it_was_seen_with() {
+    let earlier = snapshot(5, &[("c1", 3), ("c2", 1)]);
+    let seen = snapshot(7, &[("c1", 3), ("c2", 4)]).cells;
+    let back = snapshot(9, &[("c1", 3)]).rolled_back(&earlier, &seen);
+    assert_eq!(back.cells[&"c2".parse().unwrap()].activation.epoch, Epoch(4));
+    assert_eq!(back.check(), Ok(()));
+}
+
+#[test]
+fn what_differs_is_told_line_by_line() {
+    let earlier = snapshot(5, &[("c1", 3), ("c2", 1)]);
+    let mut later = snapshot(6, &[("c1", 4), ("c3", 1)]);
+    later.placement = earlier.placement.clone();
+    let c1 = later.cells.get_mut(&"c1".parse().unwrap()).unwrap();
+    c1.gateways = [("north".parse().unwrap(), "127.2.1.1:8000".parse().unwrap())].into();
+    let told: Vec<String> = later.differences(&earlier).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "c2 is gone",
+            "c1: epoch 3, steady in east → epoch 4, steady in east",
+            "c1@east: at 127.1.1.1:8000 → nowhere",
+            "c1@north: at nowhere → 127.2.1.1:8000",
+            "c3 is new",
+        ]
+    );
+    assert_eq!(later.differences(&later), []);
+}
+
 fn snapshot(version: u64, cells: &[(&str, u64)]) -> Snapshot {
     let weights = cells.iter().map(|(id, _)| (id.parse().unwrap(), 1)).collect();
     let routed = |epoch| RoutedCell {
