@@ -1,10 +1,14 @@
 //! Follow the routing snapshot: a watch as a hint, a full read as the truth.
 
+mod refused;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +21,8 @@ use tracing::{info, warn};
 use crate::Etcd;
 use crate::etcd::Stored;
 use crate::last_known_good::LastKnownGood;
+use crate::rollback::Rollback;
+pub use refused::Refused;
 
 /// How often everything is read again, wake-up or not: a lost watch event costs at most this. A
 /// little different in each process, so that they do not all ask at once.
@@ -24,11 +30,36 @@ const PERIOD: Duration = Duration::from_secs(2);
 /// A snapshot is called stale when etcd has not confirmed it for this long.
 const STALE_AFTER: Duration = Duration::from_secs(6);
 
+/// How soon a rollback is heeded.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// What to route by, and whether etcd has confirmed it lately.
 #[derive(Clone, Debug)]
 pub struct Followed {
     pub snapshot: Arc<Snapshot>,
     pub stale: bool,
+    /// While a person has it rolled back.
+    pub rolled_back: Option<RolledBack>,
+}
+
+/// What a snapshot in use was made from.
+#[derive(Clone, Debug)]
+pub struct RolledBack {
+    /// What would be in use.
+    pub from: Arc<Snapshot>,
+    /// The generation whose placement and addresses are in use instead.
+    pub to: Version,
+}
+
+impl Followed {
+    fn new(snapshot: Arc<Snapshot>, stale: bool) -> Self {
+        Self { snapshot, stale, rolled_back: None }
+    }
+
+    /// Returns the newest snapshot there was, rolled back or not: what the next one is held against.
+    fn newest(&self) -> &Arc<Snapshot> {
+        self.rolled_back.as_ref().map_or(&self.snapshot, |back| &back.from)
+    }
 }
 
 /// Keeps the latest snapshot that may be used.
@@ -36,18 +67,34 @@ pub struct Follower {
     etcd: Etcd,
     kept: LastKnownGood,
     out: watch::Sender<Option<Followed>>,
+    refused: watch::Sender<Refused>,
+    /// The snapshot in use is not on disk, where there may be room again.
+    unkept: AtomicBool,
 }
 
 impl Follower {
     /// Starts from the newest valid snapshot on disk, if there is one.
     pub fn open(etcd: Etcd, folder: PathBuf) -> anyhow::Result<Self> {
         let kept = LastKnownGood::open(folder)?;
-        let newest =
-            kept.newest().map(|snapshot| Followed { snapshot: Arc::new(snapshot), stale: true });
+        let newest = kept.newest().map(|snapshot| Followed::new(Arc::new(snapshot), true));
         if let Some(followed) = &newest {
             info!(version = %followed.snapshot.version, "serving by the last known good snapshot");
         }
-        Ok(Self { etcd, kept, out: watch::channel(newest).0 })
+        let refused = watch::channel(Refused::default()).0;
+        let (out, unkept) = (watch::channel(newest).0, AtomicBool::new(false));
+        let follower = Self { etcd, kept, out, refused, unkept };
+        // A bad order must not keep a process from starting.
+        if let Err(err) = follower.heed_rollback() {
+            let error = format!("{err:#}");
+            warn!(error, "rollback not heeded");
+        }
+        Ok(follower)
+    }
+
+    /// Returns what was offered and not used, as it changes.
+    #[must_use]
+    pub fn refused(&self) -> watch::Receiver<Refused> {
+        self.refused.subscribe()
     }
 
     #[must_use]
@@ -62,6 +109,7 @@ impl Follower {
         tokio::select! {
             () = self.etcd.hint(&prefixes, &wake, &stop) => {}
             () = self.read_again_and_again(&prefixes, &wake, &stop) => {}
+            () = self.look_for_rollbacks() => {}
         }
         Ok(())
     }
@@ -99,27 +147,90 @@ impl Follower {
         }
     }
 
+    /// Heeds rollbacks as they are ordered and taken back, whatever becomes of etcd.
+    async fn look_for_rollbacks(&self) {
+        let mut trouble = None;
+        loop {
+            let now = self.heed_rollback().err().map(|err| format!("{err:#}"));
+            if let (None, Some(error)) = (&trouble, &now) {
+                warn!(error, "rollback not heeded");
+            }
+            trouble = now;
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Brings what is in use in line with the order on disk. An order that a newer version has ended
+    /// is removed.
+    fn heed_rollback(&self) -> anyhow::Result<()> {
+        let Some(followed) = self.out.borrow().clone() else { return Ok(()) };
+        let newest = followed.newest();
+        let order = Rollback::read(self.kept.folder())?;
+        let in_use = followed.rolled_back.as_ref().map(|back| back.to);
+        match order {
+            Some(order) if order.from < newest.version => Rollback::end(self.kept.folder()),
+            Some(order) if in_use != Some(order.to) => {
+                let back = self.kept.roll_back(newest, order.to).context("roll back")?;
+                info!(from = %newest.version, to = %order.to, "rolled back");
+                let rolled_back = Some(RolledBack { from: Arc::clone(newest), to: order.to });
+                let snapshot = Arc::new(back);
+                self.out.send_replace(Some(Followed {
+                    snapshot,
+                    stale: followed.stale,
+                    rolled_back,
+                }));
+                Ok(())
+            }
+            None if in_use.is_some() => {
+                info!(version = %newest.version, "rollback taken back");
+                let snapshot = Arc::clone(newest);
+                self.out.send_replace(Some(Followed::new(snapshot, followed.stale)));
+                Ok(())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Applies what was read, unless it must not replace what is in use (I2). Checked here, when
     /// applying: what was newest when it was read may have been overtaken.
     fn offer(&self, stored: &[Stored]) -> Result<(), String> {
-        let offered = assemble(stored).map_err(|err| err.to_string())?;
-        let Some(offered) = offered else { return Ok(()) };
+        let offered = match assemble(stored) {
+            Ok(Some(offered)) => offered,
+            Ok(None) => return Ok(()),
+            Err(err) => return Err(self.refuse(newest_of(stored), refused::MALFORMED, &err)),
+        };
         let current = self.out.borrow().clone();
-        let refused = match &current {
-            Some(current) if *current.snapshot == offered => {
+        let may = match current.as_ref().map(Followed::newest) {
+            Some(newest) if **newest == offered => {
                 self.mark(false);
-                return Ok(());
+                return if self.unkept.load(Ordering::Relaxed) {
+                    self.keep(newest)
+                } else {
+                    Ok(())
+                };
             }
-            Some(current) => offered.may_replace(&current.snapshot),
+            Some(newest) => offered.may_replace(newest),
             None => offered.check(),
         };
-        refused.map_err(|refusal| format!("snapshot {} refused: {refusal}", offered.version))?;
+        may.map_err(|why| self.refuse(offered.version, why.code(), &why))?;
         info!(version = %offered.version, "snapshot applied");
         let snapshot = Arc::new(offered);
-        let followed = Followed { snapshot: Arc::clone(&snapshot), stale: false };
-        self.out.send_replace(Some(followed));
+        self.out.send_replace(Some(Followed::new(Arc::clone(&snapshot), false)));
         // Served first, kept second: a slow disk must not delay a failover.
-        self.kept.keep(&snapshot).map_err(|err| format!("{err:#}"))
+        self.keep(&snapshot)
+    }
+
+    fn keep(&self, snapshot: &Snapshot) -> Result<(), String> {
+        let kept = self.kept.keep(snapshot);
+        self.unkept.store(kept.is_err(), Ordering::Relaxed);
+        kept.map_err(|err| format!("{err:#}"))
+    }
+
+    /// Counts what was offered and not used, once however often it is read again.
+    fn refuse(&self, version: Version, code: &'static str, why: &dyn std::error::Error) -> String {
+        let why = format!("snapshot {version} refused: {why}");
+        self.refused.send_if_modified(|refused| refused.add(version, code, &why));
+        why
     }
 
     fn mark(&self, stale: bool) {
@@ -136,6 +247,10 @@ impl Follower {
 /// Up to a quarter of a second, from the process's id: no randomness is needed to spread a fleet.
 fn jitter() -> Duration {
     Duration::from_millis(u64::from(std::process::id() % 250))
+}
+
+fn newest_of(stored: &[Stored]) -> Version {
+    stored.iter().map(|entry| entry.version).max().unwrap_or_default()
 }
 
 /// Makes a snapshot of what is stored; `None` while the platform has not been set up.
@@ -159,3 +274,6 @@ fn assemble(stored: &[Stored]) -> Result<Option<Snapshot>, Malformed> {
         .is_some_and(|placement| placement.cells().iter().all(|cell| cells.contains_key(cell)));
     Ok(placement.filter(|_| complete).map(|placement| Snapshot { version, placement, cells }))
 }
+
+#[cfg(test)]
+mod tests;

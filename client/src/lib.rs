@@ -8,5 +8,6 @@ pub mod follow;
 mod generation;
 pub mod last_known_good;
 pub mod lease;
+pub mod rollback;
 
 pub use etcd::Etcd;

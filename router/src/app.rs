@@ -17,7 +17,7 @@ use topology::spec::edge::identity::Trust;
 use tracing::{info, warn};
 
 use crate::certificates::Certificates;
-use crate::config::Config;
+use crate::config::{Asked, Config};
 use crate::connections::{self, Connections};
 use crate::doors::Doors;
 use crate::drain::Drain;
@@ -29,6 +29,7 @@ use crate::metrics::Metrics;
 use crate::mutual::Mutual;
 use crate::protection::Protection;
 use crate::proxy::Proxy;
+use crate::rollback;
 use crate::room::Room;
 use crate::stop::{End, Stop};
 use crate::table::Table;
@@ -45,9 +46,15 @@ const TRIES_MAX: usize = 1000;
 /// under way a connection to a site and its handle.
 const FILES: u64 = 65_536;
 
-/// Runs the router until it is asked to stop.
+/// Does what the command line asks for: runs the router until it is asked to stop, or rolls back.
 pub fn run() -> anyhow::Result<()> {
-    let config = Config::read().context("read the configuration")?;
+    match Config::read().context("read the configuration")? {
+        Asked::Serve(config) => serve(*config),
+        Asked::Rollback(flags) => rollback::run(&flags),
+    }
+}
+
+fn serve(config: Config) -> anyhow::Result<()> {
     let _telemetry = telemetry::start("bulkhead-router", &config.name, None)?;
     runtime::admin::build_info("router", env!("CARGO_PKG_VERSION"))?;
     raise_file_limit()?;

@@ -31,6 +31,10 @@ struct Explained {
     stale: bool,
     /// Since when etcd has not confirmed the table; 0 while it does.
     age_ms: u64,
+    /// The generation whose placement and addresses are in use, while a person has it so.
+    rolled_back_to: Option<u64>,
+    /// The last snapshot that was not put to use, and why.
+    refused: Option<String>,
     why: String,
     /// Whether anybody with the development issuer's key is any user.
     development_issuer: bool,
@@ -67,6 +71,8 @@ async fn explain(State(known): State<Known>, Query(asked): Query<Asked>) -> Resp
         version: applied.snapshot.version.0,
         stale: applied.stale_since.is_some(),
         age_ms: u64::try_from(age).unwrap_or(u64::MAX),
+        rolled_back_to: applied.rolled_back_to.map(|version| version.0),
+        refused: table.last_refused().map(|why| (*why).clone()),
         why: found.why,
         development_issuer: is_development,
         user: asked.user,

@@ -33,6 +33,7 @@ mod pace;
 mod protection;
 mod proxy;
 mod release;
+mod rollback;
 mod room;
 mod site;
 mod sockets;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use client::Etcd;
-use client::follow::{Followed, Follower};
+use client::follow::{Followed, Follower, Refused};
 use pingora_core::server::ShutdownWatch;
 use pingora_core::services::background::BackgroundService;
 use runtime::{Board, Tasks, admin, server};
@@ -97,12 +97,16 @@ impl Parts {
         let admin = tokio::net::TcpListener::from_std(admin).context("listen for admin")?;
         let routes = admin::routes(board.clone())
             .merge(explain::routes(Arc::clone(&table), self.is_development));
-        let latest = follower.latest();
+        let (latest, refused) = (follower.latest(), follower.refused());
         let mut tasks = Tasks::default();
         tasks.start("follow the snapshot", |stop| follower.run(stop));
         tasks.start("apply snapshots", {
             let (table, metrics) = (Arc::clone(&table), Arc::clone(&metrics));
             |stop| apply(latest, table, metrics, board, stop)
+        });
+        tasks.start("count refused snapshots", {
+            let (table, metrics) = (Arc::clone(&table), Arc::clone(&metrics));
+            |stop| count_refused(refused, table, metrics, stop)
         });
         tasks.start("count the routers", {
             let (etcd, metrics) = (etcd.clone(), Arc::clone(&metrics));
@@ -157,9 +161,7 @@ async fn unless(
 /// Puts a snapshot to use and says so.
 pub(crate) fn adopt(table: &Table, metrics: &Metrics, board: &Board, followed: &Followed) {
     table.apply(followed, Instant::now());
-    let version = followed.snapshot.version.0;
-    metrics.table_version.set(i64::try_from(version).unwrap_or(i64::MAX));
-    metrics.table_stale.set(i64::from(followed.stale));
+    metrics.table(followed);
     board.condition(CONDITION, Ok(()));
 }
 
@@ -188,6 +190,22 @@ async fn apply(
             () = stop.cancelled() => return Ok(()),
         }
     }
+}
+
+/// Shows what was offered and not put to use.
+async fn count_refused(
+    mut refused: watch::Receiver<Refused>,
+    table: Arc<Table>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    // An error means that following has ended, which ends the router and is told by that task.
+    while let Some(Ok(())) = stop.run_until_cancelled(refused.changed()).await {
+        let now = refused.borrow_and_update().clone();
+        metrics.table_refused(&now);
+        table.refuse(now.last);
+    }
+    Ok(())
 }
 
 /// Keeps the number among which each cell's rate is divided; with etcd gone the last one counts.

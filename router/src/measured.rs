@@ -51,7 +51,7 @@ impl Default for Routes {
 impl Routes {
     /// Swaps the table for another.
     pub fn apply(&self, snapshot: Arc<Snapshot>) {
-        self.0.apply(&Followed { snapshot, stale: false }, Instant::now());
+        self.0.apply(&Followed { snapshot, stale: false, rolled_back: None }, Instant::now());
     }
 
     /// Finds a slot's cell as a request does, and returns the epoch it is served under.

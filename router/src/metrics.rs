@@ -1,6 +1,7 @@
 //! Every metric of the router. Labels are configured cells and enums; no user ever is one.
 
 use anyhow::Context as _;
+use client::follow::{Followed, Refused};
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry,
@@ -121,9 +122,11 @@ pub(crate) struct Metrics {
     pub(crate) live_routers: IntGauge,
     pub(crate) connections: IntGauge,
     pub(crate) held: IntGauge,
-    pub(crate) table_version: IntGauge,
+    table_version: IntGauge,
     pub(crate) table_age: Gauge,
-    pub(crate) table_stale: IntGauge,
+    table_stale: IntGauge,
+    table_rolled_back: IntGauge,
+    table_refused: IntCounterVec,
     pub(crate) certificate_expires: Gauge,
     pub(crate) development_issuer: IntGauge,
 }
@@ -171,6 +174,14 @@ impl Metrics {
                 "Since when the table is not confirmed by etcd; 0 while it is",
             )?,
             table_stale: IntGauge::new("router_table_stale", "1 while etcd is out of reach")?,
+            table_rolled_back: IntGauge::new(
+                "router_table_rolled_back",
+                "1 while a person has the table rolled back",
+            )?,
+            table_refused: IntCounterVec::new(
+                Opts::new("router_table_refused_total", "Snapshots refused since the start"),
+                &["reason"],
+            )?,
             certificate_expires: Gauge::new(
                 "router_certificate_expires_timestamp_seconds",
                 "When the users' certificate in use ends, in seconds since 1970; 0 without one",
@@ -191,6 +202,11 @@ impl Metrics {
         registry.register(Box::new(metrics.table_stale.clone()))?;
         registry.register(Box::new(metrics.certificate_expires.clone()))?;
         registry.register(Box::new(metrics.development_issuer.clone()))?;
+        registry.register(Box::new(metrics.table_rolled_back.clone()))?;
+        registry.register(Box::new(metrics.table_refused.clone()))?;
+        for reason in Refused::reasons() {
+            metrics.table_refused.with_label_values(&[reason]);
+        }
         for cell in cells {
             for outcome in Attempt::ALL {
                 metrics.attempts.with_label_values(&[cell.as_str(), outcome.as_str()]);
@@ -206,6 +222,22 @@ impl Metrics {
             }
         }
         Ok(metrics)
+    }
+
+    /// Notes what is in use now.
+    pub(crate) fn table(&self, followed: &Followed) {
+        let version = followed.snapshot.version.0;
+        self.table_version.set(i64::try_from(version).unwrap_or(i64::MAX));
+        self.table_stale.set(i64::from(followed.stale));
+        self.table_rolled_back.set(i64::from(followed.rolled_back.is_some()));
+    }
+
+    /// Notes what was offered and not used.
+    pub(crate) fn table_refused(&self, refused: &Refused) {
+        for (reason, count) in &refused.counts {
+            let counter = self.table_refused.with_label_values(&[reason]);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
     }
 
     pub(crate) fn attempt(&self, cell: &CellId, outcome: Attempt) {

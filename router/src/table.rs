@@ -7,7 +7,7 @@ use arc_swap::ArcSwapOption;
 use client::follow::Followed;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use topology::{CellId, Snapshot};
+use topology::{CellId, Snapshot, Version};
 
 use crate::cell::{Cell, Memory};
 use crate::decide::aim::Aim;
@@ -20,6 +20,7 @@ use crate::site::Site;
 pub(crate) struct Table {
     applied: ArcSwapOption<Applied>,
     changed: watch::Sender<()>,
+    refused: ArcSwapOption<String>,
     /// How sites are talked to.
     mutual: Option<Mutual>,
 }
@@ -29,6 +30,8 @@ pub(crate) struct Applied {
     pub(crate) snapshot: Arc<Snapshot>,
     /// Since when etcd has not confirmed it; none while it does.
     pub(crate) stale_since: Option<Instant>,
+    /// The generation whose placement and addresses these are, while a person has it so.
+    pub(crate) rolled_back_to: Option<Version>,
     cells: BTreeMap<CellId, Cell>,
     mutual: Option<Mutual>,
     /// The same by the placement's numbers, so that a lookup is two array indices however many cells
@@ -38,11 +41,21 @@ pub(crate) struct Applied {
 
 impl Table {
     pub(crate) fn new(mutual: Option<Mutual>) -> Self {
-        Self { applied: ArcSwapOption::empty(), changed: watch::channel(()).0, mutual }
+        let (applied, refused) = (ArcSwapOption::empty(), ArcSwapOption::empty());
+        Self { applied, changed: watch::channel(()).0, refused, mutual }
     }
 
     pub(crate) fn current(&self) -> Option<Arc<Applied>> {
         self.applied.load_full()
+    }
+
+    /// Notes the last snapshot that was not put to use, for people.
+    pub(crate) fn refuse(&self, why: Option<String>) {
+        self.refused.store(why.map(Arc::new));
+    }
+
+    pub(crate) fn last_refused(&self) -> Option<Arc<String>> {
+        self.refused.load_full()
     }
 
     /// Returns what is marked changed at each snapshot applied from now on.
@@ -72,6 +85,7 @@ impl Table {
         let stale_since = followed
             .stale
             .then(|| before.as_ref().and_then(|before| before.stale_since).unwrap_or(now));
+        let rolled_back_to = followed.rolled_back.as_ref().map(|back| back.to);
         let mut ended = Vec::new();
         let cells: BTreeMap<CellId, Cell> = followed
             .snapshot
@@ -88,7 +102,7 @@ impl Table {
         let owner = |id: &CellId| cells.get(id).map(|cell| (id.clone(), cell.clone()));
         let owners = snapshot.placement.cells().iter().map(owner).collect();
         let mutual = self.mutual.clone();
-        let applied = Applied { snapshot, stale_since, cells, mutual, owners };
+        let applied = Applied { snapshot, stale_since, rolled_back_to, cells, mutual, owners };
         self.applied.store(Some(Arc::new(applied)));
         self.changed.send_replace(());
         // Applied first: who is told that an epoch has ended finds the next one.

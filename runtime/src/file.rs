@@ -12,12 +12,20 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut name = path.file_name().ok_or_else(|| io::Error::other("no file name"))?.to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let beside = folder.join(name);
-    let mut file =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&beside)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
+    let written = write(&beside, content, mode).and_then(|()| fs::rename(&beside, path));
+    if let Err(err) = written {
+        // On a full disk half a file would take what little room is left. It may not even exist.
+        drop(fs::remove_file(&beside));
+        return Err(err);
+    }
     File::open(folder)?.sync_all()
+}
+
+fn write(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
 }
 
 #[cfg(test)]

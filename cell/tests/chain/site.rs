@@ -242,7 +242,7 @@ fn everything_is_c1() -> Followed {
     let gateways = [(east, SocketAddr::from(([127, 0, 0, 1], 1)))].into();
     let cells = [(cell, RoutedCell { activation, gateways })].into();
     let snapshot = Snapshot { version: Version(1), placement, cells };
-    Followed { snapshot: Arc::new(snapshot), stale: false }
+    Followed { snapshot: Arc::new(snapshot), stale: false, rolled_back: None }
 }
 
 async fn serve(tasks: &mut Tasks, routes: Router) -> SocketAddr {

@@ -87,6 +87,6 @@ fn apply(table: &Table, epoch: u64, phase: Phase, gateway: SocketAddr) {
         placement: Placement::plan(&[(cell.clone(), 1)].into(), Version(1)),
         cells: [(cell, RoutedCell { activation, gateways })].into(),
     };
-    let followed = Followed { snapshot: Arc::new(snapshot), stale: false };
+    let followed = Followed { snapshot: Arc::new(snapshot), stale: false, rolled_back: None };
     table.apply(&followed, Instant::now());
 }

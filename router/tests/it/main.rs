@@ -14,6 +14,7 @@ mod last_known_good;
 mod load;
 mod protection;
 mod retry;
+mod rollback;
 mod site;
 mod stale;
 mod streams;

@@ -195,6 +195,23 @@ impl World {
         self.http.get(&url, Duration::from_secs(1)).await.ok()
     }
 
+    /// Runs `router rollback` on this router's disk, and returns whether it succeeded and its words.
+    pub(crate) fn rollback(&self, flags: &[&str]) -> (bool, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_router"))
+            .args(["rollback", "--run-dir"])
+            .arg(&self.folder)
+            .args(flags)
+            .output()
+            .unwrap();
+        let words = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(words).unwrap())
+    }
+
+    /// Kills etcd and leaves the router alone.
+    pub(crate) fn kill_etcd(&mut self) {
+        kill(&mut self.etcd);
+    }
+
     /// Returns a metric's value.
     pub(crate) async fn metric(&self, series: &str) -> Option<f64> {
         let url = format!("http://127.{}.0.1:9080/metrics", self.network);
