@@ -16,6 +16,7 @@ pub mod decide;
 mod guard;
 mod metrics;
 mod pass_on;
+pub mod public;
 pub mod query;
 pub mod refusal;
 pub mod secure;

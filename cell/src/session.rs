@@ -30,7 +30,7 @@ use tokio::sync::{Notify, Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use topology::SiteId;
 use topology::address::Port;
-use topology::spec::Durability;
+use topology::spec::{Durability, Public};
 use uuid::Uuid;
 
 use crate::config::Site;
@@ -133,8 +133,13 @@ impl Session {
     }
 }
 
-/// Returns the routes users are served by, behind the gateway.
-pub fn routes(session: Arc<Session>, gateway: Arc<Gateway>, neighbours: Neighbours) -> Router {
+/// Returns the routes users are served by, behind the gateway, and in front of them what is public.
+pub fn routes(
+    session: Arc<Session>,
+    gateway: Arc<Gateway>,
+    neighbours: Neighbours,
+    public: Public,
+) -> Router {
     let pass_on = PassOn {
         http: session.http.clone(),
         ticket: neighbours.ticket,
@@ -144,7 +149,7 @@ pub fn routes(session: Arc<Session>, gateway: Arc<Gateway>, neighbours: Neighbou
     let routes =
         routes::routes(session).merge(pass_on.routes()).fallback(async || refusal::not_found());
     let routes = routes.method_not_allowed_fallback(async || refusal::not_allowed());
-    server::observed(guard(routes, gateway))
+    gateway::public::in_front(server::observed(guard(routes, gateway)), public, &pass_on)
 }
 
 /// Finishes turns left without a reply, for the sweeper and for tests.
@@ -215,7 +220,7 @@ pub async fn run(site: &Site) -> anyhow::Result<()> {
     tasks.start("serve the admin endpoint", |stop| {
         server::serve(admin_listener, admin_routes, stop)
     });
-    let routes = routes(session, gateway, neighbours);
+    let routes = routes(session, gateway, neighbours, site.spec.edge.public.clone());
     match &site.spec.edge.sites {
         Some(mutual) => {
             let door = Secure::new(listener, mutual, &site.run_dir)

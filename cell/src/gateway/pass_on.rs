@@ -61,7 +61,7 @@ pub struct PassOn {
 }
 
 #[derive(Clone)]
-struct Target {
+pub(super) struct Target {
     http: HttpClient,
     address: SocketAddr,
     time: Duration,
@@ -80,6 +80,11 @@ impl PassOn {
             .route("/v1/tickets/{*rest}", any(pass).with_state(ticket))
             .route("/v1/kb/{*rest}", any(pass).with_state(knowledge))
             .route("/v1/nlu/{*rest}", any(pass).with_state(nlp))
+    }
+
+    /// Returns the knowledge base for reads that carry nobody's identity.
+    pub(super) fn knowledge_read(&self) -> Target {
+        self.target(self.knowledge, READ_TIME, false)
     }
 
     fn target(&self, address: SocketAddr, time: Duration, strong: bool) -> Target {
@@ -120,6 +125,12 @@ async fn pass(
 }
 
 impl Target {
+    /// Reads without saying for whom.
+    pub(super) async fn read(&self, path: &str) -> Result<Answer, Problem> {
+        let url = format!("http://{}{path}", self.address);
+        self.ask(&Method::GET, &url, &HeaderMap::new(), &Bytes::new()).await.map_err(gone)
+    }
+
     /// Asks once; before anything is sent, tries for a while to connect.
     async fn ask(
         &self,

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use topology::snapshot::RoutedCell;
-use topology::spec::Durability;
+use topology::spec::{Durability, Public};
 use topology::wire::agent::TenureName;
 use topology::{Activation, Epoch, Phase, Placement, SiteId, Slot, Snapshot, Version};
 use tower::ServiceExt as _;
@@ -89,7 +89,7 @@ impl Site {
         let gateway = Arc::new(gateway);
         let session = Session::new(id, connections, messages, at, heard);
         let session = Arc::new(session);
-        let routes = session::routes(Arc::clone(&session), gateway, at);
+        let routes = session::routes(Arc::clone(&session), gateway, at, Public::default());
         let site = Self { database, session, neighbours, routes, right, tasks };
         site.becomes(TenureName::Serving, true);
         site
