@@ -16,6 +16,7 @@ use topology::CellId;
 use topology::spec::edge::identity::Trust;
 use tracing::{info, warn};
 
+use crate::cache::Cache;
 use crate::certificates::Certificates;
 use crate::config::{Asked, Config};
 use crate::connections::{self, Connections};
@@ -29,6 +30,7 @@ use crate::metrics::Metrics;
 use crate::mutual::Mutual;
 use crate::protection::Protection;
 use crate::proxy::Proxy;
+use crate::public::{Beside, Near, PublicReads};
 use crate::rollback;
 use crate::room::Room;
 use crate::stop::{End, Stop};
@@ -99,6 +101,11 @@ fn serve(config: Config) -> anyhow::Result<()> {
         metrics: Arc::clone(&metrics),
         protection,
     };
+    let edge = Arc::clone(&metrics.edge);
+    let near = Near::new(Arc::clone(&table), mutual.clone(), Arc::clone(&edge));
+    let (cache, public) = (Cache::new(Arc::clone(&edge)), config.spec.edge.public);
+    let beside = Beside { near, cache, probe_path: public.probe_path().map(str::to_owned) };
+    let public = PublicReads { public, near: Arc::clone(&beside.near), cache, metrics: edge };
     let (drain, end) = (Arc::new(Drain::default()), Arc::new(End::default()));
     metrics.development_issuer.set(i64::from(is_development));
     let parts = Parts {
@@ -117,12 +124,13 @@ fn serve(config: Config) -> anyhow::Result<()> {
         metrics,
         identities: Arc::clone(&identities),
         is_development,
+        beside,
     };
     let loops = Loops { parts: Mutex::new(Some(parts)), end: Arc::clone(&end) };
 
     let mut server = Server::new_with_opt_and_conf(None, configuration());
     server.bootstrap();
-    let proxy = Proxy { holder, identities, drain: Arc::clone(&drain) };
+    let proxy = Proxy { holder, identities, public, drain: Arc::clone(&drain) };
     let mut app = HttpProxy::new(proxy, Arc::clone(&server.configuration));
     app.handle_init_modules();
     connections::bound(&mut app, &limits);

@@ -5,6 +5,7 @@ pub(crate) mod breaker;
 pub(crate) mod fleet;
 pub(crate) mod framing;
 pub(crate) mod hold;
+pub(crate) mod nearest;
 pub(crate) mod origin;
 pub(crate) mod refresh;
 pub(crate) mod retry;

@@ -17,6 +17,7 @@ use crate::decide::retry::Repeatable;
 use crate::decide::stale::{Accepts, Asked};
 use crate::identity::Person;
 use crate::load::Place;
+use crate::public::Read;
 use crate::release::Turn;
 use crate::site::Site;
 use crate::stream::{Carried, Kind};
@@ -27,6 +28,8 @@ pub(crate) struct Forwarding {
     pub(crate) span: Span,
     /// Who asks for what; none until the identity has been checked.
     pub(crate) asker: Option<Asker>,
+    /// Instead of an asker, where nobody's identity is needed.
+    pub(crate) read: Option<Read>,
     pub(crate) evidence: Evidence,
     /// A try was lost that may have had its effect.
     pub(crate) may_be_done: bool,
@@ -76,6 +79,7 @@ impl Forwarding {
             arrived: Instant::now(),
             span: Span::none(),
             asker: None,
+            read: None,
             evidence: Evidence::None,
             may_be_done: false,
             attempt: None,

@@ -7,6 +7,7 @@
 mod answer;
 pub mod app;
 mod buckets;
+mod cache;
 mod cell;
 mod certificates;
 mod config;
@@ -32,6 +33,7 @@ mod outgoing;
 mod pace;
 mod protection;
 mod proxy;
+mod public;
 mod release;
 mod rollback;
 mod room;

@@ -29,6 +29,7 @@ use crate::explain;
 use crate::identity::{Identities, keep_fresh};
 use crate::metrics::Metrics;
 use crate::mutual::Mutual;
+use crate::public::Beside;
 use crate::room::Room;
 use crate::sockets::Sharing;
 use crate::stop::End;
@@ -59,6 +60,7 @@ pub(crate) struct Parts {
     pub(crate) identities: Arc<Identities>,
     /// Whether the development issuer is trusted.
     pub(crate) is_development: bool,
+    pub(crate) beside: Beside,
 }
 
 /// The loops as Pingora runs them: started once.
@@ -92,11 +94,13 @@ impl Parts {
         replaced: CancellationToken,
     ) -> anyhow::Result<()> {
         let Self { name, etcd, follower, admin, sharing, board, draining, .. } = self;
-        let (table, room, routers, metrics) = (self.table, self.room, self.routers, self.metrics);
+        let (table, room, metrics) = (self.table, self.room, self.metrics);
+        let beside = self.beside;
         admin.set_nonblocking(true).context("listen for the admin endpoint")?;
         let admin = tokio::net::TcpListener::from_std(admin).context("listen for admin")?;
         let routes = admin::routes(board.clone())
-            .merge(explain::routes(Arc::clone(&table), self.is_development));
+            .merge(explain::routes(Arc::clone(&table), self.is_development))
+            .merge(beside.routes());
         let (latest, refused) = (follower.latest(), follower.refused());
         let mut tasks = Tasks::default();
         tasks.start("follow the snapshot", |stop| follower.run(stop));
@@ -109,8 +113,8 @@ impl Parts {
             |stop| count_refused(refused, table, metrics, stop)
         });
         tasks.start("count the routers", {
-            let (etcd, metrics) = (etcd.clone(), Arc::clone(&metrics));
-            |stop| count(etcd, routers, metrics, stop)
+            let (etcd, live, metrics) = (etcd.clone(), self.routers, Arc::clone(&metrics));
+            |stop| count(etcd, live, metrics, stop)
         });
         for number in 0..self.identities.count() {
             let identities = Arc::clone(&self.identities);
@@ -130,6 +134,7 @@ impl Parts {
             let (table, replaced) = (Arc::clone(&table), replaced.clone());
             |stop| sharing.run(table, draining, replaced, stop)
         });
+        tasks.start("measure how near the sites are", |stop| beside.probe(stop));
         let left = replaced.clone();
         tasks.start("serve the admin endpoint", |stop| async move {
             let serving = server::serve(admin, routes, stop.clone());

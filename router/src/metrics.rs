@@ -1,5 +1,9 @@
 //! Every metric of the router. Labels are configured cells and enums; no user ever is one.
 
+mod edge;
+
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use client::follow::{Followed, Refused};
 use prometheus::{
@@ -9,6 +13,7 @@ use prometheus::{
 use topology::CellId;
 
 use crate::decide::hold::Cause;
+pub(crate) use edge::EdgeMetrics;
 
 /// Buckets as in OpenTelemetry's HTTP conventions.
 const REQUEST_BUCKETS: [f64; 14] =
@@ -127,6 +132,7 @@ pub(crate) struct Metrics {
     table_stale: IntGauge,
     table_rolled_back: IntGauge,
     table_refused: IntCounterVec,
+    pub(crate) edge: Arc<EdgeMetrics>,
     pub(crate) certificate_expires: Gauge,
     pub(crate) development_issuer: IntGauge,
 }
@@ -182,6 +188,7 @@ impl Metrics {
                 Opts::new("router_table_refused_total", "Snapshots refused since the start"),
                 &["reason"],
             )?,
+            edge: Arc::new(EdgeMetrics::register(registry)?),
             certificate_expires: Gauge::new(
                 "router_certificate_expires_timestamp_seconds",
                 "When the users' certificate in use ends, in seconds since 1970; 0 without one",

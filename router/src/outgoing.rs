@@ -41,16 +41,7 @@ pub(crate) fn prepare(
 ) -> Result<()> {
     let is_trusted =
         client.is_some_and(|client| trusted.iter().any(|network| network.contains(client.address)));
-    let unwanted: Vec<HeaderName> = request
-        .headers
-        .keys()
-        .filter(|name| is_ours(name.as_str()) || (!is_trusted && is_hearsay(name.as_str())))
-        .cloned()
-        .collect();
-    for name in &unwanted {
-        request.remove_header(name);
-    }
-    request.remove_header(&AUTHORIZATION);
+    strip(request, is_trusted);
     if let Some(others) = visitor::without(&request.headers) {
         request.remove_header(&COOKIE);
         if let Ok(others) = HeaderValue::try_from(others)
@@ -71,6 +62,21 @@ pub(crate) fn prepare(
         request.insert_header(FORWARDED_PROTO, proto)?;
     }
     Ok(())
+}
+
+/// Removes what only the router may say, what only it may read, and unless its proxy is trusted what
+/// a client says of itself.
+pub(crate) fn strip(request: &mut RequestHeader, is_trusted: bool) {
+    let unwanted: Vec<HeaderName> = request
+        .headers
+        .keys()
+        .filter(|name| is_ours(name.as_str()) || (!is_trusted && is_hearsay(name.as_str())))
+        .cloned()
+        .collect();
+    for name in &unwanted {
+        request.remove_header(name);
+    }
+    request.remove_header(&AUTHORIZATION);
 }
 
 /// An underscore is no different from a hyphen to programs that read headers from an environment,

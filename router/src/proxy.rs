@@ -3,7 +3,7 @@
 //! ```text
 //!  request_filter ─▶ upstream_peer ─▶ (connect) ─▶ upstream_request_filter ─▶ (send, wait)
 //!   health, limits,     ▲ hold,          │ fail_to_connect          │         │
-//!   identity            │ release        │           error_while_proxy         │ upstream_
+//!   public, identity    │ release        │           error_while_proxy         │ upstream_
 //!                       └────────────────┴── again ─────────┴──────────────────┤ response_filter
 //!                                                                              ▼
 //!                            fail_to_proxy (the router's own answer)     response_filter
@@ -15,6 +15,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, Uri};
+use pingora_cache::key::HashBinary;
+use pingora_cache::{CacheKey, CacheMeta, RespCacheable};
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
@@ -25,7 +27,6 @@ use topology::Role;
 use topology::wire::header;
 use tracing::{debug, info_span};
 
-use crate::answer;
 use crate::decide::aim::{Aim, By, aim};
 use crate::decide::hold::Evidence;
 use crate::decide::retry::{Budget, Repeatable, Reply, reply};
@@ -36,8 +37,9 @@ use crate::hold::{Holder, Unplaced};
 use crate::identity::{Identities, Person, Unidentified, visitor};
 use crate::metrics::Attempt;
 use crate::outgoing::{self, Client};
+use crate::public::{self, PublicReads};
 use crate::stream::{Carried, Kind};
-use crate::{integrity, limits, pace, visitors};
+use crate::{answer, cache, integrity, limits, pace, visitors};
 
 /// How long an answer's bytes may stay untaken; in between clients are on trains and in tunnels.
 const UNREAD_MAX: Duration = Duration::from_secs(30);
@@ -49,6 +51,7 @@ const MOVES_ON: ErrorType = ErrorType::Custom("site refused");
 pub(crate) struct Proxy {
     pub(crate) holder: Holder,
     pub(crate) identities: Arc<Identities>,
+    pub(crate) public: PublicReads,
     pub(crate) drain: Arc<Drain>,
 }
 
@@ -95,6 +98,12 @@ impl ProxyHttp for Proxy {
             visitors::answer(session, ctx, &self.identities, &self.holder).await?;
             return Ok(true);
         }
+        if limits::check(head, &self.holder.protection.limits).is_ok()
+            && let Some(read) = self.public.admit(head)
+        {
+            ctx.read = Some(read);
+            return Ok(false);
+        }
         match self.admit(head) {
             Ok(asker) => {
                 let asker = ctx.asker.insert(asker);
@@ -112,11 +121,52 @@ impl ProxyHttp for Proxy {
         }
     }
 
+    fn request_cache_filter(&self, session: &mut Session, ctx: &mut Forwarding) -> Result<()> {
+        if let Some(read) = &ctx.read {
+            self.public.enable_cache(session, read);
+        }
+        Ok(())
+    }
+
+    fn cache_key_callback(&self, session: &Session, _ctx: &mut Forwarding) -> Result<CacheKey> {
+        Ok(cache::key(session.req_header()))
+    }
+
+    fn cache_vary_filter(
+        &self,
+        meta: &CacheMeta,
+        _ctx: &mut Forwarding,
+        request: &RequestHeader,
+    ) -> Option<HashBinary> {
+        cache::variant(meta, request)
+    }
+
+    fn response_cache_filter(
+        &self,
+        session: &Session,
+        response: &ResponseHeader,
+        _ctx: &mut Forwarding,
+    ) -> Result<RespCacheable> {
+        Ok(cache::keeps(session.req_header(), response))
+    }
+
+    fn should_serve_stale(
+        &self,
+        _session: &mut Session,
+        ctx: &mut Forwarding,
+        error: Option<&Error>,
+    ) -> bool {
+        ctx.read.as_ref().is_some_and(|read| read.takes_stale(error))
+    }
+
     async fn upstream_peer(
         &self,
         session: &mut Session,
         ctx: &mut Forwarding,
     ) -> Result<Box<HttpPeer>> {
+        if let Some(read) = &mut ctx.read {
+            return self.public.place(read);
+        }
         let Some(asker) = &ctx.asker else {
             return Error::e_explain(ErrorType::InternalError, "a request was not admitted");
         };
@@ -150,12 +200,16 @@ impl ProxyHttp for Proxy {
 
     fn fail_to_connect(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         peer: &HttpPeer,
         ctx: &mut Forwarding,
         mut error: Box<Error>,
     ) -> Box<Error> {
         debug!(parent: &ctx.span, %peer, %error, "site not reached");
+        if let Some(read) = &mut ctx.read {
+            read.lost(session, &mut error);
+            return error;
+        }
         if !self.standby_is_no_help(ctx) {
             self.tried(ctx, Attempt::Unreachable);
             ctx.unreachable();
@@ -170,6 +224,10 @@ impl ProxyHttp for Proxy {
         request: &mut RequestHeader,
         ctx: &mut Forwarding,
     ) -> Result<()> {
+        if ctx.read.is_some() {
+            public::prepare(request);
+            return inject_trace(ctx, request);
+        }
         let (Some(asker), Some(attempt)) = (&ctx.asker, &mut ctx.attempt) else {
             return Error::e_explain(ErrorType::InternalError, "a request has no site");
         };
@@ -194,12 +252,7 @@ impl ProxyHttp for Proxy {
         if attempt.is_stale {
             request.insert_header(header::STALE_OK, "1")?;
         }
-        let mut trace = HeaderMap::new();
-        telemetry::inject_from(&ctx.span, &mut trace);
-        for (name, value) in &trace {
-            request.insert_header(name.clone(), value.clone())?;
-        }
-        Ok(())
+        inject_trace(ctx, request)
     }
 
     async fn request_body_filter(
@@ -234,6 +287,9 @@ impl ProxyHttp for Proxy {
     ) -> Result<()> {
         if response.status.is_informational() {
             return Ok(());
+        }
+        if let Some(read) = &mut ctx.read {
+            return read.judge(response);
         }
         let may_repeat =
             ctx.asker.as_ref().is_some_and(|asker| asker.repeatable != Repeatable::Never);
@@ -288,6 +344,10 @@ impl ProxyHttp for Proxy {
         ctx: &mut Forwarding,
         _client_reused: bool,
     ) -> Box<Error> {
+        if let Some(read) = &mut ctx.read {
+            read.lost(session, &mut error);
+            return error;
+        }
         if *error.etype() == MOVES_ON {
             error.set_retry(true);
             return error;
@@ -334,6 +394,9 @@ impl ProxyHttp for Proxy {
         ctx: &mut Forwarding,
     ) -> Result<()> {
         self.say_if_draining(session);
+        if let Some(read) = &ctx.read {
+            return read.sign(session, response);
+        }
         let asked = ctx.asker.as_ref().and_then(|asker| asker.stream);
         ctx.carried = asked
             .filter(|kind| kind.is_begun_by(response.status, &response.headers))
@@ -376,7 +439,11 @@ impl ProxyHttp for Proxy {
         if let Err(err) = answer::end_stream(session, ctx).await {
             debug!(parent: &ctx.span, error = %err, "last words not delivered");
         }
-        let problem = ctx.problem.take().or_else(|| unexpected(error));
+        let no_site = || ctx.read.is_some().then(public::no_site);
+        let problem = ctx
+            .problem
+            .take()
+            .or_else(|| unexpected(error).map(|other| no_site().unwrap_or(other)));
         let Some(problem) = problem.filter(|_| session.response_written().is_none()) else {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
@@ -402,6 +469,9 @@ impl ProxyHttp for Proxy {
             let seconds = ctx.arrived.elapsed().as_secs_f64();
             let method = &session.req_header().method;
             self.holder.metrics.request(method, status, cell.unwrap_or("none"), seconds);
+        }
+        if let Some(read) = &ctx.read {
+            self.public.count(session, read);
         }
         if let Some(error) = error {
             debug!(parent: &ctx.span, %error, ?status, "request failed");
@@ -483,6 +553,16 @@ impl Proxy {
             self.holder.metrics.attempt(&attempt.site.cell, outcome);
         }
     }
+}
+
+/// Passes the request's trace on.
+fn inject_trace(ctx: &Forwarding, request: &mut RequestHeader) -> Result<()> {
+    let mut trace = HeaderMap::new();
+    telemetry::inject_from(&ctx.span, &mut trace);
+    for (name, value) in &trace {
+        request.insert_header(name.clone(), value.clone())?;
+    }
+    Ok(())
 }
 
 /// Returns what to say about an error that no hook has explained; nothing where the client is gone.

@@ -20,6 +20,8 @@ use crate::stream::Kind;
 const SILENCE_MAX: Duration = Duration::from_secs(6);
 /// A standby reads a few rows of its own; the next one, or the client, is not kept waiting longer.
 const STALE_SILENCE_MAX: Duration = Duration::from_millis(750);
+/// A public file is in memory; another site is asked rather than waiting longer for this one.
+const PUBLIC_SILENCE_MAX: Duration = Duration::from_millis(1500);
 /// Streams say something at least every 15 s; a connection that stays silent is dead.
 const STREAM_SILENCE_MAX: Duration = Duration::from_mins(1);
 /// Less than the 75 s after which servers commonly close idle connections.
@@ -39,6 +41,7 @@ enum Use {
     Once,
     Stream,
     Stale,
+    Public,
 }
 
 /// A cell's active site, under the epoch it was activated with; or a standby, asked for old answers
@@ -150,6 +153,20 @@ fn peer(gateway: SocketAddr, group: u64, lines: Lines, is_secure: bool) -> HttpP
     peer.options.write_timeout = Some(SILENCE_MAX);
     peer.options.idle_timeout = Some(IDLE_MAX);
     peer.options.tcp_keepalive = Some(KEEPALIVE);
+    peer
+}
+
+/// Returns how to reach a site for a read that any site can answer. Its connections belong to no
+/// epoch: they outlive every move of a cell.
+pub(crate) fn public_peer(gateway: SocketAddr, mutual: Option<&Mutual>) -> Box<HttpPeer> {
+    let mut hasher = DefaultHasher::new();
+    (gateway, Use::Public).hash(&mut hasher);
+    let peer = peer(gateway, hasher.finish(), Lines::default(), mutual.is_some());
+    let mut peer = Box::new(peer);
+    peer.options.read_timeout = Some(PUBLIC_SILENCE_MAX);
+    if let Some(mutual) = mutual {
+        mutual.secure(&mut peer, None);
+    }
     peer
 }
 

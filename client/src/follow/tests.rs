@@ -32,8 +32,8 @@ fn a_hostile_snapshot_is_refused_counted_once_and_the_old_one_stays() {
             follower.offer(&offered).unwrap_err();
         }
         assert_eq!(follower.refused().borrow().counts.get(code), Some(&1), "{code}");
-        let followed = follower.latest().borrow().clone().unwrap();
-        assert_eq!((followed.snapshot.version, followed.stale), (Version(5), false));
+        let Followed { snapshot, stale, .. } = follower.latest().borrow().clone().unwrap();
+        assert_eq!((snapshot.version, stale), (Version(5), false));
     }
     let last = follower.refused().borrow().last.clone().unwrap();
     assert!(last.starts_with("snapshot 10 refused: not the expected JSON"), "{last}");

@@ -4,7 +4,9 @@
 
 mod agents;
 mod authority;
+mod cache;
 mod client;
+mod files;
 mod hold;
 mod hostile;
 mod identity;
@@ -12,6 +14,7 @@ mod integrity;
 mod keys;
 mod last_known_good;
 mod load;
+mod nearest;
 mod protection;
 mod retry;
 mod rollback;

@@ -22,6 +22,9 @@ use crate::client::Client;
 pub(crate) const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 /// Key that the router signs visitors' identities with.
 const VISITOR_KEY: &str = "fedcba9876543210fedcba9876543210";
+/// What is public where nothing is said.
+pub(crate) const PUBLIC: &str = "public: [{path: /widget/*, cache: true}, \
+                                 {path: /v1/kb/articles/*, cache: true}]";
 /// Networks that nobody else uses: one per test that runs at the same time.
 const NETWORKS: std::ops::RangeInclusive<u8> = 130..=137;
 /// On a busy machine a process takes a second to start; this is long after.
@@ -111,11 +114,16 @@ impl World {
         world
     }
 
+    /// The same where the files of this site are public.
+    pub(crate) async fn with_files(gateway: SocketAddr) -> Self {
+        Self::with_site_and(PUBLIC, gateway).await
+    }
+
     /// Starts with two cells, each with its site.
     pub(crate) async fn with_two_cells(edge: &str, first: SocketAddr, second: SocketAddr) -> Self {
         let mut world = Self::start_with(edge).await;
         world.cells.push("c2".parse().unwrap());
-        let record = world.record(7, &Is::ActiveIn("east"), [second; 3], "beside c1");
+        let record = Self::record(7, &Is::ActiveIn("east"), [second; 3], "beside c1");
         world.put(&world.etcd(), &key::cell(&world.cells[1]), record).await;
         world.publish(7, &Is::ActiveIn("east"), first).await;
         world
@@ -143,7 +151,7 @@ impl World {
             let record = serde_json::to_vec(&PlacementRecord::from(&self.placement())).unwrap();
             self.put(&etcd, key::PLACEMENT, record).await;
         }
-        let record = self.record(epoch, is, sites, &reason);
+        let record = Self::record(epoch, is, sites, &reason);
         self.put(&etcd, &key::cell(&self.cells[0]), record).await;
         let user = self.users_of("c1").next().unwrap();
         self.eventually("the router applies the snapshot", async || {
@@ -162,7 +170,7 @@ impl World {
         Placement::plan(&weights, Version(1))
     }
 
-    fn record(&self, epoch: u64, is: &Is, sites: [SocketAddr; 3], reason: &str) -> Vec<u8> {
+    fn record(epoch: u64, is: &Is, sites: [SocketAddr; 3], reason: &str) -> Vec<u8> {
         let phase = match is {
             Is::ActiveIn(region) => Phase::Steady { active: region.parse().unwrap() },
             Is::Electing => Phase::Electing { predecessor: None },
@@ -193,6 +201,22 @@ impl World {
     async fn explain_for(&self, user: &str) -> Option<Value> {
         let url = format!("http://127.{}.0.1:9080/_bulkhead/route?user={user}", self.network);
         self.http.get(&url, Duration::from_secs(1)).await.ok()
+    }
+
+    /// Asks something of the router's admin port.
+    pub(crate) async fn admin(&self, path: &str) -> Option<Value> {
+        let url = format!("http://127.{}.0.1:9080{path}", self.network);
+        self.http.get(&url, Duration::from_secs(1)).await.ok()
+    }
+
+    pub(crate) async fn post_admin(&self, path: &str, body: &str) -> (http::StatusCode, Value) {
+        let url = format!("http://127.{}.0.1:9080{path}", self.network);
+        let json = (http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+        let headers = http::HeaderMap::from_iter([json]);
+        let body = bytes::Bytes::copy_from_slice(body.as_bytes());
+        let asked = self.http.call(http::Method::POST, &url, headers, body, Duration::from_secs(5));
+        let answer = asked.await.unwrap();
+        (answer.status, serde_json::from_slice(&answer.body).unwrap())
     }
 
     /// Runs `router rollback` on this router's disk, and returns whether it succeeded and its words.
@@ -405,6 +429,8 @@ fn router(number: u16, folder: &Path, more: &[&str]) -> Child {
 /// One cell; only east's network is used, for etcd and the router itself.
 fn spec(network: u8, edge: &str) -> String {
     let edge = if edge.is_empty() { String::new() } else { format!(", {edge}") };
+    // With nothing public the router asks sites nothing of its own accord.
+    let public = if edge.contains("public: ") { "" } else { ", public: []" };
     format!(
         "version: 1
 regions:
@@ -413,7 +439,7 @@ regions:
   - {{id: south, name: south, network: 127.139.0.0/16}}
 cells:
   - {{id: c1, weight: 1, home: east, standbys: [north, south]}}
-edge: {{listen: \"127.{network}.0.1:8080\", admin: \"127.{network}.0.1:9080\", routers: 2{edge}}}
+edge: {{listen: \"127.{network}.0.1:8080\", admin: \"127.{network}.0.1:9080\", routers: 2{edge}{public}}}
 lease: {{renew: 500ms, right: 1600ms, patience: 2s}}
 messages: weak
 "
