@@ -42,4 +42,5 @@ mod sockets;
 mod stop;
 mod stream;
 mod table;
+mod trace;
 mod visitors;

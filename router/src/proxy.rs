@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, Uri};
+use http::Uri;
 use pingora_cache::key::HashBinary;
 use pingora_cache::{CacheKey, CacheMeta, RespCacheable};
 use pingora_core::modules::http::HttpModules;
@@ -22,10 +22,10 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
-use runtime::{Problem, telemetry};
+use runtime::Problem;
 use topology::Role;
 use topology::wire::header;
-use tracing::{debug, info_span};
+use tracing::debug;
 
 use crate::decide::aim::{Aim, By, aim};
 use crate::decide::hold::Evidence;
@@ -39,7 +39,7 @@ use crate::metrics::Attempt;
 use crate::outgoing::{self, Client};
 use crate::public::{self, PublicReads};
 use crate::stream::{Carried, Kind};
-use crate::{answer, cache, integrity, limits, pace, visitors};
+use crate::{answer, cache, integrity, limits, pace, trace, visitors};
 
 /// How long an answer's bytes may stay untaken; in between clients are on trains and in tunnels.
 const UNREAD_MAX: Duration = Duration::from_secs(30);
@@ -85,15 +85,7 @@ impl ProxyHttp for Proxy {
             answer::health(session, &self.holder.table).await?;
             return Ok(true);
         }
-        ctx.span = info_span!(
-            "forward request",
-            otel.kind = "server",
-            http.request.method = %head.method,
-            http.response.status_code = tracing::field::Empty,
-            cell.id = tracing::field::Empty,
-            routing.epoch = tracing::field::Empty,
-        );
-        telemetry::adopt(&ctx.span, &head.headers);
+        ctx.span = trace::begin(head);
         if head.uri.path() == visitor::PATH {
             visitors::answer(session, ctx, &self.identities, &self.holder).await?;
             return Ok(true);
@@ -226,7 +218,7 @@ impl ProxyHttp for Proxy {
     ) -> Result<()> {
         if ctx.read.is_some() {
             public::prepare(request);
-            return inject_trace(ctx, request);
+            return trace::pass_on(&ctx.span, request);
         }
         let (Some(asker), Some(attempt)) = (&ctx.asker, &mut ctx.attempt) else {
             return Error::e_explain(ErrorType::InternalError, "a request has no site");
@@ -252,7 +244,7 @@ impl ProxyHttp for Proxy {
         if attempt.is_stale {
             request.insert_header(header::STALE_OK, "1")?;
         }
-        inject_trace(ctx, request)
+        trace::pass_on(&ctx.span, request)
     }
 
     async fn request_body_filter(
@@ -553,16 +545,6 @@ impl Proxy {
             self.holder.metrics.attempt(&attempt.site.cell, outcome);
         }
     }
-}
-
-/// Passes the request's trace on.
-fn inject_trace(ctx: &Forwarding, request: &mut RequestHeader) -> Result<()> {
-    let mut trace = HeaderMap::new();
-    telemetry::inject_from(&ctx.span, &mut trace);
-    for (name, value) in &trace {
-        request.insert_header(name.clone(), value.clone())?;
-    }
-    Ok(())
 }
 
 /// Returns what to say about an error that no hook has explained; nothing where the client is gone.

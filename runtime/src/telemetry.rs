@@ -21,6 +21,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// Target of the spans that are made for each request, at DEBUG: unless traces are exported or requests
+/// debugged there is nothing to be made.
+pub const REQUEST: &str = "request";
 /// Share of the traces that are kept: all at first, an operator lowers it under load.
 const RATIO: &str = "OTEL_TRACES_SAMPLER_ARG";
 
@@ -46,9 +49,9 @@ pub fn start(service: &str, instance: &str, region: Option<&str>) -> anyhow::Res
         Ok(_) | Err(_) => None,
     };
     let spans = traces.as_ref().map(|(provider, _)| {
-        tracing_opentelemetry::layer()
-            .with_tracer(provider.tracer("bulkhead"))
-            .with_filter(EnvFilter::new("info,h2=off,hyper=off,tonic=off,tower=off"))
+        tracing_opentelemetry::layer().with_tracer(provider.tracer("bulkhead")).with_filter(
+            EnvFilter::new(format!("info,{REQUEST}=debug,h2=off,hyper=off,tonic=off,tower=off")),
+        )
     });
     tracing_subscriber::registry().with(logs).with(spans).try_init().context("start logging")?;
     Ok(Telemetry { traces })
