@@ -157,6 +157,8 @@ fn serve(config: Config) -> anyhow::Result<()> {
 fn configuration() -> ServerConf {
     ServerConf {
         threads: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        // Requests are many and short: each thread has its share without taking from the others.
+        work_stealing: false,
         grace_period_seconds: Some(GRACE_SECONDS),
         graceful_shutdown_timeout_seconds: Some(END_SECONDS),
         upstream_keepalive_pool_size: POOL,
