@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::{CellId, RegionId};
 
 pub use backup::{Backup, Repository, S3};
-pub use edge::{Edge, Keep, MutualTls, Pair, Public, Tls};
+pub use edge::{AccessLog, Destination, Edge, Keep, MutualTls, Pair, Public, Tls};
 pub use finding::{Finding, Problem};
 
 /// Where the platform is, what it consists of and the times it lives by. Cannot be wrong: it only

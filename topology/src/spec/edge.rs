@@ -1,5 +1,6 @@
 //! Where users come in, and what is done for them there.
 
+mod access_log;
 pub mod identity;
 mod limits;
 mod public;
@@ -14,6 +15,7 @@ use identity::Trust;
 use super::Problem;
 use super::reader::{Reader, Section};
 
+pub use access_log::{AccessLog, Destination};
 pub use limits::{Breaker, Head, Held, Limits, Rate, Slow};
 pub use public::{Keep, Public};
 pub use sites::{MutualTls, Pair};
@@ -21,7 +23,7 @@ pub use tls::Tls;
 pub use trusted_proxies::Cidr;
 
 const ROUTERS_MAX: u16 = 16;
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "listen",
     "admin",
     "routers",
@@ -31,6 +33,7 @@ const KEYS: [&str; 9] = [
     "limits",
     "trusted-proxies",
     "public",
+    "access-log",
 ];
 
 /// Where users come in.
@@ -49,6 +52,7 @@ pub struct Edge {
     /// Whose word about the client's address is taken.
     pub trusted_proxies: Vec<Cidr>,
     pub public: Public,
+    pub access_log: AccessLog,
 }
 
 impl Reader {
@@ -67,6 +71,7 @@ impl Reader {
         let limits = self.limits(&edge);
         let trusted_proxies = self.trusted_proxies(&edge);
         let public = self.public(&edge);
+        let access_log = self.access_log(&edge);
         Some(Edge {
             listen: listen?,
             admin: admin?,
@@ -77,6 +82,7 @@ impl Reader {
             limits,
             trusted_proxies,
             public,
+            access_log: access_log?,
         })
     }
 }
