@@ -128,6 +128,7 @@ pub(crate) struct Metrics {
     pub(crate) connections: IntGauge,
     pub(crate) held: IntGauge,
     table_version: IntGauge,
+    table_epoch: IntGaugeVec,
     pub(crate) table_age: Gauge,
     table_stale: IntGauge,
     table_rolled_back: IntGauge,
@@ -175,6 +176,10 @@ impl Metrics {
             connections: IntGauge::new("router_connections", "Users' open connections")?,
             held: IntGauge::new("router_held_requests", "Requests waiting for a site now")?,
             table_version: IntGauge::new("router_table_version", "Version of the table in use")?,
+            table_epoch: IntGaugeVec::new(
+                Opts::new("router_table_epoch", "Epoch of each cell in the table in use"),
+                &["cell"],
+            )?,
             table_age: Gauge::new(
                 "router_table_age_seconds",
                 "Since when the table is not confirmed by etcd; 0 while it is",
@@ -205,6 +210,7 @@ impl Metrics {
         registry.register(Box::new(metrics.connections.clone()))?;
         registry.register(Box::new(metrics.held.clone()))?;
         registry.register(Box::new(metrics.table_version.clone()))?;
+        registry.register(Box::new(metrics.table_epoch.clone()))?;
         registry.register(Box::new(metrics.table_age.clone()))?;
         registry.register(Box::new(metrics.table_stale.clone()))?;
         registry.register(Box::new(metrics.certificate_expires.clone()))?;
@@ -215,6 +221,12 @@ impl Metrics {
             metrics.table_refused.with_label_values(&[reason]);
         }
         for cell in cells {
+            metrics.table_epoch.with_label_values(&[cell.as_str()]);
+            for method in ["GET", "POST"] {
+                for status in ["200", "503"] {
+                    metrics.requests.with_label_values(&[method, status, cell.as_str()]);
+                }
+            }
             for outcome in Attempt::ALL {
                 metrics.attempts.with_label_values(&[cell.as_str(), outcome.as_str()]);
             }
@@ -233,6 +245,10 @@ impl Metrics {
 
     /// Notes what is in use now.
     pub(crate) fn table(&self, followed: &Followed) {
+        for (cell, routed) in &followed.snapshot.cells {
+            let epoch = i64::try_from(routed.activation.epoch.0).unwrap_or(i64::MAX);
+            self.table_epoch.with_label_values(&[cell.as_str()]).set(epoch);
+        }
         let version = followed.snapshot.version.0;
         self.table_version.set(i64::try_from(version).unwrap_or(i64::MAX));
         self.table_stale.set(i64::from(followed.stale));

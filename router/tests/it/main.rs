@@ -14,6 +14,7 @@ mod integrity;
 mod keys;
 mod last_known_good;
 mod load;
+mod metrics;
 mod nearest;
 mod protection;
 mod retry;

@@ -238,15 +238,20 @@ impl World {
 
     /// Returns a metric's value.
     pub(crate) async fn metric(&self, series: &str) -> Option<f64> {
-        let url = format!("http://127.{}.0.1:9080/metrics", self.network);
-        let nothing = http::HeaderMap::new();
-        let answer = self
-            .http
-            .call(http::Method::GET, &url, nothing, bytes::Bytes::new(), Duration::from_secs(1))
-            .await
-            .ok()?;
-        let text = String::from_utf8(answer.body.to_vec()).unwrap();
+        let text = self.metrics().await;
         text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+    }
+
+    /// Returns all metrics.
+    pub(crate) async fn metrics(&self) -> String {
+        let url = format!("http://127.{}.0.1:9080/metrics", self.network);
+        self.eventually("the router tells its metrics", async || {
+            let (nothing, patience) = (http::HeaderMap::new(), Duration::from_secs(1));
+            let body = bytes::Bytes::new();
+            let answer = self.http.call(http::Method::GET, &url, nothing, body, patience).await;
+            String::from_utf8(answer.ok()?.body.to_vec()).ok()
+        })
+        .await
     }
 
     /// Waits until so many requests are held.
