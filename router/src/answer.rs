@@ -26,10 +26,11 @@ const DRAINING: &str = "draining";
 /// Sends a problem. The connection stays usable where the request was read to its end.
 pub(crate) async fn problem(
     session: &mut Session,
-    request: &Forwarding,
+    request: &mut Forwarding,
     table: &Table,
     problem: &Problem,
 ) -> Result<()> {
+    request.said = Some(problem.code.clone());
     let body = problem.to_json();
     let mut head = ResponseHeader::build(problem.status, Some(12))?;
     head.insert_header(names::CONTENT_TYPE, "application/problem+json")?;

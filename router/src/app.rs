@@ -16,6 +16,7 @@ use topology::CellId;
 use topology::spec::edge::identity::Trust;
 use tracing::{info, warn};
 
+use crate::access_log;
 use crate::cache::Cache;
 use crate::certificates::Certificates;
 use crate::config::{Asked, Config};
@@ -84,7 +85,8 @@ fn serve(config: Config) -> anyhow::Result<()> {
     let Listeners { opening, admin, sharing } = Listeners::open(&config, certificates.as_ref())?;
     let (listen, admin_address) = (config.listen, config.admin);
     let etcd = Etcd::connect(config.spec.etcd_endpoints(None));
-    let follower = Follower::open(etcd.clone(), config.snapshots).context("read kept snapshots")?;
+    let follower = Follower::open(etcd.clone(), config.folder.join("snapshots"))
+        .context("read kept snapshots")?;
     let (table, board) = (Arc::new(Table::new(mutual.clone())), Board::default());
     let kept = follower.latest().borrow().clone();
     if let Some(kept) = kept {
@@ -108,6 +110,8 @@ fn serve(config: Config) -> anyhow::Result<()> {
     let public = PublicReads { public, near: Arc::clone(&beside.near), cache, metrics: edge };
     let (drain, end) = (Arc::new(Drain::default()), Arc::new(End::default()));
     metrics.development_issuer.set(i64::from(is_development));
+    let (access_log, writer) =
+        access_log::open(&config.spec.edge.access_log, &config.folder, &metrics);
     let parts = Parts {
         name: config.name,
         etcd,
@@ -125,12 +129,13 @@ fn serve(config: Config) -> anyhow::Result<()> {
         identities: Arc::clone(&identities),
         is_development,
         beside,
+        access_log: writer,
     };
     let loops = Loops { parts: Mutex::new(Some(parts)), end: Arc::clone(&end) };
 
     let mut server = Server::new_with_opt_and_conf(None, configuration());
     server.bootstrap();
-    let proxy = Proxy { holder, identities, public, drain: Arc::clone(&drain) };
+    let proxy = Proxy { holder, identities, public, access_log, drain: Arc::clone(&drain) };
     let mut app = HttpProxy::new(proxy, Arc::clone(&server.configuration));
     app.handle_init_modules();
     connections::bound(&mut app, &limits);

@@ -57,8 +57,8 @@ pub(crate) struct Config {
     pub(crate) spec: Spec,
     pub(crate) listen: SocketAddr,
     pub(crate) admin: SocketAddr,
-    /// Where snapshots are kept for the next start.
-    pub(crate) snapshots: PathBuf,
+    /// Where this router keeps what is its own.
+    pub(crate) folder: PathBuf,
     /// Where the machine's routers find each other.
     pub(crate) meeting: Meeting,
     pub(crate) replace: bool,
@@ -100,7 +100,7 @@ impl Config {
             name: format!("router-{id}"),
             listen: spec.edge.listen,
             admin: spec.router_admin_address(id),
-            snapshots: folder(id).join("snapshots"),
+            folder: folder(id),
             meeting: Meeting { own: place(id), siblings: siblings.map(place).collect() },
             replace: flags.replace,
             run_dir: run_dir.clone(),

@@ -40,6 +40,8 @@ pub(crate) struct Forwarding {
     pub(crate) carried: Option<Carried>,
     /// The router's own answer, once it is clear that there will be no other.
     pub(crate) problem: Option<Problem>,
+    /// The code of the router's own answer, once it is given.
+    pub(crate) said: Option<String>,
 }
 
 pub(crate) struct Asker {
@@ -86,6 +88,7 @@ impl Forwarding {
             asked: Asked::default(),
             carried: None,
             problem: None,
+            said: None,
         }
     }
 

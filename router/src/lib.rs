@@ -4,6 +4,7 @@
 //! for where Pingora asks. Stateless but for what it follows: nothing on a request's path waits for
 //! etcd or the control plane (I6), and no health changes a user's cell (I7).
 
+mod access_log;
 mod answer;
 pub mod app;
 mod buckets;

@@ -22,6 +22,7 @@ use topology::wire::key;
 use topology::wire::report::RouterReport;
 use tracing::debug;
 
+use crate::access_log::Writer;
 use crate::buckets::LiveRouters;
 use crate::certificates::Certificates;
 use crate::decide::fleet::Fleet;
@@ -61,6 +62,7 @@ pub(crate) struct Parts {
     /// Whether the development issuer is trusted.
     pub(crate) is_development: bool,
     pub(crate) beside: Beside,
+    pub(crate) access_log: Writer,
 }
 
 /// The loops as Pingora runs them: started once.
@@ -95,7 +97,7 @@ impl Parts {
     ) -> anyhow::Result<()> {
         let Self { name, etcd, follower, admin, sharing, board, draining, .. } = self;
         let (table, room, metrics) = (self.table, self.room, self.metrics);
-        let beside = self.beside;
+        let (beside, access_log) = (self.beside, self.access_log);
         admin.set_nonblocking(true).context("listen for the admin endpoint")?;
         let admin = tokio::net::TcpListener::from_std(admin).context("listen for admin")?;
         let routes = admin::routes(board.clone())
@@ -140,6 +142,7 @@ impl Parts {
             let serving = server::serve(admin, routes, stop.clone());
             unless(left, serving, stop).await
         });
+        tasks.start("write the access log", |stop| access_log.run(stop));
         tasks.start("report", |stop| async move {
             let reporting = report(name, etcd, table, room, metrics, stop.clone());
             unless(replaced, Box::pin(reporting), stop).await

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use client::follow::{Followed, Refused};
+use http::Method;
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry,
@@ -118,6 +119,28 @@ impl Refusal {
     }
 }
 
+/// What became of a line for the access log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    Written,
+    /// The queue was full.
+    Dropped,
+    /// The disk did not take it.
+    Failed,
+}
+
+impl Line {
+    const ALL: [Self; 3] = [Self::Written, Self::Dropped, Self::Failed];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Written => "written",
+            Self::Dropped => "dropped",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 pub(crate) struct Metrics {
     requests: HistogramVec,
     attempts: IntCounterVec,
@@ -126,6 +149,7 @@ pub(crate) struct Metrics {
     breakers: IntGaugeVec,
     pub(crate) live_routers: IntGauge,
     pub(crate) connections: IntGauge,
+    access_log: IntCounterVec,
     pub(crate) held: IntGauge,
     table_version: IntGauge,
     table_epoch: IntGaugeVec,
@@ -174,6 +198,10 @@ impl Metrics {
                 "Routers among which each cell's rate is divided, as last known",
             )?,
             connections: IntGauge::new("router_connections", "Users' open connections")?,
+            access_log: IntCounterVec::new(
+                Opts::new("router_access_log_lines_total", "Lines for the access log"),
+                &["outcome"],
+            )?,
             held: IntGauge::new("router_held_requests", "Requests waiting for a site now")?,
             table_version: IntGauge::new("router_table_version", "Version of the table in use")?,
             table_epoch: IntGaugeVec::new(
@@ -208,6 +236,7 @@ impl Metrics {
         registry.register(Box::new(metrics.breakers.clone()))?;
         registry.register(Box::new(metrics.live_routers.clone()))?;
         registry.register(Box::new(metrics.connections.clone()))?;
+        registry.register(Box::new(metrics.access_log.clone()))?;
         registry.register(Box::new(metrics.held.clone()))?;
         registry.register(Box::new(metrics.table_version.clone()))?;
         registry.register(Box::new(metrics.table_epoch.clone()))?;
@@ -217,30 +246,38 @@ impl Metrics {
         registry.register(Box::new(metrics.development_issuer.clone()))?;
         registry.register(Box::new(metrics.table_rolled_back.clone()))?;
         registry.register(Box::new(metrics.table_refused.clone()))?;
+        metrics.begin(cells);
+        Ok(metrics)
+    }
+
+    /// Shows every series from the start: one that appears with its first count looks like none.
+    fn begin(&self, cells: &[CellId]) {
         for reason in Refused::reasons() {
-            metrics.table_refused.with_label_values(&[reason]);
+            self.table_refused.with_label_values(&[reason]);
         }
         for cell in cells {
-            metrics.table_epoch.with_label_values(&[cell.as_str()]);
+            self.table_epoch.with_label_values(&[cell.as_str()]);
             for method in ["GET", "POST"] {
                 for status in ["200", "503"] {
-                    metrics.requests.with_label_values(&[method, status, cell.as_str()]);
+                    self.requests.with_label_values(&[method, status, cell.as_str()]);
                 }
             }
             for outcome in Attempt::ALL {
-                metrics.attempts.with_label_values(&[cell.as_str(), outcome.as_str()]);
+                self.attempts.with_label_values(&[cell.as_str(), outcome.as_str()]);
             }
             for reason in Refusal::ALL {
-                metrics.refused.with_label_values(&[cell.as_str(), reason.as_str()]);
+                self.refused.with_label_values(&[cell.as_str(), reason.as_str()]);
             }
-            metrics.breaker(cell, true);
+            self.breaker(cell, true);
+        }
+        for outcome in Line::ALL {
+            self.access_log.with_label_values(&[outcome.as_str()]);
         }
         for cause in Cause::ALL {
             for outcome in Release::ALL {
-                metrics.holds.with_label_values(&[cause.as_str(), outcome.as_str()]);
+                self.holds.with_label_values(&[cause.as_str(), outcome.as_str()]);
             }
         }
-        Ok(metrics)
     }
 
     /// Notes what is in use now.
@@ -279,17 +316,28 @@ impl Metrics {
         self.holds.with_label_values(&[cause.as_str(), outcome.as_str()])
     }
 
+    pub(crate) fn access_log(&self, outcome: Line, lines: usize) {
+        let lines = u64::try_from(lines).unwrap_or(u64::MAX);
+        self.access_log.with_label_values(&[outcome.as_str()]).inc_by(lines);
+    }
+
     /// Notes an answered request; `cell` is `none` where no cell was found.
-    pub(crate) fn request(&self, method: &http::Method, status: u16, cell: &str, seconds: f64) {
+    pub(crate) fn request(&self, method: &Method, status: u16, cell: &str, seconds: f64) {
         let status = status.to_string();
         self.requests.with_label_values(&[known(method), &status, cell]).observe(seconds);
     }
 }
 
 /// Methods are the client's words; only those of the standard become labels.
-fn known(method: &http::Method) -> &str {
-    match method.as_str() {
-        known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => known,
+pub(crate) fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
         _ => "_OTHER",
     }
 }

@@ -27,6 +27,7 @@ use topology::Role;
 use topology::wire::header;
 use tracing::debug;
 
+use crate::access_log::AccessLog;
 use crate::decide::aim::{Aim, By, aim};
 use crate::decide::hold::Evidence;
 use crate::decide::retry::{Budget, Repeatable, Reply, reply};
@@ -52,6 +53,7 @@ pub(crate) struct Proxy {
     pub(crate) holder: Holder,
     pub(crate) identities: Arc<Identities>,
     pub(crate) public: PublicReads,
+    pub(crate) access_log: AccessLog,
     pub(crate) drain: Arc<Drain>,
 }
 
@@ -456,15 +458,17 @@ impl ProxyHttp for Proxy {
             let (target, _) = applied.find(&asker.aim)?;
             Some(target.cell.as_str())
         });
+        let elapsed = ctx.waited();
         if let Some(status) = status {
             ctx.span.record("http.response.status_code", status);
-            let seconds = ctx.arrived.elapsed().as_secs_f64();
             let method = &session.req_header().method;
+            let seconds = elapsed.as_secs_f64();
             self.holder.metrics.request(method, status, cell.unwrap_or("none"), seconds);
         }
         if let Some(read) = &ctx.read {
             self.public.count(session, read);
         }
+        self.access_log.note(session, ctx, status, elapsed);
         if let Some(error) = error {
             debug!(parent: &ctx.span, %error, ?status, "request failed");
         }

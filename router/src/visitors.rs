@@ -18,7 +18,7 @@ use crate::limits;
 /// Answers with a visitor's identity, new or renewed.
 pub(crate) async fn answer(
     session: &mut Session,
-    request: &Forwarding,
+    request: &mut Forwarding,
     identities: &Identities,
     holder: &Holder,
 ) -> Result<()> {

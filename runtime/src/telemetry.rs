@@ -7,7 +7,7 @@
 use anyhow::Context as _;
 use http::HeaderMap;
 use opentelemetry::propagation::{Extractor, Injector};
-use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::trace::{TraceContextExt as _, TraceId, TracerProvider as _};
 use opentelemetry::{KeyValue, global};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
@@ -122,6 +122,18 @@ pub fn adopt(span: &Span, headers: &HeaderMap) {
     if let Err(err) = span.set_parent(context) {
         tracing::trace!(error = %err, "span has no place in the caller's trace");
     }
+}
+
+/// Returns the id of the trace that a span belongs to; without a span, of the one its request's headers
+/// name.
+pub fn trace_id(span: &Span, headers: &HeaderMap) -> Option<String> {
+    let of = |context: opentelemetry::Context| {
+        let id = context.span().span_context().trace_id();
+        (id != TraceId::INVALID).then(|| id.to_string())
+    };
+    let named =
+        || global::get_text_map_propagator(|propagator| propagator.extract(&Names(headers)));
+    of(span.context()).or_else(|| of(named()))
 }
 
 struct Headers<'a>(&'a mut HeaderMap);

@@ -5,6 +5,7 @@ use crate::world::World;
 /// One series of each metric; what can be listed of a label is there from the start.
 const SERIES: &str = r#"
 http_server_request_duration_seconds_count{cell="c1",http_request_method="GET",http_response_status_code="200"}
+router_access_log_lines_total{outcome="dropped"}
 router_build_info{version="
 router_held_requests
 router_hold_seconds_count{cause="no-active-site",outcome="released"}

@@ -254,6 +254,16 @@ impl World {
         .await
     }
 
+    /// Returns what the router has written down of its requests, once there are so many.
+    pub(crate) async fn access_log(&self, lines: usize) -> String {
+        let path = self.folder.join("routers/1/access.jsonl");
+        self.eventually("the access log is written", async || {
+            let text = fs::read_to_string(&path).ok()?;
+            (text.lines().count() >= lines).then_some(text)
+        })
+        .await
+    }
+
     /// Waits until so many requests are held.
     pub(crate) async fn held(&self, expected: f64) {
         self.eventually(&format!("{expected} requests are held"), async || {
