@@ -1,7 +1,7 @@
 # The doors. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help install build run check test sim drill soak
+.PHONY: help install build run check test sim drill soak bench-router
 
 PROGRAMS := target/debug
 # Passed on to `platform up`, as in `make run UP="--fresh --run-dir /tmp/bulkhead"`.
@@ -12,7 +12,7 @@ NAME ?= region-loss
 FOR ?= 30m
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 install: ## Install what is missing: etcd, PostgreSQL, build tools
 	@scripts/install
@@ -38,3 +38,7 @@ drill: build ## Run a drill against the running platform: make drill NAME=region
 
 soak: build ## Half an hour of small troubles, and no cell moves: make soak FOR=3m
 	@$(PROGRAMS)/chaos run soak --for $(FOR)
+
+# As in `make bench-router ROUNDS=1 SECONDS=1` for a look.
+bench-router: install ## What a request costs, beside nginx, HAProxy and Envoy
+	@ROUNDS=$(ROUNDS) SECONDS=$(SECONDS) scripts/bench-router
