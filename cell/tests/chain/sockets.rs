@@ -87,9 +87,9 @@ impl Socket {
     /// Returns the next frame that is more than a ping.
     async fn next(&mut self) -> Message {
         loop {
-            match self.0.next().await.unwrap().unwrap() {
-                Message::Ping(_) | Message::Pong(_) => {}
-                message => return message,
+            let message = self.0.next().await.unwrap().unwrap();
+            if !matches!(message, Message::Ping(_) | Message::Pong(_)) {
+                return message;
             }
         }
     }
@@ -99,10 +99,11 @@ impl Socket {
     }
 
     async fn end(&mut self) -> u16 {
-        match self.next().await {
-            Message::Close(Some(why)) => why.code.into(),
-            other => panic!("the end was expected, not {other:?}"),
-        }
+        let last = self.next().await;
+        let Message::Close(Some(why)) = last else {
+            panic!("the end was expected, not {last:?}");
+        };
+        why.code.into()
     }
 
     async fn seqs(&mut self, count: usize) -> Vec<i64> {
