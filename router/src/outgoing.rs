@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trusted_proxys_word_is_kept_and_its_address_added() {
+    fn the_word_of_a_trusted_proxy_is_kept_and_its_address_added() {
         assert_eq!(
             sent("10.0.0.9", true),
             "accept: */*\nforwarded: for=198.51.100.1\nforwarded: for=10.0.0.9;proto=https\n\
