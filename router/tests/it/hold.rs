@@ -57,7 +57,8 @@ async fn a_failover_that_takes_longer_than_a_hold_is_told() {
     let waited = world
         .metric("router_hold_seconds_sum{cause=\"no-active-site\",outcome=\"timed-out\"}")
         .await;
-    assert!(waited.is_some_and(|seconds| seconds >= 9.9), "{waited:?}");
+    // All of its time but what passed before it was found that there is no site.
+    assert!(waited.is_some_and(|seconds| seconds > 9.0), "{waited:?}");
 }
 
 #[tokio::test]
