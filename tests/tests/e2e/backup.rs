@@ -217,7 +217,7 @@ async fn while_writing<T>(
     let write = async {
         loop {
             let made = user.post("/v1/conversations", &json!({})).await?;
-            match made.status {
+            match made.status.as_u16() {
                 201 => written.set(written.get() + 1),
                 // So much of one user is too much for a router.
                 429 => tokio::time::sleep(POLL).await,
