@@ -93,8 +93,6 @@ pub(crate) struct Keeper {
     serving: Option<Epoch>,
     /// The last planned move this site handed over, and where it ended.
     stopped: Option<(Epoch, Position)>,
-    /// Where this site came to before it voted for this epoch.
-    frozen: Option<(Epoch, Position)>,
     /// Who waits for a hand-over to end.
     waiting: Vec<oneshot::Sender<HandOverReply>>,
     stream: follow::Stream,
@@ -119,7 +117,6 @@ impl Keeper {
             not_before: Instant::now(),
             serving: None,
             stopped: None,
-            frozen: None,
             waiting: Vec::new(),
             stream: follow::Stream::default(),
             failed: (Epoch(0), 0),

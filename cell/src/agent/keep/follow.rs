@@ -15,7 +15,7 @@ use crate::agent::decide::folder::Next;
 use crate::agent::decide::role::Role;
 use crate::agent::decide::tenure::Event;
 use crate::agent::lost_writes;
-use crate::agent::postgres::{Own, Position, Stop, Upstream};
+use crate::agent::postgres::{Own, Stop, Upstream};
 
 /// How often the stream is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -93,9 +93,7 @@ impl Keeper {
         } else if self.stream.told.as_ref() != Some(&(upstream.clone(), epoch)) {
             self.stream.told = Some((upstream, epoch));
             self.stream.broken_since = None;
-            let elector = self.frozen.filter(|(voted, _)| voted.next() == epoch);
-            let frozen = elector.map(|(_, position)| position);
-            self.begin(role, false, join(self.tools.clone(), source, epoch, frozen));
+            self.begin(role, false, join(self.tools.clone(), source, epoch));
         } else {
             self.look_at_stream(role, source).await;
         }
@@ -161,33 +159,18 @@ async fn start(tools: Tools, source: SocketAddr, epoch: Epoch) -> anyhow::Result
     // A database that was rewound needs more WAL of its source before it can be asked anything.
     let upstream = Upstream::uncounted(source, &tools.site.id);
     tools.postgres.start_standby(&upstream).await.context("start as a standby")?;
-    join(tools, source, epoch, None).await
+    join(tools, source, epoch).await
 }
 
 /// Takes the epoch's name once it is known that the source's history has everything this standby has;
 /// dropped when the activation moves on. PostgreSQL would ask for the file of WAL in which the
 /// histories part, be counted as streaming for a moment, and confirm positions beyond the fork that
 /// are other commits there.
-///
-/// Who was frozen by the election that chose the source was compared with it there, unless it
-/// answered too late: a barrier waits for it, so it follows at once and is compared meanwhile.
-async fn join(
-    tools: Tools,
-    source: SocketAddr,
-    epoch: Epoch,
-    frozen: Option<Position>,
-) -> anyhow::Result<Done> {
-    let target = Upstream::to(source, &tools.site.id, epoch);
-    if frozen.is_some() {
-        tools.postgres.follow(&target)?;
-    }
+async fn join(tools: Tools, source: SocketAddr, epoch: Epoch) -> anyhow::Result<Done> {
     loop {
-        match tools.postgres.is_in_line_with(source, frozen).await {
+        match tools.postgres.is_in_line_with(source).await {
             Ok(true) => break,
-            Ok(false) => {
-                tools.postgres.follow(&Upstream::nowhere())?;
-                return Ok(Done::Apart);
-            }
+            Ok(false) => return Ok(Done::Apart),
             // It ended, and has to be started first.
             Err(_) if !tools.postgres.is_running() => return Ok(Done::NotYet),
             // The source starts, or is gone; who follows it then is decided elsewhere.
@@ -195,9 +178,7 @@ async fn join(
         }
         tokio::time::sleep(ASK_AGAIN).await;
     }
-    if frozen.is_none() {
-        tools.postgres.follow(&target)?;
-    }
+    tools.postgres.follow(&Upstream::to(source, &tools.site.id, epoch))?;
     info!(%source, %epoch, "following");
     Ok(Done::Following)
 }

@@ -65,7 +65,6 @@ impl Keeper {
             postgres.start_standby(&Upstream::nowhere()).await?;
         }
         let position = postgres.freeze().await?;
-        self.frozen = Some((epoch, position));
         let system = postgres.sql.system().await?;
         Ok(VoteReply::Frozen { system, timeline: position.timeline, lsn: position.lsn })
     }

@@ -74,21 +74,11 @@ impl Postgres {
         Ok(Some(Divergence { timeline, fork: fork.at, transactions, end, files }))
     }
 
-    /// Returns whether everything this running standby has is in the history of `source`, also if that
-    /// is promoted where it is now. Where nothing is known of how far it came, it is cut off first.
-    pub(crate) async fn is_in_line_with(
-        &self,
-        source: SocketAddr,
-        frozen: Option<Position>,
-    ) -> anyhow::Result<bool> {
-        let own = async {
-            match frozen {
-                Some(position) => Ok(position),
-                None => self.freeze().await,
-            }
-        };
+    /// Cuts this running standby off, and returns whether everything it has is in the history of
+    /// `source`, also if that is promoted where it is now.
+    pub(crate) async fn is_in_line_with(&self, source: SocketAddr) -> anyhow::Result<bool> {
         let theirs = async { Ok((self.history_at(source).await?, self.identity(source).await?)) };
-        let (own, (history, source)) = tokio::try_join!(own, theirs)?;
+        let (own, (history, source)) = tokio::try_join!(self.freeze(), theirs)?;
         let fork = self.history(own.timeline)?.fork(&history);
         Ok(own.lsn <= fork.map_or(source.lsn, |fork| fork.at))
     }
