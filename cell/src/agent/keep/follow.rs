@@ -171,8 +171,6 @@ async fn join(tools: Tools, source: SocketAddr, epoch: Epoch) -> anyhow::Result<
         match tools.postgres.is_in_line_with(source).await {
             Ok(true) => break,
             Ok(false) => return Ok(Done::Apart),
-            // It ended, and has to be started first.
-            Err(_) if !tools.postgres.is_running() => return Ok(Done::NotYet),
             // The source starts, or is gone; who follows it then is decided elsewhere.
             Err(err) => debug!(error = format!("{err:#}"), "histories not compared yet"),
         }
