@@ -66,8 +66,6 @@ enum Done {
     Stopped { epoch: Epoch, checkpoint: Position },
     /// The server runs as a standby.
     Following,
-    /// The server has WAL that its source's history went on without.
-    Apart,
     /// The data directory was made one that can follow.
     Rebuilt,
     /// The source cannot be compared with yet; nothing was changed.
@@ -167,7 +165,6 @@ impl Keeper {
             serving: self.serving,
             voted: self.tools.shared.voter().voted(),
             primary: self.tools.postgres.is_running() && self.tools.postgres.was_primary(),
-            standby: self.tools.postgres.is_standby(),
         };
         let role = role(known.activation(), &self.tools.site.id.region, own);
         if self.work.as_ref().is_some_and(|work| work.role == role) {
@@ -227,7 +224,6 @@ impl Keeper {
             Ok(Done::Opened { known, strong }) => self.opened(known, strong),
             Ok(Done::Stopped { epoch, checkpoint }) => self.handed_over(epoch, checkpoint).await,
             Ok(Done::Following) => {}
-            Ok(Done::Apart) => self.is_apart(&role),
             Ok(Done::Rebuilt) => {
                 self.tools.shared.not_kept.send_replace(None);
                 self.stream.was_rebuilt();

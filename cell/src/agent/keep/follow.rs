@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use topology::address::Port;
 use topology::{Epoch, RegionId};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::{Done, Keeper, Tools};
 use crate::agent::decide::folder::Next;
@@ -28,8 +28,6 @@ const KEEP_TRIES: u32 = 6;
 const KEEP_PAUSE: Duration = Duration::from_secs(5);
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 const CONNECT: Duration = Duration::from_millis(300);
-/// A source that is being started is ready within some tenths of a second, and a barrier may wait.
-const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What is known of the standby's stream.
 #[derive(Default)]
@@ -91,21 +89,18 @@ impl Keeper {
             self.stream.told = Some((upstream, epoch));
             self.begin(role, false, start(self.tools.clone(), source, epoch));
         } else if self.stream.told.as_ref() != Some(&(upstream.clone(), epoch)) {
-            self.stream.told = Some((upstream, epoch));
-            self.stream.broken_since = None;
-            self.begin(role, false, join(self.tools.clone(), source, epoch));
+            let target = Upstream::to(source, &self.tools.site.id, epoch);
+            match postgres.follow(&target) {
+                Ok(()) => {
+                    info!(%upstream, %epoch, "following");
+                    self.stream.told = Some((upstream, epoch));
+                    self.stream.broken_since = None;
+                }
+                Err(err) => warn!(error = format!("{err:#}"), "not following yet"),
+            }
         } else {
             self.look_at_stream(role, source).await;
         }
-    }
-
-    /// What was received under an earlier epoch, and by nobody who elected, is not the cell's.
-    pub(super) fn is_apart(&mut self, role: &Role) {
-        warn!(%role, "this site has what the cell's history goes on without; rebuilding");
-        if let Err(err) = self.tools.postgres.mark_out_of_line() {
-            warn!(error = format!("{err:#}"), "rebuild not noted");
-        }
-        self.stream.forget();
     }
 
     pub(super) fn could_not_keep(&mut self, reason: String) {
@@ -156,28 +151,8 @@ async fn answers(source: SocketAddr) -> bool {
 }
 
 async fn start(tools: Tools, source: SocketAddr, epoch: Epoch) -> anyhow::Result<Done> {
-    // A database that was rewound needs more WAL of its source before it can be asked anything.
-    let upstream = Upstream::uncounted(source, &tools.site.id);
+    let upstream = Upstream::to(source, &tools.site.id, epoch);
     tools.postgres.start_standby(&upstream).await.context("start as a standby")?;
-    join(tools, source, epoch).await
-}
-
-/// Takes the epoch's name once it is known that the source's history has everything this standby has;
-/// dropped when the activation moves on. PostgreSQL would ask for the file of WAL in which the
-/// histories part, be counted as streaming for a moment, and confirm positions beyond the fork that
-/// are other commits there.
-async fn join(tools: Tools, source: SocketAddr, epoch: Epoch) -> anyhow::Result<Done> {
-    loop {
-        match tools.postgres.is_in_line_with(source).await {
-            Ok(true) => break,
-            Ok(false) => return Ok(Done::Apart),
-            // The source starts, or is gone; who follows it then is decided elsewhere.
-            Err(err) => debug!(error = format!("{err:#}"), "histories not compared yet"),
-        }
-        tokio::time::sleep(ASK_AGAIN).await;
-    }
-    tools.postgres.follow(&Upstream::to(source, &tools.site.id, epoch))?;
-    info!(%source, %epoch, "following");
     Ok(Done::Following)
 }
 

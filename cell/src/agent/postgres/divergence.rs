@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 
 use anyhow::Context as _;
 
+use super::Postgres;
 use super::wal::{History, Segment, SegmentSize, Stretch, lsn, parse_lsn};
-use super::{Position, Postgres};
 
 /// WAL that belongs to nobody's history but this site's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,15 +74,6 @@ impl Postgres {
         Ok(Some(Divergence { timeline, fork: fork.at, transactions, end, files }))
     }
 
-    /// Cuts this running standby off, and returns whether everything it has is in the history of
-    /// `source`, also if that is promoted where it is now.
-    pub(crate) async fn is_in_line_with(&self, source: SocketAddr) -> anyhow::Result<bool> {
-        let theirs = async { Ok((self.history_at(source).await?, self.identity(source).await?)) };
-        let (own, (history, source)) = tokio::try_join!(self.freeze(), theirs)?;
-        let fork = self.history(own.timeline)?.fork(&history);
-        Ok(own.lsn <= fork.map_or(source.lsn, |fork| fork.at))
-    }
-
     /// Returns whether `pg_rewind` can tell this stopped server's history from that of `source`: it goes
     /// by the number of the last timeline.
     pub(super) async fn is_told_apart(&self, source: SocketAddr) -> anyhow::Result<bool> {
@@ -121,17 +112,9 @@ impl Postgres {
 
     /// Returns the timeline a running server is on.
     pub(super) async fn timeline_at(&self, server: SocketAddr) -> anyhow::Result<u32> {
-        Ok(self.identity(server).await?.timeline)
-    }
-
-    /// Returns the timeline a running server is on, and how far it has come.
-    async fn identity(&self, server: SocketAddr) -> anyhow::Result<Position> {
         let identity = self.replication_command(server, "IDENTIFY_SYSTEM").await?;
-        let mut fields = identity.split('|').skip(1).map(str::trim);
-        let timeline = fields.next().and_then(|field| field.parse().ok());
-        let lsn = fields.next().and_then(parse_lsn);
-        let position = timeline.zip(lsn).map(|(timeline, lsn)| Position { timeline, lsn });
-        position.context("read where the server is")
+        let timeline = identity.split('|').nth(1).and_then(|field| field.trim().parse().ok());
+        timeline.context("read the timeline")
     }
 
     async fn replication_command(&self, server: SocketAddr, ask: &str) -> anyhow::Result<String> {
