@@ -174,6 +174,7 @@ impl Sim {
             voters: self.sites[1..].iter().map(|site| site.region.clone()).collect(),
             acks: 1,
             system: Some(1),
+            elected_at: None,
             reason: String::new(),
         };
         let value = Rc::new(RoutedCell { activation, gateways: BTreeMap::new() });

@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::{Epoch, RegionId};
+use crate::{Epoch, Position, RegionId};
 
 /// One cell's place in the world: the whole truth about who may serve it, under one epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,9 @@ pub struct Activation {
     /// PostgreSQL's system identifier, once the cell's first database exists. A site with another
     /// one, or with none after this is set, never becomes active.
     pub system: Option<u64>,
+    /// Where the site was that was elected last, when it was: what a standby has beyond that is not the
+    /// cell's. `None` before the first election.
+    pub elected_at: Option<Position>,
     /// Why the last change was made, for people.
     pub reason: String,
 }
@@ -85,10 +88,10 @@ impl Activation {
         self.changed(Phase::Electing { predecessor }, reason)
     }
 
-    /// Returns the activation in which `winner` opens the next epoch. It leaves the voters, and the
-    /// site it takes over from joins them.
+    /// Returns the activation in which `winner`, which is frozen `at` this place, opens the next epoch.
+    /// It leaves the voters, and the site it takes over from joins them.
     #[must_use]
-    pub fn promote(&self, winner: &RegionId, reason: &str) -> Self {
+    pub fn promote(&self, winner: &RegionId, at: Position, reason: &str) -> Self {
         let mut next = self.changed(Phase::Promoting { active: winner.clone() }, reason);
         let predecessor = match &self.phase {
             Phase::Electing { predecessor } => predecessor.as_ref(),
@@ -96,6 +99,7 @@ impl Activation {
             | Phase::Switching { active, .. }
             | Phase::Promoting { active } => Some(active),
         };
+        next.elected_at = Some(at);
         next.voters.remove(winner);
         next.voters.extend(predecessor.filter(|region| *region != winner).cloned());
         next
@@ -156,6 +160,7 @@ mod tests {
             voters: [region("north"), region("south")].into(),
             acks: 1,
             system: Some(1),
+            elected_at: None,
             reason: String::new(),
         }
     }
@@ -166,10 +171,12 @@ mod tests {
 
     #[test]
     fn after_a_failover_the_old_active_site_is_a_voter() {
-        let next = steady().elect("lost").promote(&region("south"), "furthest");
+        let at = Position { timeline: 3, lsn: 700 };
+        let next = steady().elect("lost").promote(&region("south"), at, "furthest");
         assert_eq!(next.epoch, Epoch(9));
         assert_eq!(next.voters, [region("east"), region("north")].into());
         assert_eq!(next.phase, Phase::Promoting { active: region("south") });
+        assert_eq!(next.elected_at, Some(at));
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub mod slot;
 
 pub mod placement;
 
+pub mod position;
+
 pub mod activation;
 
 pub mod snapshot;
@@ -30,6 +32,7 @@ pub use activation::{Activation, Phase};
 pub use epoch::{Epoch, Version};
 pub use id::{CellId, InvalidId, RegionId, SiteId};
 pub use placement::Placement;
+pub use position::Position;
 pub use role::Role;
 pub use slot::{SLOTS, Slot};
 pub use snapshot::Snapshot;

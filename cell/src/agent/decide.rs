@@ -2,6 +2,7 @@
 
 pub mod folder;
 pub mod lag;
+pub mod line;
 pub(crate) mod restart;
 pub mod right;
 pub mod role;

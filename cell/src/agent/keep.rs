@@ -26,14 +26,14 @@ use topology::snapshot::RoutedCell;
 use topology::wire::agent::HandOverReply;
 use topology::wire::cell::CellRecord;
 use topology::wire::key;
-use topology::{Activation, Epoch};
+use topology::{Activation, Epoch, Position, RegionId};
 use tracing::{info, warn};
 
 use super::ballot::Ballot;
 use super::calls::Call;
 use super::decide::role::{Own, Role, role};
 use super::decide::tenure::{Event, Tenure};
-use super::postgres::{Position, Postgres, Stop};
+use super::postgres::{Postgres, Stop};
 use super::right;
 use super::shared::{Claim, Known, Shared, Standing};
 use crate::config::Site;
@@ -64,8 +64,12 @@ enum Done {
     Opened { known: Known, strong: bool },
     /// PostgreSQL has stopped cleanly, at this checkpoint.
     Stopped { epoch: Epoch, checkpoint: Position },
-    /// The server runs as a standby.
+    /// The server follows under the epoch's name, and is in line with this history.
+    Joined(Option<(RegionId, Position)>),
+    /// The server follows as before.
     Following,
+    /// The server has what its source's history went on without.
+    Apart,
     /// The data directory was made one that can follow.
     Rebuilt,
     /// The source cannot be compared with yet; nothing was changed.
@@ -81,6 +85,15 @@ struct Work {
     rebuilding: bool,
 }
 
+/// A planned move that this site handed over.
+#[derive(Clone, Copy)]
+struct Stopped {
+    epoch: Epoch,
+    /// Where PostgreSQL's last checkpoint begins.
+    checkpoint: Position,
+    at: Instant,
+}
+
 pub(crate) struct Keeper {
     tools: Tools,
     ballot: Ballot,
@@ -89,8 +102,10 @@ pub(crate) struct Keeper {
     work: Option<Work>,
     not_before: Instant,
     serving: Option<Epoch>,
-    /// The last planned move this site handed over, and where it ended.
-    stopped: Option<(Epoch, Position)>,
+    /// The last planned move this site handed over.
+    stopped: Option<Stopped>,
+    /// Where this site came to before it voted for this epoch.
+    frozen: Option<(Epoch, Position)>,
     /// Who waits for a hand-over to end.
     waiting: Vec<oneshot::Sender<HandOverReply>>,
     stream: follow::Stream,
@@ -115,6 +130,7 @@ impl Keeper {
             not_before: Instant::now(),
             serving: None,
             stopped: None,
+            frozen: None,
             waiting: Vec::new(),
             stream: follow::Stream::default(),
             failed: (Epoch(0), 0),
@@ -165,6 +181,7 @@ impl Keeper {
             serving: self.serving,
             voted: self.tools.shared.voter().voted(),
             primary: self.tools.postgres.is_running() && self.tools.postgres.was_primary(),
+            standby: self.tools.postgres.is_standby(),
         };
         let role = role(known.activation(), &self.tools.site.id.region, own);
         if self.work.as_ref().is_some_and(|work| work.role == role) {
@@ -194,14 +211,14 @@ impl Keeper {
                 self.begin(role, false, work);
             }
             Role::HandOver { epoch } => {
-                if self.stopped.is_none_or(|(stopped, _)| stopped != *epoch) {
+                if self.stopped.is_none_or(|stopped| stopped.epoch != *epoch) {
                     self.keep_claim(&known);
                     self.become_tenure(Event::DrainAsked);
                     let work = hand_over::hand_over(self.tools.clone(), *epoch);
                     self.begin(role, false, work);
                 }
             }
-            Role::Follow { .. } => self.follow(role).await,
+            Role::Follow { .. } => self.follow(role, known.activation()).await,
         }
     }
 
@@ -223,9 +240,12 @@ impl Keeper {
         match done {
             Ok(Done::Opened { known, strong }) => self.opened(known, strong),
             Ok(Done::Stopped { epoch, checkpoint }) => self.handed_over(epoch, checkpoint).await,
+            Ok(Done::Joined(history)) => self.joined(history),
             Ok(Done::Following) => {}
+            Ok(Done::Apart) => self.is_apart(&role),
             Ok(Done::Rebuilt) => {
                 self.tools.shared.not_kept.send_replace(None);
+                self.frozen = None;
                 self.stream.was_rebuilt();
             }
             Ok(Done::NotKept(reason)) => self.could_not_keep(reason),
@@ -271,7 +291,7 @@ impl Keeper {
     }
 
     async fn handed_over(&mut self, epoch: Epoch, checkpoint: Position) {
-        self.stopped = Some((epoch, checkpoint));
+        self.stopped = Some(Stopped { epoch, checkpoint, at: Instant::now() });
         self.end_serving(Event::Drained).await;
         info!(%epoch, ?checkpoint, "handed over");
         self.reply_hand_over(&stopped(checkpoint));

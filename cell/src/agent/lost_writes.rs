@@ -49,7 +49,7 @@ pub(crate) async fn keep(
     keep_wal(postgres, &divergence.files, &new.join("wal"))?;
     let xids: Vec<u32> =
         divergence.transactions.iter().flat_map(|commit| commit.xids.iter().copied()).collect();
-    let rows = postgres.rows_of(&xids, ROWS).await;
+    let rows = postgres.rows_of(divergence.timeline, &xids, ROWS).await;
     let incomplete = rows.as_ref().err().map(|err| format!("{err:#}"));
     let rows = rows.unwrap_or_default();
     let report = LostWritesReport {

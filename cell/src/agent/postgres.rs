@@ -9,6 +9,7 @@ mod binaries;
 mod configuration;
 mod divergence;
 mod position;
+mod protocol;
 mod rebuild;
 mod salvage;
 mod sql;
@@ -36,7 +37,6 @@ use archive::Archive;
 pub(crate) use archive::{Archiver, Sending};
 pub(crate) use binaries::Binaries;
 pub(crate) use configuration::{Upstream, standby_name};
-pub(crate) use position::Position;
 pub(crate) use rebuild::Own;
 pub(crate) use sql::{Replication, Sql};
 pub(crate) use wal::{Segment, SegmentSize};
@@ -242,7 +242,7 @@ impl Postgres {
     /// until it answers.
     pub(crate) async fn start(&self) -> anyhow::Result<()> {
         ensure!(!self.is_running(), "start PostgreSQL twice");
-        self.spawn(None)?;
+        self.spawn(&[])?;
         self.is_up(&self.sql).await?;
         info!(standby = self.is_standby(), "PostgreSQL started");
         Ok(())
@@ -259,8 +259,8 @@ impl Postgres {
         Ok(())
     }
 
-    /// Starts the server, at another port than its own if one is given.
-    fn spawn(&self, port: Option<u16>) -> anyhow::Result<()> {
+    /// Starts the server, with some settings other than usual.
+    fn spawn(&self, unusual: &[String]) -> anyhow::Result<()> {
         self.write_archive()?;
         let log = fs::OpenOptions::new()
             .create(true)
@@ -273,7 +273,7 @@ impl Postgres {
             .arg(&self.data)
             .arg("-c")
             .arg(format!("config_file={}", self.folder.join("postgresql.conf").display()))
-            .args(port.iter().flat_map(|port| ["-c".to_owned(), format!("port={port}")]))
+            .args(unusual.iter().flat_map(|setting| ["-c", setting]))
             .stdin(Stdio::null())
             .stdout(log.try_clone().context("share the log")?)
             .stderr(log);

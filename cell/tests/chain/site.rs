@@ -237,6 +237,7 @@ fn everything_is_c1() -> Followed {
         voters: std::collections::BTreeSet::new(),
         acks: 0,
         system: None,
+        elected_at: None,
         reason: String::new(),
     };
     let gateways = [(east, SocketAddr::from(([127, 0, 0, 1], 1)))].into();

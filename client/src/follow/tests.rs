@@ -197,6 +197,7 @@ fn snapshot(cells: &[(&str, u64)]) -> Snapshot {
             voters: ["north".parse().unwrap()].into(),
             acks: 1,
             system: Some(7),
+            elected_at: None,
             reason: String::new(),
         },
         gateways: [("east".parse().unwrap(), "127.1.1.1:8000".parse().unwrap())].into(),

@@ -198,6 +198,7 @@ fn snapshot(version: u64) -> Snapshot {
         voters: ["north".parse().unwrap()].into(),
         acks: 1,
         system: Some(7),
+        elected_at: None,
         reason: String::new(),
     };
     let gateways = [("east".parse().unwrap(), "127.1.1.1:8000".parse().unwrap())].into();

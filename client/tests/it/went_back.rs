@@ -148,6 +148,7 @@ async fn write_cell(etcd: &Etcd, epoch: u64) {
         voters: ["north".parse().unwrap()].into(),
         acks: 1,
         system: Some(1),
+        elected_at: None,
         reason: String::new(),
     };
     let gateways = BTreeMap::from([("east".parse().unwrap(), "127.1.1.1:8000".parse().unwrap())]);

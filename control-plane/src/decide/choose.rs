@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use topology::{Activation, Phase, RegionId};
+use topology::{Activation, Phase, Position, RegionId};
 
 /// A frozen vote: on disk, nothing received any more, everything received replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,13 @@ pub struct Vote {
     pub system: u64,
     pub timeline: u32,
     pub lsn: u64,
+}
+
+impl Vote {
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { timeline: self.timeline, lsn: self.lsn }
+    }
 }
 
 /// How well a site would do. Lower is better; compared field by field, top to bottom, so the order
@@ -151,6 +158,7 @@ mod tests {
             voters: regions[1..].iter().cloned().collect(),
             acks: 1,
             system: Some(1),
+            elected_at: None,
             reason: String::new(),
         };
         let votes = votes

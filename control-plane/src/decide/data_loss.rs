@@ -180,6 +180,7 @@ mod tests {
             voters: regions[1..3].iter().cloned().collect(),
             acks: 1,
             system: Some(1),
+            elected_at: None,
             reason: String::new(),
         };
         let to: Option<RegionId> = to.map(|region| region.parse().unwrap());

@@ -35,6 +35,7 @@ pub fn cell(spec: &Spec, cell: &Cell) -> RoutedCell {
         voters: cell.standbys.iter().cloned().collect(),
         acks: 1,
         system: None,
+        elected_at: None,
         reason: "first start".to_owned(),
     };
     let gateways = cell

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
-use topology::{Activation, Epoch, RegionId};
+use topology::{Activation, Epoch, Position, RegionId};
 use tracing::{info, warn};
 
 use super::elect::{Outcome, lost, take_over, votes};
@@ -179,7 +179,8 @@ impl Force<'_> {
             sleep_until(over_at).await;
         }
         let reason = format!("{reason}; {winner} is promoted of {}", votes(&ballot));
-        let next = promoted(activation, &winner, seen.routed.gateways.keys(), &reason);
+        let at = ballot.votes[&winner].position();
+        let next = promoted(activation, (&winner, at), seen.routed.gateways.keys(), &reason);
         let epoch = next.epoch;
         let unchanged = Unchanged { cell: electing.revision, lease: None };
         let promoting = hands.replace(cell, &electing.value, next, unchanged).await;
@@ -215,11 +216,11 @@ impl Force<'_> {
 /// would mean that nothing strong is ever acknowledged again.
 fn promoted<'a>(
     activation: &Activation,
-    winner: &RegionId,
+    (winner, at): (&RegionId, Position),
     sites: impl Iterator<Item = &'a RegionId>,
     reason: &str,
 ) -> Activation {
-    let mut next = activation.promote(winner, reason);
+    let mut next = activation.promote(winner, at, reason);
     if next.voters.is_empty() {
         next.voters = sites.filter(|region| *region != winner).cloned().collect();
     }

@@ -101,6 +101,7 @@ mod tests {
             voters: [].into(),
             acks: 1,
             system: None,
+            elected_at: None,
             reason: "moved".to_owned(),
         };
         let gateways = [("east".parse().unwrap(), "127.1.1.1:8000".parse().unwrap())].into();

@@ -78,6 +78,7 @@ fn apply(table: &Table, epoch: u64, phase: Phase, gateway: SocketAddr) {
         voters: [].into(),
         acks: 1,
         system: None,
+        elected_at: None,
         reason: String::new(),
     };
     let gateways = [("east".parse().unwrap(), gateway)].into();

@@ -18,6 +18,7 @@ pub(crate) fn snapshot(cells: usize, epoch: u64) -> Arc<Snapshot> {
             voters: [].into(),
             acks: 1,
             system: None,
+            elected_at: None,
             reason: String::new(),
         },
         gateways: regions

@@ -181,6 +181,7 @@ impl World {
             voters: ["north", "south"].map(|region| region.parse().unwrap()).into(),
             acks: 1,
             system: None,
+            elected_at: None,
             reason: reason.to_owned(),
         };
         let regions = ["east", "north", "south"].map(|region| region.parse::<RegionId>().unwrap());

@@ -80,7 +80,7 @@ pub async fn drive(hands: &Hands, mut electing: Kept<RoutedCell>, over_at: Insta
             if !has_predecessor && !sim.sabotaged(Sabotage::NoWaitForTheRight) {
                 hands.sleep_until(over_at).await;
             }
-            let next = activation.promote(winner, &activation.reason);
+            let next = activation.promote(winner, votes[winner].position(), &activation.reason);
             sim.check_elected(next.epoch, has_predecessor);
             let expected = Expected { cell: electing.revision, lease: None };
             let promoted = hands.replace(&electing.value, next, expected).await;

@@ -134,6 +134,7 @@ fn snapshot(version: u64, cells: &[(&str, u64)]) -> Snapshot {
             voters: ["north".parse().unwrap()].into(),
             acks: 1,
             system: None,
+            elected_at: None,
             reason: String::new(),
         },
         gateways: [("east".parse().unwrap(), "127.1.1.1:8000".parse().unwrap())].into(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Malformed;
 use crate::snapshot::RoutedCell;
-use crate::{Activation, Epoch, Phase};
+use crate::{Activation, Epoch, Phase, Position};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CellRecord {
@@ -17,9 +17,18 @@ pub struct CellRecord {
     pub acks: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elected_at: Option<PositionRecord>,
     pub reason: String,
     /// Where each site's gateway listens, by region.
     pub gateways: BTreeMap<String, SocketAddr>,
+}
+
+/// A place in the WAL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PositionRecord {
+    pub timeline: u32,
+    pub lsn: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +49,9 @@ impl From<&RoutedCell> for CellRecord {
             voters: activation.voters.iter().map(ToString::to_string).collect(),
             acks: activation.acks,
             system: activation.system,
+            elected_at: activation
+                .elected_at
+                .map(|Position { timeline, lsn }| PositionRecord { timeline, lsn }),
             reason: activation.reason.clone(),
             gateways: cell.gateways.iter().map(|(region, at)| (region.to_string(), *at)).collect(),
         }
@@ -56,6 +68,9 @@ impl TryFrom<CellRecord> for RoutedCell {
             voters: record.voters.iter().map(|region| region.parse()).collect::<Result<_, _>>()?,
             acks: record.acks,
             system: record.system,
+            elected_at: record
+                .elected_at
+                .map(|PositionRecord { timeline, lsn }| Position { timeline, lsn }),
             reason: record.reason,
         };
         let gateways = record

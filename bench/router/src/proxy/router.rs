@@ -74,6 +74,7 @@ fn active(region: RegionId, gateway: SocketAddr) -> RoutedCell {
         voters: [].into(),
         acks: 1,
         system: None,
+        elected_at: None,
         reason: "measured".to_owned(),
     };
     RoutedCell { activation, gateways: [(region, gateway)].into() }

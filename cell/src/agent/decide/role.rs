@@ -47,6 +47,8 @@ pub struct Own {
     pub voted: Epoch,
     /// Whether its database runs as primary, or did when it last ran.
     pub primary: bool,
+    /// Whether its database is a standby's.
+    pub standby: bool,
 }
 
 /// Returns the part that `me` has in `activation`.
@@ -64,6 +66,9 @@ pub fn role(activation: &Activation, me: &RegionId, own: Own) -> Role {
         Phase::Steady { active } if active == me && own.serving == Some(epoch) => {
             Role::Serve { epoch }
         }
+        // Who served has a primary's database: the record went back in time, to before the cell moved
+        // away, and what was acknowledged since need not be here.
+        Phase::Steady { active } if active == me && own.standby => Role::Wait,
         Phase::Steady { active } if active == me => Role::Reopen,
         Phase::Switching { active, .. } if active == me => Role::HandOver { epoch },
         Phase::Electing { .. } if own.serving.is_some() || own.primary => Role::StepDown,
@@ -85,6 +90,13 @@ mod tests {
     fn a_site_that_restarted_under_its_own_epoch_begins_a_new_one() {
         check("steady east", own(None, 0, true), &Role::Reopen);
         check("steady east", own(Some(7), 0, true), &Role::Serve { epoch: Epoch(7) });
+    }
+
+    #[test]
+    fn a_standby_does_not_begin_an_epoch_on_a_record_that_went_back() {
+        let standby = Own { standby: true, ..own(None, 0, false) };
+        check("steady east", standby, &Role::Wait);
+        check("promoting east", standby, &Role::Open { epoch: Epoch(7) });
     }
 
     #[test]
@@ -133,12 +145,13 @@ mod tests {
             voters: ["north".parse().unwrap()].into(),
             acks: 1,
             system: Some(1),
+            elected_at: None,
             reason: String::new(),
         };
         assert_eq!(role(&activation, &"east".parse().unwrap(), own), *expected);
     }
 
     fn own(serving: Option<u64>, voted: u64, primary: bool) -> Own {
-        Own { serving: serving.map(Epoch), voted: Epoch(voted), primary }
+        Own { serving: serving.map(Epoch), voted: Epoch(voted), primary, standby: false }
     }
 }

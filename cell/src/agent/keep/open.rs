@@ -125,8 +125,9 @@ async fn run_as_primary(tools: &Tools, known: &Known) -> anyhow::Result<Database
             postgres.start_standby(&Upstream::nowhere()).await?;
         }
         name_voters()?;
-        let (database, ()) =
-            tokio::try_join!(examine(tools, known), refuse_used_epoch(tools, known))?;
+        // One after the other, over one connection: opening another takes longer than either.
+        let database = examine(tools, known).await?;
+        refuse_used_epoch(tools, known).await?;
         Ok(database)
     };
     let (database, ()) = tokio::try_join!(made_ready, hold_right(tools))?;

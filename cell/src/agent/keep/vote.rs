@@ -9,7 +9,7 @@ use topology::wire::agent::{HandOverReply, HandOverRequest, VoteReply, VoteReque
 use topology::{Epoch, Phase};
 use tracing::info;
 
-use super::{Keeper, Tools};
+use super::{Keeper, Stopped, Tools};
 use crate::agent::calls::Call;
 use crate::agent::decide::right::promise_for_voter;
 use crate::agent::decide::tenure::Event;
@@ -65,6 +65,7 @@ impl Keeper {
             postgres.start_standby(&Upstream::nowhere()).await?;
         }
         let position = postgres.freeze().await?;
+        self.frozen = Some((epoch, position));
         let system = postgres.sql.system().await?;
         Ok(VoteReply::Frozen { system, timeline: position.timeline, lsn: position.lsn })
     }
@@ -90,7 +91,9 @@ impl Keeper {
             drop(reply.send(prepare(&self.tools).await));
             return;
         }
-        if let Some((_, checkpoint)) = self.stopped.filter(|(stopped, _)| *stopped == epoch) {
+        if let Some(Stopped { checkpoint, .. }) =
+            self.stopped.filter(|stopped| stopped.epoch == epoch)
+        {
             drop(reply.send(super::stopped(checkpoint)));
             return;
         }

@@ -30,6 +30,12 @@ impl Upstream {
         Self { source: None, name: String::new() }
     }
 
+    /// Replicates from there under a name that nobody counts.
+    #[must_use]
+    pub(crate) fn uncounted(source: SocketAddr, site: &SiteId) -> Self {
+        Self { source: Some(source), name: format!("{}_{}", site.cell, site.region) }
+    }
+
     #[must_use]
     pub(crate) fn to(source: SocketAddr, site: &SiteId, epoch: Epoch) -> Self {
         Self { source: Some(source), name: standby_name(site, epoch) }

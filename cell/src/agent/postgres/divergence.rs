@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
+use topology::Position;
 
-use super::Postgres;
 use super::wal::{History, Segment, SegmentSize, Stretch, lsn, parse_lsn};
+use super::{Postgres, protocol};
 
 /// WAL that belongs to nobody's history but this site's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +78,7 @@ impl Postgres {
     /// Returns whether `pg_rewind` can tell this stopped server's history from that of `source`: it goes
     /// by the number of the last timeline.
     pub(super) async fn is_told_apart(&self, source: SocketAddr) -> anyhow::Result<bool> {
-        Ok(self.last_timeline()? != self.timeline_at(source).await?)
+        Ok(self.last_timeline()? != self.place_of(source).await?.timeline)
     }
 
     /// Returns the newest timeline this server has written. The control file names an older one
@@ -100,37 +101,40 @@ impl Postgres {
     }
 
     async fn history_at(&self, source: SocketAddr) -> anyhow::Result<History> {
-        let current = self.timeline_at(source).await?;
+        let current = self.place_of(source).await?.timeline;
         let text = match current {
             1 => String::new(),
-            _ => self.replication_command(source, &format!("TIMELINE_HISTORY {current}")).await?,
+            // A file's name and what is in it.
+            _ => self.replication(source, &format!("TIMELINE_HISTORY {current}")).await?.remove(1),
         };
-        // psql puts the file's name before its first line.
-        let text = text.split_once('|').map_or(text.as_str(), |(_, content)| content);
-        History::read(text, current).context("understand the source's history")
+        History::read(&text, current).context("understand the source's history")
     }
 
-    /// Returns the timeline a running server is on.
-    pub(super) async fn timeline_at(&self, server: SocketAddr) -> anyhow::Result<u32> {
-        let identity = self.replication_command(server, "IDENTIFY_SYSTEM").await?;
-        let timeline = identity.split('|').nth(1).and_then(|field| field.trim().parse().ok());
-        timeline.context("read the timeline")
+    /// Returns whether everything this standby has, which has come to `own`, is in the history of
+    /// `source`, also if that is promoted where it is now.
+    pub(crate) async fn is_in_line_with(
+        &self,
+        source: SocketAddr,
+        own: Position,
+    ) -> anyhow::Result<bool> {
+        let (history, theirs) = tokio::try_join!(self.history_at(source), self.place_of(source))?;
+        let fork = self.history(own.timeline)?.fork(&history);
+        Ok(own.lsn <= fork.map_or(theirs.lsn, |fork| fork.at))
     }
 
-    async fn replication_command(&self, server: SocketAddr, ask: &str) -> anyhow::Result<String> {
-        let target = format!(
-            "host={} port={} user=replicator replication=true connect_timeout=2",
-            server.ip(),
-            server.port()
-        );
-        self.binaries
-            .run("psql", |command| {
-                self.tool_environment(command);
-                command.args(["--no-psqlrc", "--tuples-only", "--no-align", "--field-separator=|"]);
-                command.arg(&target).args(["--command", ask]);
-            })
-            .await
-            .with_context(|| format!("ask {server}: {ask}"))
+    /// Returns the timeline a running server is on, and how far it has come.
+    pub(super) async fn place_of(&self, server: SocketAddr) -> anyhow::Result<Position> {
+        let identity = self.replication(server, "IDENTIFY_SYSTEM").await?;
+        let timeline = identity.get(1).and_then(|field| field.parse().ok());
+        let lsn = identity.get(2).and_then(|field| parse_lsn(field));
+        let place = timeline.zip(lsn).map(|(timeline, lsn)| Position { timeline, lsn });
+        place.with_context(|| format!("understand where {server} is: {identity:?}"))
+    }
+
+    async fn replication(&self, server: SocketAddr, question: &str) -> anyhow::Result<Vec<String>> {
+        let row = protocol::ask(server, &self.passwords.replicator, question).await?;
+        ensure!(row.len() >= 2, "understand {server}'s answer to {question}: {row:?}");
+        Ok(row)
     }
 }
 

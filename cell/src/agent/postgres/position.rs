@@ -4,19 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use tokio::time::Instant;
+use topology::Position;
 
 use super::wal::parse_lsn;
 use super::{POLL, Postgres, Upstream};
 
 /// How long freezing may take: the election waits two seconds for all votes.
 const FREEZE_LIMIT: Duration = Duration::from_millis(1500);
-
-/// A place in the WAL. Later timelines come after all positions of earlier ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Position {
-    pub(crate) timeline: u32,
-    pub(crate) lsn: u64,
-}
 
 impl Postgres {
     /// Cuts a running standby off from its source, waits until everything it received is replayed,
@@ -67,7 +61,7 @@ impl Postgres {
         let timeline = match (timeline.and_then(|id| u32::try_from(id).ok()), before) {
             (Some(timeline), _) => timeline,
             (None, Some(before)) => before.timeline,
-            // A program of its own and a connection: too much for every look.
+            // A connection of its own: too much for every look.
             (None, None) => self.timeline().await?,
         };
         Ok(Position { lsn: self.furthest().await?, timeline })
@@ -84,7 +78,7 @@ impl Postgres {
     /// Asks over the replication protocol: the control file names an old timeline on a standby that
     /// has followed a promotion.
     async fn timeline(&self) -> anyhow::Result<u32> {
-        self.timeline_at(self.address).await
+        Ok(self.place_of(self.address).await?.timeline)
     }
 
     /// Returns where the checkpoint of the last clean shutdown begins, from the control file of a stopped
@@ -105,17 +99,5 @@ impl Postgres {
         let timeline = field("Latest checkpoint's TimeLineID").and_then(|id| id.parse().ok());
         let checkpoint = timeline.zip(lsn).map(|(timeline, lsn)| Position { timeline, lsn });
         Ok(checkpoint.filter(|_| clean))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_later_timeline_is_further_whatever_its_position() {
-        let old = Position { timeline: 3, lsn: 900 };
-        let new = Position { timeline: 4, lsn: 100 };
-        assert!(new > old);
     }
 }

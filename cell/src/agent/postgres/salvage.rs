@@ -30,11 +30,20 @@ pub(crate) struct Rows {
 impl Postgres {
     /// Starts the stopped server read-only and aside, reads at most `limit` rows that these
     /// transactions wrote last, and stops it again.
-    pub(crate) async fn rows_of(&self, xids: &[u32], limit: usize) -> anyhow::Result<Rows> {
+    /// Its own history is read to its end: a standby may know of the one that went on without it.
+    pub(crate) async fn rows_of(
+        &self,
+        timeline: u32,
+        xids: &[u32],
+        limit: usize,
+    ) -> anyhow::Result<Rows> {
         self.write_standby_signal(&self.data)?;
         self.write_upstream(&Upstream::nowhere())?;
         let sql = Sql::open(self.aside, &self.passwords.postgres)?;
-        self.spawn(Some(self.aside.port()))?;
+        self.spawn(&[
+            format!("port={}", self.aside.port()),
+            format!("recovery_target_timeline={timeline}"),
+        ])?;
         let read = async {
             self.is_up(&sql).await?;
             read(&sql, xids, limit).await

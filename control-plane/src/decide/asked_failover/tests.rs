@@ -104,6 +104,7 @@ fn state(but: &[&str], now: Instant) -> State {
         voters: voters.iter().map(|region| region.parse().unwrap()).collect(),
         acks: 1,
         system: (!but.contains(&"no database")).then_some(1),
+        elected_at: None,
         reason: String::new(),
     };
     let gateways = ["east", "north", "south"]

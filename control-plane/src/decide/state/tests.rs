@@ -199,6 +199,7 @@ fn reading(epoch: u64, revision: u64) -> Reading {
         voters: [region("north"), region("south")].into(),
         acks: 1,
         system: Some(1),
+        elected_at: None,
         reason: String::new(),
     };
     let value = RoutedCell { activation, gateways: BTreeMap::new() };

@@ -85,6 +85,7 @@ fn state(but: &str) -> State {
         voters: ["north", "south"].map(|region| region.parse().unwrap()).into(),
         acks: 1,
         system: Some(1),
+        elected_at: None,
         reason: String::new(),
     };
     let value = RoutedCell { activation, gateways: BTreeMap::new() };

@@ -125,6 +125,7 @@ impl Keeper {
             serving: self.serving,
             voted: self.tools.shared.voter.borrow().voted(),
             primary: self.tools.pg().is_running() && self.tools.pg().was_primary(),
+            standby: self.tools.pg().is_standby(),
         };
         let me = &self.tools.sim().sites[self.tools.site].region;
         let role = role(known.activation(), me, own);
