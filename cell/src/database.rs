@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
-use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tokio_postgres::Config;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +39,9 @@ const LOCK: Duration = Duration::from_millis(2_500);
 /// Connections that are kept open: what the first paced release of a router asks for at once.
 const WARM: usize = 8;
 const WARM_PERIOD: Duration = Duration::from_secs(1);
+/// Between two that are opened: a site whose database has just started takes no more of the machine than
+/// it must, because somebody else may be opening an epoch on it.
+const WARM_PAUSE: Duration = Duration::from_millis(50);
 
 /// A service's connections to its site's PostgreSQL. Cheap to clone.
 #[derive(Clone)]
@@ -72,13 +74,25 @@ pub fn connections(site: &Site, service: &str) -> anyhow::Result<Connections> {
 /// Keeps a few connections open while nobody asks, on a standby too: they live through its
 /// promotion, and the first requests of the new epoch do not wait for passwords to be checked.
 pub async fn keep_warm(connections: Connections, stop: CancellationToken) -> anyhow::Result<()> {
-    while !stop.is_cancelled() {
-        // All at once, so that they are different ones. While the database is away there are none.
-        drop(join_all((0..WARM).map(|_| connections.pool.get())).await);
-        tokio::select! {
-            () = tokio::time::sleep(WARM_PERIOD) => {}
-            () = stop.cancelled() => {}
+    let warm = async {
+        loop {
+            // Held at once, so that they are different ones. While the database is away there are none.
+            let mut held = Vec::new();
+            while held.len() < WARM {
+                let opened = connections.pool.status().size;
+                let Ok(connection) = connections.pool.get().await else { break };
+                held.push(connection);
+                if connections.pool.status().size > opened {
+                    tokio::time::sleep(WARM_PAUSE).await;
+                }
+            }
+            drop(held);
+            tokio::time::sleep(WARM_PERIOD).await;
         }
+    };
+    tokio::select! {
+        () = warm => {}
+        () = stop.cancelled() => {}
     }
     Ok(())
 }

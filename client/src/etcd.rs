@@ -118,6 +118,22 @@ impl Etcd {
         self.get(gets.collect()).await
     }
 
+    /// Reads the same, but of what is under `seldom` only what was written after `revision`.
+    pub async fn read_after(
+        &self,
+        prefixes: &[&str],
+        (seldom, revision): (&str, u64),
+    ) -> Result<Vec<Stored>, EtcdError> {
+        let after = i64::try_from(revision).unwrap_or(i64::MAX).saturating_add(1);
+        let gets = prefixes.iter().map(|prefix| {
+            let options = GetOptions::new().with_prefix();
+            let options =
+                if *prefix == seldom { options.with_min_mod_revision(after) } else { options };
+            TxnOp::get(*prefix, Some(options))
+        });
+        self.get(gets.collect()).await
+    }
+
     /// Reads the last keys under a prefix, the last one first.
     pub async fn read_last(&self, prefix: &str, limit: u16) -> Result<Vec<Stored>, EtcdError> {
         let options = GetOptions::new()

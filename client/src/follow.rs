@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use topology::wire::cell::CellRecord;
 use topology::wire::placement::PlacementRecord;
 use topology::wire::{Malformed, key};
-use topology::{Snapshot, Version};
+use topology::{Placement, Snapshot, Version};
 use tracing::{info, warn};
 
 use crate::Etcd;
@@ -122,11 +122,20 @@ impl Follower {
     ) {
         let mut confirmed = Instant::now();
         let mut trouble = None;
+        let mut placed = None;
+        let mut hinted = false;
         while !stop.is_cancelled() {
-            let now = match self.etcd.read(prefixes).await {
+            let read = match placed.as_ref().filter(|_| hinted) {
+                // Users wait for the cell that has moved, and the placement is large.
+                Some(Placed { revision, .. }) => {
+                    self.etcd.read_after(prefixes, (key::PLACEMENT, *revision)).await
+                }
+                None => self.etcd.read(prefixes).await,
+            };
+            let now = match read {
                 Ok(stored) => {
                     confirmed = Instant::now();
-                    self.offer(&stored).err()
+                    self.take(&stored, &mut placed).await.err()
                 }
                 Err(err) => Some(err.to_string()),
             };
@@ -139,11 +148,11 @@ impl Follower {
             if trouble.is_some() && confirmed.elapsed() > STALE_AFTER {
                 self.mark(true);
             }
-            tokio::select! {
-                () = wake.notified() => {}
-                () = tokio::time::sleep(PERIOD + jitter()) => {}
-                () = stop.cancelled() => {}
-            }
+            hinted = tokio::select! {
+                () = wake.notified() => true,
+                () = tokio::time::sleep(PERIOD + jitter()) => false,
+                () = stop.cancelled() => false,
+            };
         }
     }
 
@@ -191,23 +200,31 @@ impl Follower {
         }
     }
 
+    async fn take(&self, stored: &[Stored], placed: &mut Option<Placed>) -> Result<(), String> {
+        let Some(snapshot) = self.offer(stored, placed)? else { return Ok(()) };
+        // Served first, kept second: a slow disk must not delay a failover.
+        tokio::task::yield_now().await;
+        self.keep(&snapshot)
+    }
+
     /// Applies what was read, unless it must not replace what is in use (I2). Checked here, when
-    /// applying: what was newest when it was read may have been overtaken.
-    fn offer(&self, stored: &[Stored]) -> Result<(), String> {
-        let offered = match assemble(stored) {
+    /// applying: what was newest when it was read may have been overtaken. Returns what is to be kept.
+    fn offer(
+        &self,
+        stored: &[Stored],
+        placed: &mut Option<Placed>,
+    ) -> Result<Option<Arc<Snapshot>>, String> {
+        let offered = match assemble(stored, placed) {
             Ok(Some(offered)) => offered,
-            Ok(None) => return Ok(()),
+            Ok(None) => return Ok(None),
             Err(err) => return Err(self.refuse(newest_of(stored), refused::MALFORMED, &err)),
         };
         let current = self.out.borrow().clone();
         let may = match current.as_ref().map(Followed::newest) {
             Some(newest) if **newest == offered => {
                 self.mark(false);
-                return if self.unkept.load(Ordering::Relaxed) {
-                    self.keep(newest)
-                } else {
-                    Ok(())
-                };
+                let unkept = self.unkept.load(Ordering::Relaxed);
+                return Ok(unkept.then(|| Arc::clone(newest)));
             }
             Some(newest) => offered.may_replace(newest),
             None => offered.check(),
@@ -216,8 +233,7 @@ impl Follower {
         info!(version = %offered.version, "snapshot applied");
         let snapshot = Arc::new(offered);
         self.out.send_replace(Some(Followed::new(Arc::clone(&snapshot), false)));
-        // Served first, kept second: a slow disk must not delay a failover.
-        self.keep(&snapshot)
+        Ok(Some(snapshot))
     }
 
     fn keep(&self, snapshot: &Snapshot) -> Result<(), String> {
@@ -253,26 +269,39 @@ fn newest_of(stored: &[Stored]) -> Version {
     stored.iter().map(|entry| entry.version).max().unwrap_or_default()
 }
 
-/// Makes a snapshot of what is stored; `None` while the platform has not been set up.
-fn assemble(stored: &[Stored]) -> Result<Option<Snapshot>, Malformed> {
-    let mut placement = None;
+/// The placement as last read: it is large, and seldom another one.
+#[derive(Clone)]
+struct Placed {
+    revision: u64,
+    placement: Placement,
+}
+
+/// Makes a snapshot of what is stored; `None` while the platform has not been set up. Where no placement
+/// was read, because none was written since, it is the one from before.
+fn assemble(stored: &[Stored], placed: &mut Option<Placed>) -> Result<Option<Snapshot>, Malformed> {
     let mut cells = BTreeMap::new();
-    let mut version = Version::default();
     for entry in stored {
         if entry.key == key::PLACEMENT {
-            let record: PlacementRecord = serde_json::from_slice(&entry.value)?;
-            placement = Some(record.into_placement(entry.version)?);
+            let is_known = placed.as_ref().is_some_and(|known| {
+                known.revision == entry.revision && known.placement.version() == entry.version
+            });
+            if !is_known {
+                *placed = None;
+                let record: PlacementRecord = serde_json::from_slice(&entry.value)?;
+                let placement = record.into_placement(entry.version)?;
+                *placed = Some(Placed { revision: entry.revision, placement });
+            }
         } else if let Some(cell) = entry.key.strip_prefix(key::CELLS) {
             let record: CellRecord = serde_json::from_slice(&entry.value)?;
             cells.insert(cell.parse()?, record.try_into()?);
         }
-        version = version.max(entry.version);
     }
+    let Some(Placed { placement, .. }) = placed else { return Ok(None) };
+    let version = newest_of(stored).max(placement.version());
     // At first start the placement is written before the cells it names: not a snapshot yet.
-    let complete = placement
-        .as_ref()
-        .is_some_and(|placement| placement.cells().iter().all(|cell| cells.contains_key(cell)));
-    Ok(placement.filter(|_| complete).map(|placement| Snapshot { version, placement, cells }))
+    let complete = placement.cells().iter().all(|cell| cells.contains_key(cell));
+    let snapshot = || Snapshot { version, placement: placement.clone(), cells };
+    Ok(complete.then(snapshot))
 }
 
 #[cfg(test)]

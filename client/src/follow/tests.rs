@@ -7,7 +7,7 @@ use super::*;
 #[test]
 fn a_hostile_snapshot_is_refused_counted_once_and_the_old_one_stays() {
     let follower = follower("hostile");
-    follower.offer(&stored(5, &snapshot(&[("c1", 3), ("c2", 1)]))).unwrap();
+    take(&follower, &stored(5, &snapshot(&[("c1", 3), ("c2", 1)]))).unwrap();
     let half = {
         let mut half = snapshot(&[("c1", 3), ("c2", 1)]);
         let owners = half.placement.owners().iter().map(|owner| 1 - owner).collect();
@@ -29,7 +29,7 @@ fn a_hostile_snapshot_is_refused_counted_once_and_the_old_one_stays() {
         (vec![entry(10, key::PLACEMENT, b"{\"cells\": 7}".to_vec())], "malformed"),
     ] {
         for _again in 0..3 {
-            follower.offer(&offered).unwrap_err();
+            take(&follower, &offered).unwrap_err();
         }
         assert_eq!(follower.refused().borrow().counts.get(code), Some(&1), "{code}");
         let Followed { snapshot, stale, .. } = follower.latest().borrow().clone().unwrap();
@@ -40,15 +40,29 @@ fn a_hostile_snapshot_is_refused_counted_once_and_the_old_one_stays() {
 }
 
 #[test]
+fn where_no_placement_was_read_it_is_the_one_from_before() {
+    let follower = follower("placed");
+    let mut placed = None;
+    follower.offer(&stored(5, &snapshot(&[("c1", 3)])), &mut placed).unwrap();
+    let placement = follower.latest().borrow().as_ref().unwrap().snapshot.placement.clone();
+    let mut moved = stored(6, &snapshot(&[("c1", 4)]));
+    moved.retain(|entry| entry.key != key::PLACEMENT);
+    assert!(follower.offer(&moved, &mut None).unwrap().is_none(), "no placement is known");
+    follower.offer(&moved, &mut placed).unwrap();
+    let Followed { snapshot, .. } = follower.latest().borrow().clone().unwrap();
+    assert_eq!((snapshot.version, &snapshot.placement), (Version(6), &placement));
+}
+
+#[test]
 fn what_could_not_be_kept_is_kept_when_there_is_room() {
     let follower = follower("unkept");
     let folder = follower.kept.folder().to_owned();
     std::fs::remove_dir_all(&folder).unwrap();
     let offered = stored(5, &snapshot(&[("c1", 3)]));
-    assert!(follower.offer(&offered).unwrap_err().starts_with("write "));
+    assert!(take(&follower, &offered).unwrap_err().starts_with("write "));
     assert!(follower.latest().borrow().is_some(), "it is in use");
     std::fs::create_dir_all(&folder).unwrap();
-    follower.offer(&offered).unwrap();
+    take(&follower, &offered).unwrap();
     assert_eq!(follower.kept.newest().unwrap().version, Version(5));
 }
 
@@ -57,23 +71,23 @@ fn a_rollback_is_heeded_survives_a_restart_and_ends_with_a_newer_version() {
     let follower = follower("rollback");
     let folder = follower.kept.folder().to_owned();
     let mut moved = snapshot(&[("c1", 7)]);
-    follower.offer(&stored(5, &snapshot(&[("c1", 3)]))).unwrap();
+    take(&follower, &stored(5, &snapshot(&[("c1", 3)]))).unwrap();
     let gateways = &mut moved.cells.values_mut().next().unwrap().gateways;
     gateways.insert("east".parse().unwrap(), "127.9.9.9:1".parse().unwrap());
-    follower.offer(&stored(6, &moved)).unwrap();
+    take(&follower, &stored(6, &moved)).unwrap();
     assert_eq!(in_use(&follower), "version 6, epoch 7 at 127.9.9.9:1");
 
     Rollback { from: Version(6), to: Version(5) }.write(&folder).unwrap();
     follower.heed_rollback().unwrap();
     assert_eq!(in_use(&follower), "version 6, epoch 7 at 127.1.1.1:8000, rolled back to 5");
     // etcd goes on saying what it said.
-    follower.offer(&stored(6, &moved)).unwrap();
+    take(&follower, &stored(6, &moved)).unwrap();
     assert_eq!(in_use(&follower), "version 6, epoch 7 at 127.1.1.1:8000, rolled back to 5");
 
     let etcd = Etcd::connect(vec!["http://127.0.0.1:1".to_owned()]);
     let again = Follower::open(etcd, folder.clone()).unwrap();
     assert_eq!(in_use(&again), "version 6, epoch 7 at 127.1.1.1:8000, rolled back to 5");
-    again.offer(&stored(7, &moved)).unwrap();
+    take(&again, &stored(7, &moved)).unwrap();
     again.heed_rollback().unwrap();
     assert_eq!(in_use(&again), "version 7, epoch 7 at 127.9.9.9:1");
     assert_eq!(Rollback::read(&folder).unwrap(), None);
@@ -83,8 +97,8 @@ fn a_rollback_is_heeded_survives_a_restart_and_ends_with_a_newer_version() {
 fn a_rollback_that_is_taken_back_or_makes_no_sense_changes_nothing() {
     let follower = follower("no-rollback");
     let folder = follower.kept.folder().to_owned();
-    follower.offer(&stored(5, &snapshot(&[("c1", 3)]))).unwrap();
-    follower.offer(&stored(6, &snapshot(&[("c1", 4)]))).unwrap();
+    take(&follower, &stored(5, &snapshot(&[("c1", 3)]))).unwrap();
+    take(&follower, &stored(6, &snapshot(&[("c1", 4)]))).unwrap();
     Rollback { from: Version(6), to: Version(5) }.write(&folder).unwrap();
     follower.heed_rollback().unwrap();
     Rollback::end(&folder).unwrap();
@@ -125,14 +139,14 @@ proptest! {
         version in 0u64..20,
     ) {
         let follower = follower("bytes");
-        follower.offer(&stored(5, &snapshot(&[("c1", 3), ("c2", 1)]))).unwrap();
+        take(&follower, &stored(5, &snapshot(&[("c1", 3), ("c2", 1)]))).unwrap();
         let keys = [key::PLACEMENT.to_owned(), format!("{}c1", key::CELLS), format!("{}c2", key::CELLS)];
         let offered: Vec<Stored> = keys
             .iter()
             .zip(values)
             .map(|(key, value)| entry(version, key, value))
             .collect();
-        prop_assert!(follower.offer(&offered).is_err());
+        prop_assert!(take(&follower, &offered).is_err());
         prop_assert_eq!(follower.latest().borrow().clone().unwrap().snapshot.version, Version(5));
     }
 
@@ -143,7 +157,7 @@ proptest! {
         epoch in 1u64..6,
     ) {
         let follower = follower("mutated");
-        follower.offer(&stored(5, &snapshot(&[("c1", 3), ("c2", 1)]))).unwrap();
+        take(&follower, &stored(5, &snapshot(&[("c1", 3), ("c2", 1)]))).unwrap();
         let before = follower.latest().borrow().clone().unwrap().snapshot;
         let mut offered = stored(version, &snapshot(&[("c1", epoch), ("c2", 1)]));
         for Mutation { entry, at, removed, inserted } in mutations {
@@ -152,7 +166,7 @@ proptest! {
             value.splice(at..(at + removed).min(value.len()), inserted);
         }
         // Only what is kept on disk may fail: the snapshot is in use then.
-        let outcome = follower.offer(&offered);
+        let outcome = take(&follower, &offered);
         let after = follower.latest().borrow().clone().unwrap().snapshot;
         if outcome.is_err() {
             prop_assert_eq!(&after, &before);
@@ -178,6 +192,14 @@ fn follower(name: &str) -> Follower {
         std::fs::remove_dir_all(&folder).unwrap();
     }
     Follower::open(Etcd::connect(vec!["http://127.0.0.1:1".to_owned()]), folder).unwrap()
+}
+
+/// Offers what was read in full, and keeps it.
+fn take(follower: &Follower, stored: &[Stored]) -> Result<(), String> {
+    match follower.offer(stored, &mut None)? {
+        Some(snapshot) => follower.keep(&snapshot),
+        None => Ok(()),
+    }
 }
 
 fn in_use(follower: &Follower) -> String {
