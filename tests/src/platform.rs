@@ -224,7 +224,9 @@ impl Drop for Platform {
     #[expect(clippy::print_stderr, reason = "a test's words, next to its failure")]
     fn drop(&mut self) {
         let stopped = self.stop();
-        if std::thread::panicking() || stopped.is_err() {
+        // A test that returns an error does not panic: whoever looks for its cause asks for the logs.
+        let asked = std::env::var_os("BULKHEAD_KEEP_LOGS").is_some();
+        if std::thread::panicking() || stopped.is_err() || asked {
             eprintln!("the platform's logs are in {}", self.run_dir().join("logs").display());
         } else if let Err(err) = std::fs::remove_dir_all(&self.folder) {
             eprintln!("{} was not removed: {err}", self.folder.display());

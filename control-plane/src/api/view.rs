@@ -167,7 +167,8 @@ fn lag(state: &State, id: &CellId, seen: &SeenCell, region: &RegionId) -> Option
     active.report()?.lag_bytes.get(region.as_str()).copied()
 }
 
-/// The active site lists only standbys that stream under this epoch's name.
+/// The active site lists only standbys that stream under this epoch's name. While it refuses strong
+/// writes, because its barrier has yet to be passed, they are of no use to anybody.
 fn is_redundant(state: &State, id: &CellId, seen: &SeenCell) -> bool {
     let activation = &seen.routed.activation;
     let Some(active) = activation.serving() else { return false };
@@ -175,6 +176,7 @@ fn is_redundant(state: &State, id: &CellId, seen: &SeenCell) -> bool {
         report.epoch == activation.epoch.0
             && report.tenure == TenureName::Serving
             && report.postgres == "primary"
+            && !report.at_risk
     };
     let stands_by =
         |report: &SiteReport| report.tenure == TenureName::Standby && report.postgres == "standby";

@@ -12,14 +12,18 @@ use super::{POLL, Postgres, Upstream};
 /// How long freezing may take: the election waits two seconds for all votes.
 const FREEZE_LIMIT: Duration = Duration::from_millis(1500);
 
+/// A WAL receiver that receives. One whose source has no more of this timeline waits to be told of another
+/// one; where the histories have parted it waits for ever, and without a source nobody tells it.
+const RECEIVER: &str = "SELECT 1 FROM pg_stat_wal_receiver WHERE status <> 'waiting'";
+
 impl Postgres {
     /// Cuts a running standby off from its source, waits until everything it received is replayed,
     /// and returns where it ended. Afterwards that place cannot move.
     pub(crate) async fn freeze(&self) -> anyhow::Result<Position> {
         self.follow(&Upstream::nowhere()).context("cut off the source")?;
         let deadline = Instant::now() + FREEZE_LIMIT;
-        let receiving = "SELECT EXISTS (SELECT 1 FROM pg_stat_wal_receiver)";
-        while self.sql.one(receiving).await? {
+        let receiving = format!("SELECT EXISTS ({RECEIVER})");
+        while self.sql.one(&receiving).await? {
             ensure!(Instant::now() < deadline, "see the WAL receiver end");
             tokio::time::sleep(POLL).await;
         }
@@ -42,12 +46,14 @@ impl Postgres {
     /// server itself must say that it has replayed what it received, or, if it has received nothing
     /// since it started, that it waits for more.
     async fn at_rest(&self) -> anyhow::Result<Option<u64>> {
-        let at_rest = "SELECT CASE WHEN NOT EXISTS (SELECT 1 FROM pg_stat_wal_receiver) AND (
+        let at_rest = format!(
+            "SELECT CASE WHEN NOT EXISTS ({RECEIVER}) AND (
                 coalesce(pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn(), false)
                 OR EXISTS (SELECT 1 FROM pg_stat_activity WHERE backend_type = 'startup'
                     AND wait_event IN ('RecoveryRetrieveRetryInterval', 'RecoveryWalStream')))
-            THEN (greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0')::bigint END";
-        let lsn: Option<i64> = self.sql.one(at_rest).await?;
+            THEN (greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0')::bigint END"
+        );
+        let lsn: Option<i64> = self.sql.one(&at_rest).await?;
         Ok(lsn.and_then(|lsn| u64::try_from(lsn).ok()))
     }
 
