@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio_postgres::Config;
 use tokio_util::sync::CancellationToken;
 use topology::address::Port;
+use tracing::debug;
 
 use crate::config::Site;
 
@@ -83,6 +84,9 @@ pub async fn keep_warm(connections: Connections, stop: CancellationToken) -> any
                 let Ok(connection) = connections.pool.get().await else { break };
                 held.push(connection);
                 if connections.pool.status().size > opened {
+                    if let Some(new) = held.last() {
+                        warm_up(new).await;
+                    }
                     tokio::time::sleep(WARM_PAUSE).await;
                 }
             }
@@ -95,6 +99,21 @@ pub async fn keep_warm(connections: Connections, stop: CancellationToken) -> any
         () = stop.cancelled() => {}
     }
     Ok(())
+}
+
+/// Has a new connection look every table up, which its first query would do otherwise.
+async fn warm_up(connection: &deadpool_postgres::Client) {
+    let every_table =
+        "SELECT string_agg(format('(SELECT FROM %I WHERE false)', relname), ' UNION ALL ')
+        FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace";
+    let look = async {
+        let query: Option<String> = connection.query_one(every_table, &[]).await?.get(0);
+        connection.batch_execute(query.as_deref().unwrap_or_default()).await
+    };
+    if let Err(err) = look.await {
+        // There may be no schema yet. Who asks next is only slower.
+        debug!(error = %err, "tables not looked up");
+    }
 }
 
 /// Opens connections made as `config` says.
