@@ -9,7 +9,7 @@ use crate::cli::{CheckArgs, Cli, Command};
 use crate::disk::{SpecFile, read_spec};
 use crate::run_dir::RunDir;
 use crate::token::Bearer;
-use crate::{down, logs, recover_etcd, restore, status, terminal, token, up};
+use crate::{down, logs, recover_etcd, restore, status, terminal, token, up, upgrade};
 
 /// What a command came to, short of a failure.
 pub(crate) enum Outcome {
@@ -27,6 +27,7 @@ pub async fn run() -> anyhow::Result<ExitCode> {
         Command::Up(args) => up::up(args).await,
         Command::Background(args) => up::background(args).await,
         Command::Down(place) => down::down(&RunDir::find(place.run_dir)?).await,
+        Command::Upgrade(place) => upgrade::upgrade(&RunDir::find(place.run_dir)?).await,
         Command::Status(args) => {
             status::status(&RunDir::find(args.place.run_dir)?, args.json).await
         }

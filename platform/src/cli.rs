@@ -15,6 +15,7 @@ use topology::{CellId, RegionId, Role};
   platform up --detach --json      start in the background, say where everything is, as JSON
   platform status                  what runs, and which region each cell is active in
   platform logs -f c1@east         follow one process
+  platform upgrade                 let new router processes take over, losing no request
   platform token alice             a development token for a user
   platform restore c1 --to latest --check
                                    bring a cell back beside the running one, and compare
@@ -43,6 +44,13 @@ A second `up` finds the data of the first.")]
     /// Stop what runs, and check that nothing is left.
     #[command(after_help = "Example:\n  platform down --run-dir /tmp/bulkhead")]
     Down(PlaceArgs),
+    /// Let the routers' program, as it is now, take over from the one that runs.
+    #[command(after_help = "Example:
+  cargo build --bin router && platform upgrade
+
+One router after the other: the new process gets the sockets the old one listens on, the old one
+finishes what it has and ends. No request fails. A new process that cannot serve changes nothing.")]
+    Upgrade(PlaceArgs),
     /// Say what runs; exit code 1 if nothing does.
     #[command(after_help = "Example:\n  platform status --json")]
     Status(StatusArgs),

@@ -18,9 +18,10 @@ const FOREIGN: [&str; 2] = ["ETCD_", "PG"];
 
 /// Starts a process, which the kernel kills should the supervisor die without stopping it. An own
 /// process group keeps a Ctrl-C on the terminal from reaching it: the supervisor stops processes in
-/// order.
+/// order. `more` are arguments for this start alone.
 pub(crate) fn start(
     planned: &Planned,
+    more: &[&str],
     programs: &Programs,
     run_dir: &RunDir,
 ) -> anyhow::Result<Child> {
@@ -40,6 +41,7 @@ pub(crate) fn start(
     command
         .arg(program(planned.role, programs))
         .args(&planned.arguments)
+        .args(more)
         .current_dir(run_dir.path())
         .process_group(0)
         .stdin(Stdio::null())

@@ -27,3 +27,4 @@ mod supervise;
 mod terminal;
 mod token;
 mod up;
+mod upgrade;

@@ -151,7 +151,7 @@ impl Recovery {
         let programs = preflight::programs().map_err(|problems| {
             anyhow::anyhow!("find what to start:\n  {}", problems.join("\n  "))
         })?;
-        let mut child = launch::start(planned, &programs, &self.run_dir)?;
+        let mut child = launch::start(planned, &[], &programs, &self.run_dir)?;
         let healthy = self.until_healthy(region, Some(&mut child)).await;
         stop_child(&mut child).await?;
         healthy

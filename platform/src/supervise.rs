@@ -3,6 +3,7 @@
 mod member;
 mod stop;
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -11,8 +12,8 @@ use anyhow::Context as _;
 use runtime::clock::BootTime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use topology::wire::fleet::{Fleet, Hold};
-use tracing::warn;
+use topology::wire::fleet::{Fleet, FleetRole, Hold};
+use tracing::{info, warn};
 
 use crate::decide::plan::Planned;
 use crate::launch;
@@ -24,6 +25,8 @@ pub(crate) use stop::PATIENCE as STOP_PATIENCE;
 
 /// How soon a hold that was lifted, or a pause that is over, is noticed.
 const LOOK: Duration = Duration::from_millis(200);
+/// How a router is told to take over from the one with its name.
+const REPLACE: &[&str] = &["--replace"];
 /// Anybody may read where everything runs.
 const FLEET_MODE: u32 = 0o644;
 
@@ -33,18 +36,21 @@ pub(crate) struct Supervisor {
     members: Vec<Member>,
     /// As last written.
     written: Option<Fleet>,
+    /// Routers that are to be replaced, in turn.
+    upgrades: VecDeque<String>,
 }
 
 impl Supervisor {
     pub(crate) fn new(run_dir: RunDir, programs: Programs, planned: Vec<Planned>) -> Self {
         let now = BootTime::now();
         let members = planned.into_iter().map(|planned| Member::new(planned, now)).collect();
-        Self { run_dir, programs, members, written: None }
+        Self { run_dir, programs, members, written: None, upgrades: VecDeque::new() }
     }
 
     /// Runs the fleet until asked to stop, then stops it; returns with nothing left running.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut exits = signal(SignalKind::child()).context("listen for the exit of children")?;
+        let mut upgrade = signal(SignalKind::user_defined2()).context("listen for an upgrade")?;
         for member in &self.members {
             launch::rotate(&self.run_dir.log(member.name()))?;
         }
@@ -54,6 +60,7 @@ impl Supervisor {
             }
             tokio::select! {
                 _ = exits.recv() => {}
+                _ = upgrade.recv() => self.plan_upgrade(),
                 () = tokio::time::sleep(LOOK) => {}
                 () = stop.cancelled() => break Ok(()),
             }
@@ -71,14 +78,41 @@ impl Supervisor {
             if member.is_due(now)
                 && member.may_start(hold(&self.run_dir, member.name()).as_ref(), now)
             {
-                match launch::start(member.planned(), &self.programs, &self.run_dir) {
+                match launch::start(member.planned(), &[], &self.programs, &self.run_dir) {
                     Ok(child) => member.started(child, now),
                     // A machine short of processes or memory is no reason to end all the others.
                     Err(err) => member.not_started(&err, now),
                 }
             }
         }
+        self.upgrade_next(now);
         self.write_fleet()
+    }
+
+    /// Notes every router, once.
+    fn plan_upgrade(&mut self) {
+        let routers = self.members.iter().filter(|member| member.role() == FleetRole::Router);
+        self.upgrades = routers.map(|member| member.name().to_owned()).collect();
+        info!(routers = self.upgrades.len(), "upgrade asked for");
+    }
+
+    /// Starts the next successor, when the one before has taken over.
+    fn upgrade_next(&mut self, now: BootTime) {
+        if self.upgrades.is_empty() || self.members.iter().any(Member::is_being_replaced) {
+            return;
+        }
+        let next = self.upgrades.pop_front();
+        let member = self.members.iter_mut().find(|member| Some(member.name()) == next.as_deref());
+        // One that is down is started as the program is now in any case.
+        if let Some(member) = member.filter(|member| member.is_running()) {
+            match launch::start(member.planned(), REPLACE, &self.programs, &self.run_dir) {
+                Ok(child) => member.succeeded_by(child, now),
+                Err(err) => {
+                    let error = format!("{err:#}");
+                    warn!(process = member.name(), error, "successor not started");
+                }
+            }
+        }
     }
 
     fn write_fleet(&mut self) -> anyhow::Result<()> {

@@ -81,6 +81,33 @@ fn a_process_that_cannot_be_started_takes_none_of_the_others_along() {
 }
 
 #[test]
+fn a_router_is_replaced_by_a_successor_and_not_by_one_that_ends_first() {
+    let mut platform = Platform::start("upgrade", "3");
+    platform.all_running();
+    let old = platform.until("router-1 runs", |fleet| running(fleet, "router-1"));
+    signal(platform.supervisor.id(), Signal::USR2);
+    let failed = platform.until("a successor runs", |fleet| {
+        running(fleet, "router-1").filter(|process| process.pid != old.pid)
+    });
+    kill(pid(&failed));
+    platform.until("the old one goes on", |fleet| {
+        running(fleet, "router-1").filter(|process| process.pid == old.pid)
+    });
+
+    signal(platform.supervisor.id(), Signal::USR2);
+    let new = platform.until("another successor runs", |fleet| {
+        running(fleet, "router-1").filter(|process| process.pid != old.pid)
+    });
+    kill(pid(&old));
+    // The next upgrade begins when the old process is gone, and starts the third successor.
+    signal(platform.supervisor.id(), Signal::USR2);
+    let next = platform.until("the next successor runs", |fleet| {
+        running(fleet, "router-1").filter(|process| process.pid != new.pid)
+    });
+    assert_eq!(next.restarts, 3, "no process was started but the three successors");
+}
+
+#[test]
 fn down_stops_everything_and_nothing_is_left() {
     let mut platform = Platform::start("down", "5");
     let pids = platform.all_running();
@@ -240,6 +267,10 @@ fn alive(pids: &[u32]) -> Vec<u32> {
 }
 
 fn kill(pid: u32) {
+    signal(pid, Signal::KILL);
+}
+
+fn signal(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    kill_process(pid, Signal::KILL).unwrap();
+    kill_process(pid, signal).unwrap();
 }

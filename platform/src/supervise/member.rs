@@ -16,18 +16,33 @@ use crate::run_dir::RunDir;
 pub(super) struct Member {
     planned: Planned,
     state: State,
+    /// Still runs, while `state` is its successor: until that serves, and until what it has is done.
+    predecessor: Option<Running>,
     backoff: Backoff,
     starts: u32,
 }
 
 enum State {
-    Running { child: Child, process: Option<Process>, since: BootTime },
+    Running(Running),
     Down { due: BootTime },
+}
+
+struct Running {
+    child: Child,
+    process: Option<Process>,
+    since: BootTime,
+}
+
+impl Running {
+    fn new(child: Child, since: BootTime) -> Self {
+        Self { process: Process::with_pid(child.id()), child, since }
+    }
 }
 
 impl Member {
     pub(super) fn new(planned: Planned, now: BootTime) -> Self {
-        Self { planned, state: State::Down { due: now }, backoff: Backoff::default(), starts: 0 }
+        let state = State::Down { due: now };
+        Self { planned, state, predecessor: None, backoff: Backoff::default(), starts: 0 }
     }
 
     pub(super) fn planned(&self) -> &Planned {
@@ -45,17 +60,35 @@ impl Member {
     /// Returns the process, while it runs.
     pub(super) fn process(&self) -> Option<Process> {
         match &self.state {
-            State::Running { process, .. } => *process,
+            State::Running(running) => running.process,
             State::Down { .. } => None,
         }
     }
 
-    pub(super) fn is_running(&self) -> bool {
-        matches!(self.state, State::Running { .. })
+    /// Returns every process it has: two while one takes over from the other.
+    pub(super) fn processes(&self) -> impl Iterator<Item = Process> {
+        let predecessor = self.predecessor.as_ref().and_then(|running| running.process);
+        self.process().into_iter().chain(predecessor)
     }
 
-    /// Notes an exit nobody asked for, and when the process is due again.
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.state, State::Running(_)) || self.predecessor.is_some()
+    }
+
+    pub(super) fn is_being_replaced(&self) -> bool {
+        self.predecessor.is_some()
+    }
+
+    /// Notes an exit nobody asked for, and when the process is due again. A successor that ends
+    /// before its predecessor leaves all as it was.
     pub(super) fn reap(&mut self, now: BootTime) -> anyhow::Result<()> {
+        self.reap_predecessor()?;
+        if self.predecessor.is_some()
+            && let Some((status, _)) = self.exited()?
+        {
+            warn!(process = self.planned.name, %status, "successor exited, the old one goes on");
+            self.state = self.predecessor.take().map_or(State::Down { due: now }, State::Running);
+        }
         if let Some((status, since)) = self.exited()? {
             let lived = now.since(since);
             let pause = self.backoff.after_exit(lived);
@@ -67,6 +100,7 @@ impl Member {
 
     /// Notes an exit that was asked for.
     pub(super) fn reap_stopped(&mut self, now: BootTime) -> anyhow::Result<()> {
+        self.reap_predecessor()?;
         if let Some((status, _)) = self.exited()? {
             info!(process = self.planned.name, %status, "process stopped");
             self.state = State::Down { due: now };
@@ -74,9 +108,22 @@ impl Member {
         Ok(())
     }
 
+    /// Notes that a predecessor has finished what it had.
+    fn reap_predecessor(&mut self) -> anyhow::Result<()> {
+        let Some(running) = &mut self.predecessor else { return Ok(()) };
+        let status = running.child.try_wait();
+        if let Some(status) = status.with_context(|| format!("wait for {}", self.planned.name))? {
+            info!(process = self.planned.name, %status, "replaced process exited");
+            self.predecessor = None;
+        }
+        Ok(())
+    }
+
     /// Returns how a running process has exited, and since when it ran.
     fn exited(&mut self) -> anyhow::Result<Option<(ExitStatus, BootTime)>> {
-        let State::Running { child, since, .. } = &mut self.state else { return Ok(None) };
+        let State::Running(Running { child, since, .. }) = &mut self.state else {
+            return Ok(None);
+        };
         let status = child.try_wait().with_context(|| format!("wait for {}", self.planned.name))?;
         Ok(status.map(|status| (status, *since)))
     }
@@ -87,13 +134,12 @@ impl Member {
 
     pub(super) fn may_start(&self, hold: Option<&Hold>, now: BootTime) -> bool {
         match self.state {
-            State::Running { .. } => false,
+            State::Running(_) => false,
             State::Down { due } => may_start(due, hold, now),
         }
     }
 
     pub(super) fn started(&mut self, child: Child, now: BootTime) {
-        let process = Process::with_pid(child.id());
         self.starts += 1;
         info!(
             process = self.planned.name,
@@ -101,7 +147,15 @@ impl Member {
             starts = self.starts,
             "process started"
         );
-        self.state = State::Running { child, process, since: now };
+        self.state = State::Running(Running::new(child, now));
+    }
+
+    /// Notes a process that takes over from the one that runs.
+    pub(super) fn succeeded_by(&mut self, child: Child, now: BootTime) {
+        if let State::Running(old) = std::mem::replace(&mut self.state, State::Down { due: now }) {
+            self.predecessor = Some(old);
+        }
+        self.started(child, now);
     }
 
     /// Notes that there was no process to be had, and when it is tried again.

@@ -47,7 +47,7 @@ pub(super) async fn all(members: &mut [Member]) {
 
 fn signal_all(members: &[Member], role: FleetRole, signal: Signal) {
     let of_role = members.iter().filter(|member| member.role() == role);
-    for process in of_role.filter_map(Member::process) {
+    for process in of_role.flat_map(Member::processes) {
         machine::signal(process, signal);
     }
 }
