@@ -8,5 +8,6 @@ mod forced;
 mod outage;
 mod refusals;
 mod rejoin;
+mod streams;
 mod two_regions;
 mod voters;
