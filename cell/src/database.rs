@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use tokio::sync::Semaphore;
 use tokio_postgres::Config;
 use tokio_util::sync::CancellationToken;
@@ -80,15 +80,12 @@ pub async fn keep_warm(connections: Connections, stop: CancellationToken) -> any
             // Held at once, so that they are different ones. While the database is away there are none.
             let mut held = Vec::new();
             while held.len() < WARM {
-                let opened = connections.pool.status().size;
                 let Ok(connection) = connections.pool.get().await else { break };
-                held.push(connection);
-                if connections.pool.status().size > opened {
-                    if let Some(new) = held.last() {
-                        warm_up(new).await;
-                    }
+                if Object::metrics(&connection).recycled.is_none() {
+                    warm_up(&connection).await;
                     tokio::time::sleep(WARM_PAUSE).await;
                 }
+                held.push(connection);
             }
             drop(held);
             tokio::time::sleep(WARM_PERIOD).await;
@@ -102,10 +99,11 @@ pub async fn keep_warm(connections: Connections, stop: CancellationToken) -> any
 }
 
 /// Has a new connection look every table up, which its first query would do otherwise.
-async fn warm_up(connection: &deadpool_postgres::Client) {
+async fn warm_up(connection: &Object) {
     let every_table =
         "SELECT string_agg(format('(SELECT FROM %I WHERE false)', relname), ' UNION ALL ')
-        FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace";
+        FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+            AND has_table_privilege(oid, 'SELECT')";
     let look = async {
         let query: Option<String> = connection.query_one(every_table, &[]).await?.get(0);
         connection.batch_execute(query.as_deref().unwrap_or_default()).await

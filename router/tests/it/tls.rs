@@ -52,6 +52,56 @@ async fn http_1_and_2_come_in_with_tls_and_a_new_certificate_is_used_at_once() {
         .await;
 }
 
+/// Such a client pays little for each, and has the server begin all of them (CVE-2023-44487).
+#[tokio::test]
+async fn a_client_that_takes_back_what_it_asks_at_once_is_told_to_calm_down() {
+    const ENHANCE_YOUR_CALM: u32 = 11;
+    let (authority, site) = (Authority::new(), Site::start([]));
+    let tls = |network| {
+        format!("tls: {{listen: '127.{network}.0.1:8443', certificate: e.pem, key: e.key}}")
+    };
+    let prepare = |folder: &std::path::Path| authority.write(folder, "e", NAME);
+    let world = World::with_edge(tls, prepare, site.address).await;
+    let mut stream = handshake(&world, &authority, "h2").await;
+    stream.write_all(&flood(1000)).await.unwrap();
+    assert_eq!(said_at_the_end(&mut stream).await, ENHANCE_YOUR_CALM);
+    let stream = handshake(&world, &authority, "h2").await;
+    assert_eq!(ask_by_http_2(stream).await, (StatusCode::OK, "ok\n".into()));
+}
+
+/// Returns an HTTP/2 client's greeting, and so many requests, each followed by its reset.
+fn flood(requests: u32) -> Vec<u8> {
+    // GET, https, / and the authority, by the numbers of HPACK's static table.
+    let head: Vec<u8> = [&[0x82, 0x87, 0x84, 0x01, 12], NAME.as_bytes()].concat();
+    let frame = |kind: u8, flags: u8, stream: u32, content: &[u8]| {
+        let length = u32::try_from(content.len()).unwrap().to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes(), content].concat()
+    };
+    let settings = frame(4, 0, 0, &[]);
+    let mut bytes = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &settings].concat();
+    for number in 0..requests {
+        let stream = 2 * number + 1;
+        bytes.extend(frame(1, 0x05, stream, &head));
+        bytes.extend(frame(3, 0, stream, &8_u32.to_be_bytes()));
+    }
+    bytes
+}
+
+/// Reads frames up to the one that ends the connection, and returns the reason it gives.
+async fn said_at_the_end(stream: &mut TlsStream<TcpStream>) -> u32 {
+    const GOAWAY: u8 = 7;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await.unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut content = vec![0; usize::try_from(length).unwrap()];
+        stream.read_exact(&mut content).await.unwrap();
+        if head[3] == GOAWAY {
+            return u32::from_be_bytes(content[4..8].try_into().unwrap());
+        }
+    }
+}
+
 #[tokio::test]
 async fn router_and_site_prove_themselves_to_each_other() {
     let authority = Authority::new();
