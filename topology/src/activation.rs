@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::{Epoch, Position, RegionId};
+use crate::{Epoch, Place, RegionId};
 
 /// One cell's place in the world: the whole truth about who may serve it, under one epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub struct Activation {
     /// one, or with none after this is set, never becomes active.
     pub system: Option<u64>,
     /// Where the site was that was elected last, when it was: what a standby has beyond that is not the
-    /// cell's. `None` before the first election.
-    pub elected_at: Option<Position>,
+    /// cell's. `None` before the first election, and where it is not known.
+    pub elected_at: Option<Place>,
     /// Why the last change was made, for people.
     pub reason: String,
 }
@@ -91,7 +91,7 @@ impl Activation {
     /// Returns the activation in which `winner`, which is frozen `at` this place, opens the next epoch.
     /// It leaves the voters, and the site it takes over from joins them.
     #[must_use]
-    pub fn promote(&self, winner: &RegionId, at: Position, reason: &str) -> Self {
+    pub fn promote(&self, winner: &RegionId, at: Option<Place>, reason: &str) -> Self {
         let mut next = self.changed(Phase::Promoting { active: winner.clone() }, reason);
         let predecessor = match &self.phase {
             Phase::Electing { predecessor } => predecessor.as_ref(),
@@ -99,7 +99,7 @@ impl Activation {
             | Phase::Switching { active, .. }
             | Phase::Promoting { active } => Some(active),
         };
-        next.elected_at = Some(at);
+        next.elected_at = at;
         next.voters.remove(winner);
         next.voters.extend(predecessor.filter(|region| *region != winner).cloned());
         next
@@ -171,12 +171,12 @@ mod tests {
 
     #[test]
     fn after_a_failover_the_old_active_site_is_a_voter() {
-        let at = Position { timeline: 3, lsn: 700 };
+        let at = Some(Place { timeline: 3, begun: 600, lsn: 700 });
         let next = steady().elect("lost").promote(&region("south"), at, "furthest");
         assert_eq!(next.epoch, Epoch(9));
         assert_eq!(next.voters, [region("east"), region("north")].into());
         assert_eq!(next.phase, Phase::Promoting { active: region("south") });
-        assert_eq!(next.elected_at, Some(at));
+        assert_eq!(next.elected_at, at);
     }
 
     #[test]

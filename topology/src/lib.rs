@@ -8,9 +8,9 @@ pub mod id;
 pub mod epoch;
 pub mod slot;
 
-pub mod placement;
+pub mod place;
 
-pub mod position;
+pub mod placement;
 
 pub mod activation;
 
@@ -31,8 +31,8 @@ pub mod wire;
 pub use activation::{Activation, Phase};
 pub use epoch::{Epoch, Version};
 pub use id::{CellId, InvalidId, RegionId, SiteId};
+pub use place::Place;
 pub use placement::Placement;
-pub use position::Position;
 pub use role::Role;
 pub use slot::{SLOTS, Slot};
 pub use snapshot::Snapshot;

@@ -7,11 +7,12 @@
 
 mod follow;
 mod hand_over;
+mod join;
 mod open;
 mod serve;
 mod vote;
+mod work;
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,17 +27,19 @@ use topology::snapshot::RoutedCell;
 use topology::wire::agent::HandOverReply;
 use topology::wire::cell::CellRecord;
 use topology::wire::key;
-use topology::{Activation, Epoch, Position, RegionId};
+use topology::{Activation, Epoch, Place};
 use tracing::{info, warn};
 
 use super::ballot::Ballot;
 use super::calls::Call;
 use super::decide::role::{Own, Role, role};
 use super::decide::tenure::{Event, Tenure};
-use super::postgres::{Postgres, Stop};
+use super::postgres::{Position, Postgres, Stop};
 use super::right;
 use super::shared::{Claim, Known, Shared, Standing};
 use crate::config::Site;
+
+use work::{Done, Work, finish};
 
 /// How often the site is looked at without any news: PostgreSQL does not announce that it died.
 const TICK: Duration = Duration::from_millis(50);
@@ -58,39 +61,13 @@ pub(crate) struct Tools {
     pub(crate) shared: Arc<Shared>,
 }
 
-/// What a piece of work came to.
-enum Done {
-    /// The epoch is open, as this record says; `strong` if its barrier has been passed.
-    Opened { known: Known, strong: bool },
-    /// PostgreSQL has stopped cleanly, at this checkpoint.
-    Stopped { epoch: Epoch, checkpoint: Position },
-    /// The server follows under the epoch's name, and is in line with this history.
-    Joined(Option<(RegionId, Position)>),
-    /// The server follows as before.
-    Following,
-    /// The server has what its source's history went on without.
-    Apart,
-    /// The data directory was made one that can follow.
-    Rebuilt,
-    /// The source cannot be compared with yet; nothing was changed.
-    NotYet,
-    /// What only this site has could not be kept, for this reason; nothing was changed.
-    NotKept(String),
-}
-
-struct Work {
-    role: Role,
-    future: Pin<Box<dyn Future<Output = anyhow::Result<Done>> + Send>>,
-    /// Whether the data directory is being replaced: no vote can be given meanwhile.
-    rebuilding: bool,
-}
-
 /// A planned move that this site handed over.
 #[derive(Clone, Copy)]
 struct Stopped {
     epoch: Epoch,
     /// Where PostgreSQL's last checkpoint begins.
     checkpoint: Position,
+    place: Option<Place>,
     at: Instant,
 }
 
@@ -105,7 +82,7 @@ pub(crate) struct Keeper {
     /// The last planned move this site handed over.
     stopped: Option<Stopped>,
     /// Where this site came to before it voted for this epoch.
-    frozen: Option<(Epoch, Position)>,
+    frozen: Option<(Epoch, Place)>,
     /// Who waits for a hand-over to end.
     waiting: Vec<oneshot::Sender<HandOverReply>>,
     stream: follow::Stream,
@@ -240,7 +217,7 @@ impl Keeper {
         match done {
             Ok(Done::Opened { known, strong }) => self.opened(known, strong),
             Ok(Done::Stopped { epoch, checkpoint }) => self.handed_over(epoch, checkpoint).await,
-            Ok(Done::Joined(history)) => self.joined(history),
+            Ok(Done::Joined { told, history }) => self.joined(told, history),
             Ok(Done::Following) => {}
             Ok(Done::Apart) => self.is_apart(&role),
             Ok(Done::Rebuilt) => {
@@ -291,7 +268,8 @@ impl Keeper {
     }
 
     async fn handed_over(&mut self, epoch: Epoch, checkpoint: Position) {
-        self.stopped = Some(Stopped { epoch, checkpoint, at: Instant::now() });
+        let place = self.tools.postgres.located(checkpoint);
+        self.stopped = Some(Stopped { epoch, checkpoint, place, at: Instant::now() });
         self.end_serving(Event::Drained).await;
         info!(%epoch, ?checkpoint, "handed over");
         self.reply_hand_over(&stopped(checkpoint));
@@ -419,17 +397,6 @@ impl Keeper {
 
 fn stopped(checkpoint: Position) -> HandOverReply {
     HandOverReply::Stopped { timeline: checkpoint.timeline, checkpoint: checkpoint.lsn }
-}
-
-/// Resolves when the piece of work is finished; never while there is none.
-async fn finish(work: &mut Option<Work>) -> (Work, anyhow::Result<Done>) {
-    loop {
-        let Some(running) = work else { return std::future::pending().await };
-        let result = running.future.as_mut().await;
-        if let Some(finished) = work.take() {
-            return (finished, result);
-        }
-    }
 }
 
 /// Replaces the cell's record if it is still the known one; `None` if somebody else was first.

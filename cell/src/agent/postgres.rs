@@ -37,6 +37,7 @@ use archive::Archive;
 pub(crate) use archive::{Archiver, Sending};
 pub(crate) use binaries::Binaries;
 pub(crate) use configuration::{Upstream, standby_name};
+pub(crate) use position::Position;
 pub(crate) use rebuild::Own;
 pub(crate) use sql::{Replication, Sql};
 pub(crate) use wal::{Segment, SegmentSize};
@@ -50,6 +51,8 @@ const PROMOTE_LIMIT: Duration = Duration::from_secs(10);
 
 /// What is noted of a standby that has to be rebuilt, where nothing is of a primary.
 const OUT_OF_LINE: &[u8] = b"standby";
+/// The same of one that has what the cell went on without.
+const APART: &[u8] = b"apart";
 
 /// How PostgreSQL is asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,15 +156,24 @@ impl Postgres {
 
     /// Notes that a standby has to be rebuilt. What it has came from an active site, which has it too.
     pub(crate) fn mark_out_of_line(&self) -> anyhow::Result<()> {
+        self.mark(OUT_OF_LINE)
+    }
+
+    /// Notes that a standby has to be rebuilt, and has what the cell's history went on without.
+    pub(crate) fn mark_apart(&self) -> anyhow::Result<()> {
+        self.mark(APART)
+    }
+
+    fn mark(&self, what: &[u8]) -> anyhow::Result<()> {
         if self.was_primary() {
             return Ok(());
         }
-        runtime::file::replace(&self.primary_marker(), OUT_OF_LINE, 0o600)
+        runtime::file::replace(&self.primary_marker(), what, 0o600)
             .context("note that this site is to be rebuilt")
     }
 
-    /// Returns whether the directory was itself written as a primary, and may have what nobody else
-    /// ever had.
+    /// Returns whether the directory may have what nobody else has: it was itself written as a primary,
+    /// or has what the cell's history went on without.
     #[must_use]
     pub(crate) fn has_own_writes(&self) -> bool {
         fs::read(self.primary_marker()).is_ok_and(|noted| noted != OUT_OF_LINE)

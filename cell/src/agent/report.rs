@@ -15,14 +15,13 @@ use runtime::clock::BootTime;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use topology::Position;
 use topology::wire::agent::TenureName;
 use topology::wire::key;
 use topology::wire::report::SiteReport;
 use tracing::debug;
 
 use super::backup::AlertLines;
-use super::postgres::Postgres;
+use super::postgres::{Position, Postgres};
 use super::shared::Shared;
 use super::supervise::SERVICES;
 use crate::config::Site;

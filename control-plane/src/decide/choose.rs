@@ -7,20 +7,23 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use topology::{Activation, Phase, Position, RegionId};
+use topology::{Activation, Phase, Place, RegionId};
 
 /// A frozen vote: on disk, nothing received any more, everything received replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vote {
     pub system: u64,
     pub timeline: u32,
+    /// Where that timeline began, if the voter says so.
+    pub begun: Option<u64>,
     pub lsn: u64,
 }
 
 impl Vote {
     #[must_use]
-    pub fn position(&self) -> Position {
-        Position { timeline: self.timeline, lsn: self.lsn }
+    pub fn place(&self) -> Option<Place> {
+        let &Self { timeline, lsn, .. } = self;
+        self.begun.map(|begun| Place { timeline, begun, lsn })
     }
 }
 
@@ -170,6 +173,7 @@ mod tests {
                 let vote = Vote {
                     system,
                     timeline: words[1].parse().unwrap(),
+                    begun: None,
                     lsn: words[2].parse().unwrap(),
                 };
                 (words[0].parse().unwrap(), vote)

@@ -201,6 +201,7 @@ mod tests {
             (Some((timeline, lsn)), _) => Word::Frozen(Vote {
                 system: if said.ends_with("other") { 2 } else { 1 },
                 timeline: timeline.parse().unwrap(),
+                begun: None,
                 lsn: lsn.parse().unwrap(),
             }),
             (None, "rebuilding") => Word::Rebuilding,

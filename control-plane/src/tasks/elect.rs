@@ -150,7 +150,7 @@ async fn promote(
     let begun = Instant::now();
     let activation = &electing.value.activation;
     let reason = format!("{}; {winner} is the furthest of {}", activation.reason, votes(ballot));
-    let next = activation.promote(winner, ballot.votes[winner].position(), &reason);
+    let next = activation.promote(winner, ballot.votes[winner].place(), &reason);
     let epoch = next.epoch;
     let unchanged = Unchanged { cell: electing.revision, lease: None };
     match hands.replace(cell, &electing.value, next, unchanged).await {

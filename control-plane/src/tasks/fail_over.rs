@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
-use topology::{Activation, Epoch, Position, RegionId};
+use topology::{Activation, Epoch, Place, RegionId};
 use tracing::{info, warn};
 
 use super::elect::{Outcome, lost, take_over, votes};
@@ -179,7 +179,7 @@ impl Force<'_> {
             sleep_until(over_at).await;
         }
         let reason = format!("{reason}; {winner} is promoted of {}", votes(&ballot));
-        let at = ballot.votes[&winner].position();
+        let at = ballot.votes[&winner].place();
         let next = promoted(activation, (&winner, at), seen.routed.gateways.keys(), &reason);
         let epoch = next.epoch;
         let unchanged = Unchanged { cell: electing.revision, lease: None };
@@ -216,7 +216,7 @@ impl Force<'_> {
 /// would mean that nothing strong is ever acknowledged again.
 fn promoted<'a>(
     activation: &Activation,
-    (winner, at): (&RegionId, Position),
+    (winner, at): (&RegionId, Option<Place>),
     sites: impl Iterator<Item = &'a RegionId>,
     reason: &str,
 ) -> Activation {

@@ -132,7 +132,7 @@ async fn hand_over(
     let ballot = collect(&hands.agents, cell, activation, Predecessor::Unasked, suffice).await;
     let why = match ballot.votes.get(to) {
         Some(vote) if arrived(vote) => {
-            let next = activation.promote(to, vote.position(), &activation.reason);
+            let next = activation.promote(to, vote.place(), &activation.reason);
             let unchanged = Unchanged { cell: switching.revision, lease: None };
             let promoting = hands.replace(cell, &switching.value, next, unchanged).await;
             return promoting.ok_or_else(|| Stopped {

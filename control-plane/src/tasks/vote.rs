@@ -33,8 +33,8 @@ pub struct Ballot {
 impl Ballot {
     fn took(&mut self, region: RegionId, reply: VoteReply) {
         match reply {
-            VoteReply::Frozen { system, timeline, lsn } => {
-                self.votes.insert(region, Vote { system, timeline, lsn });
+            VoteReply::Frozen { system, timeline, begun, lsn } => {
+                self.votes.insert(region, Vote { system, timeline, begun, lsn });
             }
             VoteReply::Willing => {
                 self.refusals.insert(region, "took the vote for a dry one".to_owned());

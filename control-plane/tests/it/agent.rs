@@ -199,7 +199,7 @@ async fn vote(State(agent): State<Agent>, Json(request): Json<VoteRequest>) -> J
         } else if request.dry {
             VoteReply::Willing
         } else {
-            VoteReply::Frozen { system: SYSTEM, timeline: 1, lsn: script.lsn }
+            VoteReply::Frozen { system: SYSTEM, timeline: 1, begun: Some(0), lsn: script.lsn }
         }
     }))
 }

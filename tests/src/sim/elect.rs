@@ -80,7 +80,7 @@ pub async fn drive(hands: &Hands, mut electing: Kept<RoutedCell>, over_at: Insta
             if !has_predecessor && !sim.sabotaged(Sabotage::NoWaitForTheRight) {
                 hands.sleep_until(over_at).await;
             }
-            let next = activation.promote(winner, votes[winner].position(), &activation.reason);
+            let next = activation.promote(winner, votes[winner].place(), &activation.reason);
             sim.check_elected(next.epoch, has_predecessor);
             let expected = Expected { cell: electing.revision, lease: None };
             let promoted = hands.replace(&electing.value, next, expected).await;
@@ -172,8 +172,8 @@ pub async fn collect(
             reply = replies.recv() => match reply {
                 Some((region, _, reply)) => {
                     pending.remove(&region);
-                    if let VoteReply::Frozen { system, timeline, lsn } = reply {
-                        votes.insert(region, Vote { system, timeline, lsn });
+                    if let VoteReply::Frozen { system, timeline, begun, lsn } = reply {
+                        votes.insert(region, Vote { system, timeline, begun, lsn });
                     }
                 }
                 None => return votes,

@@ -61,7 +61,7 @@ async fn hand_over(
     let suffice = |votes: &BTreeMap<RegionId, Vote>| votes.get(to).is_some_and(arrived);
     let votes = collect(hands, activation, Predecessor::Unasked, suffice).await;
     let Some(vote) = votes.get(to).filter(|vote| arrived(vote)) else { return Err(true) };
-    let next = activation.promote(to, vote.position(), &activation.reason);
+    let next = activation.promote(to, vote.place(), &activation.reason);
     sim.check_elected(next.epoch, true);
     let expected = Expected { cell: switching.revision, lease: None };
     let promoting = hands.replace(&switching.value, next, expected).await;

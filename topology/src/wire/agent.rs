@@ -39,6 +39,9 @@ pub enum VoteReply {
     Frozen {
         system: u64,
         timeline: u32,
+        /// Where that timeline began. An agent of an earlier version does not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        begun: Option<u64>,
         lsn: u64,
     },
     /// Asked with `dry`: nothing stands in the way.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Malformed;
 use crate::snapshot::RoutedCell;
-use crate::{Activation, Epoch, Phase, Position};
+use crate::{Activation, Epoch, Phase, Place};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CellRecord {
@@ -18,7 +18,7 @@ pub struct CellRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub elected_at: Option<PositionRecord>,
+    pub elected_at: Option<PlaceRecord>,
     pub reason: String,
     /// Where each site's gateway listens, by region.
     pub gateways: BTreeMap<String, SocketAddr>,
@@ -26,8 +26,9 @@ pub struct CellRecord {
 
 /// A place in the WAL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PositionRecord {
+pub struct PlaceRecord {
     pub timeline: u32,
+    pub begun: u64,
     pub lsn: u64,
 }
 
@@ -49,9 +50,11 @@ impl From<&RoutedCell> for CellRecord {
             voters: activation.voters.iter().map(ToString::to_string).collect(),
             acks: activation.acks,
             system: activation.system,
-            elected_at: activation
-                .elected_at
-                .map(|Position { timeline, lsn }| PositionRecord { timeline, lsn }),
+            elected_at: activation.elected_at.map(|Place { timeline, begun, lsn }| PlaceRecord {
+                timeline,
+                begun,
+                lsn,
+            }),
             reason: activation.reason.clone(),
             gateways: cell.gateways.iter().map(|(region, at)| (region.to_string(), *at)).collect(),
         }
@@ -68,9 +71,11 @@ impl TryFrom<CellRecord> for RoutedCell {
             voters: record.voters.iter().map(|region| region.parse()).collect::<Result<_, _>>()?,
             acks: record.acks,
             system: record.system,
-            elected_at: record
-                .elected_at
-                .map(|PositionRecord { timeline, lsn }| Position { timeline, lsn }),
+            elected_at: record.elected_at.map(|PlaceRecord { timeline, begun, lsn }| Place {
+                timeline,
+                begun,
+                lsn,
+            }),
             reason: record.reason,
         };
         let gateways = record

@@ -4,7 +4,7 @@
 //! histories part, is counted as streaming for a moment, and confirms positions beyond the fork that are
 //! other commits there (I5).
 
-use topology::Position;
+use topology::Place;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
@@ -18,12 +18,12 @@ pub enum Line {
 /// Holds where a standby is against where the active site was when it was elected. Its own history went
 /// on from there, on a timeline of its own.
 #[must_use]
-pub fn line(own: Position, elected_at: Option<Position>) -> Line {
-    match elected_at {
-        Some(at) if own.timeline == at.timeline && own.lsn <= at.lsn => Line::In,
-        Some(at) if own.timeline == at.timeline => Line::Apart,
+pub fn line(own: Place, elected_at: Option<Place>) -> Line {
+    match elected_at.filter(|at| own.is_on_the_timeline_of(at)) {
+        Some(at) if own.lsn <= at.lsn => Line::In,
+        Some(_) => Line::Apart,
         // An earlier timeline, which may have been left before; or a later one, which may be its own.
-        Some(_) | None => Line::Unknown,
+        None => Line::Unknown,
     }
 }
 
@@ -33,12 +33,14 @@ mod tests {
 
     #[test]
     fn who_has_no_more_than_the_winner_had_is_in_line() {
-        let at = |timeline, lsn| Position { timeline, lsn };
-        assert_eq!(line(at(3, 700), Some(at(3, 700))), Line::In);
-        assert_eq!(line(at(3, 500), Some(at(3, 700))), Line::In);
-        assert_eq!(line(at(3, 701), Some(at(3, 700))), Line::Apart);
-        assert_eq!(line(at(2, 500), Some(at(3, 700))), Line::Unknown);
-        assert_eq!(line(at(4, 500), Some(at(3, 700))), Line::Unknown);
-        assert_eq!(line(at(1, 500), None), Line::Unknown);
+        let at = |timeline, begun, lsn| Place { timeline, begun, lsn };
+        let elected_at = Some(at(3, 400, 700));
+        assert_eq!(line(at(3, 400, 700), elected_at), Line::In);
+        assert_eq!(line(at(3, 400, 500), elected_at), Line::In);
+        assert_eq!(line(at(3, 400, 701), elected_at), Line::Apart);
+        assert_eq!(line(at(2, 0, 500), elected_at), Line::Unknown);
+        assert_eq!(line(at(4, 600, 650), elected_at), Line::Unknown);
+        assert_eq!(line(at(3, 450, 500), elected_at), Line::Unknown, "a winner's nobody heard of");
+        assert_eq!(line(at(1, 0, 500), None), Line::Unknown);
     }
 }

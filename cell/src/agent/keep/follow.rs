@@ -7,16 +7,16 @@ use anyhow::Context as _;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use topology::address::Port;
-use topology::{Activation, Epoch, Position, RegionId};
-use tracing::{debug, info, warn};
+use topology::{Activation, Epoch, Place, RegionId};
+use tracing::warn;
 
-use super::{Done, Keeper, Tools};
+use super::join::Join;
+use super::{Done, Keeper, PAUSE, Tools};
 use crate::agent::decide::folder::Next;
-use crate::agent::decide::line::{Line, line};
 use crate::agent::decide::role::Role;
 use crate::agent::decide::tenure::Event;
 use crate::agent::lost_writes;
-use crate::agent::postgres::{Own, Stop, Upstream};
+use crate::agent::postgres::{Own, Stop};
 
 /// How often the stream is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -29,8 +29,6 @@ const KEEP_TRIES: u32 = 6;
 const KEEP_PAUSE: Duration = Duration::from_secs(5);
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 const CONNECT: Duration = Duration::from_millis(300);
-/// A source that is being started is ready within some tenths of a second, and a barrier may wait.
-const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// How long a site that has handed over leaves the machine to its successor, where that does without
 /// it: starting takes as much of it as opening an epoch does.
 const AFTER_YOU: Duration = Duration::from_millis(600);
@@ -38,10 +36,10 @@ const AFTER_YOU: Duration = Duration::from_millis(600);
 /// What is known of the standby's stream.
 #[derive(Default)]
 pub(super) struct Stream {
-    /// Whom it follows, as last told.
+    /// Whom it follows, under the epoch's name.
     told: Option<(RegionId, Epoch)>,
     /// Whose history is known to have everything that is here, and where that one was elected.
-    in_line: Option<(RegionId, Position)>,
+    in_line: Option<(RegionId, Place)>,
     looked: Option<Instant>,
     broken_since: Option<Instant>,
     /// A rewind has not helped: the next rebuild copies the whole database.
@@ -97,13 +95,10 @@ impl Keeper {
                 return;
             }
             self.stream.forget();
-            self.stream.told = Some((upstream, epoch));
-            let join = self.join(source, epoch, activation);
-            self.begin(role, false, start(join));
+            let join = self.join((upstream, epoch), source, activation);
+            self.begin(role, false, join.start());
         } else if self.stream.told.as_ref() != Some(&(upstream.clone(), epoch)) {
-            self.stream.told = Some((upstream, epoch));
-            self.stream.broken_since = None;
-            let join = self.join(source, epoch, activation);
+            let join = self.join((upstream, epoch), source, activation);
             self.begin(role, false, join.take_name());
         } else {
             self.look_at_stream(role, source).await;
@@ -120,32 +115,34 @@ impl Keeper {
             })
     }
 
-    fn join(&self, source: SocketAddr, epoch: Epoch, activation: &Activation) -> Join {
+    fn join(&self, told: (RegionId, Epoch), source: SocketAddr, activation: &Activation) -> Join {
         let history = activation.holder().cloned().zip(activation.elected_at);
-        let stopped = self.stopped.map(|stopped| (stopped.epoch, stopped.checkpoint));
+        let stopped = self.stopped.and_then(|stopped| Some((stopped.epoch, stopped.place?)));
         let own = [self.frozen, stopped].into_iter().flatten();
-        let own = own.filter(|(voted, _)| voted.next() == epoch).map(|(_, place)| place).next();
+        let own = own.filter(|(voted, _)| voted.next() == told.1).map(|(_, place)| place).next();
         Join {
             tools: self.tools.clone(),
             source,
-            epoch,
+            told,
             own,
             is_in_line: history.is_some() && self.stream.in_line == history,
             history,
         }
     }
 
-    /// Nothing of what was known of where this site is holds any longer: it moves on.
-    pub(super) fn joined(&mut self, in_line: Option<(RegionId, Position)>) {
+    /// From now on this site moves on with its source.
+    pub(super) fn joined(&mut self, told: (RegionId, Epoch), history: Option<(RegionId, Place)>) {
         self.frozen = None;
-        self.stream.in_line = in_line;
+        self.stream.told = Some(told);
+        self.stream.broken_since = None;
+        self.stream.in_line = history;
     }
 
-    /// What was received under an earlier epoch, and by nobody who elected, is not the cell's.
     pub(super) fn is_apart(&mut self, role: &Role) {
         warn!(%role, "this site has what the cell's history goes on without; rebuilding");
-        if let Err(err) = self.tools.postgres.mark_out_of_line() {
+        if let Err(err) = self.tools.postgres.mark_apart() {
             warn!(error = format!("{err:#}"), "rebuild not noted");
+            self.not_before = Instant::now() + PAUSE;
         }
         self.frozen = None;
         self.stream.forget();
@@ -196,73 +193,6 @@ impl Keeper {
 
 async fn answers(source: SocketAddr) -> bool {
     matches!(tokio::time::timeout(CONNECT, TcpStream::connect(source)).await, Ok(Ok(_)))
-}
-
-/// Taking the name under which the active site counts this standby.
-struct Join {
-    tools: Tools,
-    source: SocketAddr,
-    epoch: Epoch,
-    /// Whose history it is that this site joins, and where that one was elected.
-    history: Option<(RegionId, Position)>,
-    /// Where this site is, if nothing can have moved it since it said so.
-    own: Option<Position>,
-    /// It has been compared with this active site, and followed nobody else since.
-    is_in_line: bool,
-}
-
-/// Starts the server and has it follow. Where it is not yet known to be in line it follows under a name
-/// that nobody counts: after a rewind it needs WAL of its source before it can be asked anything.
-async fn start(join: Join) -> anyhow::Result<Done> {
-    let Join { tools, source, epoch, .. } = &join;
-    let postgres = &tools.postgres;
-    if join.own.is_some_and(|own| line(own, join.elected_at()) == Line::In) {
-        let target = Upstream::to(*source, &tools.site.id, *epoch);
-        postgres.start_standby(&target).await.context("start as a standby")?;
-        return Ok(Done::Joined(join.history));
-    }
-    let upstream = Upstream::uncounted(*source, &tools.site.id);
-    postgres.start_standby(&upstream).await.context("start as a standby")?;
-    join.take_name().await
-}
-
-impl Join {
-    /// Takes the epoch's name once it is known that the source's history has everything that this
-    /// standby has; dropped when the activation moves on.
-    async fn take_name(self) -> anyhow::Result<Done> {
-        let postgres = &self.tools.postgres;
-        while !self.is_in_line {
-            match self.line().await {
-                Ok(true) => break,
-                Ok(false) => return Ok(Done::Apart),
-                // It ended, and has to be started first.
-                Err(err) if !postgres.is_running() => return Err(err),
-                // The source starts, or is gone; who follows it then is decided elsewhere.
-                Err(err) => debug!(error = format!("{err:#}"), "histories not compared yet"),
-            }
-            tokio::time::sleep(ASK_AGAIN).await;
-        }
-        postgres.follow(&Upstream::to(self.source, &self.tools.site.id, self.epoch))?;
-        info!(source = %self.source, epoch = %self.epoch, "following");
-        Ok(Done::Joined(self.history))
-    }
-
-    fn elected_at(&self) -> Option<Position> {
-        self.history.as_ref().map(|(_, at)| *at)
-    }
-
-    async fn line(&self) -> anyhow::Result<bool> {
-        let postgres = &self.tools.postgres;
-        let own = match self.own {
-            Some(own) => own,
-            None => postgres.freeze().await?,
-        };
-        match line(own, self.elected_at()) {
-            Line::In => Ok(true),
-            Line::Apart => Ok(false),
-            Line::Unknown => postgres.is_in_line_with(self.source, own).await,
-        }
-    }
 }
 
 /// The database that a copy took the place of is not needed any more.

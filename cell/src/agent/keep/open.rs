@@ -79,6 +79,8 @@ async fn refuse_used_epoch(tools: &Tools, known: &Known) -> anyhow::Result<()> {
     }
     let mut next = known.activation().clone();
     next.epoch = newest.next();
+    // Where somebody was elected before the record went back is not where this history begins.
+    next.elected_at = None;
     next.reason = format!("epoch {newest} has been opened in {region} already");
     if let Some(known) = change(tools, known, next).await? {
         tools.shared.learn(known);

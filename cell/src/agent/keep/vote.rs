@@ -14,7 +14,7 @@ use crate::agent::calls::Call;
 use crate::agent::decide::right::promise_for_voter;
 use crate::agent::decide::tenure::Event;
 use crate::agent::follow_cell;
-use crate::agent::postgres::{Stop, Upstream};
+use crate::agent::postgres::{Position, Stop, Upstream};
 
 /// A predecessor's server is stopped at once: what is acknowledged is on disk.
 const STOP_LIMIT: Duration = Duration::from_millis(500);
@@ -45,7 +45,8 @@ impl Keeper {
         let rebuilding = self.work.as_ref().is_some_and(|work| work.rebuilding);
         ensure!(!rebuilding, "vote while the data is being rebuilt");
         if request.dry {
-            ensure!(self.serving.is_none() || request.predecessor, "vote while serving");
+            let is_primary = self.serving.is_some() || self.tools.postgres.was_primary();
+            ensure!(!is_primary || request.predecessor, "vote while serving");
             return Ok(VoteReply::Willing);
         }
         if self.serving.is_some() || self.tools.postgres.was_primary() {
@@ -65,9 +66,11 @@ impl Keeper {
             postgres.start_standby(&Upstream::nowhere()).await?;
         }
         let position = postgres.freeze().await?;
-        self.frozen = Some((epoch, position));
+        let place = postgres.located(position);
+        self.frozen = place.map(|place| (epoch, place));
         let system = postgres.sql.system().await?;
-        Ok(VoteReply::Frozen { system, timeline: position.timeline, lsn: position.lsn })
+        let Position { timeline, lsn } = position;
+        Ok(VoteReply::Frozen { system, timeline, begun: place.map(|place| place.begun), lsn })
     }
 
     /// A healthy primary is not stopped on anybody's word: the record itself must say so.

@@ -6,10 +6,9 @@ use std::fs;
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, ensure};
-use topology::Position;
 
 use super::wal::{History, Segment, SegmentSize, Stretch, lsn, parse_lsn};
-use super::{Postgres, protocol};
+use super::{Position, Postgres, protocol};
 
 /// WAL that belongs to nobody's history but this site's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,13 +100,17 @@ impl Postgres {
     }
 
     async fn history_at(&self, source: SocketAddr) -> anyhow::Result<History> {
-        let current = self.place_of(source).await?.timeline;
-        let text = match current {
+        let place = self.place_of(source).await?;
+        self.history_of(source, place.timeline).await
+    }
+
+    async fn history_of(&self, source: SocketAddr, timeline: u32) -> anyhow::Result<History> {
+        let text = match timeline {
             1 => String::new(),
             // A file's name and what is in it.
-            _ => self.replication(source, &format!("TIMELINE_HISTORY {current}")).await?.remove(1),
+            _ => self.replication(source, &format!("TIMELINE_HISTORY {timeline}")).await?.remove(1),
         };
-        History::read(&text, current).context("understand the source's history")
+        History::read(&text, timeline).context("understand the source's history")
     }
 
     /// Returns whether everything this standby has, which has come to `own`, is in the history of
@@ -117,9 +120,9 @@ impl Postgres {
         source: SocketAddr,
         own: Position,
     ) -> anyhow::Result<bool> {
-        let (history, theirs) = tokio::try_join!(self.history_at(source), self.place_of(source))?;
-        let fork = self.history(own.timeline)?.fork(&history);
-        Ok(own.lsn <= fork.map_or(theirs.lsn, |fork| fork.at))
+        let place = self.place_of(source).await?;
+        let theirs = self.history_of(source, place.timeline).await?;
+        Ok(self.history(own.timeline)?.is_part_of(&theirs, own.lsn, place.lsn))
     }
 
     /// Returns the timeline a running server is on, and how far it has come.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use tokio::time::Instant;
-use topology::Position;
+use topology::Place;
+use tracing::warn;
 
 use super::wal::parse_lsn;
 use super::{POLL, Postgres, Upstream};
@@ -12,9 +13,16 @@ use super::{POLL, Postgres, Upstream};
 /// How long freezing may take: the election waits two seconds for all votes.
 const FREEZE_LIMIT: Duration = Duration::from_millis(1500);
 
-/// A WAL receiver that receives. One whose source has no more of this timeline waits to be told of another
-/// one; where the histories have parted it waits for ever, and without a source nobody tells it.
-const RECEIVER: &str = "SELECT 1 FROM pg_stat_wal_receiver WHERE status <> 'waiting'";
+/// How long a receiver may wait to be told of another timeline, as it does at each that ends, before it
+/// counts as one that will not be told: the histories have parted, and it would wait for ever.
+const UNTOLD: Duration = Duration::from_millis(250);
+
+/// A place in the WAL. Later timelines come after all positions of earlier ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub(crate) timeline: u32,
+    pub(crate) lsn: u64,
+}
 
 impl Postgres {
     /// Cuts a running standby off from its source, waits until everything it received is replayed,
@@ -22,21 +30,48 @@ impl Postgres {
     pub(crate) async fn freeze(&self) -> anyhow::Result<Position> {
         self.follow(&Upstream::nowhere()).context("cut off the source")?;
         let deadline = Instant::now() + FREEZE_LIMIT;
-        let receiving = format!("SELECT EXISTS ({RECEIVER})");
-        while self.sql.one(&receiving).await? {
-            ensure!(Instant::now() < deadline, "see the WAL receiver end");
-            tokio::time::sleep(POLL).await;
-        }
+        let receives = self.see_receiver_end(deadline).await?;
         // The timeline is that of what is replayed, so it is asked for between two looks that find
         // nothing left to replay: it also looks so for a moment between two files.
         loop {
             ensure!(Instant::now() < deadline, "replay what was received");
-            if let Some(lsn) = self.at_rest().await? {
+            if let Some(lsn) = self.at_rest(receives).await? {
                 let timeline = self.timeline().await?;
-                if self.at_rest().await? == Some(lsn) {
+                if self.at_rest(receives).await? == Some(lsn) {
                     return Ok(Position { timeline, lsn });
                 }
             }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Adds to a position where its timeline began; `None` if that is not written down here.
+    pub(crate) fn located(&self, position: Position) -> Option<Place> {
+        let Position { timeline, lsn } = position;
+        let history = self.history(timeline);
+        let begun = history.inspect_err(|err| {
+            let error = format!("{err:#}");
+            warn!(timeline, error, "it is not known where this timeline began");
+        });
+        Some(Place { timeline, begun: begun.ok()?.begun(), lsn })
+    }
+
+    /// Returns what tells from then on that something is received.
+    async fn see_receiver_end(&self, deadline: Instant) -> anyhow::Result<&'static str> {
+        let status = "SELECT max(status) FROM pg_stat_wal_receiver";
+        let mut waits_since = None;
+        loop {
+            let status: Option<String> = self.sql.one(status).await?;
+            let now = Instant::now();
+            match status.as_deref() {
+                None => return Ok("true"),
+                Some("waiting") if now - *waits_since.get_or_insert(now) >= UNTOLD => {
+                    return Ok("status <> 'waiting'");
+                }
+                Some("waiting") => {}
+                Some(_) => waits_since = None,
+            }
+            ensure!(now < deadline, "see the WAL receiver end");
             tokio::time::sleep(POLL).await;
         }
     }
@@ -45,9 +80,9 @@ impl Postgres {
     /// position that stands still is no proof, as replay may be held up by a lock or a disk: the
     /// server itself must say that it has replayed what it received, or, if it has received nothing
     /// since it started, that it waits for more.
-    async fn at_rest(&self) -> anyhow::Result<Option<u64>> {
+    async fn at_rest(&self, receives: &str) -> anyhow::Result<Option<u64>> {
         let at_rest = format!(
-            "SELECT CASE WHEN NOT EXISTS ({RECEIVER}) AND (
+            "SELECT CASE WHEN NOT EXISTS (SELECT 1 FROM pg_stat_wal_receiver WHERE {receives}) AND (
                 coalesce(pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn(), false)
                 OR EXISTS (SELECT 1 FROM pg_stat_activity WHERE backend_type = 'startup'
                     AND wait_event IN ('RecoveryRetrieveRetryInterval', 'RecoveryWalStream')))
@@ -105,5 +140,17 @@ impl Postgres {
         let timeline = field("Latest checkpoint's TimeLineID").and_then(|id| id.parse().ok());
         let checkpoint = timeline.zip(lsn).map(|(timeline, lsn)| Position { timeline, lsn });
         Ok(checkpoint.filter(|_| clean))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_timeline_is_further_whatever_its_position() {
+        let old = Position { timeline: 3, lsn: 900 };
+        let new = Position { timeline: 4, lsn: 100 };
+        assert!(new > old);
     }
 }

@@ -175,9 +175,11 @@ impl Sql {
             let client = self.postgres().await?;
             let rows = client
                 .query(
+                    // One that has only just connected has not said yet how far it is.
                     "SELECT application_name,
-                            greatest(pg_current_wal_lsn() - coalesce(flush_lsn, '0/0'), 0)::bigint
-                       FROM pg_stat_replication WHERE state = 'streaming'",
+                            greatest(pg_current_wal_lsn() - flush_lsn, 0)::bigint
+                       FROM pg_stat_replication
+                      WHERE state = 'streaming' AND flush_lsn IS NOT NULL",
                     &[],
                 )
                 .await

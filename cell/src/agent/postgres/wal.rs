@@ -109,6 +109,12 @@ impl History {
         self.begun.last().map_or(1, |(timeline, _)| *timeline)
     }
 
+    /// Returns where the current timeline began.
+    #[must_use]
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.last().map_or(0, |(_, begun)| *begun)
+    }
+
     /// Returns the segment with a number: that of the last timeline that had begun by then, which has
     /// the earlier ones' part of it too.
     #[must_use]
@@ -128,6 +134,12 @@ impl History {
         let at = left.map(|(_, begun)| *begun).min()?;
         let last = shared.checked_sub(1).and_then(|last| self.begun.get(last));
         Some(Fork { timeline: last.map_or(1, |(timeline, _)| *timeline), at })
+    }
+
+    /// Returns whether all of this history up to `own` is in another that has come to `theirs`.
+    #[must_use]
+    pub(crate) fn is_part_of(&self, other: &Self, own: u64, theirs: u64) -> bool {
+        own <= self.fork(other).map_or(theirs, |fork| fork.at)
     }
 
     /// Returns where this history's WAL beyond a fork is to be found, in order. The file in which a

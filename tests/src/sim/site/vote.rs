@@ -75,7 +75,7 @@ impl Keeper {
         }
         let (timeline, lsn) = freeze(&tools).await?;
         sim.check_frozen(site, epoch);
-        Ok(VoteReply::Frozen { system: 1, timeline, lsn })
+        Ok(VoteReply::Frozen { system: 1, timeline, begun: None, lsn })
     }
 
     async fn make_sure_it_is_over(&mut self, epoch: Epoch) -> Result<(), String> {

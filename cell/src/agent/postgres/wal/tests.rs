@@ -59,6 +59,23 @@ fn histories_part_where_the_first_of_them_goes_on_alone() {
 }
 
 #[test]
+fn a_standby_is_part_of_its_source_up_to_where_they_part() {
+    let part_of = |own: &str, lsn: u64, source: &str, theirs: u64| {
+        history(own).is_part_of(&history(source), lsn, theirs)
+    };
+    // The source is promoted where the standby is, or further, or not yet.
+    assert!(part_of("", 900, "1@900", 950));
+    assert!(!part_of("", 901, "1@900", 950));
+    assert!(part_of("", 900, "", 900));
+    assert!(!part_of("", 901, "", 900));
+    // It streams from the source, and from one whose timeline has the same number only.
+    assert!(part_of("1@900", 1200, "1@900", 1300));
+    assert!(!part_of("1@900", 1200, "1@700", 1300));
+    assert!(!part_of("1@900", 650, "1@600", 1300));
+    assert_eq!((history("").begun(), history("1@900").begun()), (0, 900));
+}
+
+#[test]
 fn what_is_beyond_a_fork_is_looked_for_where_it_is_whole() {
     let mb = 1024 * 1024;
     let all = |text: &str, fork: Fork| history(text).beyond(fork, FOUR_MB);

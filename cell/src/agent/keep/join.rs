@@ -1,0 +1,119 @@
+//! Takes the name under which the active site counts this standby, once the two are in line.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::time::Instant;
+use topology::{Epoch, Place, RegionId};
+use tracing::{debug, info, warn};
+
+use super::{Done, Tools};
+use crate::agent::decide::line::{Line, line};
+use crate::agent::postgres::{Position, Upstream};
+
+/// A source that is being started is ready within some tenths of a second, and a barrier may wait.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+/// The same for one that has yet to be promoted, which only who is to be rebuilt waits for.
+const LOOK_AGAIN: Duration = Duration::from_millis(300);
+/// How long it may fail before that is told, and everything begins anew.
+const LIMIT: Duration = Duration::from_secs(8);
+
+pub(super) struct Join {
+    pub(super) tools: Tools,
+    pub(super) source: SocketAddr,
+    /// Whom to follow, and under which epoch's name.
+    pub(super) told: (RegionId, Epoch),
+    /// Whose history it is that this site joins, and where that one was elected.
+    pub(super) history: Option<(RegionId, Place)>,
+    /// Where this site is, if nothing can have moved it since it said so.
+    pub(super) own: Option<Place>,
+    /// It has been compared with this active site, and has followed nobody else since.
+    pub(super) is_in_line: bool,
+}
+
+impl Join {
+    /// Starts the server first. Where it is not yet known to be in line it follows under a name that
+    /// nobody counts: after a rewind it needs WAL of its source before it can be asked anything.
+    pub(super) async fn start(self) -> anyhow::Result<Done> {
+        let Self { tools, source, .. } = &self;
+        let postgres = &tools.postgres;
+        if self.own.is_some_and(|own| line(own, self.elected_at()) == Line::In) {
+            postgres.start_standby(&self.target()).await.context("start as a standby")?;
+            return Ok(self.joined());
+        }
+        let upstream = Upstream::uncounted(*source, &tools.site.id);
+        postgres.start_standby(&upstream).await.context("start as a standby")?;
+        self.take_name().await
+    }
+
+    /// Has the running server follow; dropped when the activation moves on.
+    pub(super) async fn take_name(mut self) -> anyhow::Result<Done> {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let pause = match self.try_once().await {
+                Ok(Some(done)) => return Ok(done),
+                Ok(None) => LOOK_AGAIN,
+                // It ended, and has to be started first.
+                Err(_) if !self.tools.postgres.is_running() => return Ok(Done::NotYet),
+                Err(err) if Instant::now() >= deadline => {
+                    warn!(source = %self.source, error = format!("{err:#}"), "not following yet");
+                    return Ok(Done::NotYet);
+                }
+                // The source starts, or is gone; who follows it then is decided elsewhere.
+                Err(err) => {
+                    debug!(error = format!("{err:#}"), "not following yet");
+                    ASK_AGAIN
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Returns none where this site is apart from a source that has yet to be promoted: until then it may
+    /// have to vote for another one, with all it has.
+    async fn try_once(&mut self) -> anyhow::Result<Option<Done>> {
+        let in_line = self.is_in_line().await?;
+        let postgres = &self.tools.postgres;
+        if !in_line {
+            let promoted = postgres.is_promoted(self.source).await?;
+            return Ok(promoted.then_some(Done::Apart));
+        }
+        postgres.follow(&self.target())?;
+        info!(source = %self.source, epoch = %self.told.1, "following");
+        Ok(Some(self.joined()))
+    }
+
+    async fn is_in_line(&mut self) -> anyhow::Result<bool> {
+        if self.is_in_line {
+            return Ok(true);
+        }
+        let postgres = &self.tools.postgres;
+        let own = if let Some(own) = self.own {
+            own
+        } else {
+            let place = postgres.located(postgres.freeze().await?);
+            *self.own.insert(place.context("find out where this timeline began")?)
+        };
+        match line(own, self.elected_at()) {
+            Line::In => Ok(true),
+            Line::Apart => Ok(false),
+            Line::Unknown => {
+                let Place { timeline, lsn, .. } = own;
+                postgres.is_in_line_with(self.source, Position { timeline, lsn }).await
+            }
+        }
+    }
+
+    fn elected_at(&self) -> Option<Place> {
+        self.history.as_ref().map(|(_, at)| *at)
+    }
+
+    fn target(&self) -> Upstream {
+        Upstream::to(self.source, &self.tools.site.id, self.told.1)
+    }
+
+    fn joined(&self) -> Done {
+        Done::Joined { told: self.told.clone(), history: self.history.clone() }
+    }
+}
