@@ -122,16 +122,25 @@ impl Follower {
     ) {
         let mut confirmed = Instant::now();
         let mut trouble = None;
-        let mut placed = None;
-        let mut hinted = false;
+        let mut placed: Option<Placed> = None;
+        let mut whole_at = Instant::now();
         while !stop.is_cancelled() {
-            let read = match placed.as_ref().filter(|_| hinted) {
+            let known = placed.as_ref().filter(|_| Instant::now() < whole_at);
+            let known = known.map(|known| (known.revision, known.placement.version()));
+            let read = if let Some((revision, _)) = known {
                 // Users wait for the cell that has moved, and the placement is large.
-                Some(Placed { revision, .. }) => {
-                    self.etcd.read_after(prefixes, (key::PLACEMENT, *revision)).await
-                }
-                None => self.etcd.read(prefixes).await,
+                self.etcd.read_after(prefixes, (key::PLACEMENT, revision)).await
+            } else {
+                whole_at = Instant::now() + PERIOD + jitter();
+                self.etcd.read(prefixes).await
             };
+            if let (Some((_, placed_at)), Ok(stored)) = (known, &read)
+                && newest_of(stored) < placed_at
+            {
+                // etcd has gone back in time, and what it said of the placement with it.
+                whole_at = Instant::now();
+                continue;
+            }
             let now = match read {
                 Ok(stored) => {
                     confirmed = Instant::now();
@@ -148,11 +157,11 @@ impl Follower {
             if trouble.is_some() && confirmed.elapsed() > STALE_AFTER {
                 self.mark(true);
             }
-            hinted = tokio::select! {
-                () = wake.notified() => true,
-                () = tokio::time::sleep(PERIOD + jitter()) => false,
-                () = stop.cancelled() => false,
-            };
+            tokio::select! {
+                () = wake.notified() => {}
+                () = tokio::time::sleep_until(whole_at) => {}
+                () = stop.cancelled() => {}
+            }
         }
     }
 

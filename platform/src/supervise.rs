@@ -98,6 +98,9 @@ impl Supervisor {
 
     /// Starts the next successor, when the one before has taken over.
     fn upgrade_next(&mut self, now: BootTime) {
+        if self.members.iter_mut().any(Member::take_failed_upgrade) {
+            self.upgrades.clear();
+        }
         if self.upgrades.is_empty() || self.members.iter().any(Member::is_being_replaced) {
             return;
         }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use runtime::clock::BootTime;
 use rustix::process::Signal;
 use topology::wire::fleet::{FleetProcess, FleetRole};
@@ -28,6 +28,13 @@ pub(crate) async fn upgrade(run_dir: &RunDir) -> anyhow::Result<Outcome> {
         return Ok(Outcome::NotRunning);
     };
     let before = routers(run_dir)?;
+    // Who does not listen for it would end by it, and everything with it.
+    ensure!(
+        listens_for(supervisor, Signal::USR2)?,
+        "ask process {} for an upgrade: it is of an earlier version, or has just begun; \
+         restart it by `platform down` and `platform up`",
+        supervisor.pid
+    );
     signal(supervisor, Signal::USR2);
     for (name, old) in &before {
         let process = process(old).with_context(|| format!("upgrade {name}: it is not running"))?;
@@ -58,6 +65,16 @@ async fn replaced(
         }
     }
     bail!("upgrade {name}: not done after {PATIENCE:?}; see `platform logs {name}`")
+}
+
+/// Returns whether a process has a handler for a signal.
+fn listens_for(process: Process, signal: Signal) -> anyhow::Result<bool> {
+    let path = format!("/proc/{}/status", process.pid);
+    let status = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    let caught = caught.with_context(|| format!("find what is caught in {path}"))?;
+    Ok(caught >> (signal.as_raw() - 1) & 1 == 1)
 }
 
 fn routers(run_dir: &RunDir) -> anyhow::Result<BTreeMap<String, FleetProcess>> {

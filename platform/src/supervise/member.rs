@@ -13,11 +13,16 @@ use crate::decide::restart::{Backoff, may_start};
 use crate::machine::Process;
 use crate::run_dir::RunDir;
 
+/// How long two processes may be one member: a successor gives up after 20 s without a routing table, and
+/// a predecessor finishes what it has within another 20 s.
+const REPLACING: Duration = Duration::from_secs(45);
+
 pub(super) struct Member {
     planned: Planned,
     state: State,
     /// Still runs, while `state` is its successor: until that serves, and until what it has is done.
     predecessor: Option<Running>,
+    upgrade_failed: bool,
     backoff: Backoff,
     starts: u32,
 }
@@ -42,7 +47,8 @@ impl Running {
 impl Member {
     pub(super) fn new(planned: Planned, now: BootTime) -> Self {
         let state = State::Down { due: now };
-        Self { planned, state, predecessor: None, backoff: Backoff::default(), starts: 0 }
+        let (predecessor, backoff) = (None, Backoff::default());
+        Self { planned, state, predecessor, upgrade_failed: false, backoff, starts: 0 }
     }
 
     pub(super) fn planned(&self) -> &Planned {
@@ -80,13 +86,15 @@ impl Member {
     }
 
     /// Notes an exit nobody asked for, and when the process is due again. A successor that ends
-    /// before its predecessor leaves all as it was.
+    /// before its predecessor leaves that one in its place, and with it what is left to be upgraded.
     pub(super) fn reap(&mut self, now: BootTime) -> anyhow::Result<()> {
-        self.reap_predecessor()?;
+        self.reap_predecessor(now)?;
         if self.predecessor.is_some()
             && let Some((status, _)) = self.exited()?
         {
-            warn!(process = self.planned.name, %status, "successor exited, the old one goes on");
+            // Should it have dismissed the old one before, that one ends soon, and is started anew.
+            warn!(process = self.planned.name, %status, "successor exited; the old one is back");
+            self.upgrade_failed = true;
             self.state = self.predecessor.take().map_or(State::Down { due: now }, State::Running);
         }
         if let Some((status, since)) = self.exited()? {
@@ -100,7 +108,7 @@ impl Member {
 
     /// Notes an exit that was asked for.
     pub(super) fn reap_stopped(&mut self, now: BootTime) -> anyhow::Result<()> {
-        self.reap_predecessor()?;
+        self.reap_predecessor(now)?;
         if let Some((status, _)) = self.exited()? {
             info!(process = self.planned.name, %status, "process stopped");
             self.state = State::Down { due: now };
@@ -108,9 +116,20 @@ impl Member {
         Ok(())
     }
 
-    /// Notes that a predecessor has finished what it had.
-    fn reap_predecessor(&mut self) -> anyhow::Result<()> {
+    /// Returns whether a successor has failed since this was last asked.
+    pub(super) fn take_failed_upgrade(&mut self) -> bool {
+        std::mem::take(&mut self.upgrade_failed)
+    }
+
+    /// Notes that a predecessor has finished what it had; one that does not is ended.
+    fn reap_predecessor(&mut self, now: BootTime) -> anyhow::Result<()> {
         let Some(running) = &mut self.predecessor else { return Ok(()) };
+        if let State::Running(successor) = &self.state
+            && now.since(successor.since) > REPLACING
+            && let Err(err) = running.child.kill()
+        {
+            warn!(process = self.planned.name, error = %err, "replaced process not ended");
+        }
         let status = running.child.try_wait();
         if let Some(status) = status.with_context(|| format!("wait for {}", self.planned.name))? {
             info!(process = self.planned.name, %status, "replaced process exited");
