@@ -5,6 +5,7 @@ mod backup;
 mod conversation;
 mod drills;
 mod forced;
+mod mutual;
 mod outage;
 mod refusals;
 mod rejoin;
