@@ -1,7 +1,7 @@
 # The doors. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help install build run check test sim drill soak bench-router
+.PHONY: help install build run check test sim drill soak bench-router bench-isolation
 
 PROGRAMS := target/debug
 # Passed on to `platform up`, as in `make run UP="--fresh --run-dir /tmp/bulkhead"`.
@@ -42,3 +42,6 @@ soak: build ## Half an hour of small troubles, and no cell moves: make soak FOR=
 # As in `make bench-router ROUNDS=1 SECONDS=1` for a look.
 bench-router: install ## What a request costs, beside nginx, HAProxy and Envoy
 	@ROUNDS=$(ROUNDS) SECONDS=$(SECONDS) scripts/bench-router
+
+bench-isolation: install ## What a slow and flooded cell costs the users of others
+	@ROUNDS=$(ROUNDS) SECONDS=$(SECONDS) scripts/bench-isolation

@@ -152,7 +152,7 @@ fn in_the(proxy: &Proxy) -> String {
     format!("measure {}", proxy.contender.name())
 }
 
-fn setting<T>(name: &str, default: T) -> anyhow::Result<T>
+pub(crate) fn setting<T>(name: &str, default: T) -> anyhow::Result<T>
 where
     T: FromStr<Err: Display>,
 {
@@ -165,6 +165,6 @@ where
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark speaks to who runs it")]
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     println!("{text}");
 }

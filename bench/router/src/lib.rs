@@ -6,6 +6,7 @@
 
 pub mod app;
 mod figure;
+pub mod isolation;
 mod load;
 mod machine;
 mod memory;

@@ -78,6 +78,52 @@ impl Load {
     }
 }
 
+/// Connections that ask again and again, whatever they are told.
+pub(crate) struct Flood {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<(u64, u64)>>,
+}
+
+impl Flood {
+    /// How long each waits before it asks again.
+    const PAUSE: Duration = Duration::from_secs(2);
+    /// Longer than a slow cell takes.
+    const PATIENCE: Duration = Duration::from_secs(40);
+
+    pub(crate) fn start(address: SocketAddr, requests: &Arc<Requests>, connections: usize) -> Self {
+        let stop = Arc::<AtomicBool>::default();
+        let threads = (0..connections)
+            .map(|number| {
+                let (requests, stop) = (Arc::clone(requests), Arc::clone(&stop));
+                thread::spawn(move || {
+                    let (mut answered, mut refused) = (0, 0);
+                    let mut turn = number;
+                    let open = || Connection::open_patiently(address, Self::PATIENCE);
+                    let mut connection = open();
+                    while !stop.load(Ordering::Relaxed) {
+                        match connection.as_mut().map(|open| open.status(requests.of(turn))) {
+                            Ok(Ok((200, _))) => answered += 1,
+                            Ok(Ok(_)) => refused += 1,
+                            Ok(Err(_)) | Err(_) => connection = open(),
+                        }
+                        turn += connections;
+                        thread::sleep(Self::PAUSE);
+                    }
+                    (answered, refused)
+                })
+            })
+            .collect();
+        Self { stop, threads }
+    }
+
+    /// Ends it, and returns how many were answered and how many refused.
+    pub(crate) fn stop(self) -> (u64, u64) {
+        self.stop.store(true, Ordering::Relaxed);
+        let counts = self.threads.into_iter().filter_map(|thread| thread.join().ok());
+        counts.fold((0, 0), |(answered, refused), (more, fewer)| (answered + more, refused + fewer))
+    }
+}
+
 /// Sends `rate` requests a second, and returns how long after it was due each was answered: one that
 /// had to wait for the one before has waited.
 pub(crate) fn paced(

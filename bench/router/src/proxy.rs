@@ -3,7 +3,7 @@
 mod envoy;
 mod haproxy;
 mod nginx;
-mod router;
+pub(crate) mod router;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::process::Process;
+use crate::sites;
 
 /// What a proxy does besides proxying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +94,7 @@ impl Contender {
                 Some(program) => envoy::prepare(&folder, address, self.task, program),
                 None => return Ok(None),
             },
-            Program::Router => router::prepare(&folder, address, &programs.router),
+            Program::Router => router::prepare(&folder, address, &programs.router, &sites::all()?),
         };
         let words = words.with_context(|| format!("configure {}", self.name()))?;
         let log = folder.join("log");

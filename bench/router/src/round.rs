@@ -69,14 +69,16 @@ impl Latency {
         requests: &Arc<Requests>,
         duration: Duration,
     ) -> anyhow::Result<()> {
-        let mut waits = paced(address, requests, RATE, duration)?;
-        waits.sort_unstable();
-        let at = |percent: usize| {
-            let place = waits.len() * percent / 100;
-            waits.get(place).map_or(0.0, |wait| wait.as_secs_f64() * 1e6)
-        };
-        self.p50.push(at(50));
-        self.p99.push(at(99));
+        let waits = paced(address, requests, RATE, duration)?;
+        self.p50.push(percentile(waits.clone(), 50));
+        self.p99.push(percentile(waits, 99));
         Ok(())
     }
+}
+
+/// Returns the wait that so many of a hundred are not longer than, in microseconds.
+pub(crate) fn percentile(mut waits: Vec<Duration>, percent: usize) -> f64 {
+    waits.sort_unstable();
+    let place = waits.len() * percent / 100;
+    waits.get(place).map_or(0.0, |wait| wait.as_secs_f64() * 1e6)
 }

@@ -10,6 +10,11 @@ use crate::process::Process;
 
 pub(crate) const SITES: [&str; 3] = ["127.0.0.1:18101", "127.0.0.1:18102", "127.0.0.1:18103"];
 
+/// Returns where each of them listens.
+pub(crate) fn all() -> anyhow::Result<Vec<SocketAddr>> {
+    SITES.iter().map(|site| site.parse().context("read a site's address")).collect()
+}
+
 /// Starts them.
 pub(crate) fn start(folder: &Path, core: u32) -> anyhow::Result<Process> {
     let files = folder.join("sites");

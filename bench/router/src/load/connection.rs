@@ -14,6 +14,7 @@ const BUFFER: usize = 32 * 1024;
 pub(crate) struct Connection {
     address: SocketAddr,
     stream: TcpStream,
+    patience: Duration,
     buffer: Vec<u8>,
 }
 
@@ -29,13 +30,28 @@ struct Head {
 
 impl Connection {
     pub(crate) fn open(address: SocketAddr) -> anyhow::Result<Self> {
-        let stream = connect(address)?;
-        Ok(Self { address, stream, buffer: vec![0; BUFFER] })
+        Self::open_patiently(address, PATIENCE)
+    }
+
+    /// Opens one that waits so long for an answer.
+    pub(crate) fn open_patiently(address: SocketAddr, patience: Duration) -> anyhow::Result<Self> {
+        let stream = connect(address, patience)?;
+        Ok(Self { address, stream, patience, buffer: vec![0; BUFFER] })
     }
 
     /// Asks, and returns when the whole answer is there. Connects again where the answer says that
     /// the connection ends with it.
     pub(crate) fn ask(&mut self, request: &[u8]) -> anyhow::Result<()> {
+        let (status, read) = self.status(request)?;
+        if status != 200 {
+            let said = String::from_utf8_lossy(&self.buffer[..read]);
+            bail!("be served by {}: it said {said}", self.address);
+        }
+        Ok(())
+    }
+
+    /// The same, whatever the answer; returns its status and its length.
+    pub(crate) fn status(&mut self, request: &[u8]) -> anyhow::Result<(u16, usize)> {
         self.stream.write_all(request).context("send a request")?;
         let mut read = 0;
         let head = loop {
@@ -47,14 +63,10 @@ impl Connection {
         while read < head.length {
             read += self.read(read)?;
         }
-        if head.status != 200 {
-            let said = String::from_utf8_lossy(&self.buffer[..read]);
-            bail!("be served by {}: it said {said}", self.address);
-        }
         if head.closes {
-            self.stream = connect(self.address)?;
+            self.stream = connect(self.address, self.patience)?;
         }
-        Ok(())
+        Ok((head.status, read))
     }
 
     /// Returns what keeps the connection open, without its buffer.
@@ -70,10 +82,10 @@ impl Connection {
     }
 }
 
-fn connect(address: SocketAddr) -> anyhow::Result<TcpStream> {
+fn connect(address: SocketAddr, patience: Duration) -> anyhow::Result<TcpStream> {
     let stream = TcpStream::connect(address).with_context(|| format!("connect to {address}"))?;
     stream.set_nodelay(true).context("send at once")?;
-    stream.set_read_timeout(Some(PATIENCE)).context("bound the wait for an answer")?;
+    stream.set_read_timeout(Some(patience)).context("bound the wait for an answer")?;
     Ok(stream)
 }
 

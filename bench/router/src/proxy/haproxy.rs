@@ -33,7 +33,8 @@ frontend users
 backend sites
   balance hdr(x-user-id)
   hash-type consistent
-{sites}"
+{sites}
+"
     );
     let path = write(folder, "haproxy.cfg", &text)?;
     Ok(["haproxy", "-db", "-f", &path].map(ToOwned::to_owned).into())

@@ -10,7 +10,6 @@ use topology::snapshot::RoutedCell;
 use topology::{Activation, CellId, Epoch, Phase, Placement, RegionId, Snapshot, Version};
 
 use super::write;
-use crate::sites::SITES;
 use crate::users::KEY;
 
 const REGIONS: [&str; 3] = ["east", "north", "south"];
@@ -18,15 +17,16 @@ const REGIONS: [&str; 3] = ["east", "north", "south"];
 const LIMITS: &str = "{user: {rate: 10000000, burst: 10000000}, \
                       cell: {rate: 10000000, burst: 10000000}}";
 
-pub(super) fn prepare(
+pub(crate) fn prepare(
     folder: &Path,
     address: SocketAddr,
     program: &Path,
+    gateways: &[SocketAddr],
 ) -> anyhow::Result<Vec<String>> {
     let secrets = folder.join("secrets");
     std::fs::create_dir_all(&secrets).context("make a folder for the key")?;
     write(&secrets, "identity.key", KEY)?;
-    LastKnownGood::open(folder.join("routers/1/snapshots"))?.keep(&snapshot()?)?;
+    LastKnownGood::open(folder.join("routers/1/snapshots"))?.keep(&snapshot(gateways)?)?;
     let spec = write(folder, "regions.yaml", &spec(address))?;
     let (program, folder) = (program.to_string_lossy(), folder.to_string_lossy());
     let words = [&*program, "--id", "1", "--spec", &spec, "--run-dir", &folder];
@@ -53,18 +53,24 @@ messages: weak
 }
 
 /// Three cells, each active at a site of its own.
-fn snapshot() -> anyhow::Result<Snapshot> {
-    let cells: Vec<CellId> =
-        ["c1", "c2", "c3"].iter().map(|cell| cell.parse()).collect::<Result<_, _>>()?;
-    let weights = cells.iter().map(|cell| (cell.clone(), 1)).collect();
-    let routed = cells
+fn snapshot(gateways: &[SocketAddr]) -> anyhow::Result<Snapshot> {
+    let routed = cells()?
         .into_iter()
         .zip(REGIONS)
-        .zip(SITES)
-        .map(|((cell, region), site)| Ok((cell, active(region.parse()?, site.parse()?))))
+        .zip(gateways)
+        .map(|((cell, region), gateway)| Ok((cell, active(region.parse()?, *gateway))))
         .collect::<anyhow::Result<BTreeMap<_, _>>>()?;
-    let placement = Placement::plan(&weights, Version(1));
-    Ok(Snapshot { version: Version(1), placement, cells: routed })
+    Ok(Snapshot { version: Version(1), placement: placement()?, cells: routed })
+}
+
+/// Returns which users are whose.
+pub(crate) fn placement() -> anyhow::Result<Placement> {
+    let weights = cells()?.into_iter().map(|cell| (cell, 1)).collect();
+    Ok(Placement::plan(&weights, Version(1)))
+}
+
+fn cells() -> anyhow::Result<Vec<CellId>> {
+    ["c1", "c2", "c3"].iter().map(|cell| cell.parse().context("name a cell")).collect()
 }
 
 fn active(region: RegionId, gateway: SocketAddr) -> RoutedCell {
