@@ -1,8 +1,9 @@
 //! How much the users of other cells notice while one cell is slow and flooded.
 //!
-//! One cell is asked over more connections than its share of the router, over each again two seconds
-//! after its answer came; it answers at once in one half of a round, and after 30 s in the other. Meanwhile users of the other cells ask at a fixed rate. Both halves have the same
-//! connections and users, so that what differs is what the sick cell costs the well ones.
+//! One cell is asked over more connections than its share of the router, over each every two seconds; it
+//! answers at once in one half of a round, and after 30 s in the other. Meanwhile users of the other
+//! cells ask at a fixed rate. Both halves have the same connections and users, so that what differs is
+//! what the sick cell costs the well ones.
 
 mod slow_cell;
 
@@ -29,7 +30,7 @@ use crate::users::{User, users};
 use slow_cell::SlowCell;
 
 /// More than a cell's share of the requests that a router has under way (3,000 among three cells).
-const FLOOD: usize = 2000;
+const FLOOD: u32 = 2000;
 /// Requests a second of the users of the other cells.
 const RATE: u32 = 1000;
 /// Until everybody of the flood has asked, and the share is full.

@@ -85,29 +85,34 @@ pub(crate) struct Flood {
 }
 
 impl Flood {
-    /// How long each waits before it asks again.
-    const PAUSE: Duration = Duration::from_secs(2);
+    /// Each asks so often, at a moment of its own: those that are answered together do not ask together.
+    const EACH: Duration = Duration::from_secs(2);
     /// Longer than a slow cell takes.
     const PATIENCE: Duration = Duration::from_secs(40);
 
-    pub(crate) fn start(address: SocketAddr, requests: &Arc<Requests>, connections: usize) -> Self {
+    pub(crate) fn start(address: SocketAddr, requests: &Arc<Requests>, connections: u32) -> Self {
         let stop = Arc::<AtomicBool>::default();
+        let begin = BootTime::now();
         let threads = (0..connections)
             .map(|number| {
                 let (requests, stop) = (Arc::clone(requests), Arc::clone(&stop));
                 thread::spawn(move || {
                     let (mut answered, mut refused) = (0, 0);
-                    let mut turn = number;
+                    let mut turn = number as usize;
+                    let mut due = begin + Self::EACH * number / connections;
                     let open = || Connection::open_patiently(address, Self::PATIENCE);
                     let mut connection = open();
                     while !stop.load(Ordering::Relaxed) {
+                        while due < BootTime::now() {
+                            due = due + Self::EACH;
+                        }
+                        thread::sleep(due.since(BootTime::now()));
                         match connection.as_mut().map(|open| open.status(requests.of(turn))) {
                             Ok(Ok((200, _))) => answered += 1,
                             Ok(Ok(_)) => refused += 1,
                             Ok(Err(_)) | Err(_) => connection = open(),
                         }
-                        turn += connections;
-                        thread::sleep(Self::PAUSE);
+                        turn += connections as usize;
                     }
                     (answered, refused)
                 })

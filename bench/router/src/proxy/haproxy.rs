@@ -16,10 +16,12 @@ pub(super) fn prepare(
         Task::Hash | Task::Everything => String::new(),
         Task::Verify => verify(),
     };
+    // It wants two files for each connection, whether it opens them or not, and does with fewer.
     let sites = SITES.map(|site| format!("  server {site} {site}")).join("\n");
     let text = format!(
         "global
   maxconn 12000
+  no strict-limits
   nbthread 1
 defaults
   mode http
