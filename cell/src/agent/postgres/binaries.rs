@@ -70,10 +70,12 @@ impl Binaries {
     }
 
     /// Runs a program that ends with an error when it comes to the end, and returns what it printed;
-    /// fails only if it printed nothing but a complaint about a missing file.
+    /// fails only if it printed nothing but a complaint about a missing file, unless what there is
+    /// `is_whole`: then that file is the one that was due next.
     pub(crate) async fn dump(
         &self,
         program: &str,
+        is_whole: bool,
         arguments: impl FnOnce(&mut Command),
     ) -> anyhow::Result<String> {
         let mut command = self.command(program, "KILL");
@@ -83,7 +85,8 @@ impl Binaries {
         let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
         let output = output.await.with_context(|| format!("run {program}"))?;
         let complaint = String::from_utf8_lossy(&output.stderr);
-        let readable = !output.stdout.is_empty() || !complaint.contains("could not find file");
+        let is_missed = complaint.contains("could not find file") && !is_whole;
+        let readable = !output.stdout.is_empty() || !is_missed;
         ensure!(readable, "run {program}: {}", complaint.trim());
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }

@@ -53,10 +53,11 @@ impl Postgres {
             if written.is_empty() {
                 continue;
             }
+            let is_whole = is_whole(&stretch, &written, size);
             files.extend(written);
             let told = self
                 .binaries
-                .dump("pg_waldump", |command| {
+                .dump("pg_waldump", is_whole, |command| {
                     command.arg("--path").arg(self.wal_folder());
                     command.args(["--rmgr", "Transaction", "--start", &lsn(stretch.from)]);
                     command.args(["--timeline", &stretch.timeline.to_string()]);
@@ -152,6 +153,13 @@ fn files_of(stretch: &Stretch, files: &BTreeSet<String>, size: SegmentSize) -> V
     files.iter().filter(has).cloned().collect()
 }
 
+/// Returns whether these files have a stretch from its beginning, without a gap. The last may end with
+/// a switch to a file that was never written: a server that has stood still makes one as it goes on.
+fn is_whole(stretch: &Stretch, files: &[String], size: SegmentSize) -> bool {
+    let numbers = files.iter().filter_map(|name| size.segment(name)).map(|segment| segment.number);
+    numbers.eq((size.number(stretch.from)..).take(files.len()))
+}
+
 /// Reads a commit of `pg_waldump`:
 /// `rmgr: Transaction len (rec/tot): 34/34, tx: 745, lsn: 0/01538D58, prev 0/01538D18, desc: COMMIT
 /// 2026-01-02 03:04:05.678 UTC; subxacts: 746 747`.
@@ -186,6 +194,14 @@ mod tests {
         assert_eq!(beyond(8 * FILE - 1), ["000000010000000000000007"]);
         // Something is, and its beginning is gone: that is no reason to say that nothing is lost.
         assert_eq!(beyond(5 * FILE).len(), 2);
+        let is_whole = |from, files: &[String]| {
+            super::is_whole(&Stretch { timeline: 1, from, to: None }, files, size)
+        };
+        assert!(is_whole(6 * FILE + 7, &beyond(6 * FILE)));
+        assert!(is_whole(8 * FILE - 1, &beyond(8 * FILE - 1)));
+        assert!(!is_whole(5 * FILE, &beyond(5 * FILE)));
+        let gap = ["000000010000000000000006", "000000010000000000000008"].map(ToOwned::to_owned);
+        assert!(!is_whole(6 * FILE, &gap));
     }
 
     #[test]
