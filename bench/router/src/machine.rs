@@ -10,7 +10,8 @@ use crate::proxy::Programs;
 pub(crate) fn describe(programs: &Programs) -> Vec<String> {
     let mut lines = vec![format!(
         "{} cores of {}, Linux {}",
-        std::thread::available_parallelism().map_or(0, usize::from),
+        // All of them, not those that this process may use.
+        read("/proc/cpuinfo").lines().filter(|line| line.starts_with("processor")).count(),
         field("/proc/cpuinfo", "model name"),
         read("/proc/sys/kernel/osrelease")
     )];
@@ -36,7 +37,8 @@ fn version(program: &str, flag: &str) -> String {
         String::from_utf8_lossy(&text).lines().find(|line| !line.is_empty()).map(str::to_owned)
     });
     match said {
-        Ok(Some(line)) => format!("{name}: {}", line.trim()),
+        // Some say where they are, which is nobody's business.
+        Ok(Some(line)) => format!("{name}: {}", line.replace(program, "").trim()),
         Ok(None) | Err(_) => format!("{name}: version unknown"),
     }
 }
