@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use tokio::sync::Semaphore;
 use tokio_postgres::Config;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +43,10 @@ const WARM_PERIOD: Duration = Duration::from_secs(1);
 /// Between two that are opened: a site whose database has just started takes no more of the machine than
 /// it must, because somebody else may be opening an epoch on it.
 const WARM_PAUSE: Duration = Duration::from_millis(50);
+
+/// Where requests have taken all there may be, nobody waits in their queue to warm one more.
+const AT_ONCE: Timeouts =
+    Timeouts { wait: Some(Duration::ZERO), create: Some(WAIT), recycle: Some(WAIT) };
 
 /// A service's connections to its site's PostgreSQL. Cheap to clone.
 #[derive(Clone)]
@@ -80,7 +84,7 @@ pub async fn keep_warm(connections: Connections, stop: CancellationToken) -> any
             // Held at once, so that they are different ones. While the database is away there are none.
             let mut held = Vec::new();
             while held.len() < WARM {
-                let Ok(connection) = connections.pool.get().await else { break };
+                let Ok(connection) = connections.pool.timeout_get(&AT_ONCE).await else { break };
                 if Object::metrics(&connection).recycled.is_none() {
                     warm_up(&connection).await;
                     tokio::time::sleep(WARM_PAUSE).await;
@@ -108,9 +112,11 @@ async fn warm_up(connection: &Object) {
         let query: Option<String> = connection.query_one(every_table, &[]).await?.get(0);
         connection.batch_execute(query.as_deref().unwrap_or_default()).await
     };
-    if let Err(err) = look.await {
-        // There may be no schema yet. Who asks next is only slower.
-        debug!(error = %err, "tables not looked up");
+    // There may be no schema yet, or a server that stands still. Who asks next is only slower.
+    match tokio::time::timeout(WAIT, look).await {
+        Ok(Ok(())) => {}
+        Ok(Err(err)) => debug!(error = %err, "tables not looked up"),
+        Err(_elapsed) => debug!("tables not looked up in time"),
     }
 }
 

@@ -69,9 +69,8 @@ impl Binaries {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Runs a program that ends with an error when it comes to the end, and returns what it printed;
-    /// fails only if it printed nothing but a complaint about a missing file, unless what there is
-    /// `is_whole`: then that file is the one that was due next.
+    /// Runs a program that ends with an error when it comes to the end, and returns what it printed.
+    /// Fails if it misses a file, unless what there is `is_whole`: then it is the one that was due next.
     pub(crate) async fn dump(
         &self,
         program: &str,
@@ -85,9 +84,8 @@ impl Binaries {
         let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
         let output = output.await.with_context(|| format!("run {program}"))?;
         let complaint = String::from_utf8_lossy(&output.stderr);
-        let is_missed = complaint.contains("could not find file") && !is_whole;
-        let readable = !output.stdout.is_empty() || !is_missed;
-        ensure!(readable, "run {program}: {}", complaint.trim());
+        let misses_one = complaint.contains("could not find file") && !is_whole;
+        ensure!(!misses_one, "run {program}: {}", complaint.trim());
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 

@@ -78,7 +78,7 @@ impl Postgres {
     /// Returns whether `pg_rewind` can tell this stopped server's history from that of `source`: it goes
     /// by the number of the last timeline.
     pub(super) async fn is_told_apart(&self, source: SocketAddr) -> anyhow::Result<bool> {
-        Ok(self.last_timeline()? != self.place_of(source).await?.timeline)
+        Ok(self.last_timeline()? != self.position_of(source).await?.timeline)
     }
 
     /// Returns the newest timeline this server has written. The control file names an older one
@@ -101,8 +101,8 @@ impl Postgres {
     }
 
     async fn history_at(&self, source: SocketAddr) -> anyhow::Result<History> {
-        let place = self.place_of(source).await?;
-        self.history_of(source, place.timeline).await
+        let position = self.position_of(source).await?;
+        self.history_of(source, position.timeline).await
     }
 
     async fn history_of(&self, source: SocketAddr, timeline: u32) -> anyhow::Result<History> {
@@ -121,18 +121,18 @@ impl Postgres {
         source: SocketAddr,
         own: Position,
     ) -> anyhow::Result<bool> {
-        let place = self.place_of(source).await?;
-        let theirs = self.history_of(source, place.timeline).await?;
-        Ok(self.history(own.timeline)?.is_part_of(&theirs, own.lsn, place.lsn))
+        let position = self.position_of(source).await?;
+        let theirs = self.history_of(source, position.timeline).await?;
+        Ok(self.history(own.timeline)?.is_part_of(&theirs, own.lsn, position.lsn))
     }
 
     /// Returns the timeline a running server is on, and how far it has come.
-    pub(super) async fn place_of(&self, server: SocketAddr) -> anyhow::Result<Position> {
+    pub(super) async fn position_of(&self, server: SocketAddr) -> anyhow::Result<Position> {
         let identity = self.replication(server, "IDENTIFY_SYSTEM").await?;
         let timeline = identity.get(1).and_then(|field| field.parse().ok());
         let lsn = identity.get(2).and_then(|field| parse_lsn(field));
-        let place = timeline.zip(lsn).map(|(timeline, lsn)| Position { timeline, lsn });
-        place.with_context(|| format!("understand where {server} is: {identity:?}"))
+        let position = timeline.zip(lsn).map(|(timeline, lsn)| Position { timeline, lsn });
+        position.with_context(|| format!("understand where {server} is: {identity:?}"))
     }
 
     async fn replication(&self, server: SocketAddr, question: &str) -> anyhow::Result<Vec<String>> {

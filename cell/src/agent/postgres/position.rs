@@ -119,7 +119,7 @@ impl Postgres {
     /// Asks over the replication protocol: the control file names an old timeline on a standby that
     /// has followed a promotion.
     async fn timeline(&self) -> anyhow::Result<u32> {
-        Ok(self.place_of(self.address).await?.timeline)
+        Ok(self.position_of(self.address).await?.timeline)
     }
 
     /// Returns where the checkpoint of the last clean shutdown begins, from the control file of a stopped
