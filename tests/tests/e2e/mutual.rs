@@ -1,15 +1,20 @@
 //! Routers and sites that prove themselves to each other.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::json;
 use tests::json::text;
 use tests::{Platform, User};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use topology::address::Port;
 
 /// Users notice nothing of it, not even when their cell moves; and nobody else gets an answer.
@@ -24,12 +29,18 @@ async fn sites_answer_routers_and_nobody_else() -> anyhow::Result<()> {
     let (id, home) = (text(&cell["id"]), text(&cell["active"]));
 
     let gateway = platform.site_address(&id, &home, Port::Gateway)?;
-    let mut stream = TcpStream::connect(gateway).await?;
-    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: bulkhead\r\n\r\n").await?;
-    let mut answer = Vec::new();
-    // It says in TLS that it understood nothing, or hangs up.
-    drop(stream.read_to_end(&mut answer).await);
-    ensure!(!answer.starts_with(b"HTTP/"), "answered in the open: {answer:?}");
+    let in_the_open = answer(TcpStream::connect(gateway).await?).await;
+    ensure!(!in_the_open, "answered in the open");
+    // A router's certificate gets an answer; one of the same authority for somebody else does not.
+    for (name, expected) in [("router", true), ("site", false)] {
+        let stream = TcpStream::connect(gateway).await?;
+        let shaken = files.connector(name)?.connect("site.bulkhead.internal".try_into()?, stream);
+        let answered = match shaken.await {
+            Ok(stream) => answer(stream).await,
+            Err(_refused) => false,
+        };
+        ensure!(answered == expected, "answered a {name}: {answered}");
+    }
 
     let to = text(&cell["voters"][0]);
     platform.until_redundant(&id).await?;
@@ -39,6 +50,16 @@ async fn sites_answer_routers_and_nobody_else() -> anyhow::Result<()> {
     user.opens_ticket("and in another region").await?;
     assert_eq!(user.tickets().await?.len(), 2);
     Ok(())
+}
+
+/// Asks, and returns whether an answer of HTTP comes. Who is refused hears so in TLS, or is hung up on.
+async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> bool {
+    let asked = b"GET /healthz HTTP/1.1\r\nhost: bulkhead\r\nconnection: close\r\n\r\n";
+    let mut answer = Vec::new();
+    if stream.write_all(asked).await.is_ok() {
+        drop(stream.read_to_end(&mut answer).await);
+    }
+    answer.starts_with(b"HTTP/")
 }
 
 /// One authority, and what it has signed for routers and for sites.
@@ -79,14 +100,25 @@ impl Files {
         )
     }
 
-    fn folder(&self) -> &Path {
-        &self.0
+    /// Makes connections that show one of the certificates.
+    fn connector(&self, name: &str) -> anyhow::Result<TlsConnector> {
+        let pem = |file: String| self.0.join(file);
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(pem("authority.pem".to_owned()))?)?;
+        let own = CertificateDer::from_pem_file(pem(format!("{name}.pem")))?;
+        let key = PrivateKeyDer::from_pem_file(pem(format!("{name}.key")))?;
+        let provider = rustls::crypto::ring::default_provider();
+        let config = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_client_auth_cert(vec![own], key)?;
+        Ok(TlsConnector::from(Arc::new(config)))
     }
 }
 
 impl Drop for Files {
     fn drop(&mut self) {
         // Left behind in the folder for what is temporary, at worst.
-        drop(fs::remove_dir_all(self.folder()));
+        drop(fs::remove_dir_all(&self.0));
     }
 }
