@@ -279,7 +279,6 @@ fn newest_of(stored: &[Stored]) -> Version {
 }
 
 /// The placement as last read: it is large, and seldom another one.
-#[derive(Clone)]
 struct Placed {
     revision: u64,
     placement: Placement,
