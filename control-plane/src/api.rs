@@ -28,7 +28,8 @@ use crate::store::etcd::Store;
 use crate::tasks::control::Order;
 use crate::tasks::deeds::Deed;
 
-use auth::Token;
+use crate::callers::Callers;
+use auth::Door;
 
 /// What every call answers from.
 #[derive(Clone)]
@@ -46,8 +47,8 @@ pub struct Api {
     pub stop: CancellationToken,
 }
 
-/// Returns the routes, behind the token.
-pub fn routes(api: Api, token: Token) -> Router {
+/// Returns the routes, for those who may call.
+pub fn routes(api: Api, callers: Callers) -> Router {
     Router::new()
         .route("/v1/cells", get(cells::list))
         .route("/v1/cells/{id}", get(cells::one))
@@ -63,6 +64,6 @@ pub fn routes(api: Api, token: Token) -> Router {
         .route("/v1/events", get(events::stream))
         .fallback(|| async { error::no_such_route() })
         .method_not_allowed_fallback(|| async { error::method_not_allowed() })
-        .layer(from_fn_with_state(token, auth::require))
+        .layer(from_fn_with_state(Door { callers, api: api.clone() }, auth::require))
         .with_state(api)
 }

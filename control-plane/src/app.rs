@@ -37,7 +37,7 @@ pub async fn run() -> anyhow::Result<()> {
 
 /// Serves until `asked` resolves. Starts without etcd, and outlives it.
 pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let Config { region, spec, token, listen, admin } = config;
+    let Config { region, spec, callers, listen, admin } = config;
     let (api_listener, admin_listener) = (admin::bind(listen).await?, admin::bind(admin).await?);
     metrics::register();
 
@@ -73,11 +73,13 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
         sight::tell(store, state, board, stop)
     });
     tasks.start("carry out what is asked", |stop| deeds::carry_out(deeds_in, stop));
+    let (known, on) = (callers.clone(), board.clone());
+    tasks.start("read who may call", |stop| known.follow(on, stop));
     tasks.start("serve the API", |stop| {
         let (store, agents, vantage, spec) = answering;
         let stopped = stop.clone();
         let api = Api { spec, vantage, state, store, agents, orders, deeds, log, stop: stopped };
-        server::serve(api_listener, server::observed(api::routes(api, token)), stop)
+        server::serve(api_listener, server::observed(api::routes(api, callers)), stop)
     });
     tasks.start("serve the admin endpoint", |stop| {
         server::serve(admin_listener, admin::routes(board), stop)

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Parser;
 use topology::address::Port;
 use topology::{RegionId, Spec};
 
-use crate::api::auth::Token;
+use crate::callers::Callers;
 
 #[derive(Parser)]
 #[command(
@@ -25,17 +25,17 @@ pub struct RawConfig {
     /// The world: regions, cells, addresses, times.
     #[arg(long, env = "BULKHEAD_SPEC", default_value = "regions.yaml")]
     pub spec: PathBuf,
-    /// Where secrets are kept.
+    /// Where it is kept who may call, in `secrets/control-plane.callers`.
     #[arg(long, env = "BULKHEAD_RUN_DIR")]
     pub run_dir: PathBuf,
 }
 
-/// Cannot be wrong: the region is one of the spec's, and there is a token.
+/// Cannot be wrong: the region is one of the spec's, and somebody may call.
 #[derive(Clone)]
 pub struct Config {
     pub region: RegionId,
     pub spec: Arc<Spec>,
-    pub token: Token,
+    pub callers: Callers,
     pub listen: SocketAddr,
     pub admin: SocketAddr,
 }
@@ -49,19 +49,14 @@ impl Config {
             let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
             anyhow::anyhow!("accept {}:\n{}", raw.spec.display(), lines.join("\n"))
         })?;
-        let path = raw.run_dir.join("secrets/control-plane.token");
-        let token =
-            std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-        if token.trim().is_empty() {
-            bail!("find a token in {}", path.display());
-        }
+        let callers = Callers::read(&raw.run_dir.join("secrets/control-plane.callers"))?;
         let address = |port| {
             spec.region_address(&raw.region, port)
                 .with_context(|| format!("find region {} in {}", raw.region, raw.spec.display()))
         };
         Ok(Self {
             region: raw.region.clone(),
-            token: Token::new(token.trim()),
+            callers,
             listen: address(Port::ControlPlane)?,
             admin: address(Port::ControlPlaneAdmin)?,
             spec: Arc::new(spec),

@@ -7,6 +7,7 @@
 pub mod agents;
 pub mod api;
 pub mod app;
+pub mod callers;
 pub mod config;
 pub mod decide;
 pub mod event_log;

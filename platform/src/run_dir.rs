@@ -65,8 +65,19 @@ impl RunDir {
         self.0.join("etcd").join(region)
     }
 
+    /// The administrator's token for the control plane.
     pub(crate) fn control_plane_token(&self) -> PathBuf {
         self.0.join("secrets/control-plane.token")
+    }
+
+    /// The token of somebody who may do less.
+    pub(crate) fn token_of(&self, role: &str) -> PathBuf {
+        self.0.join(format!("secrets/{role}.token"))
+    }
+
+    /// Who may call the control plane: names, roles and hashes.
+    pub(crate) fn callers(&self) -> PathBuf {
+        self.0.join("secrets/control-plane.callers")
     }
 
     pub(crate) fn identity_key(&self) -> PathBuf {

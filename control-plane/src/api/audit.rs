@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Json, Response};
 use runtime::json_body::invalid;
 use runtime::{Problem, clock};
@@ -22,6 +24,10 @@ use crate::store::etcd::AUDIT_KEPT;
 
 /// Entries returned unless more or fewer are asked for.
 const LIMIT: u16 = 100;
+/// Names the entry in which a write and what came of it is kept.
+pub(super) const HEADER: &str = "audit-id";
+/// Longest body of a refusal kept with its entry; longer than any problem.
+const REFUSAL_MAX: usize = 16 * 1024;
 /// The last id this process used: two acts of one moment get two.
 static LAST: AtomicU64 = AtomicU64::new(0);
 
@@ -73,6 +79,7 @@ pub(super) async fn audited<T: Serialize + Send + 'static>(
     let AuditRecord { who, what, cell, reason, .. } = &record;
     info!(audit = id, who, what, cell, reason, body = %record.body, "asked");
     api.store.write_audit(&id, &record).await.map_err(|err| error::etcd_unreachable(&err))?;
+    let written = id.clone();
     let (reply, answer) = oneshot::channel();
     let store = api.store.clone();
     let deed = async move {
@@ -96,7 +103,51 @@ pub(super) async fn audited<T: Serialize + Send + 'static>(
     };
     api.deeds.send(Box::pin(deed)).await.map_err(|closed| error::stopping(&closed))?;
     let result = answer.await.map_err(|closed| error::stopping(&closed))?;
-    result.map(IntoResponse::into_response)
+    match result {
+        Ok(done) => Ok(([(HEADER, written)], done).into_response()),
+        Err(problem) => Err(problem.header(HEADER, written)),
+    }
+}
+
+/// Writes down a write that was refused before anything was done. Where that cannot be, the refusal
+/// is answered all the same: it changes nothing.
+pub(super) async fn refused(api: &Api, who: Caller, what: String, answer: Response) -> Response {
+    let (mut head, body) = answer.into_parts();
+    let body = to_bytes(body, REFUSAL_MAX).await.unwrap_or_else(|err| {
+        error!(error = %err, "refusal not read");
+        Bytes::new()
+    });
+    let id = next_id(api);
+    let outcome = Outcome {
+        at_unix_ms: clock::unix_millis(),
+        status: head.status.as_u16(),
+        body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+    };
+    let record = AuditRecord {
+        at_unix_ms: outcome.at_unix_ms,
+        who: who.name,
+        vantage: api.vantage.to_string(),
+        what,
+        cell: String::new(),
+        body: Value::Null,
+        reason: None,
+        evidence: Evidence::default(),
+        outcome: Some(outcome),
+    };
+    let AuditRecord { who, what, .. } = &record;
+    info!(audit = id, who, what, status = head.status.as_u16(), "refused");
+    let kept = async {
+        api.store.write_audit(&id, &record).await?;
+        api.store.shorten_audit().await
+    };
+    match kept.await {
+        Ok(()) => {
+            let value = HeaderValue::try_from(id).expect("an id is digits and a region");
+            head.headers.insert(HEADER, value);
+        }
+        Err(err) => error!(audit = id, error = %err, "refusal not written down"),
+    }
+    Response::from_parts(head, Body::from(body))
 }
 
 /// Ids are in the order of time, and never the same in two regions.
@@ -108,10 +159,10 @@ fn next_id(api: &Api) -> String {
 }
 
 fn record(api: &Api, act: Act, body: &impl Serialize) -> AuditRecord {
-    let Act { who: Caller(who), what, cell, reason } = act;
+    let Act { who, what, cell, reason } = act;
     AuditRecord {
         at_unix_ms: clock::unix_millis(),
-        who,
+        who: who.name,
         vantage: api.vantage.to_string(),
         what: what.to_owned(),
         cell: cell.to_string(),

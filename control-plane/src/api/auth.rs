@@ -1,76 +1,89 @@
-//! Who may call: whoever has the token.
+//! Who may call what: viewers read, operators write. What takes an admin says so itself.
 
-use axum::extract::{Request, State};
-use axum::http::header;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use runtime::Problem;
-use sha2::{Digest as _, Sha256};
 
-/// The token's hash: what is kept in memory opens nothing.
+use super::{Api, audit};
+use crate::callers::{Callers, Role};
+
+pub use crate::callers::Caller;
+
+/// What the routes are behind.
 #[derive(Clone)]
-pub struct Token([u8; 32]);
+pub(super) struct Door {
+    pub(super) callers: Callers,
+    pub(super) api: Api,
+}
 
-/// Who calls, as far as a token tells: its fingerprint, which opens nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller(pub String);
-
-impl Token {
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        Self(Sha256::digest(text.as_bytes()).into())
-    }
-
-    /// Compares in a time that does not depend on where they differ.
-    fn is(&self, offered: &str) -> bool {
-        let offered: [u8; 32] = Sha256::digest(offered.as_bytes()).into();
-        let difference =
-            self.0.iter().zip(offered).fold(0, |sum, (own, other)| sum | (own ^ other));
-        difference == 0
-    }
-
-    fn caller(&self) -> Caller {
-        let [first, second, third, fourth, ..] = self.0;
-        Caller(format!("token {first:02x}{second:02x}{third:02x}{fourth:02x}"))
+impl Caller {
+    /// Returns the problem of a caller whose role does not suffice.
+    pub fn require(&self, role: Role) -> Result<(), Problem> {
+        if self.role >= role {
+            return Ok(());
+        }
+        let detail = format!("{:?} is {}; this takes {role}", self.name, self.role);
+        Err(Problem::new(403, "role-insufficient", "The caller's role does not allow this")
+            .detail(detail)
+            .with("required_role", role.as_str()))
     }
 }
 
-/// Lets a request pass that carries the token, and notes whose it is.
-pub async fn require(State(token): State<Token>, mut request: Request, next: Next) -> Response {
-    let offered = request.headers().get(header::AUTHORIZATION).map(|value| value.to_str());
-    let bearer = match &offered {
-        None => return refused("token-missing", "There is no bearer token").into_response(),
-        Some(Ok(value)) => {
-            value.split_once(' ').filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"))
-        }
-        Some(Err(_)) => None,
+/// Lets a request pass whose caller is known and may do such a thing, and notes who it is. A write
+/// that is refused, here or behind, is written down.
+pub(super) async fn require(
+    State(door): State<Door>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let caller = match identify(&door.callers, request.headers()) {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
     };
-    match bearer {
-        Some((_, offered)) if token.is(offered.trim()) => {
-            request.extensions_mut().insert(token.caller());
+    if is_read(request.method()) {
+        request.extensions_mut().insert(caller);
+        return next.run(request).await;
+    }
+    let known = request.extensions().get::<MatchedPath>().is_some();
+    let what = format!("{} {}", request.method(), request.uri().path());
+    let response = match caller.require(Role::Operator) {
+        Ok(()) => {
+            request.extensions_mut().insert(caller.clone());
             next.run(request).await
         }
-        Some(_) => refused("token-unknown", "The bearer token is not known here").into_response(),
-        None => refused("token-malformed", "This is no bearer token").into_response(),
+        Err(problem) => problem.into_response(),
+    };
+    let status = response.status();
+    let is_write = known && status != StatusCode::METHOD_NOT_ALLOWED;
+    if status.as_u16() < 400 || !is_write || response.headers().contains_key(audit::HEADER) {
+        return response;
     }
+    audit::refused(&door.api, caller, what, response).await
 }
 
-fn refused(code: &str, title: &str) -> Problem {
+/// Returns who calls, by the bearer token.
+fn identify(callers: &Callers, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let Some(offered) = headers.get(header::AUTHORIZATION) else {
+        return Err(unknown("token-missing", "There is no bearer token"));
+    };
+    let offered = offered.to_str().ok().and_then(|value| value.split_once(' '));
+    let bearer = offered.filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
+    let Some((_, token)) = bearer else {
+        return Err(unknown("token-malformed", "This is no bearer token"));
+    };
+    callers
+        .verify(token.trim())
+        .ok_or_else(|| unknown("token-unknown", "The bearer token is not known here"))
+}
+
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+fn unknown(code: &str, title: &str) -> Problem {
     Problem::new(401, code, title)
-        .detail("send the control plane's token as `Authorization: Bearer …`")
+        .detail("send a token of the control plane's callers as `Authorization: Bearer …`")
         .header("www-authenticate", "Bearer realm=\"bulkhead control plane\"")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_whole_token_opens() {
-        let token = Token::new("secret");
-        assert!(token.is("secret"));
-        for wrong in ["", "secre", "secrets", "Secret"] {
-            assert!(!token.is(wrong), "{wrong:?}");
-        }
-    }
 }

@@ -18,6 +18,7 @@ use super::audit::{Act, audited};
 use super::auth::Caller;
 use super::cells::{cell_id, known};
 use super::{Api, error, view};
+use crate::callers::Role;
 use crate::decide::asked_failover::Asked;
 use crate::tasks::control::Order;
 use crate::tasks::fail_over::{Elected, Failover, Forced};
@@ -132,6 +133,9 @@ pub(super) async fn failover(
     Path(id): Path<String>,
     JsonBody(request): JsonBody<FailoverRequest>,
 ) -> Result<Response, Problem> {
+    if request.accept_data_loss {
+        caller.require(Role::Admin)?;
+    }
     known(&api)?;
     let cell = cell_id(&id)?;
     let to = request.to.as_deref().map(|to| region("/to", to)).transpose()?;

@@ -10,5 +10,6 @@ mod etcd;
 mod events;
 mod failover;
 mod platform;
+mod roles;
 mod switchover;
 mod went_back;

@@ -24,7 +24,16 @@ use crate::agent::Agent;
 use crate::etcd::Etcd;
 
 pub(crate) const REGIONS: [&str; 3] = ["east", "north", "south"];
-const TOKEN: &str = "test-token";
+/// A token of each role; the hashes are in [`CALLERS`].
+pub(crate) const TOKEN: &str = "test-token";
+pub(crate) const OPERATOR: &str = "operator-token";
+pub(crate) const VIEWER: &str = "viewer-token";
+/// What control planes know of them.
+const CALLERS: &str = "\
+ada admin 4c5dc9b7708905f77f5e5d16316b5dfb425e68cb326dcd55a860e90a7707031e
+otto operator 0850123315d21ab90f4f7236408a52ef6dbd6a02a6550e5c10dc73f4d993680e
+vera viewer d036bd6d01a1cae081d39a2f8dab751dc042de814fd60df31fcb553170950f29
+";
 /// How long anything that is waited for may take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
 /// Tests that may run at once: each has three networks of its own.
@@ -52,7 +61,7 @@ impl Platform {
             std::fs::remove_dir_all(&folder).unwrap();
         }
         std::fs::create_dir_all(folder.join("secrets")).unwrap();
-        std::fs::write(folder.join("secrets/control-plane.token"), format!("{TOKEN}\n")).unwrap();
+        std::fs::write(folder.join("secrets/control-plane.callers"), CALLERS).unwrap();
         let text = spec(FIRST_NETWORK + 3 * number);
         std::fs::write(folder.join("regions.yaml"), &text).unwrap();
         let spec = Arc::new(Spec::parse(&text).unwrap());
@@ -210,6 +219,19 @@ impl Platform {
         }
         let method = method.parse().unwrap();
         self.http.call(method, &url, headers, body.to_owned(), LIMIT).await.ok()
+    }
+
+    /// Returns whether a control plane says something of its tasks on its admin port.
+    pub(crate) async fn tells(&self, region: &str, what: &str) -> bool {
+        let url = format!("http://{}/tasks", self.address(region, Port::ControlPlaneAdmin));
+        let headers = axum::http::HeaderMap::new();
+        let answer = self.http.call("GET".parse().unwrap(), &url, headers, "", LIMIT).await;
+        answer.is_ok_and(|answer| String::from_utf8_lossy(&answer.body).contains(what))
+    }
+
+    /// Replaces what control planes know of who may call.
+    pub(crate) fn write_callers(&self, text: &str) {
+        std::fs::write(self.folder.join("secrets/control-plane.callers"), text).unwrap();
     }
 
     pub(crate) fn token() -> &'static str {
