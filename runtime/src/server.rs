@@ -1,5 +1,6 @@
 //! Serving axum routes: traced, measured, and ended gracefully.
 
+use std::net::SocketAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -33,13 +34,15 @@ static DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
 /// How long requests may go on after the process was asked to stop.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Serves until stopped; then finishes what is in flight, for at most two seconds.
+/// Serves until stopped; then finishes what is in flight, for at most two seconds. Routes find who is
+/// at the other end in `ConnectInfo<SocketAddr>`.
 pub async fn serve(
     listener: TcpListener,
     routes: Router,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let asked = stop.clone();
+    let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, routes)
         .with_graceful_shutdown(async move { asked.cancelled().await });
     tokio::select! {
