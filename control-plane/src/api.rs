@@ -10,7 +10,7 @@ mod events;
 mod lost_writes;
 mod moves;
 mod platform;
-mod view;
+pub(crate) mod view;
 
 use std::sync::Arc;
 

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use crate::agents::Agents;
 use crate::api::{self, Api};
 use crate::config::{Config, RawConfig};
+use crate::console::{self, Console};
 use crate::decide::{Policy, State};
 use crate::event_log::EventLog;
 use crate::metrics;
@@ -37,7 +38,7 @@ pub async fn run() -> anyhow::Result<()> {
 
 /// Serves until `asked` resolves. Starts without etcd, and outlives it.
 pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let Config { region, spec, callers, listen, admin } = config;
+    let Config { region, spec, callers, console_key, listen, admin } = config;
     let (api_listener, admin_listener) = (admin::bind(listen).await?, admin::bind(admin).await?);
     metrics::register();
 
@@ -79,7 +80,9 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
         let (store, agents, vantage, spec) = answering;
         let stopped = stop.clone();
         let api = Api { spec, vantage, state, store, agents, orders, deeds, log, stop: stopped };
-        server::serve(api_listener, server::observed(api::routes(api, callers)), stop)
+        let calls = api::routes(api.clone(), callers.clone());
+        let console = console::routes(Console::new(&api, calls.clone(), callers, console_key));
+        server::serve(api_listener, server::observed(console.merge(calls)), stop)
     });
     tasks.start("serve the admin endpoint", |stop| {
         server::serve(admin_listener, admin::routes(board), stop)

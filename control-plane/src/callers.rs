@@ -107,6 +107,21 @@ impl Callers {
         known.iter().find(|known| is_same(&known.hash, &offered)).map(|known| known.caller.clone())
     }
 
+    /// Returns what names a token and opens nothing: the beginning of its hash.
+    #[must_use]
+    pub fn fingerprint(token: &str) -> String {
+        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        fingerprint(&hash)
+    }
+
+    /// Returns whose token has this fingerprint, as long as it is one.
+    #[must_use]
+    pub fn of_fingerprint(&self, named: &str) -> Option<Caller> {
+        let known = self.known.borrow();
+        let found = known.iter().find(|known| fingerprint(&known.hash) == named);
+        found.map(|known| known.caller.clone())
+    }
+
     /// Reads the file again and again. While it is wrong, those who were known stay known.
     pub async fn follow(self, board: Board, stop: CancellationToken) -> anyhow::Result<()> {
         reconcile("read who may call", &board, &Notify::new(), AGAIN, stop, || async {
@@ -190,6 +205,11 @@ fn digest(text: &str) -> Option<[u8; 32]> {
         text.chars().map(|digit| u8::try_from(digit.to_digit(16)?).ok()).collect::<Option<_>>()?;
     let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
     if digits.len() == 64 { bytes.try_into().ok() } else { None }
+}
+
+/// Sixteen bytes: no two tokens share them.
+fn fingerprint(hash: &[u8; 32]) -> String {
+    hash[..16].iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// Compares in a time that does not depend on where they differ.

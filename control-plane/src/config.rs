@@ -4,12 +4,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Parser;
 use topology::address::Port;
 use topology::{RegionId, Spec};
 
 use crate::callers::Callers;
+use crate::console::session::Key;
+
+/// A shorter key could be guessed from a cookie.
+const KEY_MIN: usize = 32;
 
 #[derive(Parser)]
 #[command(
@@ -36,6 +40,8 @@ pub struct Config {
     pub region: RegionId,
     pub spec: Arc<Spec>,
     pub callers: Callers,
+    /// What the console signs its sessions with; the same in every region.
+    pub console_key: Key,
     pub listen: SocketAddr,
     pub admin: SocketAddr,
 }
@@ -50,6 +56,11 @@ impl Config {
             anyhow::anyhow!("accept {}:\n{}", raw.spec.display(), lines.join("\n"))
         })?;
         let callers = Callers::read(&raw.run_dir.join("secrets/control-plane.callers"))?;
+        let path = raw.run_dir.join("secrets/console.key");
+        let key = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        if key.trim_ascii().len() < KEY_MIN {
+            bail!("find a key of at least {KEY_MIN} bytes in {}", path.display());
+        }
         let address = |port| {
             spec.region_address(&raw.region, port)
                 .with_context(|| format!("find region {} in {}", raw.region, raw.spec.display()))
@@ -57,6 +68,7 @@ impl Config {
         Ok(Self {
             region: raw.region.clone(),
             callers,
+            console_key: Key::new(key.trim_ascii()),
             listen: address(Port::ControlPlane)?,
             admin: address(Port::ControlPlaneAdmin)?,
             spec: Arc::new(spec),

@@ -9,6 +9,7 @@ pub mod api;
 pub mod app;
 pub mod callers;
 pub mod config;
+pub mod console;
 pub mod decide;
 pub mod event_log;
 pub mod metrics;

@@ -21,7 +21,10 @@ pub(crate) struct Report<'a> {
 impl Report<'_> {
     pub(crate) fn text(&self) -> String {
         let endpoint = self.endpoint();
-        let control_planes = self.control_planes().join("  ");
+        let control_planes = self.control_planes();
+        let console =
+            control_planes.first().map_or_else(String::new, |url| format!("{url}/console"));
+        let control_planes = control_planes.join("  ");
         let token_file = self.run_dir.control_plane_token();
         let (table, conversation) = (self.table(), self.first_conversation().join("\n  "));
         let place = format!("--run-dir {}", self.run_dir.path().display());
@@ -29,12 +32,15 @@ impl Report<'_> {
         format!(
             "Bulkhead serves.\n\n{table}\n\
              chat endpoint   {endpoint}\n\
+             console         {console}\n\
              control plane   {control_planes}\n\
-             its token       {}\n\n\
+             sign in with    {} (or viewer.token)\n\
+             its API token   {}\n\n\
              A first conversation:\n\n  {conversation}\n\n\
              lose a region   {chaos} run region-loss {place}\n\
              look            {platform} status {place}\n\
              stop            {platform} down {place}   (or Ctrl-C, if it runs in front)",
+            self.run_dir.token_of("operator").display(),
             token_file.display()
         )
     }
@@ -56,6 +62,7 @@ impl Report<'_> {
             "chat": self.endpoint(),
             "token": self.token,
             "first_conversation": self.first_conversation(),
+            "console": format!("{}/console", self.control_planes().first().map_or("", String::as_str)),
             "control_planes": self.control_planes(),
             "control_plane_token_file": self.run_dir.control_plane_token(),
             "lose_a_region": [program("chaos"), "run".to_owned(), "region-loss".to_owned(),

@@ -80,6 +80,11 @@ impl RunDir {
         self.0.join("secrets/control-plane.callers")
     }
 
+    /// What the console signs its sessions with.
+    pub(crate) fn console_key(&self) -> PathBuf {
+        self.0.join("secrets/console.key")
+    }
+
     pub(crate) fn identity_key(&self) -> PathBuf {
         self.0.join("secrets/identity.key")
     }

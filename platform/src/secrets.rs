@@ -26,6 +26,7 @@ const MODE: u32 = 0o600;
 /// Makes every secret that is missing.
 pub(crate) fn create(run_dir: &RunDir, spec: &Spec) -> anyhow::Result<()> {
     callers(run_dir)?;
+    keep_or_make(&run_dir.console_key())?;
     keep_or_make(&run_dir.identity_key())?;
     keep_or_make(&run_dir.visitor_keys())?;
     for cell in &spec.cells {

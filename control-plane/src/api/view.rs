@@ -16,70 +16,70 @@ use crate::decide::happenings::way_out;
 use crate::decide::state::SeenCell;
 
 #[derive(Debug, Serialize)]
-pub(super) struct Cell {
-    pub(super) id: String,
-    pub(super) epoch: u64,
-    pub(super) phase: &'static str,
-    pub(super) active: Option<String>,
-    pub(super) target: Option<String>,
-    pub(super) voters: Vec<String>,
-    pub(super) acks: usize,
-    pub(super) reason: String,
-    pub(super) slots: usize,
+pub(crate) struct Cell {
+    pub(crate) id: String,
+    pub(crate) epoch: u64,
+    pub(crate) phase: &'static str,
+    pub(crate) active: Option<String>,
+    pub(crate) target: Option<String>,
+    pub(crate) voters: Vec<String>,
+    pub(crate) acks: usize,
+    pub(crate) reason: String,
+    pub(crate) slots: usize,
     /// Steady, and every other site votes and follows the current epoch: any one region may be lost.
-    pub(super) redundant: bool,
+    pub(crate) redundant: bool,
     /// The active site serves, but the loss of its region would lose writes.
-    pub(super) at_risk: bool,
+    pub(crate) at_risk: bool,
     /// Why the cell is left as it is though its active site is lost, and what a person can do.
-    pub(super) frozen: Option<Frozen>,
-    pub(super) lease: Option<Lease>,
-    pub(super) sites: Vec<Site>,
+    pub(crate) frozen: Option<Frozen>,
+    pub(crate) lease: Option<Lease>,
+    pub(crate) sites: Vec<Site>,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Frozen {
-    pub(super) why: String,
-    pub(super) since_unix_ms: u64,
-    pub(super) way_out: String,
+pub(crate) struct Frozen {
+    pub(crate) why: String,
+    pub(crate) since_unix_ms: u64,
+    pub(crate) way_out: String,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Alert {
-    pub(super) detail: String,
-    pub(super) since_unix_ms: u64,
+pub(crate) struct Alert {
+    pub(crate) detail: String,
+    pub(crate) since_unix_ms: u64,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Lease {
-    pub(super) holder: String,
-    pub(super) epoch: u64,
+pub(crate) struct Lease {
+    pub(crate) holder: String,
+    pub(crate) epoch: u64,
     /// Since this control plane last saw it renewed.
-    pub(super) age_ms: u64,
+    pub(crate) age_ms: u64,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Site {
-    pub(super) region: String,
-    pub(super) role: &'static str,
-    pub(super) tenure: Option<TenureName>,
-    pub(super) postgres: Option<String>,
-    pub(super) lsn: Option<u64>,
+pub(crate) struct Site {
+    pub(crate) region: String,
+    pub(crate) role: &'static str,
+    pub(crate) tenure: Option<TenureName>,
+    pub(crate) postgres: Option<String>,
+    pub(crate) lsn: Option<u64>,
     /// How far behind the active site; `null` where nothing streams.
-    pub(super) lag_bytes: Option<u64>,
-    pub(super) services: BTreeMap<String, bool>,
-    pub(super) reachable: bool,
+    pub(crate) lag_bytes: Option<u64>,
+    pub(crate) services: BTreeMap<String, bool>,
+    pub(crate) reachable: bool,
     /// Whether strong commits and elections count it.
-    pub(super) votes: bool,
+    pub(crate) votes: bool,
     /// How often its database was rewound or copied anew, since its agent started.
-    pub(super) rebuilt: Option<u64>,
+    pub(crate) rebuilt: Option<u64>,
     /// What a person should look at, by name.
-    pub(super) alerts: BTreeMap<String, Alert>,
-    pub(super) gateway: SocketAddr,
+    pub(crate) alerts: BTreeMap<String, Alert>,
+    pub(crate) gateway: SocketAddr,
 }
 
 /// Returns a cell as this control plane knows it.
 #[must_use]
-pub(super) fn cell(state: &State, id: &CellId, seen: &SeenCell, now: Instant) -> Cell {
+pub(crate) fn cell(state: &State, id: &CellId, seen: &SeenCell, now: Instant) -> Cell {
     let activation = &seen.routed.activation;
     let target = match &activation.phase {
         Phase::Switching { target, .. } => Some(target.to_string()),
@@ -115,7 +115,7 @@ pub(super) fn cell(state: &State, id: &CellId, seen: &SeenCell, now: Instant) ->
 
 /// Returns a cell's sites, in the order of their regions' names.
 #[must_use]
-pub(super) fn sites(state: &State, id: &CellId, seen: &SeenCell, now: Instant) -> Vec<Site> {
+pub(crate) fn sites(state: &State, id: &CellId, seen: &SeenCell, now: Instant) -> Vec<Site> {
     let gateways = seen.routed.gateways.iter();
     gateways.map(|(region, gateway)| site(state, id, seen, region, *gateway, now)).collect()
 }
@@ -203,10 +203,10 @@ fn phase(phase: &Phase) -> &'static str {
 }
 
 /// Returns the wall time of a moment that is over, for people.
-pub(super) fn unix_millis(since: Instant, now: Instant) -> u64 {
+pub(crate) fn unix_millis(since: Instant, now: Instant) -> u64 {
     clock::unix_millis().saturating_sub(millis(now.saturating_duration_since(since)))
 }
 
-pub(super) fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

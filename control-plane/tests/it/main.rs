@@ -6,6 +6,8 @@ mod agent;
 mod api;
 mod asked_failover;
 mod attention;
+mod browser;
+mod console;
 mod etcd;
 mod events;
 mod failover;

@@ -62,6 +62,7 @@ impl Platform {
         }
         std::fs::create_dir_all(folder.join("secrets")).unwrap();
         std::fs::write(folder.join("secrets/control-plane.callers"), CALLERS).unwrap();
+        std::fs::write(folder.join("secrets/console.key"), "k".repeat(64)).unwrap();
         let text = spec(FIRST_NETWORK + 3 * number);
         std::fs::write(folder.join("regions.yaml"), &text).unwrap();
         let spec = Arc::new(Spec::parse(&text).unwrap());
@@ -219,6 +220,21 @@ impl Platform {
         }
         let method = method.parse().unwrap();
         self.http.call(method, &url, headers, body.to_owned(), LIMIT).await.ok()
+    }
+
+    /// Sends what no client of the API would.
+    pub(crate) async fn send(
+        &self,
+        method: axum::http::Method,
+        url: &str,
+        headers: axum::http::HeaderMap,
+        body: &str,
+    ) -> Answer {
+        self.http.call(method, url, headers, body.to_owned(), LIMIT).await.unwrap()
+    }
+
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        &self.folder
     }
 
     /// Returns whether a control plane says something of its tasks on its admin port.

@@ -1,0 +1,157 @@
+//! One cell: who is active, who votes, what is the matter, and what can be moved.
+
+use std::time::Duration;
+
+use askama::Template;
+use topology::CellId;
+
+use super::attention::{self, Item};
+use super::events::{self, Line};
+use super::overview::{phase_word, unread_since};
+use super::page::Scene;
+use super::site;
+use super::texts::{Texts, fill};
+use super::words::{Mark, Moment, Tone, bytes, duration, grouped, percent};
+use crate::api::view;
+
+/// Events on this page: a day in an ordinary life.
+const EVENTS: usize = 30;
+
+#[derive(Template)]
+#[template(path = "console/cell.html")]
+pub(super) struct CellPage<'a> {
+    t: &'a Texts,
+    unread_since: Option<Moment>,
+    id: String,
+    phase: Mark,
+    epoch: String,
+    slots: String,
+    share: String,
+    lease: String,
+    voters: String,
+    acks: String,
+    redundancy: Mark,
+    last_change: String,
+    attention: Vec<Item>,
+    sites: Vec<SiteRow>,
+    may_operate: bool,
+    events: Vec<Line>,
+}
+
+struct SiteRow {
+    region: String,
+    name: String,
+    mark: Mark,
+    lag: String,
+    position: String,
+    database: String,
+    services: String,
+    /// Which do not answer; empty if all do.
+    services_down: String,
+    votes: &'static str,
+    /// Where the planned move to this site is looked at; missing where there is none to look at.
+    lever: Option<Lever>,
+}
+
+struct Lever {
+    path: String,
+    text: String,
+}
+
+impl<'a> CellPage<'a> {
+    /// Returns nothing where there is no such cell.
+    #[must_use]
+    pub(super) fn of(scene: &Scene<'a>, id: &CellId) -> Option<Self> {
+        let (t, known) = (scene.t, scene.known);
+        let cell = view::cell(known, id, known.cells().get(id)?, scene.now);
+        let voters: Vec<String> =
+            cell.voters.iter().map(|region| scene.region_name(region)).collect();
+        Some(Self {
+            t,
+            unread_since: unread_since(scene),
+            phase: phase(t, &cell),
+            epoch: grouped(cell.epoch),
+            slots: fill(t.slots_of, &[("slots", &grouped(cell.slots as u64))]),
+            share: fill(t.share, &[("percent", &percent(cell.slots))]),
+            lease: lease(scene, &cell),
+            voters: voters.join(", "),
+            acks: fill(t.acks_needed, &[("acks", &cell.acks.to_string())]),
+            redundancy: if cell.redundant {
+                Mark::new(Tone::Good, t.redundant)
+            } else {
+                Mark::new(Tone::Warn, t.not_redundant)
+            },
+            last_change: cell.reason.clone(),
+            attention: attention::items(scene, Some(id), None),
+            sites: cell.sites.iter().map(|site| row(scene, &cell, site)).collect(),
+            may_operate: scene.may_operate,
+            events: events::last(scene, Some(id.as_str()), EVENTS),
+            id: cell.id,
+        })
+    }
+}
+
+fn phase(t: &Texts, cell: &view::Cell) -> Mark {
+    match (cell.phase, &cell.frozen) {
+        (_, Some(_)) => Mark::new(Tone::Bad, t.frozen_short),
+        ("steady", None) => Mark::new(Tone::Good, t.steady),
+        (phase, None) => Mark::new(Tone::Busy, phase_word(t, phase)),
+    }
+}
+
+fn lease(scene: &Scene<'_>, cell: &view::Cell) -> String {
+    let Some(lease) = &cell.lease else { return scene.t.no_lease.to_owned() };
+    let policy = scene.console.spec.lease;
+    let age = Duration::from_millis(lease.age_ms);
+    let holder = scene.region_name(&lease.holder);
+    // An age within the right changes many times a second and tells nothing.
+    if age <= policy.right {
+        return fill(scene.t.lease_fresh, &[("region", &holder)]);
+    }
+    fill(scene.t.lease_of, &[("region", &holder), ("age", &duration(age))])
+}
+
+fn row(scene: &Scene<'_>, cell: &view::Cell, site: &view::Site) -> SiteRow {
+    let t = scene.t;
+    let down: Vec<&str> =
+        site.services.iter().filter(|(_, up)| !**up).map(|(name, _)| name.as_str()).collect();
+    let up = site.services.len() - down.len();
+    let movable = scene.may_operate && site.role != "active" && cell.phase == "steady";
+    let name = scene.region_name(&site.region);
+    SiteRow {
+        region: site.region.clone(),
+        mark: site::mark(scene, cell, site),
+        lag: match (site.role, site.lag_bytes) {
+            ("active", _) => "–".to_owned(),
+            (_, Some(0)) => t.in_step.to_owned(),
+            (_, Some(lag)) => bytes(lag),
+            (_, None) => t.unknown.to_owned(),
+        },
+        position: site.lsn.map_or_else(|| t.unknown.to_owned(), position),
+        database: site.postgres.clone().unwrap_or_else(|| t.unknown.to_owned()),
+        services: fill(
+            t.services_up,
+            &[("up", &up.to_string()), ("all", &site.services.len().to_string())],
+        ),
+        services_down: if down.is_empty() {
+            String::new()
+        } else {
+            fill(t.services_down, &[("names", &down.join(", "))])
+        },
+        votes: match (site.role, site.votes) {
+            ("active", _) => "–",
+            (_, true) => t.yes,
+            (_, false) => t.no,
+        },
+        lever: movable.then(|| Lever {
+            path: format!("/console/cells/{}/switchover?to={}", cell.id, site.region),
+            text: fill(t.move_to, &[("region", &name)]),
+        }),
+        name,
+    }
+}
+
+/// Writes a position in the write-ahead log as PostgreSQL does.
+fn position(lsn: u64) -> String {
+    format!("{:X}/{:X}", lsn >> 32, lsn & 0xFFFF_FFFF)
+}

@@ -1,0 +1,233 @@
+//! Every text of the console, in both languages, side by side.
+//!
+//! What processes say of themselves (reasons, details of alerts, refusals) is English wherever it
+//! appears, and marked as such.
+
+/// Makes the type, one value of it per language, and the table that is compared in the test.
+macro_rules! texts {
+    ($($key:ident: $english:literal, $chinese:literal;)*) => {
+        /// The console's texts in one language.
+        pub(crate) struct Texts {
+            $(pub(crate) $key: &'static str,)*
+        }
+
+        pub(crate) const ENGLISH: Texts = Texts { $($key: $english,)* };
+        pub(crate) const CHINESE: Texts = Texts { $($key: $chinese,)* };
+
+        #[cfg(test)]
+        const TABLE: &[(&str, &str, &str)] = &[$((stringify!($key), $english, $chinese),)*];
+    };
+}
+
+texts! {
+    // The frame.
+    skip: "Skip to the content", "跳到正文";
+    navigation: "Pages", "页面";
+    overview: "Overview", "总览";
+    audit: "Audit", "审计";
+    seen_from: "Seen from {region}", "观察点：{region}";
+    other_language: "中文", "English";
+    sign_out: "Sign out", "退出";
+    signed_in_as: "Signed in as {who}", "已登录：{who}";
+    live: "Live", "实时";
+    stale_since: "Stale since", "已停更，自";
+    connecting: "Connecting", "正在连接";
+    without_script: "This page is loaded again every ten seconds.", "本页每十秒重新载入一次。";
+    all_times_utc: "All times are UTC.", "所有时间均为 UTC。";
+
+    // Signing in.
+    sign_in: "Sign in", "登录";
+    sign_in_lead: "Operators of this platform sign in with their token.", "本平台的运维人员使用令牌登录。";
+    token: "Token", "令牌";
+    token_unknown: "This token is not known here.", "令牌无效。";
+    too_many_attempts: "Too many attempts. Try again in {seconds} s.", "尝试次数过多，请在 {seconds} 秒后重试。";
+
+    // Problems.
+    not_found: "There is nothing at this address", "此地址没有内容";
+    problem: "This cannot be shown now", "暂时无法显示";
+    refused: "This was refused", "请求被拒绝";
+    form_expired: "The page was too old. Open it again and repeat what you wanted.", "页面已过期，请重新打开后再操作。";
+    back_to_overview: "Back to the overview", "返回总览";
+
+    // What is known, and how fresh it is.
+    nothing_known: "This control plane has not read etcd yet. It shows what it knows as soon as it knows anything.", "本控制面尚未读取 etcd，读取后将立即显示。";
+    etcd_unread: "etcd has not been read since", "etcd 最近一次成功读取于";
+    etcd_unread_means: "What is shown may be out of date, and nothing can be moved from here.", "所示内容可能已过时，且无法从此处迁移。";
+
+    // Counts.
+    cells: "Cells", "单元";
+    sites: "Sites", "站点";
+    routers: "Routers", "路由器";
+    steady: "steady", "稳定";
+    answering: "answering", "有应答";
+    up_to_date: "up to date", "最新";
+
+    // What a person should look at.
+    attention: "Needs attention", "需要关注";
+    all_quiet: "Nothing needs attention.", "一切正常。";
+    way_out: "What can be done", "处理办法";
+    since: "since", "自";
+    frozen: "Frozen: the active site is lost, and nobody is promoted", "已冻结：活动站点丢失，未自动接管";
+    frozen_short: "frozen", "已冻结";
+    site_silent: "The site does not answer", "站点无应答";
+    region_silent: "No site in the region answers", "该区域所有站点无应答";
+    moving: "The cell is being moved", "单元正在迁移";
+    router_stale: "A router lives on what it last knew", "路由器仅依据最后已知信息工作";
+    bad: "Broken", "故障";
+    warning: "Warning", "警告";
+    notice: "Notice", "提示";
+
+    // The map.
+    map: "Cells and regions", "单元与区域";
+    map_caption: "Each cell's site in each region: its role, how far it is behind, and whether it votes", "各单元在各区域的站点：角色、落后量、是否有投票权";
+    cell: "Cell", "单元";
+    region: "Region", "区域";
+    epoch: "Epoch", "纪元";
+    epoch_of: "epoch {epoch}", "纪元 {epoch}";
+    share: "{percent} % of users", "{percent}% 的用户";
+    active: "active", "活动";
+    standby: "standby", "备用";
+    no_answer: "no answer", "无应答";
+    not_heard: "not heard yet", "尚未应答";
+    promoting: "promoting", "正在接管";
+    switching: "handing over", "正在移交";
+    electing: "electing", "正在选举";
+    not_following: "not following", "未跟随";
+    not_voting: "no vote", "无投票权";
+    behind: "{bytes} behind", "落后 {bytes}";
+    in_step: "in step", "同步";
+    alerts_here: "alerts: {count}", "告警：{count}";
+    no_site: "no site", "无站点";
+
+    // Routers.
+    routers_caption: "Routers, the routing table each has applied, and the requests it holds back", "各路由器、已应用的路由表版本及暂存的请求";
+    router: "Router", "路由器";
+    table_version: "Routing table", "路由表版本";
+    state: "State", "状态";
+    held: "Requests held", "暂存请求";
+    follows: "follows", "跟随";
+    stale: "stale", "滞后";
+    no_routers: "No router has reported yet.", "尚无路由器上报。";
+
+    // Events.
+    events: "Recent events", "最近事件";
+    events_of_cell: "Recent moves and events", "最近迁移与事件";
+    no_events: "Nothing has happened since this control plane started.", "本控制面启动以来无事件。";
+    event_lease_lost: "{cell} is no longer heard from {region}", "{cell} 在 {region} 的租约中断";
+    event_electing: "{cell} elects its active site", "{cell} 正在选举活动站点";
+    event_promoting: "{cell} is being promoted in {region}", "{cell} 正在 {region} 接管";
+    event_steady: "{cell} is active in {region}", "{cell} 在 {region} 活动";
+    event_switching: "{cell} is handed over by {region}", "{cell} 正由 {region} 移交";
+    event_frozen: "{cell} is frozen", "{cell} 已冻结";
+    event_at_risk: "{cell} is at risk: losing {region} would lose writes", "{cell} 有风险：失去 {region} 将丢失写入";
+    event_at_risk_over: "{cell} is no longer at risk", "{cell} 风险解除";
+    event_voters: "{cell} has other voters", "{cell} 的投票站点已变更";
+    event_site_down: "{cell} in {region} does not answer", "{cell} 在 {region} 无应答";
+    event_site_up: "{cell} in {region} answers", "{cell} 在 {region} 恢复应答";
+
+    // One cell.
+    slots: "Slots", "槽位";
+    slots_of: "{slots} of 16,384", "{slots} / 16,384";
+    lease: "Lease", "租约";
+    lease_of: "held by {region}, renewed {age} ago", "由 {region} 持有，{age}前续租";
+    lease_fresh: "held by {region}, and renewed", "由 {region} 持有，正常续租";
+    no_lease: "none", "无";
+    voters: "Voters", "投票站点";
+    acks_needed: "{acks} of them must have a strong write on disk", "强一致写须落盘于其中 {acks} 个";
+    redundancy: "Loss of one region", "失去一个区域";
+    redundant: "survived: every standby follows and votes", "可承受：所有备用站点均跟随并投票";
+    not_redundant: "not survived without harm now", "目前不能无损承受";
+    last_change: "Last change", "最近变更";
+    sites_caption: "The cell's sites: what each does, and how far it has got", "单元的各站点：状态与进度";
+    role: "Role", "角色";
+    lag: "Behind", "落后";
+    position: "Position", "位置";
+    database: "Database", "数据库";
+    services: "Services", "服务";
+    services_up: "{up} of {all} answer", "{up} / {all} 有应答";
+    services_down: "down: {names}", "无应答：{names}";
+    vote: "Vote", "投票";
+    yes: "yes", "是";
+    no: "no", "否";
+    unknown: "unknown", "未知";
+    levers: "Move", "迁移";
+
+    // A planned move.
+    move_to: "Move to {region}…", "迁移到 {region}…";
+    move_title: "Move {cell} from {from} to {to}", "将 {cell} 从 {from} 迁移到 {to}";
+    move_title_unknown: "Move {cell} to {to}", "将 {cell} 迁移到 {to}";
+    dry_run: "What this would do", "将会发生什么";
+    dry_run_nothing_done: "Nothing has been done yet.", "尚未执行任何操作。";
+    affected: "Users affected", "受影响用户";
+    affected_of: "{percent} % of all users ({slots} slots)", "全部用户的 {percent}%（{slots} 个槽位）";
+    effect: "Effect", "影响";
+    effect_move: "Requests of these users wait at the routers while the cell is handed over, and then go on. None is lost.", "移交期间这些用户的请求在路由器等待，随后继续，不会丢失。";
+    pause: "Expected pause", "预计停顿";
+    pause_of: "{median} ms, at most {worst} ms (the last {count} planned moves)", "{median} 毫秒，最长 {worst} 毫秒（最近 {count} 次计划迁移）";
+    pause_unknown: "not known: no planned move has been recorded yet", "未知：尚无计划迁移记录";
+    target: "Target", "目标站点";
+    after: "Afterwards", "迁移之后";
+    after_of: "active in {to} under epoch {epoch} or later; {from} becomes a standby", "在 {to} 活动，纪元不低于 {epoch}；{from} 成为备用";
+    refused_now: "It would be refused now", "目前会被拒绝";
+    confirm_move: "Move {cell} to {to} now", "立即将 {cell} 迁移到 {to}";
+    cancel: "Cancel", "取消";
+    changed_since: "The cell has changed since this page was shown. Look at it again before you decide.", "页面显示后单元已变化，请重新查看后再决定。";
+    viewer: "Your token may look, and change nothing.", "您的令牌只能查看，不能更改。";
+
+    // One region.
+    network: "Network", "网段";
+    control_plane: "Control plane", "控制面";
+    region_caption: "The cells that have a site in this region", "在本区域有站点的单元";
+    active_here: "Active here", "在此活动";
+    active_elsewhere: "active in {region}", "在 {region} 活动";
+    active_nowhere: "active nowhere", "无活动站点";
+
+    // The audit log.
+    audit_lead: "Who asked for what, when and why, and what came of it. The newest first.", "谁在何时因何请求了什么，以及结果如何，最新在前。";
+    audit_caption: "The last {count} entries of the audit log", "审计日志最近 {count} 条";
+    audit_empty: "Nobody has asked for anything yet.", "尚无任何请求。";
+    when: "When", "时间";
+    who: "Who", "操作者";
+    what: "What", "操作";
+    why: "Why", "原因";
+    outcome: "Outcome", "结果";
+    done: "done", "完成";
+    goes_on: "going on, or never ended", "进行中，或未结束";
+    details: "Details", "详情";
+    asked_in: "asked in {region}", "在 {region} 提出";
+}
+
+/// Puts values where a text has their names in braces.
+#[must_use]
+pub(crate) fn fill(text: &str, values: &[(&str, &str)]) -> String {
+    values
+        .iter()
+        .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn both_languages_have_every_text_with_the_same_values_in_it() {
+        assert!(TABLE.len() > 100);
+        for (key, english, chinese) in TABLE {
+            assert!(!english.trim().is_empty() && !chinese.trim().is_empty(), "{key} is empty");
+            assert_ne!(english, chinese, "{key} is not translated");
+            assert_eq!(values(english), values(chinese), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_filled_by_name() {
+        let filled = fill("{cell} in {region}, {cell}", &[("region", "east"), ("cell", "c1")]);
+        assert_eq!(filled, "c1 in east, c1");
+    }
+
+    fn values(text: &str) -> BTreeSet<&str> {
+        text.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect()
+    }
+}

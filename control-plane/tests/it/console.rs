@@ -1,0 +1,257 @@
+//! The console as people use it: in a browser, and as somebody who would misuse it.
+
+use std::panic::AssertUnwindSafe;
+
+use axum::http::{HeaderMap, Method};
+use futures_util::FutureExt as _;
+use runtime::http_client::Answer;
+use topology::address::Port;
+
+use crate::browser::Browser;
+use crate::platform::{OPERATOR, Platform, VIEWER};
+
+/// `WebDriver`'s name of the key.
+const TAB: &str = "\u{e004}";
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stderr, reason = "says that it is skipped, and why")]
+async fn an_operator_watches_a_failover_and_moves_the_cell_back_and_a_viewer_only_looks() {
+    Platform::run(&["north"], async |platform| {
+        let Some(browser) = Browser::start(platform.folder()).await else {
+            eprintln!("SKIPPED: no chromedriver here; scripts/install installs it");
+            return;
+        };
+        platform.until_known("north").await;
+        let story = async {
+            signs_in(&browser, platform).await;
+            watches_a_failover(&browser, platform).await;
+            moves_it_back(&browser, platform).await;
+            reads_chinese(&browser, platform).await;
+            may_only_look(&browser, platform).await;
+        };
+        let told = AssertUnwindSafe(story).catch_unwind().await;
+        browser.quit().await;
+        if let Err(failed) = told {
+            std::panic::resume_unwind(failed);
+        }
+    })
+    .await;
+}
+
+async fn signs_in(browser: &Browser, platform: &Platform) {
+    browser.look(1280, false).await;
+    browser.open(&url(platform, "/")).await;
+    browser.until("h1", "Sign in").await;
+    browser.write("#token", "not-a-token").await;
+    browser.click("button.main").await;
+    browser.until("[role=alert]", "This token is not known here.").await;
+    browser.screenshot("sign-in-light-1280").await;
+    browser.write("#token", OPERATOR).await;
+    browser.click("button.main").await;
+    browser.until("h1", "Overview").await;
+    browser.until("#live", "Live").await;
+    browser.until("#cell-c1", "active").await;
+    browser.until("section", "Nothing needs attention.").await;
+    browser.screenshot("overview-quiet-light-1280").await;
+    // The first stop of the keyboard leads past the navigation.
+    browser.press(TAB).await;
+    assert_eq!(browser.run("return document.activeElement.className").await, "skip");
+}
+
+async fn watches_a_failover(browser: &Browser, platform: &Platform) {
+    // Neither is there any more once the page has been loaded again, or its row replaced.
+    browser.run("window.same = true; document.querySelector('#cell-c1 a').focus()").await;
+    platform.agent("south").told(|south| south.lsn = 1200);
+    platform.agent("east").told(|east| east.dead = true);
+    browser.until("#cell-c1 td.good", "active").await;
+    browser.until("#cell-c1 th", "epoch 3").await;
+    browser.until("#cell-c1 td.bad", "no answer").await;
+    browser.until(".attention .bad", "does not answer").await;
+    browser.until("#said", "c1 is active in South").await;
+    assert_eq!(browser.run("return window.same").await, true);
+    let focused = "return document.activeElement.closest('tr')?.id";
+    assert_eq!(browser.run(focused).await, "cell-c1");
+    for (width, dark) in [(1280, false), (1280, true), (390, false), (390, true)] {
+        browser.look(width, dark).await;
+        browser.screenshot(&format!("overview-failover-{}-{width}", theme(dark))).await;
+    }
+    browser.look(1280, false).await;
+}
+
+async fn moves_it_back(browser: &Browser, platform: &Platform) {
+    platform.agent("east").told(|east| east.dead = false);
+    platform.agent("east").told(|east| east.lsn = 1200);
+    browser.click("#cell-c1 a").await;
+    browser.until("h1", "Cell c1").await;
+    browser.until("#site-east .mark", "standby").await;
+    platform.until_known("north").await;
+    browser.click("#move-east").await;
+    browser.until("h1", "Move c1 from South to East").await;
+    browser.until(".facts", "100.0 % of all users (16,384 slots)").await;
+    browser.screenshot("switchover-light-1280").await;
+    browser.click("#confirm").await;
+    browser.until("#site-east .mark", "active").await;
+    browser.until(".events", "c1 is active in East").await;
+    platform.until_serving("east").await;
+    for (width, dark) in [(1280, true), (390, false)] {
+        browser.look(width, dark).await;
+        browser.screenshot(&format!("cell-{}-{width}", theme(dark))).await;
+    }
+    browser.look(1280, false).await;
+    browser.open(&url(platform, "/console/audit")).await;
+    browser.until("tbody tr", "otto").await;
+    browser.until("tbody tr", "switchover").await;
+    browser.screenshot("audit-light-1280").await;
+    browser.open(&url(platform, "/console/regions/south")).await;
+    browser.until("h1", "Region South").await;
+    browser.screenshot("region-light-1280").await;
+}
+
+async fn reads_chinese(browser: &Browser, platform: &Platform) {
+    browser.open(&url(platform, "/console")).await;
+    browser.click(".language").await;
+    browser.until("h1", "总览").await;
+    assert_eq!(browser.run("return document.documentElement.lang").await, "zh-Hans");
+    browser.until("#live", "实时").await;
+    for (width, dark) in [(1280, true), (390, false)] {
+        browser.look(width, dark).await;
+        browser.screenshot(&format!("overview-chinese-{}-{width}", theme(dark))).await;
+    }
+    browser.look(1280, false).await;
+    browser.click(".language").await;
+    browser.until("h1", "Overview").await;
+}
+
+async fn may_only_look(browser: &Browser, platform: &Platform) {
+    browser.click(".tools button").await;
+    browser.until("h1", "Sign in").await;
+    browser.write("#token", VIEWER).await;
+    browser.click("button.main").await;
+    browser.until("h1", "Overview").await;
+    browser.open(&url(platform, "/console/cells/c1")).await;
+    browser.until("main", "Your token may look, and change nothing.").await;
+    assert_eq!(browser.run("return document.querySelectorAll('.lever').length").await, 0);
+    let before = platform.cell().await;
+    let forged = "
+        const form_token = document.querySelector('[name=form_token]').value;
+        const epoch = [...document.querySelectorAll('.facts dd')][0].textContent;
+        const body = new URLSearchParams({ to: 'south', epoch, form_token });
+        return fetch('/console/cells/c1/switchover', { method: 'POST', body })
+            .then(answer => answer.status)";
+    assert_eq!(browser.run(forged).await, 403);
+    assert_eq!(platform.cell().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_acts_for_somebody_who_is_signed_in() {
+    Platform::run(&["north"], async |platform| {
+        platform.until_known("north").await;
+        let own = url(platform, "");
+        let signed_in = form(platform, "/console/sign-in", &own, "", &token(OPERATOR)).await;
+        assert_eq!(signed_in.status, 303);
+        let cookie = signed_in.headers["set-cookie"].to_str().unwrap();
+        assert!(cookie.contains("; HttpOnly; SameSite=Strict"), "{cookie}");
+        let cookie = cookie.split(';').next().unwrap();
+
+        let page = get(platform, "/console/cells/c1/switchover?to=south", cookie).await;
+        let text = String::from_utf8(page.body.to_vec()).unwrap();
+        let policy = page.headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("script-src 'self';") && !policy.contains("unsafe"), "{policy}");
+        let (_, rest) = text.split_once("name=\"form_token\" value=\"").unwrap();
+        let form_token = rest.split('"').next().unwrap();
+
+        let path = "/console/cells/c1/switchover";
+        let body =
+            |form_token: &str, epoch| format!("to=south&epoch={epoch}&form_token={form_token}");
+        let genuine = body(form_token, 1);
+        for (origin, cookie, body, expected) in [
+            // Another site's page; none that says where it is from; no session; another's form; and a
+            // plan for an epoch that is over.
+            ("https://evil.example", cookie, &genuine, 403),
+            ("", cookie, &genuine, 403),
+            (&own, "", &genuine, 303),
+            (&own, cookie, &body("0000", 1), 403),
+            (&own, cookie, &body(form_token, 7), 409),
+        ] {
+            let answer = form(platform, path, origin, cookie, body).await;
+            assert_eq!(answer.status, expected, "{origin} {cookie} {body}");
+        }
+        let stored = platform.cell().await.unwrap();
+        assert_eq!(stored.activation.to_string(), "epoch 1, steady in east");
+
+        let moved = form(platform, path, &own, cookie, &genuine).await;
+        assert_eq!(moved.headers["location"], "/console/cells/c1");
+        platform.until_cell_is("epoch 3, steady in south").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_not_guessed_at_will() {
+    Platform::run(&["north"], async |platform| {
+        platform.until_known("north").await;
+        let own = url(platform, "");
+        let mut answers = Vec::new();
+        for _ in 0..12 {
+            let answer = form(platform, "/console/sign-in", &own, "", &token("wrong")).await;
+            answers.push(answer.status.as_u16());
+        }
+        assert_eq!(answers[..10], [403; 10]);
+        assert_eq!(answers.last(), Some(&429));
+        let right = form(platform, "/console/sign-in", &own, "", &token(OPERATOR)).await;
+        assert_eq!(right.status, 429);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_ends_with_its_token() {
+    Platform::run(&["north"], async |platform| {
+        platform.until_known("north").await;
+        let own = url(platform, "");
+        let signed_in = form(platform, "/console/sign-in", &own, "", &token(VIEWER)).await;
+        let cookie = signed_in.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap();
+        assert_eq!(get(platform, "/console", cookie).await.status, 200);
+        platform.write_callers(&format!("otto operator {}\n", "0".repeat(64)));
+        let ended = platform.until(async || get(platform, "/console", cookie).await.status == 303);
+        assert!(ended.await, "the session goes on without its token");
+    })
+    .await;
+}
+
+async fn get(platform: &Platform, path: &str, cookie: &str) -> Answer {
+    send(platform, Method::GET, path, &[("cookie", cookie)], "").await
+}
+
+async fn form(platform: &Platform, path: &str, origin: &str, cookie: &str, body: &str) -> Answer {
+    let kind = "application/x-www-form-urlencoded";
+    let mut headers = vec![("content-type", kind), ("origin", origin), ("cookie", cookie)];
+    headers.retain(|(_, value)| !value.is_empty());
+    send(platform, Method::POST, path, &headers, body).await
+}
+
+async fn send(
+    platform: &Platform,
+    method: Method,
+    path: &str,
+    headers: &[(&'static str, &str)],
+    body: &str,
+) -> Answer {
+    let headers: HeaderMap = headers
+        .iter()
+        .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+        .collect();
+    platform.send(method, &url(platform, path), headers, body).await
+}
+
+fn token(token: &str) -> String {
+    format!("token={token}&back=")
+}
+
+fn url(platform: &Platform, path: &str) -> String {
+    format!("http://{}{path}", platform.address("north", Port::ControlPlane))
+}
+
+fn theme(dark: bool) -> &'static str {
+    if dark { "dark" } else { "light" }
+}
