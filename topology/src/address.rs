@@ -2,7 +2,8 @@
 //!
 //! Each region is a network of its own (on one machine a part of the loopback range), so that every
 //! program uses the same port everywhere: region 2's third cell has its gateway at
-//! `127.2.3.1:8000`. The region's own processes, etcd and the control plane, live at `127.2.0.1`.
+//! `127.2.3.1:8000`, and its 253rd at `127.2.3.2:8000`. The region's own processes, etcd and the
+//! control plane, live at `127.2.0.1`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -74,6 +75,10 @@ impl Port {
     }
 }
 
+/// Cells whose addresses differ in the third octet, less the region's own and the broadcast address.
+/// Those after them differ in the fourth too.
+const IN_A_ROW: usize = 250;
+
 impl Spec {
     /// Returns where one of a region's own processes listens; `None` for an unknown region.
     #[must_use]
@@ -87,8 +92,8 @@ impl Spec {
     pub fn site_address(&self, cell: &CellId, region: &RegionId, port: Port) -> Option<SocketAddr> {
         let [a, b] = self.region(region)?.network.prefix();
         let position = self.cells.iter().position(|listed| listed.id == *cell)?;
-        let number = u8::try_from(position + 1).expect("a spec has at most 250 cells");
-        Some(at([a, b, number, 1], port.number()))
+        let octet = |number| u8::try_from(number + 1).expect("a spec has at most 250 × 250 cells");
+        Some(at([a, b, octet(position % IN_A_ROW), octet(position / IN_A_ROW)], port.number()))
     }
 
     /// Returns every etcd member's client address, the given region's own first: the nearest is
@@ -114,4 +119,37 @@ impl Spec {
 
 fn at(octets: [u8; 4], port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::from(octets)), port)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_thousand_cells_have_an_address_each() {
+        let mut text = include_str!("../../regions.yaml").to_owned();
+        let (_, rest) = text.split_once("\ncells:\n").unwrap();
+        let (listed, _) = rest.split_once("\n\n").unwrap();
+        let mut more = String::new();
+        for number in 4..=1000 {
+            let cell = format!("id: c{number}, weight: 1, home: east, standbys: [north, south]");
+            writeln!(more, "  - {{{cell}}}").unwrap();
+        }
+        text = text.replace(listed, &format!("{listed}\n{more}"));
+        let spec = Spec::parse(&text).unwrap();
+        let east = "east".parse().unwrap();
+        let at = |cell: &str| {
+            spec.site_address(&cell.parse().unwrap(), &east, Port::Gateway).unwrap().to_string()
+        };
+        assert_eq!((at("c250"), at("c253")), ("127.1.250.1:8000".into(), "127.1.3.2:8000".into()));
+        let all: BTreeSet<_> = spec
+            .cells
+            .iter()
+            .map(|cell| spec.site_address(&cell.id, &east, Port::Gateway).unwrap())
+            .collect();
+        assert_eq!(all.len(), 1000);
+    }
 }

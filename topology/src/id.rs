@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Longest id accepted: it becomes part of host names, file names and PostgreSQL's
 /// `application_name` (63 bytes with cell, region and epoch in it).
@@ -14,7 +15,7 @@ pub const ID_MAX: usize = 20;
 )]
 pub struct InvalidId(pub String);
 
-fn parse(text: &str) -> Result<Box<str>, InvalidId> {
+fn parse(text: &str) -> Result<Arc<str>, InvalidId> {
     let shaped = text.starts_with(|c: char| c.is_ascii_lowercase())
         && !text.ends_with('-')
         && text.len() <= ID_MAX
@@ -26,7 +27,7 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
             pub fn as_str(&self) -> &str {

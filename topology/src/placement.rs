@@ -1,6 +1,6 @@
 //! Which cell owns which slot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 
 use hashring::HashRing;
@@ -85,8 +85,8 @@ impl Placement {
         if let Some(owner) = owners.iter().find(|owner| usize::from(**owner) >= cells.len()) {
             return Err(InvalidPlacement::UnknownCell(*owner));
         }
-        let repeated = cells.iter().enumerate().find(|(i, cell)| cells[..*i].contains(cell));
-        if let Some((_, cell)) = repeated {
+        let mut seen = BTreeSet::new();
+        if let Some(cell) = cells.iter().find(|cell| !seen.insert(*cell)) {
             return Err(InvalidPlacement::Repeated(cell.clone()));
         }
         Ok(Self { version, cells, owners: owners.into() })
