@@ -1,5 +1,7 @@
 //! The sites' agents: ask them how they are, for their votes, and to hand over.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,19 +25,26 @@ const HAND_OVER: Duration = Duration::from_secs(3);
 /// Calls to agents. Cheap to clone.
 #[derive(Clone)]
 pub struct Agents {
-    spec: Arc<Spec>,
+    /// Looked up thousands of times a second.
+    addresses: Arc<BTreeMap<SiteId, SocketAddr>>,
     http: HttpClient,
 }
 
 impl Agents {
     #[must_use]
-    pub fn new(spec: Arc<Spec>) -> Self {
-        Self { spec, http: HttpClient::default() }
+    pub fn new(spec: &Spec) -> Self {
+        let sites = spec.cells.iter().flat_map(|cell| {
+            cell.regions().filter_map(|region| {
+                let address = spec.site_address(&cell.id, region, Port::Agent)?;
+                Some((SiteId { cell: cell.id.clone(), region: region.clone() }, address))
+            })
+        });
+        Self { addresses: Arc::new(sites.collect()), http: HttpClient::default() }
     }
 
     /// Asks an agent how its site is.
     pub async fn status(&self, site: &SiteId) -> Result<SiteReport, CallError> {
-        self.http.get(&self.url(&site.cell, &site.region, "status"), PROBE).await
+        self.http.get(&self.url(site, "status"), PROBE).await
     }
 
     /// Asks what the site had written that the cell's history went on without.
@@ -44,7 +53,8 @@ impl Agents {
         cell: &CellId,
         region: &RegionId,
     ) -> Result<Vec<LostWritesReport>, CallError> {
-        self.http.get(&self.url(cell, region, "lost-writes"), LOST_WRITES).await
+        let site = SiteId { cell: cell.clone(), region: region.clone() };
+        self.http.get(&self.url(&site, "lost-writes"), LOST_WRITES).await
     }
 
     /// Asks for a vote. No answer is no vote.
@@ -55,7 +65,8 @@ impl Agents {
         cell: &CellId,
         limit: Duration,
     ) -> VoteReply {
-        let url = self.url(cell, region, "vote");
+        let site = SiteId { cell: cell.clone(), region: region.clone() };
+        let url = self.url(&site, "vote");
         self.http.post(&url, request, limit).await.unwrap_or_else(|err| VoteReply::Refused {
             reason: format!("{:#}", anyhow::Error::from(err)),
         })
@@ -80,16 +91,17 @@ impl Agents {
         prepare: bool,
     ) -> HandOverReply {
         let request = HandOverRequest { cell: cell.to_string(), epoch: epoch.0, prepare };
-        let url = self.url(cell, active, "hand-over");
+        let site = SiteId { cell: cell.clone(), region: active.clone() };
+        let url = self.url(&site, "hand-over");
         self.http.post(&url, &request, HAND_OVER).await.unwrap_or_else(|err| {
             HandOverReply::Refused { reason: format!("{:#}", anyhow::Error::from(err)) }
         })
     }
 
-    /// A region that the spec does not have gets an address that is none, and no answer.
-    fn url(&self, cell: &CellId, region: &RegionId, path: &str) -> String {
-        let address = self.spec.site_address(cell, region, Port::Agent);
-        let host = address.map_or_else(|| "0.0.0.0:0".to_owned(), |address| address.to_string());
+    /// A site that the spec does not have gets an address that is none, and no answer.
+    fn url(&self, site: &SiteId, path: &str) -> String {
+        let address = self.addresses.get(site);
+        let host = address.map_or_else(|| "0.0.0.0:0".to_owned(), ToString::to_string);
         format!("http://{host}/v1/{path}")
     }
 }

@@ -3,7 +3,10 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use prometheus::{HistogramVec, IntCounterVec, register_histogram_vec, register_int_counter_vec};
+use prometheus::{
+    Histogram, HistogramVec, IntCounterVec, register_histogram, register_histogram_vec,
+    register_int_counter_vec,
+};
 use topology::invariant::Violation;
 
 use crate::decide::Action;
@@ -71,6 +74,28 @@ static DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
     histogram
 });
 
+/// From a few cells to a thousand, and what is too long for them.
+const LOOPS: [f64; 14] =
+    [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0];
+
+static LOOK: LazyLock<Histogram> = LazyLock::new(|| {
+    register_histogram!(
+        "control_plane_look_duration_seconds",
+        "How long it took to look at every cell and decide what to do",
+        LOOPS.to_vec()
+    )
+    .expect("registered once")
+});
+
+static READ: LazyLock<Histogram> = LazyLock::new(|| {
+    register_histogram!(
+        "control_plane_read_duration_seconds",
+        "How long it took to read everything from etcd",
+        LOOPS.to_vec()
+    )
+    .expect("registered once")
+});
+
 static VIOLATIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     let counter = register_int_counter_vec!(
         "control_plane_invariant_violations_total",
@@ -86,6 +111,8 @@ static VIOLATIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
 pub fn register() {
     LazyLock::force(&DECISIONS);
     LazyLock::force(&DURATION);
+    LazyLock::force(&LOOK);
+    LazyLock::force(&READ);
     LazyLock::force(&VIOLATIONS);
 }
 
@@ -95,6 +122,16 @@ pub fn decided(kind: &str) {
 
 pub fn took(step: Step, duration: Duration) {
     DURATION.with_label_values(&[step.name()]).observe(duration.as_secs_f64());
+}
+
+/// Every cell was looked at, and what to do was decided.
+pub fn looked(duration: Duration) {
+    LOOK.observe(duration.as_secs_f64());
+}
+
+/// Everything was read from etcd.
+pub fn read(duration: Duration) {
+    READ.observe(duration.as_secs_f64());
 }
 
 pub fn violated(violation: &Violation) {

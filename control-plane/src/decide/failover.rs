@@ -11,7 +11,7 @@
 //! Times are this observer's own, from when it saw the last renewal (I3). Which site takes over is
 //! not decided here: the voters are asked, and [`choose`](super::choose) compares their votes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -118,9 +118,8 @@ fn lost(
             (silent_since.max(unbroken), policy.lease.patience + extra)
         }
     };
-    (now - heard_since >= wait + delay).then(|| {
-        format!("lease silent for {}, {}", seconds(now - silent_since), probes(&site, now))
-    })
+    (now - heard_since >= wait + delay)
+        .then(|| format!("lease silent for {}, {}", seconds(now - silent_since), probes(site, now)))
 }
 
 /// Returns since when the holder of this epoch has not been heard. Before its first renewal that
@@ -148,32 +147,38 @@ pub fn right_over_at(seen: &SeenCell, policy: &Policy, now: Instant) -> Instant 
     seen.lease.as_ref().map_or(now, |lease| lease.since + policy.lease.patience)
 }
 
-/// Active sites that do not answer, by region, with since when.
-fn suspects(state: &State) -> Vec<(RegionId, Instant)> {
-    state
-        .cells()
-        .iter()
-        .filter_map(|(cell, seen)| {
-            let active = seen.routed.activation.holder()?;
-            Some((active.clone(), state.site(cell, active).unreachable_since()?))
-        })
-        .collect()
+/// Since when active sites do not answer, by region.
+type Suspects<'a> = BTreeMap<&'a RegionId, BTreeSet<Instant>>;
+
+fn suspects(state: &State) -> Suspects<'_> {
+    let mut suspects = Suspects::new();
+    for (cell, seen) in state.cells() {
+        let Some(active) = seen.routed.activation.holder() else { continue };
+        if let Some(since) = state.site(cell, active).unreachable_since() {
+            suspects.entry(active).or_default().insert(since);
+        }
+    }
+    suspects
 }
 
 /// Replaces a take-over of a silent site by a freeze if active sites of other regions fell silent at
 /// the same time. One region's loss explains every bad site in it, and nothing else.
-fn freeze_if_widespread(action: Action, state: &State, suspects: &[(RegionId, Instant)]) -> Action {
+fn freeze_if_widespread(action: Action, state: &State, suspects: &Suspects<'_>) -> Action {
     let Action::TakeOver { cell, epoch, from, .. } = &action else { return action };
     let Some(since) = state.site(cell, from).unreachable_since() else { return action };
-    let regions: BTreeSet<RegionId> = suspects
+    // Of those that are not too late, the last one is too early, or none is.
+    let at_once = |others: &BTreeSet<Instant>| {
+        let last = others.range(..=since + AT_ONCE).next_back();
+        last.is_some_and(|other| since.saturating_duration_since(*other) <= AT_ONCE)
+    };
+    let regions: Vec<&str> = suspects
         .iter()
-        .filter(|(_, other)| since.max(*other) - since.min(*other) <= AT_ONCE)
-        .map(|(region, _)| region.clone())
+        .filter(|(_, others)| at_once(others))
+        .map(|(region, _)| region.as_str())
         .collect();
     if regions.len() < 2 {
         return action;
     }
-    let regions: Vec<&str> = regions.iter().map(RegionId::as_str).collect();
     let reason = format!("{} look lost", regions.join(" and "));
     Action::Freeze { cell: cell.clone(), epoch: *epoch, reason }
 }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use topology::{CellId, Epoch, Phase, RegionId, SiteId};
 
 use super::failover::silent_since;
-use super::state::SeenCell;
+use super::state::{SeenCell, SeenSite};
 use super::{Policy, State};
 
 /// One entry, without the time: that is the writer's.
@@ -82,24 +82,30 @@ impl Sight {
     /// Returns what is to be seen now.
     #[must_use]
     pub fn of(state: &State, policy: &Policy, now: Instant) -> Self {
-        let cells = state.cells().iter().map(|(cell, seen)| {
-            let activation = &seen.routed.activation;
-            let sight = CellSight {
-                epoch: activation.epoch,
-                phase: activation.phase.clone(),
-                reason: activation.reason.clone(),
-                voters: activation.voters.clone(),
-                is_silent: is_silent(cell, state, policy, now),
-                at_risk: is_at_risk(cell, seen, state),
-                frozen: state.frozen().get(cell).map(|frozen| frozen.why.clone()),
-            };
-            (cell.clone(), sight)
-        });
-        let heard = state.sites().iter().filter(|(_, site)| site.was_heard());
-        Self {
-            cells: cells.collect(),
-            sites: heard.map(|(id, site)| (id.clone(), site.is_reachable())).collect(),
-        }
+        let cells = state.cells().iter();
+        let cells =
+            cells.map(|(cell, seen)| (cell.clone(), CellSight::of(cell, seen, state, policy, now)));
+        Self { cells: cells.collect(), sites: heard(state.sites().iter()) }
+    }
+
+    /// Looks at one cell again, and returns what has happened to it.
+    #[must_use]
+    pub fn look_again(
+        &mut self,
+        cell: &CellId,
+        state: &State,
+        policy: &Policy,
+        now: Instant,
+    ) -> Vec<Happening> {
+        let seen = state.cells().get_key_value(cell);
+        let cells = seen
+            .map(|(cell, seen)| (cell.clone(), CellSight::of(cell, seen, state, policy, now)))
+            .into_iter();
+        let sight = Self { cells: cells.collect(), sites: heard(state.sites_of(cell)) };
+        let news = sight.since(self);
+        self.cells.extend(sight.cells);
+        self.sites.extend(sight.sites);
+        news
     }
 
     /// Returns what has happened since `before`, cells first.
@@ -124,9 +130,29 @@ impl Sight {
     }
 }
 
+impl CellSight {
+    fn of(cell: &CellId, seen: &SeenCell, state: &State, policy: &Policy, now: Instant) -> Self {
+        let activation = &seen.routed.activation;
+        Self {
+            epoch: activation.epoch,
+            phase: activation.phase.clone(),
+            reason: activation.reason.clone(),
+            voters: activation.voters.clone(),
+            is_silent: is_silent(seen, state, policy, now),
+            at_risk: is_at_risk(cell, seen, state),
+            frozen: state.frozen().get(cell).map(|frozen| frozen.why.clone()),
+        }
+    }
+}
+
+/// Whether each of these sites answers, if it was ever heard.
+fn heard<'a>(sites: impl Iterator<Item = (&'a SiteId, &'a SeenSite)>) -> BTreeMap<SiteId, bool> {
+    let heard = sites.filter(|(_, site)| site.was_heard());
+    heard.map(|(id, site)| (id.clone(), site.is_reachable())).collect()
+}
+
 /// A lease counts as silent after two missed renewals, in time in which etcd could be read.
-fn is_silent(cell: &CellId, state: &State, policy: &Policy, now: Instant) -> bool {
-    let Some(seen) = state.cells().get(cell) else { return false };
+fn is_silent(seen: &SeenCell, state: &State, policy: &Policy, now: Instant) -> bool {
     let renewed = seen.lease.as_ref().is_some_and(|_| seen.routed.activation.holder().is_some());
     let unbroken = state.unbroken_since().unwrap_or(now);
     let since = silent_since(seen).max(unbroken);

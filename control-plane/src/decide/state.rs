@@ -98,10 +98,15 @@ struct Reads {
 }
 
 impl State {
-    /// Folds a fact in, and tells which invariants it shows to be broken.
+    /// Folds a fact in, and tells which invariants it shows to be broken. What it costs is in proportion
+    /// to what the fact is about: probes come by the thousand.
     pub fn saw(&mut self, fact: Fact, now: Instant) -> Vec<Violation> {
+        let about = fact.cell().cloned();
         let violations = self.fold(fact, now);
-        self.compare_with_sites(now);
+        let cells = about.map_or_else(|| self.cells.keys().cloned().collect(), |cell| vec![cell]);
+        for cell in &cells {
+            self.compare_with_sites(cell, now);
+        }
         violations
     }
 
@@ -155,13 +160,13 @@ impl State {
                 self.frozen.remove(cell);
             }
         }
-        for (site, report) in &reading.sites {
-            self.sites.entry(site.clone()).or_default().stored(Some(report), now);
-        }
         for (id, site) in &mut self.sites {
             if !reading.sites.contains_key(id) {
                 site.stored(None, now);
             }
+        }
+        for (site, report) in reading.sites {
+            self.sites.entry(site).or_default().stored(Some(report), now);
         }
         self.routers = reading.routers;
         self.placement_is_stored = reading.placement.is_some();
@@ -191,10 +196,11 @@ impl State {
         self.cells.insert(cell, seen);
     }
 
-    /// Notes which cells have a site that knows a later epoch than this observer.
-    fn compare_with_sites(&mut self, now: Instant) {
-        for (cell, seen) in &mut self.cells {
-            let ahead = latest_of_sites(&self.sites, cell) > seen.routed.activation.epoch;
+    /// Notes whether a site of the cell knows a later epoch than this observer.
+    fn compare_with_sites(&mut self, cell: &CellId, now: Instant) {
+        let latest = self.latest_of_sites(cell);
+        if let Some(seen) = self.cells.get_mut(cell) {
+            let ahead = latest > seen.routed.activation.epoch;
             seen.ahead_since = ahead.then(|| seen.ahead_since.unwrap_or(now));
         }
     }
@@ -203,7 +209,12 @@ impl State {
     #[must_use]
     pub fn latest_epoch(&self, cell: &CellId) -> Epoch {
         let known = self.cells.get(cell).map(|seen| seen.routed.activation.epoch);
-        latest_of_sites(&self.sites, cell).max(known.unwrap_or_default())
+        self.latest_of_sites(cell).max(known.unwrap_or_default())
+    }
+
+    fn latest_of_sites(&self, cell: &CellId) -> Epoch {
+        let epochs = self.sites_of(cell).filter_map(|(_, site)| Some(Epoch(site.report()?.epoch)));
+        epochs.max().unwrap_or_default()
     }
 
     #[must_use]
@@ -213,9 +224,16 @@ impl State {
 
     /// Returns what is known of a site; nothing at first.
     #[must_use]
-    pub fn site(&self, cell: &CellId, region: &RegionId) -> SeenSite {
+    pub fn site(&self, cell: &CellId, region: &RegionId) -> &SeenSite {
         let site = SiteId { cell: cell.clone(), region: region.clone() };
-        self.sites.get(&site).cloned().unwrap_or_default()
+        self.sites.get(&site).unwrap_or(&site::UNKNOWN)
+    }
+
+    /// Returns what is known of a cell's sites. They are neighbours, as their ids begin with the cell.
+    pub fn sites_of(&self, cell: &CellId) -> impl Iterator<Item = (&SiteId, &SeenSite)> {
+        let least = "a".parse().expect("no region's id is less");
+        let first = SiteId { cell: cell.clone(), region: least };
+        self.sites.range(first.clone()..).take_while(move |(id, _)| id.cell == first.cell)
     }
 
     #[must_use]
@@ -264,10 +282,16 @@ impl State {
     }
 }
 
-fn latest_of_sites(sites: &BTreeMap<SiteId, SeenSite>, cell: &CellId) -> Epoch {
-    let of_cell = sites.iter().filter(|(id, _)| id.cell == *cell);
-    let epochs = of_cell.filter_map(|(_, site)| Some(Epoch(site.report()?.epoch)));
-    epochs.max().unwrap_or_default()
+impl Fact {
+    /// Returns the cell that the fact is about; `None` if it is about all of them.
+    #[must_use]
+    pub fn cell(&self) -> Option<&CellId> {
+        match self {
+            Self::Read(_) | Self::ReadFailed => None,
+            Self::Wrote { cell, .. } | Self::Frozen { cell, .. } => Some(cell),
+            Self::Probed { site, .. } => Some(&site.cell),
+        }
+    }
 }
 
 impl SeenCell {

@@ -59,8 +59,8 @@ pub(super) fn judge(
 /// Returns whether a site of the cell says that it serves, under the newest epoch known: one that came
 /// up with the old record does not count.
 fn serves(cell: &CellId, epoch: Epoch, state: &State) -> bool {
-    let of_cell = state.sites().iter().filter(|(id, site)| id.cell == *cell && site.is_reachable());
-    let mut reports = of_cell.filter_map(|(_, site)| site.report());
+    let reachable = state.sites_of(cell).filter(|(_, site)| site.is_reachable());
+    let mut reports = reachable.filter_map(|(_, site)| site.report());
     reports.any(|report| {
         report.epoch >= epoch.0
             && match report.tenure {

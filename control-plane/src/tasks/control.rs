@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use runtime::Board;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use topology::{CellId, Epoch, Phase, RegionId};
 use tracing::{error, info, warn};
@@ -37,6 +37,10 @@ const LATER: Duration = Duration::from_secs(1);
 const BATCH: usize = 256;
 /// How long etcd may be unread before this process says that it is not ready.
 const READY: Duration = Duration::from_secs(5);
+
+/// Looking at the whole may take one part in so many of the loop's time: the rest is for facts, of which
+/// many cells send thousands a second, and for work.
+const LOOKING: u32 = 2;
 
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -119,33 +123,51 @@ impl Control {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);
+        let (mut look_at, mut unseen) = (Instant::now(), false);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 _ = facts.recv_many(&mut batch, BATCH) => {}
                 Some(order) = orders.recv() => self.ordered(order),
                 Some(done) = self.work.next() => self.done(done),
+                () = sleep_until(look_at), if unseen => {}
                 _ = ticks.tick() => {}
             }
             let now = Instant::now();
             for fact in batch.drain(..) {
                 self.learn(fact, now);
             }
+            unseen = now < look_at;
+            if unseen {
+                continue;
+            }
             self.publish(now);
             for action in decide(&self.state, &self.hands.policy, now) {
                 self.begin(action, now);
             }
+            let took = now.elapsed();
+            metrics::looked(took);
+            look_at = Instant::now() + took * (LOOKING - 1);
         }
     }
 
     fn learn(&mut self, fact: Fact, now: Instant) {
+        let about = fact.cell().cloned();
         let violations = self.state.saw(fact, now);
         for violation in &violations {
             metrics::violated(violation);
             error!(invariant = %violation.invariant, witness = violation.witness, "violated");
         }
         // After each fact, so that none of a cell's steps goes untold because two came at once.
-        self.look(now);
+        match (about, &mut self.sight) {
+            (Some(cell), Some(sight)) => {
+                let news = sight.look_again(&cell, &self.state, &self.hands.policy, now);
+                for happening in &news {
+                    self.write(happening);
+                }
+            }
+            (None, _) | (Some(_), None) => self.look(now),
+        }
     }
 
     /// Compares what is to be seen with what was, and tells the difference.

@@ -60,7 +60,8 @@ impl Hands {
     /// is silent.
     #[must_use]
     pub fn says_it_serves(&self, cell: &CellId, region: &RegionId) -> bool {
-        let site = self.state.borrow().site(cell, region);
+        let state = self.state.borrow();
+        let site = state.site(cell, region);
         site.is_reachable()
             && site.report().is_some_and(|report| match report.tenure {
                 TenureName::Serving | TenureName::Draining => true,

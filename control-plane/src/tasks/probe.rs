@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use topology::{SiteId, Spec};
 
@@ -24,7 +24,13 @@ pub async fn probe(
     let sites = spec.cells.iter().flat_map(|cell| {
         cell.regions().map(|region| SiteId { cell: cell.id.clone(), region: region.clone() })
     });
-    let probes = sites.map(|site| again_and_again(site, agents, &facts));
+    let sites: Vec<SiteId> = sites.collect();
+    // Spread over the period: thousands of answers at once would each wait for all the others.
+    let (first, count) = (Instant::now(), u32::try_from(sites.len()).unwrap_or(u32::MAX));
+    let probes = sites.into_iter().zip(0..).map(|(site, number)| {
+        let ticks = interval_at(first + PERIOD * number / count, PERIOD);
+        again_and_again(site, ticks, agents, &facts)
+    });
     tokio::select! {
         _ = join_all(probes) => {}
         () = stop.cancelled() => {}
@@ -32,8 +38,12 @@ pub async fn probe(
     Ok(())
 }
 
-async fn again_and_again(site: SiteId, agents: &Agents, facts: &mpsc::Sender<Fact>) {
-    let mut ticks = interval(PERIOD);
+async fn again_and_again(
+    site: SiteId,
+    mut ticks: Interval,
+    agents: &Agents,
+    facts: &mpsc::Sender<Fact>,
+) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;

@@ -272,7 +272,9 @@ impl Hands {
     #[must_use]
     pub fn says_it_serves(&self, region: &RegionId) -> bool {
         let id = self.site(region);
-        let site = self.controller().state.borrow().site(&id.cell, &id.region);
+        let controller = self.controller();
+        let state = controller.state.borrow();
+        let site = state.site(&id.cell, &id.region);
         site.is_reachable()
             && site.report().is_some_and(|report| match report.tenure {
                 TenureName::Serving | TenureName::Draining => true,

@@ -120,28 +120,43 @@ fn a_cell_that_is_left_as_it_is_is_told_once_with_what_a_person_can_do() {
     assert!(way_out(&"c1".parse().unwrap()).contains("POST /v1/cells/c1/failover"));
 }
 
-/// Lets each line happen at its second, and compares what is told.
+/// Lets each line happen at its second, and compares what is told: by looking at all cells, and by
+/// looking only at those that each fact is about.
 #[track_caller]
 fn check(script: &str, expected: &str) {
     let spec = Spec::parse(include_str!("../../../../regions.yaml")).unwrap();
     let policy = Policy::new(&spec, &"north".parse().unwrap());
     let start = Instant::now();
     let mut state = State::default();
-    let mut before: Option<Sight> = None;
-    let mut told = Vec::new();
+    let (mut before, mut kept): (Option<Sight>, Option<Sight>) = (None, None);
+    let (mut told, mut told_again) = (Vec::new(), Vec::new());
     for line in script.lines().map(str::trim) {
         let (second, what) = line.split_once(' ').unwrap();
         let now = start + Duration::from_secs(second.parse().unwrap());
-        state.saw(fact(&spec, what), now);
+        let fact = fact(&spec, what);
+        let about = fact.cell().cloned();
+        state.saw(fact, now);
+        let show = |one: &Happening| format!("{second} {}", show(one));
         let sight = Sight::of(&state, &policy, now);
+        match (about, &mut kept) {
+            (Some(cell), Some(kept)) => {
+                told_again.extend(kept.look_again(&cell, &state, &policy, now).iter().map(show));
+            }
+            (_, kept) => {
+                let news = kept.as_ref().map(|kept| sight.since(kept)).unwrap_or_default();
+                told_again.extend(news.iter().map(show));
+                *kept = Some(sight.clone());
+            }
+        }
         if let Some(before) = &before {
-            told.extend(sight.since(before).iter().map(|one| format!("{second} {}", show(one))));
+            told.extend(sight.since(before).iter().map(show));
         }
         before = Some(sight);
     }
     let expected: Vec<&str> =
         expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     assert_eq!(told, expected);
+    assert_eq!(told_again, expected, "looking only at the cell that the fact is about");
 }
 
 fn show(happening: &Happening) -> String {

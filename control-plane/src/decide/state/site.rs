@@ -12,6 +12,10 @@ const AT_RISK: &str = "at-risk";
 const AT_RISK_DETAIL: &str =
     "the site serves, but too few voters replicate: the loss of its region would lose writes";
 
+/// A site that nothing is known of.
+pub(super) static UNKNOWN: SeenSite =
+    SeenSite { heard: None, stored: None, misses: 0, missed_since: None, alerts: BTreeMap::new() };
+
 #[derive(Clone, Debug, Default)]
 pub struct SeenSite {
     /// What the agent last answered to this observer.
@@ -44,8 +48,8 @@ impl SeenSite {
         self.look_for_alerts(now);
     }
 
-    pub(super) fn stored(&mut self, report: Option<&SiteReport>, now: Instant) {
-        self.stored = report.cloned();
+    pub(super) fn stored(&mut self, report: Option<SiteReport>, now: Instant) {
+        self.stored = report;
         self.look_for_alerts(now);
     }
 
