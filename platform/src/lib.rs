@@ -12,6 +12,7 @@ mod decide;
 mod detach;
 mod disk;
 mod down;
+mod environment;
 mod launch;
 mod logs;
 mod machine;

@@ -94,6 +94,16 @@ impl RunDir {
         self.0.join("secrets/visitor.keys")
     }
 
+    /// Names this platform for good, through fresh starts too.
+    pub(crate) fn environment(&self) -> PathBuf {
+        self.0.join("environment")
+    }
+
+    /// Carries the environment's id where drills may break it.
+    pub(crate) fn drills_allowed(&self) -> PathBuf {
+        self.0.join("drills-allowed")
+    }
+
     pub(crate) fn password(&self, cell: &CellId, role: &str) -> PathBuf {
         self.0.join("secrets").join(cell.as_str()).join(format!("{role}.password"))
     }

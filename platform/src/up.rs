@@ -23,7 +23,7 @@ use crate::report::Report;
 use crate::run_dir::{Lock, RunDir};
 use crate::supervise::{STOP_PATIENCE, Supervisor};
 use crate::token::Bearer;
-use crate::{detach, secrets, terminal, token};
+use crate::{detach, environment, secrets, terminal, token};
 
 /// The spec may be read by everybody.
 const SPEC_MODE: u32 = 0o644;
@@ -117,6 +117,7 @@ fn prepare(spec: &Spec, text: &str, run_dir: &RunDir) -> anyhow::Result<()> {
     run_dir.create(spec.cells.iter().map(|cell| &cell.id))?;
     run_dir.forget_holds()?;
     secrets::create(run_dir, spec)?;
+    environment::create(run_dir)?;
     let path = run_dir.spec();
     runtime::file::replace(&path, text.as_bytes(), SPEC_MODE)
         .with_context(|| format!("write {}", path.display()))
