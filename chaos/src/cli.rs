@@ -16,11 +16,14 @@ use crate::drill::yaml::duration;
   chaos run all --json             every drill but the long ones, one JSON document
   chaos run my-drill.yaml --repeat 10
   chaos run soak --for 3m          pauses, stalls and killed leaders, and nothing moves
+  chaos run cell-loss --dry-run    say what would be broken, and do nothing
   chaos validate my-drill.yaml     say what is wrong with a drill file
+  chaos recover                    take away whatever a drill has left
 
 Exit codes: 0 pass, 1 a limit was exceeded or data is not safe, 2 wrong usage or drill file,
 3 stopped and cleaned up, 4 inconclusive, 5 no steady state before, 6 something was left behind,
-7 the drill itself failed, 8 refused: another drill is running."
+7 the drill itself failed, 8 refused: another drill is running, the lever is pulled, or the
+environment does not allow drills."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -32,30 +35,99 @@ pub(crate) enum Command {
     /// Run drills, by name, by file, or all that come along.
     Run(RunArgs),
     /// List the drills that come along.
-    List,
+    List(ListArgs),
     /// Say what is wrong with a drill file; exit code 2 if something is.
     Validate {
         /// A drill's file or name.
         #[arg(value_name = "FILE")]
         drill: String,
     },
-    /// What a drill starts to have thawed what it freezes.
+    /// Take away whatever drills have left: by their journals, and by the names of what they make.
+    #[command(after_help = "Examples:
+  chaos recover            after a crash, or to be sure
+  chaos recover --check    only say what is left; exit code 6 if anything is")]
+    Recover(RecoverArgs),
+    /// Stop every drill at once and let none start, or let them start again.
+    #[command(after_help = "Examples:
+  chaos lever pull 'a real incident'
+  chaos lever release
+  chaos lever              say whether it is pulled; exit code 8 if it is")]
+    Lever(LeverArgs),
+    /// What a run starts to have taken away what it does.
     #[command(hide = true)]
     Guard {
+        /// The run's, with its journal.
+        #[arg(long, value_name = "DIR")]
+        folder: PathBuf,
+        /// A run that gives no sign of life for this long is ended.
         #[arg(long, value_name = "MS")]
-        ttl_ms: u64,
+        silence_ms: u64,
     },
 }
 
 #[derive(Args)]
-pub(crate) struct RunArgs {
-    /// A drill's name (see `chaos list`), a file, or `all`.
-    #[arg(value_name = "NAME|FILE|all")]
-    pub(crate) drill: String,
+pub(crate) struct PlaceArgs {
     /// Where the platform keeps its state [default: /var/lib/bulkhead as root, else
     /// ~/.local/state/bulkhead].
     #[arg(long, env = "BULKHEAD_RUN_DIR", value_name = "DIR")]
     pub(crate) run_dir: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct ListArgs {
+    /// Only those with this tag.
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct RecoverArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// Change nothing, only say what is left.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct LeverArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    #[command(subcommand)]
+    pub(crate) how: Option<LeverCommand>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum LeverCommand {
+    /// Stop every drill at once, and let none start.
+    Pull {
+        /// Why; whoever is refused reads it.
+        reason: String,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+    /// Let drills start again.
+    Release {
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+}
+
+#[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub(crate) struct RunArgs {
+    /// A drill's name (see `chaos list`), a file, or `all`.
+    #[arg(value_name = "NAME|FILE|all")]
+    pub(crate) drill: String,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// Say what would be done to what, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// The id of the environment that is to be broken; another one is refused.
+    #[arg(long, value_name = "ID")]
+    pub(crate) environment: Option<String>,
     /// Print one JSON document on standard output; progress goes to standard error.
     #[arg(long)]
     pub(crate) json: bool,

@@ -39,6 +39,15 @@ pub(crate) struct Course {
     pub(crate) harness: Option<String>,
     /// What was left behind.
     pub(crate) residue: Vec<String>,
+    /// What was taken away, and where it was looked for more.
+    pub(crate) clean_up: Option<CleanUp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CleanUp {
+    /// Of the faults in the journal, those that are taken away.
+    pub(crate) undone: usize,
+    pub(crate) looked_for: Vec<String>,
 }
 
 /// What only grows in a cell, and by how much is what a drill wants to know.

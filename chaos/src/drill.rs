@@ -139,6 +139,23 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// How it ends when it is healed, for people.
+    pub(crate) fn taken_away(&self) -> &'static str {
+        match self {
+            Self::ProcessKill { .. } | Self::EtcdLeaderKill => "by whoever supervises it",
+            Self::ProcessFreeze { .. } | Self::SiteFreeze { .. } => "by letting it go on",
+            Self::ProcessPause { .. }
+            | Self::PostgresStall { .. }
+            | Self::ReplicationStall { .. } => "by itself, a moment later",
+            Self::SiteKill { .. } | Self::RegionKill { .. } | Self::EtcdKill { .. } => {
+                "by lifting the holds"
+            }
+            Self::Switchover { .. } => "by nobody: it is no fault",
+        }
+    }
+}
+
 /// Which of a cell's sites.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -230,6 +247,8 @@ pub(crate) struct StopCondition {
 pub(crate) struct Scope {
     pub(crate) max_cells: usize,
     pub(crate) max_regions: usize,
+    /// The only environment it is for, if it is for one only.
+    pub(crate) environment: Option<String>,
 }
 
 /// When a run proves anything at all.

@@ -1,5 +1,5 @@
 //! Breaks things on purpose: one fault per file; each resolves its target when it is injected,
-//! proves that it took effect, and is undone by lifting the holds.
+//! proves that it took effect, and has in the journal what takes it away before it is applied.
 
 mod etcd;
 pub(crate) mod hold;
@@ -15,7 +15,6 @@ mod site_freeze;
 mod site_kill;
 mod switchover;
 pub(crate) mod target;
-mod undo;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,10 +25,9 @@ use crate::control_plane::ControlPlane;
 use crate::drill::Action;
 use crate::history::Clock;
 use crate::platform::Platform;
+use crate::safeguard::Safeguard;
 
-pub(crate) use hold::Holds;
 pub(crate) use target::Target;
-pub(crate) use undo::Undo;
 
 /// What was done, to whom, and what proves it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,6 +51,7 @@ pub(crate) struct Injection {
 
 /// What a fault works with.
 pub(crate) struct Bench<'a> {
+    pub(crate) run: &'a str,
     pub(crate) platform: &'a Platform,
     pub(crate) control_plane: &'a ControlPlane,
     pub(crate) clock: Clock,
@@ -64,7 +63,7 @@ pub(crate) struct Bench<'a> {
 pub(crate) async fn inject(
     bench: &Bench<'_>,
     target: &Target,
-    undo: &mut Undo,
+    safeguard: &mut Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     injection.kind = bench.action.fault.kind().to_owned();
@@ -75,24 +74,24 @@ pub(crate) async fn inject(
             process_kill::inject(bench, site, *role, injection).await
         }
         Target::ProcessFreeze { site, role } => {
-            process_freeze::inject(bench, site, *role, undo, injection).await
+            process_freeze::inject(bench, site, *role, safeguard, injection).await
         }
-        Target::SiteKill(site) => site_kill::inject(bench, site, undo, injection).await,
-        Target::SiteFreeze(site) => site_freeze::inject(bench, site, undo, injection).await,
+        Target::SiteKill(site) => site_kill::inject(bench, site, safeguard, injection).await,
+        Target::SiteFreeze(site) => site_freeze::inject(bench, site, safeguard, injection).await,
         Target::RegionKill { region, .. } => {
-            region_kill::inject(bench, region, undo, injection).await
+            region_kill::inject(bench, region, safeguard, injection).await
         }
         Target::Switchover { cell, to, .. } => switchover::inject(bench, cell, to, injection).await,
         Target::PostgresStall { site, lasting } => {
-            postgres_stall::inject(bench, site, *lasting, injection).await
+            postgres_stall::inject(bench, site, *lasting, safeguard, injection).await
         }
         Target::ReplicationStall { site, lasting } => {
-            replication_stall::inject(bench, site, *lasting, undo, injection).await
+            replication_stall::inject(bench, site, *lasting, safeguard, injection).await
         }
         Target::ProcessPause { lasting, seed, .. } => {
-            process_pause::inject(bench, *lasting, *seed, injection).await
+            process_pause::inject(bench, *lasting, *seed, safeguard, injection).await
         }
-        Target::EtcdKill { member, .. } => etcd::kill(bench, member, undo, injection).await,
+        Target::EtcdKill { member, .. } => etcd::kill(bench, member, safeguard, injection).await,
         Target::EtcdLeaderKill { .. } => etcd::kill_leader(bench, injection).await,
     }
 }

@@ -22,14 +22,23 @@ mod metrics;
 mod verdict;
 
 mod control_plane;
+mod environment;
 mod events;
 mod platform;
 mod process;
 mod token;
 
 mod fault;
-
 mod freeze;
+
+mod guard;
+mod journal;
+mod lever;
+mod lock;
+mod recover;
+mod safeguard;
+mod sweep;
+mod undo;
 
 mod load;
 
@@ -37,6 +46,7 @@ mod final_reads;
 mod lost_writes;
 
 mod fresh;
+mod plan;
 mod run;
 
 mod report;

@@ -1,7 +1,7 @@
 //! Runs a drill, phase by phase: preflight, baseline, inject, verify, observe, heal, settle, check.
 //!
-//! One thread of story, so one `async fn` per phase. Whatever ends it early drops the holds, which
-//! heals; what was seen until then is judged all the same.
+//! One thread of story, so one `async fn` per phase. Whatever ends it early, what was done is taken
+//! away then, by the journal; what was seen until then is judged all the same.
 
 mod direct;
 mod live;
@@ -20,22 +20,25 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use self::preflight::Ready;
 use crate::control_plane::ControlPlane;
-use crate::course::Course;
+use crate::course::{CleanUp, Course};
 use crate::drill::Drill;
-use crate::fault::{Target, Undo, hold};
-use crate::freeze;
+use crate::guard::{self, Guard, SILENCE};
 use crate::history::Clock;
 use crate::load::{self, Client};
 use crate::metrics::{Measure, Value, metrics};
 use crate::platform::Platform;
 use crate::recorder::Recorder;
+use crate::safeguard::Safeguard;
 use crate::terminal::Terminal;
-use crate::{events, final_reads, lost_writes, verdict};
+use crate::{events, final_reads, lever, lost_writes, recover, sweep, verdict};
 
 /// How long redundancy may take to come back where the drill sets no limit.
 const SETTLE: Duration = Duration::from_mins(1);
 const SETTLE_PAUSE: Duration = Duration::from_millis(250);
+/// Between two looks at the lever.
+const LEVER_LOOK: Duration = Duration::from_millis(200);
 /// Requests in flight end by their own timeout; nothing else has to be waited for.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -52,33 +55,69 @@ pub(crate) struct Run<'a> {
 /// Runs the drill, and returns what happened. It does not fail: what goes wrong is part of it.
 pub(crate) async fn run(run: &Run<'_>) -> Course {
     let mut course = Course { is_repeated: run.drill.repeat.is_some(), ..Course::default() };
+    // Always there, wherever the report goes: whoever recovers looks here.
+    let folder = run.platform.drills().join(run.id);
+    let command = guard::command(None, &folder, SILENCE);
+    match Safeguard::start(&folder, run.id, command, SILENCE).await {
+        Ok((safeguard, guard)) => guarded(run, &mut course, safeguard, guard).await,
+        Err(err) => course.harness = Some(format!("failed to {err:#}")),
+    }
+    gather(run, &mut course);
+    course
+}
+
+async fn guarded(run: &Run<'_>, course: &mut Course, mut safeguard: Safeguard, mut guard: Guard) {
     let ended = tokio::select! {
         biased;
-        () = stop_asked() => {
-            run.terminal.line("stopped by a signal; what was held is released");
-            course.aborted = Some("stopped by a signal".to_owned());
+        why = ended_early(run, &mut guard) => {
+            run.terminal.line(&format!("{why}; what was done is taken away"));
+            course.aborted = Some(why);
             Ok(())
         }
-        ended = phases(run, &mut course) => ended,
+        ended = phases(run, course, &mut safeguard) => ended,
     };
     if let Err(err) = ended {
         course.harness = Some(format!("failed to {err:#}"));
     }
-    gather(run, &mut course);
-    match hold::of_drills(&run.platform.run_dir) {
-        Ok(left) => course.residue.extend(left.iter().map(|path| path.display().to_string())),
-        Err(err) => course.residue.push(format!("{err:#}")),
-    }
-    match freeze::left(run.platform) {
-        Ok(left) => course.residue.extend(left),
-        Err(err) => course.residue.push(format!("{err:#}")),
-    }
-    course
+    let healed = safeguard.heal(|| ());
+    let told = safeguard.close();
+    let let_go = guard.let_go().await;
+    let left = recover::check(&run.platform.run_dir);
+    let errors =
+        [healed.as_ref().err(), let_go.as_ref().err(), told.as_ref().err(), left.as_ref().err()];
+    course.residue.extend(errors.into_iter().flatten().map(|err| format!("{err:#}")));
+    course.residue.extend(healed.into_iter().flatten());
+    course.residue.extend(left.into_iter().flatten());
+    course.clean_up = told.ok().map(|told| CleanUp {
+        undone: told.reverted,
+        looked_for: sweep::LOOKED_FOR.map(str::to_owned).into(),
+    });
 }
 
-async fn phases(run: &Run<'_>, course: &mut Course) -> anyhow::Result<()> {
+/// Returns only when the run must not go on, and why.
+async fn ended_early(run: &Run<'_>, guard: &mut Guard) -> String {
+    let lever = async {
+        loop {
+            if let Some(reason) = lever::pulled(&run.platform.run_dir) {
+                return format!("stopped by the lever: {reason}");
+            }
+            sleep(LEVER_LOOK).await;
+        }
+    };
+    tokio::select! {
+        () = stop_asked() => "stopped by a signal".to_owned(),
+        why = lever => why,
+        why = guard.keep() => why,
+    }
+}
+
+async fn phases(
+    run: &Run<'_>,
+    course: &mut Course,
+    safeguard: &mut Safeguard,
+) -> anyhow::Result<()> {
     let Some(ready) = preflight::preflight(run, course).await? else { return Ok(()) };
-    let client = Arc::new(ready.client);
+    let client = Arc::clone(&ready.client);
     let load_stop = CancellationToken::new();
     let (drained, load_ended) = oneshot::channel();
 
@@ -100,7 +139,7 @@ async fn phases(run: &Run<'_>, course: &mut Course) -> anyhow::Result<()> {
 
     let mut outcome = None;
     let story = async {
-        let told = under_load(run, course, &ready.control_plane, &client, ready.target).await;
+        let told = under_load(run, course, safeguard, &ready, &client).await;
         load_stop.cancel();
         let ended = load_ended.await.context("wait for the last answers");
         outcome = Some(told.and(ended));
@@ -122,10 +161,11 @@ async fn phases(run: &Run<'_>, course: &mut Course) -> anyhow::Result<()> {
 async fn under_load(
     run: &Run<'_>,
     course: &mut Course,
-    control_plane: &ControlPlane,
+    safeguard: &mut Safeguard,
+    ready: &Ready,
     client: &Client,
-    expected: Target,
 ) -> anyhow::Result<()> {
+    let control_plane = &ready.control_plane;
     let before = run.drill.actions.first().map(|action| action.before).unwrap_or_default();
     let before = before + phase_offset(run);
     run.terminal.phase("baseline", &format!("{before:.1?} of load, nothing broken"));
@@ -138,8 +178,7 @@ async fn under_load(
     let cells = control_plane.cells().await?;
     course.before = cells.into_iter().map(|cell| (cell.id, cell.tally)).collect();
 
-    let mut undo = Undo::new(&run.platform.run_dir, run.id);
-    let acted = method::act(run, course, control_plane, &expected, &mut undo).await;
+    let acted = method::act(run, course, safeguard, control_plane, &ready.target).await;
     if course.injections.is_empty() {
         return acted;
     }
@@ -148,10 +187,11 @@ async fn under_load(
         if course.injections.iter().any(|injection| !injection.frozen.is_empty()) {
             sleep(direct::ARRIVE).await;
         }
-        (undo.heal(), run.clock.now())
+        (safeguard.heal(|| ()), run.clock.now())
     };
     let ((healed, at), asked) = tokio::join!(heal, direct::ask(run, client, course));
-    course.residue.extend(healed.err().map(|err| format!("{err:#}")));
+    // What could not be taken away is tried again in the end, and told then.
+    healed?;
     course.healed = Some(at);
     if let (Some(told), Some(last)) = (direct::told(&asked), course.injections.last_mut()) {
         run.terminal.line(&told);

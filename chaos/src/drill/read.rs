@@ -212,9 +212,11 @@ fn stop_conditions(reader: &mut Reader, root: &Section<'_>) -> Vec<StopCondition
 }
 
 fn scope(reader: &mut Reader, root: &Section<'_>) -> Scope {
-    let item = reader.section(root, "scope", Need::May, &["max-cells", "max-regions"]);
+    let keys = ["max-cells", "max-regions", "environment"];
+    let item = reader.section(root, "scope", Need::May, &keys);
+    let environment = item.as_ref().and_then(|item| reader.text(item, keys[2], Need::May));
     let mut number = |key| item.as_ref().and_then(|item| reader.number(item, key)).unwrap_or(1);
-    Scope { max_cells: number("max-cells"), max_regions: number("max-regions") }
+    Scope { max_cells: number(keys[0]), max_regions: number(keys[1]), environment }
 }
 
 fn validity(reader: &mut Reader, root: &Section<'_>) -> Validity {

@@ -13,10 +13,11 @@ use topology::RegionId;
 use topology::address::Port;
 
 use super::refuses::all_refuse;
-use super::{Bench, Injection, Undo};
+use super::{Bench, Injection, hold};
 use crate::drill::EtcdMember;
 use crate::platform::Platform;
 use crate::process::kill_trees;
+use crate::safeguard::Safeguard;
 
 const ASK: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(50);
@@ -37,7 +38,7 @@ struct Header {
 pub(super) async fn kill(
     bench: &Bench<'_>,
     member: &EtcdMember,
-    undo: &mut Undo,
+    safeguard: &mut Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let regions = match member {
@@ -48,7 +49,7 @@ pub(super) async fn kill(
     let mut running = Vec::new();
     for region in &regions {
         running.push(bench.platform.running(&name(region))?);
-        undo.holds.place(&name(region), bench.action.ttl)?;
+        hold::place(bench, safeguard, &name(region))?;
     }
     injection.begin(&bench.clock);
     let killed = kill_trees(&running, bench.action.verify_within).await?;

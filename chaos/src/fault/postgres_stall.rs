@@ -8,22 +8,24 @@ use tokio::time::sleep;
 use topology::SiteId;
 
 use super::{Bench, Injection};
-use crate::freeze::{Guard, stop_trees};
+use crate::freeze::stop_trees;
+use crate::safeguard::Safeguard;
 
 pub(super) async fn inject(
     bench: &Bench<'_>,
     site: &SiteId,
     lasting: Duration,
+    safeguard: &mut Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let postmaster = bench.platform.postmaster(site)?.context("find the postmaster")?;
-    let mut guard = Guard::start(bench.action.ttl).await?;
     injection.begin(&bench.clock);
-    let stopped = stop_trees(&[postmaster], &mut guard, bench.action.verify_within).await?;
+    let (ttl, within) = (bench.action.ttl, bench.action.verify_within);
+    let (stopped, steps) = stop_trees(&[postmaster], safeguard, ttl, within).await?;
     let count = stopped.len();
     injection.step(&bench.clock, format!("stopped {count} processes of PostgreSQL of {site}"));
     sleep(lasting).await;
-    guard.thaw()?;
+    safeguard.revert(&steps)?;
     injection.step(&bench.clock, format!("let PostgreSQL of {site} go on"));
     injection.proof.push(format!(
         "{count} processes of PostgreSQL of {site} were in state T for {} ms",

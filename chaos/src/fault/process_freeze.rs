@@ -4,23 +4,23 @@
 use topology::SiteId;
 
 use super::process::find;
-use super::{Bench, Injection, Undo};
+use super::{Bench, Injection};
 use crate::drill::ProcessRole;
 use crate::freeze::stop_one;
+use crate::safeguard::Safeguard;
 
 pub(super) async fn inject(
     bench: &Bench<'_>,
     site: &SiteId,
     role: ProcessRole,
-    undo: &mut Undo,
+    safeguard: &mut Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let process = find(bench.platform, site, role)?;
     let (pid, name) = (process.pid, role.name());
-    let guard = undo.guard(bench.action.ttl).await?;
     injection.begin(&bench.clock);
     injection.frozen.push(site.clone());
-    stop_one(process, guard, bench.action.verify_within).await?;
+    stop_one(process, safeguard, bench.action.ttl, bench.action.verify_within).await?;
     injection.step(&bench.clock, format!("froze {name} of {site}, process {pid}"));
     injection.proof.push(format!("process {pid} is in state T"));
     Ok(())

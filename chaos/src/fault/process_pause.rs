@@ -10,9 +10,10 @@ use rand::seq::IndexedRandom as _;
 use tokio::time::sleep;
 
 use super::{Bench, Injection};
-use crate::freeze::{Guard, stop_one};
+use crate::freeze::stop_one;
 use crate::platform::Member;
 use crate::process::Process;
+use crate::safeguard::Safeguard;
 
 /// One that ends by itself just then, as a connection's process does, makes way for another.
 const ATTEMPTS: usize = 5;
@@ -21,26 +22,23 @@ pub(super) async fn inject(
     bench: &Bench<'_>,
     lasting: Duration,
     seed: u64,
+    safeguard: &mut Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let mut random = StdRng::seed_from_u64(seed);
-    let mut guard = Guard::start(bench.action.ttl).await?;
     injection.begin(&bench.clock);
     for _ in 0..ATTEMPTS {
         let members = bench.platform.members()?;
         let (member, process) =
             choose(&members, &mut random).context("find a process to pause: none runs")?;
         let arguments = process.arguments();
-        if stop_one(process, &mut guard, bench.action.verify_within).await.is_err() {
-            guard.thaw()?;
-            guard = Guard::start(bench.action.ttl).await?;
-            continue;
-        }
+        let (ttl, within) = (bench.action.ttl, bench.action.verify_within);
+        let Ok(step) = stop_one(process, safeguard, ttl, within).await else { continue };
         let what = arguments.first().map_or_else(String::new, |name| name.replace('\n', " "));
         let told = format!("{what} of {}, process {}", member.name, process.pid);
         injection.step(&bench.clock, format!("paused {told}"));
         sleep(lasting).await;
-        guard.thaw()?;
+        safeguard.revert(&[step].into())?;
         injection.step(&bench.clock, format!("let {told} go on"));
         injection.proof.push(format!("{told} was in state T for {} ms", lasting.as_millis()));
         return Ok(());

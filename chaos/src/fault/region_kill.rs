@@ -9,13 +9,14 @@ use topology::wire::fleet::FleetProcess;
 use topology::{RegionId, SiteId};
 
 use super::refuses::all_refuse;
-use super::{Bench, Injection, Undo};
+use super::{Bench, Injection, hold};
 use crate::process::{Process, kill_trees};
+use crate::safeguard::Safeguard;
 
 pub(super) async fn inject(
     bench: &Bench<'_>,
     region: &RegionId,
-    undo: &mut Undo,
+    safeguard: &mut Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let fleet = bench.platform.fleet()?;
@@ -34,7 +35,7 @@ pub(super) async fn inject(
         roots.extend(bench.platform.postmaster(&site)?);
     }
     for process in &listed {
-        undo.holds.place(&process.name, bench.action.ttl)?;
+        hold::place(bench, safeguard, &process.name)?;
     }
     injection.begin(&bench.clock);
     let killed = kill_trees(&roots, bench.action.verify_within).await?;

@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use topology::SiteId;
 
-use super::{Bench, Injection, Undo};
+use super::{Bench, Injection};
 use crate::freeze::stop_trees;
 use crate::process::Process;
+use crate::safeguard::Safeguard;
 
 /// How PostgreSQL calls them in the list of processes.
 const NAME: &str = "walsender";
@@ -19,16 +20,16 @@ pub(super) async fn inject(
     bench: &Bench<'_>,
     site: &SiteId,
     lasting: Duration,
-    undo: &mut Undo,
+    safeguard: &mut Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let postmaster = bench.platform.postmaster(site)?.context("find the postmaster")?;
     let sends = |process: &Process| process.arguments().iter().any(|text| text.contains(NAME));
     let senders: Vec<Process> = postmaster.descendants().into_iter().filter(sends).collect();
     ensure!(!senders.is_empty(), "find who sends WAL from {site}: nobody does");
-    let guard = undo.guard(lasting).await?;
     injection.begin(&bench.clock);
-    let stopped = stop_trees(&senders, guard, bench.action.verify_within).await?;
+    let within = bench.action.verify_within;
+    let (stopped, _) = stop_trees(&senders, safeguard, lasting, within).await?;
     let count = stopped.len();
     let millis = lasting.as_millis();
     injection.step(&bench.clock, format!("stopped {count} senders of {site} for {millis} ms"));

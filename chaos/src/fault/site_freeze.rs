@@ -4,23 +4,24 @@
 
 use topology::SiteId;
 
-use super::{Bench, Injection, Undo};
+use super::{Bench, Injection};
 use crate::freeze::freeze_trees;
 use crate::process::Process;
+use crate::safeguard::Safeguard;
 
 pub(super) async fn inject(
     bench: &Bench<'_>,
     site: &SiteId,
-    undo: &mut Undo,
+    safeguard: &mut Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let agent = bench.platform.agent(site)?;
     let roots: Vec<Process> =
         [Some(agent), bench.platform.postmaster(site)?].into_iter().flatten().collect();
-    let guard = undo.guard(bench.action.ttl).await?;
     injection.begin(&bench.clock);
     injection.frozen.push(site.clone());
-    let (frozen, how) = freeze_trees(&roots, guard, bench.action.verify_within).await?;
+    let (frozen, how) =
+        freeze_trees(&roots, safeguard, bench.action.ttl, bench.action.verify_within).await?;
     injection.step(&bench.clock, format!("froze {} processes of {site}", frozen.len()));
     injection.proof.push(format!("{} processes frozen; {how}", frozen.len()));
     Ok(())

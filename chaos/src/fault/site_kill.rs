@@ -4,19 +4,20 @@ use topology::SiteId;
 use topology::address::Port;
 
 use super::refuses::all_refuse;
-use super::{Bench, Injection, Undo};
+use super::{Bench, Injection, hold};
 use crate::process::{Process, kill_trees};
+use crate::safeguard::Safeguard;
 
 pub(super) async fn inject(
     bench: &Bench<'_>,
     site: &SiteId,
-    undo: &mut Undo,
+    safeguard: &mut Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let agent = bench.platform.agent(site)?;
     let roots: Vec<Process> =
         [Some(agent), bench.platform.postmaster(site)?].into_iter().flatten().collect();
-    undo.holds.place(&site.to_string(), bench.action.ttl)?;
+    hold::place(bench, safeguard, &site.to_string())?;
     injection.begin(&bench.clock);
     let killed = kill_trees(&roots, bench.action.verify_within).await?;
     injection.step(&bench.clock, format!("killed {} processes of {site}", killed.len()));

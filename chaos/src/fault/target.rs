@@ -266,7 +266,7 @@ mod tests {
         let target = settle(&fault, &cells, 1).unwrap();
         assert_eq!(target.cells().len(), 2);
         assert_eq!(target.to_string(), "region east");
-        let scope = Scope { max_cells: 1, max_regions: 1 };
+        let scope = Scope { max_cells: 1, max_regions: 1, environment: None };
         assert_eq!(
             target.beyond(&scope),
             Some("region east has 2 active cells; scope.max-cells is 1".to_owned())

@@ -8,19 +8,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use super::{Frozen, Guard, stop_trees};
+use super::stop_trees;
 use crate::process::{Process, tree};
+use crate::safeguard::Safeguard;
+use crate::undo::{PREFIX, Undo, Undone};
 
-/// How the folders of drills are called; the rest is who made it.
-pub(super) const PREFIX: &str = "bulkhead-drill-";
 const LOOK: Duration = Duration::from_millis(5);
 /// A thawed process may be in the middle of starting another one; then its list is read again.
 const MOVES: usize = 200;
 const MOVE_PAUSE: Duration = Duration::from_millis(5);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 enum Version {
     /// The `freezer` controller's own hierarchy.
     V1,
@@ -29,7 +31,7 @@ enum Version {
 }
 
 /// Where the processes of a drill are kept while they are frozen, and where they came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cgroup {
     version: Version,
     folder: PathBuf,
@@ -39,18 +41,24 @@ pub(crate) struct Cgroup {
 /// Freezes processes with everything they started. Returns all of them, and how it was done.
 pub(crate) async fn freeze_trees(
     roots: &[Process],
-    guard: &mut Guard,
+    safeguard: &mut Safeguard,
+    ttl: Duration,
     within: Duration,
 ) -> anyhow::Result<(BTreeSet<Process>, String)> {
     let due = Instant::now() + within;
     let first = roots.first().context("freeze nobody")?;
-    let Some(cgroup) = Cgroup::available(*first) else {
-        let found = stop_trees(roots, guard, within).await?;
+    let mut made = None;
+    for candidate in Cgroup::candidates(*first) {
+        safeguard.intend(Undo::Leave(candidate.clone()), ttl)?;
+        if candidate.make() {
+            made = Some(candidate);
+            break;
+        }
+    }
+    let Some(cgroup) = made else {
+        let (found, _) = stop_trees(roots, safeguard, ttl, within).await?;
         return Ok((found, "SIGSTOP of each: no cgroup freezer can be written to".to_owned()));
     };
-    guard.note(Frozen::Cgroup(cgroup.clone())).await?;
-    fs::create_dir_all(&cgroup.folder)
-        .with_context(|| format!("make {}", cgroup.folder.display()))?;
     // Each is taken in before anybody is frozen: those who are in bear their children inside.
     let mut found = tree(roots);
     while !cgroup.take_in(&found)? {
@@ -73,35 +81,31 @@ pub(crate) async fn freeze_trees(
 }
 
 impl Cgroup {
-    /// Returns the cgroup this program would use; `None` where it may not make one.
-    fn available(process: Process) -> Option<Self> {
-        let own = Process::own()?;
+    /// Returns the cgroups this program would use for a process, the best first.
+    fn candidates(process: Process) -> Vec<Self> {
+        let Some(own) = Process::own() else { return Vec::new() };
         let name = format!("{PREFIX}{}-{}", own.pid, own.start_time);
-        let groups = fs::read_to_string(format!("/proc/{}/cgroup", process.pid)).ok()?;
-        hierarchies().into_iter().find_map(|(version, mount)| {
+        let groups = fs::read_to_string(format!("/proc/{}/cgroup", process.pid));
+        let groups = groups.unwrap_or_default();
+        let candidates = hierarchies().into_iter().filter_map(|(version, mount)| {
             let home = mount.join(home(version, &groups)?);
-            let folder = mount.join(&name);
-            // Tried out: a mount that is read-only, or a name space that is closed, says so now.
-            fs::create_dir_all(&folder).ok()?;
-            let knob = folder.join(version.knob());
-            let cgroup = Self { version, folder, home };
-            if fs::OpenOptions::new().write(true).open(knob).is_err() {
-                cgroup.remove().ok()?;
-                return None;
-            }
-            Some(cgroup)
-        })
+            Some(Self { version, folder: mount.join(&name), home })
+        });
+        candidates.collect()
     }
 
-    pub(super) fn parse(version: &str, folder: &str, home: &str) -> Option<Self> {
-        let version = [Version::V1, Version::V2].into_iter().find(|v| v.name() == version)?;
-        Some(Self { version, folder: folder.into(), home: home.into() })
+    /// Makes it; returns whether it can be used. Tried out: a mount that is read-only, or a name
+    /// space that is closed, says so now.
+    fn make(&self) -> bool {
+        let knob = self.folder.join(self.version.knob());
+        fs::create_dir_all(&self.folder).is_ok()
+            && fs::OpenOptions::new().write(true).open(knob).is_ok()
     }
 
     /// Lets everybody in it go on, sends them home and removes it.
-    pub(super) fn thaw(&self) -> anyhow::Result<()> {
+    pub(crate) fn thaw(&self) -> anyhow::Result<Undone> {
         if !self.folder.exists() {
-            return Ok(());
+            return Ok(Undone::Before);
         }
         self.write_state(false)?;
         for _ in 0..MOVES {
@@ -111,7 +115,8 @@ impl Cgroup {
             match self.remove() {
                 Err(err) if err.kind() == ErrorKind::ResourceBusy => {}
                 removed => {
-                    return removed.with_context(|| format!("remove {}", self.folder.display()));
+                    removed.with_context(|| format!("remove {}", self.folder.display()))?;
+                    return Ok(Undone::Now);
                 }
             }
             std::thread::sleep(MOVE_PAUSE);
@@ -189,19 +194,11 @@ impl Cgroup {
 
 impl fmt::Display for Cgroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (folder, home) = (self.folder.display(), self.home.display());
-        write!(f, "{}\t{folder}\t{home}", self.version.name())
+        write!(f, "the cgroup {}", self.folder.display())
     }
 }
 
 impl Version {
-    fn name(self) -> &'static str {
-        match self {
-            Self::V1 => "v1",
-            Self::V2 => "v2",
-        }
-    }
-
     fn knob(self) -> &'static str {
         match self {
             Self::V1 => "freezer.state",
@@ -245,7 +242,7 @@ fn home(version: Version, groups: &str) -> Option<String> {
 }
 
 /// Returns the cgroups drills made, with who made them.
-pub(super) fn of_drills() -> Vec<(Cgroup, Option<Process>)> {
+pub(crate) fn of_drills() -> Vec<(Cgroup, Option<Process>)> {
     let mut found = Vec::new();
     for (version, mount) in hierarchies() {
         for entry in fs::read_dir(&mount).into_iter().flatten().flatten() {

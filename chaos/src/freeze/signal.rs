@@ -7,20 +7,23 @@ use anyhow::{Context as _, bail};
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
-use super::{Frozen, Guard};
+use crate::journal::Step;
 use crate::process::{Process, is_stopped, tree};
+use crate::safeguard::Safeguard;
+use crate::undo::Undo;
 
 /// Between two looks: a signal takes effect as soon as the process is in user space again.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Stops one process, and returns once it is in state T.
+/// Stops one process for `ttl` at most, and returns once it is in state T.
 pub(crate) async fn stop_one(
     process: Process,
-    guard: &mut Guard,
+    safeguard: &mut Safeguard,
+    ttl: Duration,
     within: Duration,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Step> {
     let due = Instant::now() + within;
-    guard.note(Frozen::Process(process)).await?;
+    let step = safeguard.intend(Undo::GoOn(process.into()), ttl)?;
     stop(process)?;
     while !is_stopped(process) {
         if !process.is_alive() {
@@ -31,31 +34,34 @@ pub(crate) async fn stop_one(
         }
         sleep(LOOK).await;
     }
-    Ok(())
+    Ok(step)
 }
 
 /// Stops processes with everything they started, `roots` first: who is stopped starts nobody.
-/// Returns all of them once each is in state T and no more are found.
+/// Returns all of them once each is in state T and no more are found, with what lets them go on.
 pub(crate) async fn stop_trees(
     roots: &[Process],
-    guard: &mut Guard,
+    safeguard: &mut Safeguard,
+    ttl: Duration,
     within: Duration,
-) -> anyhow::Result<BTreeSet<Process>> {
+) -> anyhow::Result<(BTreeSet<Process>, BTreeSet<Step>)> {
     let due = Instant::now() + within;
+    let mut steps = BTreeSet::new();
     let mut signalled: BTreeSet<Process> = BTreeSet::new();
     loop {
         let found = tree(roots);
         let fresh: Vec<Process> =
             in_order(roots, &found).filter(|process| !signalled.contains(process)).collect();
+        let undos = fresh.iter().map(|process| Undo::GoOn((*process).into()));
+        steps.extend(safeguard.intend_all(undos, ttl)?);
         for process in &fresh {
-            guard.note(Frozen::Process(*process)).await?;
             stop(*process)?;
         }
         signalled.extend(&fresh);
         let going: Vec<&Process> =
             found.iter().filter(|found| found.is_alive() && !is_stopped(**found)).collect();
         if fresh.is_empty() && going.is_empty() {
-            return Ok(found);
+            return Ok((found, steps));
         }
         if Instant::now() >= due {
             bail!("stop {} processes: {going:?} not in state T after {within:?}", found.len());
@@ -74,9 +80,4 @@ fn in_order<'a>(
 
 fn stop(process: Process) -> anyhow::Result<()> {
     process.signal(Signal::STOP).with_context(|| format!("stop process {}", process.pid))
-}
-
-pub(super) fn go_on(process: Process) -> anyhow::Result<()> {
-    let sent = process.signal(Signal::CONT);
-    sent.with_context(|| format!("let process {} go on", process.pid))
 }

@@ -11,7 +11,8 @@ use super::observe::observe;
 use crate::control_plane::{Cell, ControlPlane};
 use crate::course::Course;
 use crate::drill::{Action, Drill};
-use crate::fault::{Bench, Injection, Target, Undo, inject, target};
+use crate::fault::{Bench, Injection, Target, inject, target};
+use crate::safeguard::Safeguard;
 
 /// While etcd elects, or a control plane stands still, nobody may know where the cells are.
 const KNOWN: Duration = Duration::from_secs(10);
@@ -22,9 +23,9 @@ const KNOWN_PAUSE: Duration = Duration::from_millis(250);
 pub(super) async fn act(
     run: &Run<'_>,
     course: &mut Course,
+    safeguard: &mut Safeguard,
     control_plane: &ControlPlane,
     expected: &Target,
-    undo: &mut Undo,
 ) -> anyhow::Result<()> {
     let begun = Instant::now();
     let mut live = Live::default();
@@ -42,14 +43,18 @@ pub(super) async fn act(
         if number == 0 && target != *expected {
             run.terminal.line(&format!("cells moved meanwhile: {target} instead of {expected}"));
         }
-        run.terminal.phase("inject", &format!("{} of {target}", action.fault.kind()));
-        let bench = Bench { platform: run.platform, control_plane, clock: run.clock, action };
+        let what = format!("{} of {target}", action.fault.kind());
+        run.terminal.phase("inject", &what);
+        safeguard.injecting(&what)?;
+        let (platform, clock) = (run.platform, run.clock);
+        let bench = Bench { run: run.id, platform, control_plane, clock, action };
         course.injections.push(Injection::default());
         let injection = course.injections.last_mut().context("note the fault")?;
-        if let Err(err) = inject(&bench, &target, undo, injection).await {
+        if let Err(err) = inject(&bench, &target, safeguard, injection).await {
             course.unproven = Some(format!("{err:#}"));
             return Ok(());
         }
+        safeguard.applied()?;
         run.terminal.phase("verify", &injection.proof.join("; "));
         let lasting = observed(run.drill, action, number, begun.elapsed());
         if run.drill.repeat.is_none() && !lasting.is_zero() {

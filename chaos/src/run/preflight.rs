@@ -1,5 +1,6 @@
-//! Before anything is broken: nothing is left over, every cell is whole, users are there.
+//! Before anything is broken: every cell is whole, users are there.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -8,8 +9,7 @@ use super::Run;
 use crate::control_plane::{Cell, ControlPlane};
 use crate::course::Course;
 use crate::drill::Probe;
-use crate::fault::{Target, hold, target};
-use crate::freeze;
+use crate::fault::{Target, target};
 use crate::load::{self, Client};
 
 /// A platform that has just been started, or has just been through a drill, becomes whole within
@@ -20,19 +20,12 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(super) struct Ready {
     pub(super) control_plane: ControlPlane,
     pub(super) target: Target,
-    pub(super) client: Client,
+    pub(super) client: Arc<Client>,
 }
 
 /// Returns what the run works with; `None`, with the reasons recorded, where nothing may be broken.
 pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Result<Option<Ready>> {
-    run.terminal.phase("preflight", "leftovers, redundancy, users");
-    // No other drill is running: this one has the lock.
-    for left in hold::lift_leftovers(&run.platform.run_dir)? {
-        run.terminal.line(&format!("released what an earlier drill had held: {left}"));
-    }
-    for left in freeze::thaw_leftovers(run.platform)? {
-        run.terminal.line(&format!("thawed what an earlier drill had frozen: {left}"));
-    }
+    run.terminal.phase("preflight", "redundancy, users");
     let (spec, token) = (&run.platform.spec, &run.platform.token);
     let cells = match whole(run, &ControlPlane::new(spec, token, None)?).await {
         Ok(cells) => cells,
@@ -63,7 +56,7 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
             return Ok(None);
         }
     }
-    Ok(Some(Ready { control_plane, target, client }))
+    Ok(Some(Ready { control_plane, target, client: Arc::new(client) }))
 }
 
 /// Waits until every cell is redundant, if the drill asks for that.

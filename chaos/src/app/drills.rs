@@ -1,0 +1,186 @@
+//! `chaos run`, `chaos list`: finds the drills asked for, and runs them one after the other.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use super::heal;
+use crate::cli::{ListArgs, RunArgs};
+use crate::drill::Drill;
+use crate::drill::catalogue::{DRILLS, Found, find};
+use crate::environment;
+use crate::exit::Exit;
+use crate::fresh;
+use crate::history::Clock;
+use crate::metrics::metrics;
+use crate::plan;
+use crate::platform::Platform;
+use crate::recorder::Recorder;
+use crate::report::{self, Report};
+use crate::run::{Run, run as rehearse};
+use crate::series::{self, Sample};
+use crate::terminal::{Terminal, complain, print};
+use crate::verdict::{Goals, verdict};
+use crate::{lever, lock, recover};
+
+pub(super) async fn run(args: &RunArgs) -> anyhow::Result<Exit> {
+    let mut drills = match read(&args.drill)? {
+        Ok(drills) => drills,
+        Err(exit) => return Ok(exit),
+    };
+    for drill in &mut drills {
+        if let Some(Err(why)) = args.lasting.map(|lasting| drill.last(lasting)) {
+            complain(&format!("{}: --for: {why}", drill.name));
+            return Ok(Exit::Invalid);
+        }
+    }
+    let run_dir = runtime::run_dir::run_dir(args.place.run_dir.clone())?;
+    let terminal = if args.json { Terminal::Json } else { Terminal::Text };
+    if !args.fresh && Platform::find(&run_dir)?.is_none() {
+        complain(&format!(
+            "no platform runs in {}: start one with `platform up --detach --run-dir {0}`, or let \
+             `chaos run {} --fresh` do it",
+            run_dir.display(),
+            args.drill
+        ));
+        return Ok(Exit::Unsteady);
+    }
+    let doing = format!("chaos run {}", args.drill);
+    let _lock = match lock::take(&run_dir.join("drills"), &doing)? {
+        Ok(lock) => lock,
+        Err(holder) => return Ok(heal::refused(&run_dir, holder.as_ref())),
+    };
+    if let Some(reason) = lever::pulled(&run_dir) {
+        complain(&format!(
+            "no drill starts: the lever is pulled ({reason}); `chaos lever release` lets them start"
+        ));
+        return Ok(Exit::Refused);
+    }
+    if args.fresh {
+        terminal.phase("fresh", "starting the platform anew");
+        fresh::restart(&run_dir).await?;
+    }
+    let platform = Platform::find(&run_dir)?.context("find the platform running")?;
+    for drill in &drills {
+        let wanted = args.environment.as_deref().or(drill.scope.environment.as_deref());
+        if let Err(why) = environment::allows(&run_dir, wanted)? {
+            complain(&format!("{}: {why}", drill.name));
+            return Ok(Exit::Refused);
+        }
+    }
+    if args.dry_run {
+        return plan::print_all(&platform, &drills, args.seed).await;
+    }
+    let mut samples = Vec::new();
+    let mut documents = Vec::new();
+    'all: for drill in &drills {
+        for round in 0..args.repeat {
+            let (sample, document) = one(args, &platform, drill, round, terminal).await?;
+            // Whoever stopped this run meant the rest too; what is left behind must be seen to first.
+            let is_last = matches!(sample.exit, Exit::Aborted | Exit::Residue);
+            samples.push(sample);
+            documents.push(document);
+            if is_last {
+                break 'all;
+            }
+        }
+    }
+    let several = drills.len() > 1 || args.repeat > 1;
+    if several {
+        for line in series::lines(&samples) {
+            terminal.line(&line);
+        }
+    }
+    if args.json {
+        let document = match documents.pop() {
+            Some(document) if !several => document,
+            last => {
+                documents.extend(last);
+                json!({ "runs": documents, "summary": series::json(&samples) })
+            }
+        };
+        print(&document.to_string())?;
+    }
+    Ok(series::exit(&samples))
+}
+
+/// Runs a drill once, and writes its report.
+async fn one(
+    args: &RunArgs,
+    platform: &Platform,
+    drill: &Drill,
+    round: u32,
+    terminal: Terminal,
+) -> anyhow::Result<(Sample, Value)> {
+    let mut drill = drill.clone();
+    drill.seed = args.seed.unwrap_or(drill.seed).wrapping_add(u64::from(round));
+    let recovered = recover::recover(&platform.run_dir).await?;
+    for done in &recovered.done {
+        terminal.line(&format!("an earlier drill had left this: {done}"));
+    }
+    let clock = Clock::start();
+    let id = format!("{}-{}", drill.name, clock.begun_unix_ms);
+    terminal.line(&format!("{}: {} (seed {})", drill.name, drill.title, drill.seed));
+    let recorder = Recorder::default();
+    let run = Run { id: &id, drill: &drill, platform, terminal, clock, recorder };
+    let course = rehearse(&run).await;
+
+    let metrics = metrics(&course);
+    let goals = if args.strict_goals { Goals::Strict } else { Goals::Warn };
+    let verdict = verdict(&drill, &course, &metrics, goals);
+    let lasting = args.lasting.map(|lasting| format!(" --for {}ms", lasting.as_millis()));
+    let lasting = lasting.unwrap_or_default();
+    let again = format!("chaos run {} --seed {}{lasting}", args.drill, drill.seed);
+    let (course, metrics, verdict) = (&course, &metrics, &verdict);
+    let report = Report { id: &id, drill: &drill, clock, course, metrics, verdict, again };
+    terminal.line(&report::table(&report));
+    let folder = folder(args, platform, &id);
+    report::write(&report, &folder)?;
+    terminal.line(&format!("report: {}", folder.join("report.html").display()));
+    Ok((Sample::new(&drill.name, verdict.exit, metrics), report::json(&report)))
+}
+
+/// A folder that was asked for holds one run, or one folder per run.
+fn folder(args: &RunArgs, platform: &Platform, id: &str) -> PathBuf {
+    match &args.report {
+        Some(folder) if args.repeat == 1 && args.drill != "all" => folder.clone(),
+        Some(folder) => folder.join(id),
+        None => platform.drills().join(id),
+    }
+}
+
+/// Lists the drills that come along.
+pub(super) fn list(args: &ListArgs) -> anyhow::Result<Exit> {
+    for (name, text) in DRILLS {
+        // Every one that comes along is right: a test sees to it.
+        let Ok(drill) = Drill::parse(name, text) else { continue };
+        if args.tag.as_ref().is_none_or(|tag| drill.tags.contains(tag)) {
+            print(&format!("{name:<20} {} [{}]", drill.title, drill.tags.join(", ")))?;
+        }
+    }
+    Ok(Exit::Pass)
+}
+
+/// Reads what was asked for; what is wrong with it is said here.
+pub(super) fn read(asked: &str) -> anyhow::Result<Result<Vec<Drill>, Exit>> {
+    let Some(found) = find(asked)? else {
+        let names = DRILLS.map(|(name, _)| name).join(", ");
+        complain(&format!("no drill and no file is called {asked}; the drills are {names}"));
+        return Ok(Err(Exit::Invalid));
+    };
+    let mut drills = Vec::new();
+    let mut is_right = true;
+    for Found { place, drill } in found {
+        match drill {
+            Ok(drill) => drills.push(drill),
+            Err(findings) => {
+                is_right = false;
+                for finding in findings {
+                    complain(&format!("{place}:{finding}"));
+                }
+            }
+        }
+    }
+    Ok(if is_right { Ok(drills) } else { Err(Exit::Invalid) })
+}

@@ -1,0 +1,83 @@
+//! `chaos recover` and `chaos lever`.
+
+use std::path::Path;
+
+use runtime::run_dir::run_dir;
+use rustix::process::Signal;
+
+use crate::cli::{LeverArgs, LeverCommand, RecoverArgs};
+use crate::exit::Exit;
+use crate::lock::{self, Holder};
+use crate::terminal::{complain, print};
+use crate::{lever, recover as recovering};
+
+pub(super) async fn recover(args: &RecoverArgs) -> anyhow::Result<Exit> {
+    let run_dir = run_dir(args.place.run_dir.clone())?;
+    if args.check {
+        let left = recovering::check(&run_dir)?;
+        for left in &left {
+            print(left)?;
+        }
+        return Ok(if left.is_empty() { Exit::Pass } else { Exit::Residue });
+    }
+    let drills = run_dir.join("drills");
+    let mut taken = lock::take(&drills, "chaos recover")?;
+    if let Err(Some(holder)) = &taken
+        && holder.is_stopped()
+    {
+        // It will not end by itself; its guard, if it has one left, sees that it is gone.
+        print(&format!("ending {}, which stands still", holder.told()))?;
+        holder.process().signal(Signal::KILL)?;
+        while holder.process().is_alive() {
+            tokio::task::yield_now().await;
+        }
+        taken = lock::take(&drills, "chaos recover")?;
+    }
+    let _lock = match taken {
+        Ok(lock) => lock,
+        Err(holder) => return Ok(refused(&run_dir, holder.as_ref())),
+    };
+    let recovered = recovering::recover(&run_dir).await?;
+    for done in &recovered.done {
+        print(&format!("taken away: {done}"))?;
+    }
+    for left in &recovered.left {
+        complain(&format!("left: {left}"));
+    }
+    if recovered.left.is_empty() {
+        print("clean")?;
+        return Ok(Exit::Pass);
+    }
+    Ok(Exit::Residue)
+}
+
+/// Says who has the lock, and how to get rid of it.
+pub(super) fn refused(run_dir: &Path, holder: Option<&Holder>) -> Exit {
+    let who = holder.map_or_else(|| "somebody".to_owned(), Holder::told);
+    let place = run_dir.display();
+    let stopped = holder.is_some_and(Holder::is_stopped);
+    let how = if stopped { "`chaos recover` ends it" } else { "`chaos lever pull WHY` stops it" };
+    complain(&format!("another drill is running in {place}: {who}; {how}"));
+    Exit::Refused
+}
+
+pub(super) fn lever(args: &LeverArgs) -> anyhow::Result<Exit> {
+    match &args.how {
+        None => {
+            let pulled = lever::pulled(&run_dir(args.place.run_dir.clone())?);
+            let is_pulled = pulled.is_some();
+            print(&pulled.map_or_else(|| "released".to_owned(), |why| format!("pulled: {why}")))?;
+            Ok(if is_pulled { Exit::Refused } else { Exit::Pass })
+        }
+        Some(LeverCommand::Pull { reason, place }) => {
+            lever::pull(&run_dir(place.run_dir.clone())?, reason)?;
+            print("pulled: drills that run are stopped, and none starts")?;
+            Ok(Exit::Pass)
+        }
+        Some(LeverCommand::Release { place }) => {
+            let was_pulled = lever::release(&run_dir(place.run_dir.clone())?)?;
+            print(if was_pulled { "released" } else { "it was not pulled" })?;
+            Ok(Exit::Pass)
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The guard's side.
+
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use runtime::clock::BootTime;
+use runtime::stop_asked;
+use rustix::process::Signal;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe;
+use tokio::time::{Instant, sleep_until};
+
+use super::READY;
+use crate::journal::{self, By, Due, Journal, Told};
+use crate::lever;
+use crate::process::Process;
+use crate::terminal::{complain, print};
+
+/// Between two looks at the journal and the lever.
+const LOOK: Duration = Duration::from_millis(200);
+/// What could not be taken away is tried again for this long, and then left to `chaos recover`.
+const TRIES: u32 = 10;
+const TRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// Returns once the drill is over, one way or another, and everything was taken away.
+pub(crate) async fn stand_guard(folder: &Path, silence: Duration) -> anyhow::Result<()> {
+    let mut watch = Watch { folder: folder.to_owned(), length: 0, told: Told::default() };
+    let ended = until_over(&mut watch, silence).await;
+    if matches!(ended, Ok(Over::Silent)) {
+        // Whatever it would still do if it woke up, nobody would take away.
+        if let Some(runner) = journal::of(folder)?.and_then(|told| told.runner) {
+            Process::from(runner).signal(Signal::KILL).context("end the silent drill")?;
+        }
+    }
+    let healed = heal_all(folder).await;
+    ended.map(|_over| ()).and(healed)
+}
+
+/// Why there is nothing more to watch.
+enum Over {
+    /// The drill has closed the pipe, or died.
+    Gone,
+    Silent,
+    Asked,
+}
+
+struct Watch {
+    folder: PathBuf,
+    length: u64,
+    told: Told,
+}
+
+async fn until_over(watch: &mut Watch, silence: Duration) -> anyhow::Result<Over> {
+    let stdin = std::io::stdin().as_fd().try_clone_to_owned().context("take over the pipe")?;
+    let mut pipe = pipe::Receiver::from_owned_fd(stdin).context("read from the pipe")?;
+    print(READY)?;
+    let mut last_heard = Instant::now();
+    let mut signs = [0; 256];
+    let mut asked = std::pin::pin!(stop_asked());
+    loop {
+        let next = watch.next_look();
+        tokio::select! {
+            () = &mut asked => return Ok(Over::Asked),
+            read = pipe.read(&mut signs) => {
+                if read.context("hear the drill")? == 0 {
+                    return Ok(Over::Gone);
+                }
+                last_heard = Instant::now();
+                // A drill that is gone cannot hear it, and is noticed by its end of the pipe.
+                drop(print("."));
+            }
+            () = sleep_until(next) => {}
+        }
+        if last_heard.elapsed() > silence {
+            return Ok(Over::Silent);
+        }
+        watch.look()?;
+    }
+}
+
+impl Watch {
+    /// Not later than the next fault's end.
+    fn next_look(&self) -> Instant {
+        let look = Instant::now() + LOOK;
+        let left = self.told.first_due().map(|due| due.since(BootTime::now()));
+        // What is over and still there could not be taken away: it is tried again, without haste.
+        let left = left.filter(|left| !left.is_zero());
+        left.map_or(look, |left| look.min(Instant::now() + left))
+    }
+
+    /// Takes away what is over, or everything while the lever is pulled.
+    fn look(&mut self) -> anyhow::Result<()> {
+        let length = journal::length(&self.folder).unwrap_or(0);
+        if length != self.length {
+            self.length = length;
+            self.told = journal::of(&self.folder)?.unwrap_or_default();
+        }
+        let now = BootTime::now();
+        let is_due = self.told.first_due().is_some_and(|due| due <= now);
+        let is_pulled = lever::of_run(&self.folder).is_some() && !self.told.open.is_empty();
+        if !is_due && !is_pulled {
+            return Ok(());
+        }
+        let due = if is_pulled { Due::All } else { Due::By(now) };
+        for failed in Journal::open(&self.folder)?.heal(due, By::Guard, || ())? {
+            complain(&format!("the guard could not {failed}"));
+        }
+        Ok(())
+    }
+}
+
+/// Takes away everything that is open, and closes the journal, which the drill may have done
+/// itself. Without a journal nothing was done.
+async fn heal_all(folder: &Path) -> anyhow::Result<()> {
+    for left in (0..TRIES).rev() {
+        let Some(told) = journal::of(folder)? else { return Ok(()) };
+        if told.is_closed {
+            return Ok(());
+        }
+        let mut journal = Journal::open(folder)?;
+        let failed = journal.heal(Due::All, By::Guard, || ())?;
+        let Some(first) = failed.first() else {
+            return journal.append(&[journal::Record::Closed { by: By::Guard }]);
+        };
+        if left == 0 {
+            anyhow::bail!("{first}");
+        }
+        tokio::time::sleep(TRY_PAUSE).await;
+    }
+    Ok(())
+}

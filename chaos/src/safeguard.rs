@@ -1,0 +1,103 @@
+//! What makes a run heal whatever becomes of it: its journal, and the guard that reads it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::bail;
+use tokio::process::Command;
+
+use crate::guard::Guard;
+use crate::journal::{self, By, Due, Journal, Record, Step, Told};
+use crate::undo::Undo;
+
+/// The runner's side of a run's journal.
+pub(crate) struct Safeguard {
+    folder: PathBuf,
+    journal: Journal,
+    next: Step,
+    /// Intended, and not yet said to have been done.
+    fresh: Vec<Step>,
+}
+
+impl Safeguard {
+    /// Starts the guard, and begins the journal.
+    pub(crate) async fn start(
+        folder: &Path,
+        run: &str,
+        guard: Command,
+        silence: Duration,
+    ) -> anyhow::Result<(Self, Guard)> {
+        let guard = Guard::start(guard, silence).await?;
+        let (run, boot, runner) = (run.to_owned(), journal::boot_id()?, journal::own()?);
+        let begun = Record::Begun { run, boot, runner, guard: guard.named() };
+        let journal = Journal::create(folder, &begun)?;
+        let safeguard =
+            Self { folder: folder.to_owned(), journal, next: Step::FIRST, fresh: Vec::new() };
+        Ok((safeguard, guard))
+    }
+
+    /// Notes for people what comes next.
+    pub(crate) fn injecting(&mut self, what: &str) -> anyhow::Result<()> {
+        self.journal.append(&[Record::Injecting { what: what.to_owned() }])
+    }
+
+    /// Must be called before the fault is applied, with what takes it away again; it is taken away
+    /// after `ttl`, whatever became of the drill.
+    pub(crate) fn intend(&mut self, undo: Undo, ttl: Duration) -> anyhow::Result<Step> {
+        let step = self.next;
+        self.intend_all([undo], ttl)?;
+        Ok(step)
+    }
+
+    /// The same for several, at the price of one.
+    pub(crate) fn intend_all(
+        &mut self,
+        undos: impl IntoIterator<Item = Undo>,
+        ttl: Duration,
+    ) -> anyhow::Result<BTreeSet<Step>> {
+        let until = journal::until(ttl);
+        let mut records = Vec::new();
+        let mut steps = BTreeSet::new();
+        for undo in undos {
+            let step = self.next;
+            self.next = step.next();
+            steps.insert(step);
+            records.push(Record::Intent { step, until, undo });
+        }
+        self.fresh.extend(&steps);
+        if !records.is_empty() {
+            self.journal.append(&records)?;
+        }
+        Ok(steps)
+    }
+
+    /// Says that everything intended so far has been done.
+    pub(crate) fn applied(&mut self) -> anyhow::Result<()> {
+        let steps = std::mem::take(&mut self.fresh);
+        if steps.is_empty() { Ok(()) } else { self.journal.append(&[Record::Applied { steps }]) }
+    }
+
+    /// Takes some faults away again.
+    pub(crate) fn revert(&mut self, steps: &BTreeSet<Step>) -> anyhow::Result<()> {
+        let failed = self.journal.heal(Due::Steps(steps), By::Runner, || ())?;
+        match failed.into_iter().next() {
+            None => Ok(()),
+            Some(first) => bail!(first),
+        }
+    }
+
+    /// Takes everything away; returns what could not be. `after` is called after each.
+    pub(crate) fn heal(&mut self, after: impl FnMut()) -> anyhow::Result<Vec<String>> {
+        self.journal.heal(Due::All, By::Runner, after)
+    }
+
+    /// Says that nothing is left, and returns what the journal says in the end.
+    pub(crate) fn close(mut self) -> anyhow::Result<Told> {
+        let told = journal::of(&self.folder)?.unwrap_or_default();
+        if told.open.is_empty() && !told.is_closed {
+            self.journal.append(&[Record::Closed { by: By::Runner }])?;
+        }
+        Ok(told)
+    }
+}

@@ -1,0 +1,80 @@
+//! What drills have left on this machine, found without any journal, by the names drills give to
+//! what they make: holds, cgroups, stopped processes, guards.
+
+use std::path::Path;
+
+use crate::fault::hold;
+use crate::freeze;
+use crate::platform::Platform;
+use crate::process::{Process, is_stopped};
+use crate::undo::Undo;
+
+/// Something that is left, and what takes it away.
+pub(crate) struct Left {
+    pub(crate) what: String,
+    pub(crate) undo: Undo,
+}
+
+/// What is looked for, for the proof that a machine is clean.
+pub(crate) const LOOKED_FOR: [&str; 4] =
+    ["holds of drills", "cgroups of drills", "stopped processes of the platform", "open journals"];
+
+/// Returns what is left. Nobody else's drill is touched: what its maker still watches is not left.
+pub(crate) fn find(run_dir: &Path, platform: Option<&Platform>) -> anyhow::Result<Vec<Left>> {
+    let mut left = Vec::new();
+    for (path, reason) in hold::of_drills(run_dir)? {
+        let what = format!("hold {} of {reason}", path.display());
+        left.push(Left { what, undo: Undo::Hold { path, reason } });
+    }
+    let own = Process::own();
+    for (cgroup, maker) in freeze::of_drills() {
+        if maker == own || !maker.is_some_and(Process::is_alive) {
+            left.push(Left { what: cgroup.to_string(), undo: Undo::Leave(cgroup) });
+        }
+    }
+    let members = platform.map_or_else(|| Ok(Vec::new()), Platform::members)?;
+    for member in members {
+        for process in member.processes.into_iter().filter(|process| is_stopped(*process)) {
+            let what = format!("process {} of {}: stopped", process.pid, member.name);
+            left.push(Left { what, undo: Undo::GoOn(process.into()) });
+        }
+    }
+    Ok(left)
+}
+
+/// Takes all of it away; returns what it was.
+pub(crate) fn clean(run_dir: &Path, platform: Option<&Platform>) -> anyhow::Result<Vec<String>> {
+    let mut told = Vec::new();
+    for left in find(run_dir, platform)? {
+        left.undo.play()?;
+        told.push(left.what);
+    }
+    Ok(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use topology::wire::fleet::Hold;
+
+    use super::*;
+
+    #[test]
+    fn what_a_drill_did_not_live_to_lift_is_lifted_and_nobody_elses() {
+        let run_dir = std::env::temp_dir().join(format!("chaos-sweep-{}", std::process::id()));
+        fs::create_dir_all(run_dir.join("holds")).unwrap();
+        let place = |name: &str, reason: String| {
+            let path = run_dir.join(format!("holds/{name}.json"));
+            fs::write(&path, serde_json::to_vec(&Hold { until: 7, reason }).unwrap()).unwrap();
+            path
+        };
+        let of_drill = place("c1@east", hold::reason("run-1"));
+        let other = place("router-1", "maintenance".to_owned());
+        let is_hold = |left: &&Left| matches!(left.undo, Undo::Hold { .. });
+        assert_eq!(find(&run_dir, None).unwrap().iter().filter(is_hold).count(), 1);
+        clean(&run_dir, None).unwrap();
+        assert!(!of_drill.exists() && other.exists());
+        fs::remove_dir_all(&run_dir).unwrap();
+    }
+}

@@ -1,0 +1,156 @@
+//! What takes one fault away again: complete in itself, so that whoever reads it from a journal can
+//! do it, and idempotent, so that it does not matter who did it before.
+
+use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+
+use crate::freeze::Cgroup;
+use crate::process::{Process, is_stopped};
+
+/// How the names of what drills make begin: cgroups, files, policies. A sweep knows them by it.
+pub(crate) const PREFIX: &str = "bulkhead-drill-";
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub(crate) enum Undo {
+    /// Remove a hold file, if it is still this run's: then the process may start again.
+    Hold { path: PathBuf, reason: String },
+    /// Let a process that SIGSTOP has stopped go on.
+    GoOn(Named),
+    /// Let everybody in a cgroup of ours go on, send them home and remove it.
+    Leave(Cgroup),
+    /// Remove a file that a drill has made.
+    Remove { path: PathBuf },
+    /// End a process that a drill has started; it carries the label among its arguments.
+    End { label: String },
+}
+
+/// A process as a journal names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Named {
+    pub(crate) pid: u32,
+    pub(crate) start_time: u64,
+}
+
+/// What was there to take away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Undone {
+    Now,
+    /// It had been taken away, had never come to be, or its target is gone: as good.
+    Before,
+}
+
+impl Undo {
+    /// Takes the fault away.
+    pub(crate) fn play(&self) -> anyhow::Result<Undone> {
+        match self {
+            Self::Hold { path, reason } => lift(path, reason),
+            Self::GoOn(named) => go_on(Process::from(*named)),
+            Self::Leave(cgroup) => cgroup.thaw(),
+            Self::Remove { path } => remove(path),
+            Self::End { label } => end(label),
+        }
+    }
+
+    /// Whether a restart of the machine has taken it away already.
+    pub(crate) fn ends_with_the_machine(&self) -> bool {
+        match self {
+            Self::GoOn(_) | Self::Leave(_) | Self::End { .. } => true,
+            Self::Hold { .. } | Self::Remove { .. } => false,
+        }
+    }
+}
+
+fn lift(path: &Path, reason: &str) -> anyhow::Result<Undone> {
+    let text = match fs::read(path) {
+        Err(err) if err.kind() == ErrorKind::NotFound => return Ok(Undone::Before),
+        text => text.with_context(|| format!("read {}", path.display()))?,
+    };
+    // What cannot be read is of nobody, and would be in everybody's way.
+    let hold = serde_json::from_slice::<topology::wire::fleet::Hold>(&text);
+    if hold.is_ok_and(|hold| hold.reason != reason) {
+        return Ok(Undone::Before);
+    }
+    remove(path)
+}
+
+fn remove(path: &Path) -> anyhow::Result<Undone> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(Undone::Now),
+        Err(err) if err.kind() == ErrorKind::NotFound => Ok(Undone::Before),
+        Err(err) => Err(err).with_context(|| format!("remove {}", path.display())),
+    }
+}
+
+fn go_on(process: Process) -> anyhow::Result<Undone> {
+    let was_stopped = is_stopped(process);
+    // Sent in any case: a stop that is on its way is taken back by it, too.
+    let sent = process.signal(Signal::CONT);
+    sent.with_context(|| format!("let process {} go on", process.pid))?;
+    Ok(if was_stopped { Undone::Now } else { Undone::Before })
+}
+
+fn end(label: &str) -> anyhow::Result<Undone> {
+    let mut undone = Undone::Before;
+    for process in labelled(label) {
+        let sent = process.signal(Signal::KILL);
+        sent.with_context(|| format!("end process {}", process.pid))?;
+        undone = Undone::Now;
+    }
+    Ok(undone)
+}
+
+/// Returns the processes that have this among their arguments.
+fn labelled(label: &str) -> Vec<Process> {
+    let all = runtime::process::all().into_iter().map(|living| living.process);
+    all.filter(|process| process.arguments().iter().any(|word| word == label)).collect()
+}
+
+impl From<Process> for Named {
+    fn from(process: Process) -> Self {
+        Self { pid: process.pid, start_time: process.start_time }
+    }
+}
+
+impl From<Named> for Process {
+    fn from(named: Named) -> Self {
+        Self { pid: named.pid, start_time: named.start_time }
+    }
+}
+
+impl fmt::Display for Undo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hold { path, .. } => write!(f, "lift the hold {}", path.display()),
+            Self::GoOn(named) => write!(f, "let process {} go on", named.pid),
+            Self::Leave(cgroup) => write!(f, "thaw and remove {cgroup}"),
+            Self::Remove { path } => write!(f, "remove {}", path.display()),
+            Self::End { label } => write!(f, "end the processes called {label}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use topology::wire::fleet::Hold;
+
+    use super::*;
+
+    #[test]
+    fn the_hold_of_another_run_is_let_be() {
+        let path = std::env::temp_dir().join(format!("chaos-lift-{}.json", std::process::id()));
+        let hold = Hold { until: u64::MAX, reason: "drill b".to_owned() };
+        fs::write(&path, serde_json::to_vec(&hold).unwrap()).unwrap();
+        let of = |run: &str| Undo::Hold { path: path.clone(), reason: format!("drill {run}") };
+        assert_eq!(of("a").play().unwrap(), Undone::Before);
+        assert!(path.exists());
+        assert_eq!(of("b").play().unwrap(), Undone::Now);
+        assert_eq!(of("b").play().unwrap(), Undone::Before);
+    }
+}
