@@ -2,6 +2,7 @@
 
 mod drills;
 mod heal;
+mod tell;
 
 use std::time::Duration;
 
@@ -25,6 +26,11 @@ pub async fn run() -> anyhow::Result<Exit> {
             }
             Err(exit) => Ok(exit),
         },
+        Command::Doctor(place) => tell::doctor(place.run_dir),
+        Command::Compare { a, b } => tell::compare(&a, &b),
+        Command::Report { folder } => tell::report(&folder),
+        Command::History { folder } => tell::history(&folder),
+        Command::Selftest => tell::selftest(),
         Command::Recover(args) => heal::recover(&args).await,
         Command::Lever(args) => heal::lever(&args),
         Command::Guard { folder, silence_ms } => {

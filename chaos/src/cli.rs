@@ -18,6 +18,7 @@ use crate::drill::yaml::duration;
   chaos run soak --for 3m          pauses, stalls and killed leaders, and nothing moves
   chaos run cell-loss --dry-run    say what would be broken, and do nothing
   chaos validate my-drill.yaml     say what is wrong with a drill file
+  chaos compare A B                two runs of a drill, side by side
   chaos recover                    take away whatever a drill has left
 
 Exit codes: 0 pass, 1 a limit was exceeded or data is not safe, 2 wrong usage or drill file,
@@ -42,6 +43,29 @@ pub(crate) enum Command {
         #[arg(value_name = "FILE")]
         drill: String,
     },
+    /// Say what this machine lacks for drills; exit code 8 if anything is missing.
+    Doctor(PlaceArgs),
+    /// Hold two reports side by side.
+    #[command(after_help = "Example:\n  chaos compare drills/region-loss-1 drills/region-loss-2")]
+    Compare {
+        /// A run's folder, or its report.json.
+        a: PathBuf,
+        b: PathBuf,
+    },
+    /// Print a run's report, and make its page anew.
+    Report {
+        /// A run's folder.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// Print a run's history as EDN, for Knossos and elle-cli.
+    History {
+        /// A run's folder.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// Put defects into a history, and see each caught by the check meant for it.
+    Selftest,
     /// Take away whatever drills have left: by their journals, and by the names of what they make.
     #[command(after_help = "Examples:
   chaos recover            after a crash, or to be sure

@@ -49,6 +49,10 @@ mod fresh;
 mod plan;
 mod run;
 
+mod compare;
+mod doctor;
+mod edn;
 mod report;
+mod selftest;
 mod series;
 mod terminal;

@@ -8,6 +8,7 @@ mod live;
 mod method;
 mod observe;
 mod preflight;
+mod progress;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -169,7 +170,7 @@ async fn under_load(
     let before = run.drill.actions.first().map(|action| action.before).unwrap_or_default();
     let before = before + phase_offset(run);
     run.terminal.phase("baseline", &format!("{before:.1?} of load, nothing broken"));
-    sleep(before).await;
+    progress::wait(run, "baseline", before).await;
     gather(run, course);
     course.unsteady = verdict::unsteady(run.drill, &metrics(course));
     if !course.unsteady.is_empty() {
@@ -202,7 +203,7 @@ async fn under_load(
     if !run.drill.after_heal.is_zero() {
         let after = run.drill.after_heal;
         run.terminal.phase("after", &format!("{after:.1?} of load, all healed"));
-        sleep(after).await;
+        progress::wait(run, "after", after).await;
     }
     let cells = control_plane.cells().await.ok();
     course.after = cells.map(|cells| cells.into_iter().map(|cell| (cell.id, cell.tally)).collect());

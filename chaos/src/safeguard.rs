@@ -37,6 +37,11 @@ impl Safeguard {
         Ok((safeguard, guard))
     }
 
+    /// Returns the run directory that the run's folder is in, at `drills/RUN`.
+    pub(crate) fn run_dir(&self) -> &Path {
+        self.folder.ancestors().nth(2).unwrap_or(&self.folder)
+    }
+
     /// Notes for people what comes next.
     pub(crate) fn injecting(&mut self, what: &str) -> anyhow::Result<()> {
         self.journal.append(&[Record::Injecting { what: what.to_owned() }])

@@ -27,7 +27,7 @@ pub(crate) fn find(run_dir: &Path, platform: Option<&Platform>) -> anyhow::Resul
         left.push(Left { what, undo: Undo::Hold { path, reason } });
     }
     let own = Process::own();
-    for (cgroup, maker) in freeze::of_drills() {
+    for (cgroup, maker) in freeze::of_drills(run_dir) {
         if maker == own || !maker.is_some_and(Process::is_alive) {
             left.push(Left { what: cgroup.to_string(), undo: Undo::Leave(cgroup) });
         }

@@ -1,9 +1,15 @@
 //! What people see. Results go to standard output; with `--json` that is one document, and the rest
 //! goes to standard error.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
+
+/// Whether the last line is one that is to be rewritten.
+static UNFINISHED: AtomicBool = AtomicBool::new(false);
+/// Back to the start of the line, and nothing in it.
+const CLEAR: &str = "\r\x1b[K";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Terminal {
@@ -21,9 +27,32 @@ impl Terminal {
 
     /// Says something by the way; a terminal that is gone cannot be told.
     pub(crate) fn line(self, text: &str) {
+        let clear = if UNFINISHED.swap(false, Ordering::Relaxed) { CLEAR } else { "" };
+        self.say(&format!("{clear}{text}\n"));
+    }
+
+    /// Says how things are going: in place of the last such line, where lines can be rewritten.
+    pub(crate) fn progress(self, text: &str) {
+        if self.rewrites() {
+            UNFINISHED.store(true, Ordering::Relaxed);
+            self.say(&format!("{CLEAR}{text}"));
+        } else {
+            self.line(text);
+        }
+    }
+
+    /// Whether a line can be taken back.
+    pub(crate) fn rewrites(self) -> bool {
+        match self {
+            Self::Text => io::stdout().is_terminal(),
+            Self::Json => io::stderr().is_terminal(),
+        }
+    }
+
+    fn say(self, text: &str) {
         let said = match self {
-            Self::Text => write_line(&mut io::stdout().lock(), text),
-            Self::Json => write_line(&mut io::stderr().lock(), text),
+            Self::Text => write_text(&mut io::stdout().lock(), text),
+            Self::Json => write_text(&mut io::stderr().lock(), text),
         };
         if said.is_err() {
             tracing::debug!("terminal is gone");
@@ -47,5 +76,9 @@ pub(crate) fn complain(text: &str) {
 }
 
 fn write_line(out: &mut impl io::Write, text: &str) -> io::Result<()> {
-    writeln!(out, "{text}").and_then(|()| out.flush())
+    write_text(out, &format!("{text}\n"))
+}
+
+fn write_text(out: &mut impl io::Write, text: &str) -> io::Result<()> {
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
 }

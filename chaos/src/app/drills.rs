@@ -136,9 +136,11 @@ async fn one(
     let report = Report { id: &id, drill: &drill, clock, course, metrics, verdict, again };
     terminal.line(&report::table(&report));
     let folder = folder(args, platform, &id);
-    report::write(&report, &folder)?;
+    let earlier = report::earlier(&platform.drills(), &drill.name, clock.begun_unix_ms)?;
+    report::write(&report, &folder, &earlier)?;
     terminal.line(&format!("report: {}", folder.join("report.html").display()));
-    Ok((Sample::new(&drill.name, verdict.exit, metrics), report::json(&report)))
+    let document = serde_json::to_value(report::document(&report)).context("write the report")?;
+    Ok((Sample::new(&drill.name, verdict.exit, metrics), document))
 }
 
 /// A folder that was asked for holds one run, or one folder per run.

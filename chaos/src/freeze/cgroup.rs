@@ -48,7 +48,7 @@ pub(crate) async fn freeze_trees(
     let due = Instant::now() + within;
     let first = roots.first().context("freeze nobody")?;
     let mut made = None;
-    for candidate in Cgroup::candidates(*first) {
+    for candidate in Cgroup::candidates(*first, safeguard.run_dir()) {
         safeguard.intend(Undo::Leave(candidate.clone()), ttl)?;
         if candidate.make() {
             made = Some(candidate);
@@ -82,9 +82,9 @@ pub(crate) async fn freeze_trees(
 
 impl Cgroup {
     /// Returns the cgroups this program would use for a process, the best first.
-    fn candidates(process: Process) -> Vec<Self> {
+    fn candidates(process: Process, run_dir: &Path) -> Vec<Self> {
         let Some(own) = Process::own() else { return Vec::new() };
-        let name = format!("{PREFIX}{}-{}", own.pid, own.start_time);
+        let name = format!("{PREFIX}{}-{}-{}", own.pid, own.start_time, place(run_dir));
         let groups = fs::read_to_string(format!("/proc/{}/cgroup", process.pid));
         let groups = groups.unwrap_or_default();
         let candidates = hierarchies().into_iter().filter_map(|(version, mount)| {
@@ -216,6 +216,16 @@ fn move_to(folder: &Path, pid: u32) -> anyhow::Result<()> {
     }
 }
 
+/// A run directory as a part of a name.
+fn place(run_dir: &Path) -> String {
+    /// The kernel allows names of 255 bytes; the end of a path tells more than its beginning.
+    const LONGEST: usize = 120;
+    let path = run_dir.to_string_lossy();
+    let plain: Vec<char> =
+        path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    plain[plain.len().saturating_sub(LONGEST)..].iter().collect()
+}
+
 /// Where cgroups that can freeze may be, the best first.
 fn hierarchies() -> Vec<(Version, PathBuf)> {
     let candidates = [
@@ -241,17 +251,21 @@ fn home(version: Version, groups: &str) -> Option<String> {
     Some(path.trim_start_matches('/').to_owned())
 }
 
-/// Returns the cgroups drills made, with who made them.
-pub(crate) fn of_drills() -> Vec<(Cgroup, Option<Process>)> {
+/// Returns the cgroups that drills made in a run directory, with who made them.
+pub(crate) fn of_drills(run_dir: &Path) -> Vec<(Cgroup, Option<Process>)> {
     let mut found = Vec::new();
     for (version, mount) in hierarchies() {
         for entry in fs::read_dir(&mount).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let Some(maker) = name.strip_prefix(PREFIX) else { continue };
-            let maker = maker.split_once('-').and_then(|(pid, start_time)| {
-                let (pid, start_time) = (pid.parse().ok()?, start_time.parse().ok()?);
-                Some(Process { pid, start_time })
-            });
+            let words: Vec<&str> = maker.splitn(3, '-').collect();
+            let [pid, start_time, of] = words[..] else { continue };
+            // Another platform's drills are its own to clean up after.
+            if of != place(run_dir) {
+                continue;
+            }
+            let maker = pid.parse().ok().zip(start_time.parse().ok());
+            let maker = maker.map(|(pid, start_time)| Process { pid, start_time });
             // Where they came from is not known any more; the root takes everybody.
             let cgroup = Cgroup { version, folder: entry.path(), home: mount.clone() };
             found.push((cgroup, maker));

@@ -1,155 +1,110 @@
-//! `report.html`: one file that needs nothing else, in light and dark.
+//! `report.html`: one file that needs nothing else, in light and dark, in English and Chinese.
+//!
+//! Made from [`Document`] and the requests, so that it can be made again from what is on disk.
+
+mod axis;
+mod lanes;
+mod map;
+mod scatter;
+mod stages;
+pub(super) mod tables;
+mod trend;
 
 use std::fmt::Write as _;
 
-use super::Report;
-use super::chart::chart;
-use super::json::name;
-use super::table::sign;
-use crate::check::Finding;
-use crate::metrics::Value;
+use self::axis::Axis;
+use super::document::Document;
+use super::points::Point;
 
 const STYLE: &str = include_str!("report.css");
 
-pub(super) fn page(report: &Report<'_>) -> String {
-    let (drill, verdict) = (report.drill, report.verdict);
-    let word = name(verdict.exit);
+/// Returns the page. `earlier` are earlier runs of the same drill, the oldest first.
+pub(super) fn page(document: &Document, points: &[Point], earlier: &[Document]) -> String {
+    let word = &document.verdict;
+    let axis = Axis::new(document, points);
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{} — {word}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <h1>{}</h1>\n<p class=\"verdict {word}\">{word}</p>\n<p>{}</p>\n",
-        escape(&drill.name),
-        escape(&drill.title),
-        escape(&drill.description),
+         <input type=\"radio\" name=\"lang\" id=\"en\" checked hidden>\
+         <input type=\"radio\" name=\"lang\" id=\"zh\" hidden>\n\
+         <nav><label for=\"en\">English</label> · <label for=\"zh\">中文</label></nav>\n<main>\n\
+         <h1>{}</h1>\n<p class=\"verdict {word}\">{}</p>\n<p>{}</p>\n",
+        escape(&document.drill),
+        escape(&document.title),
+        verdict(document),
+        escape(&document.description),
     );
-    list(&mut page, "Why", &verdict.reasons);
-    list(&mut page, "Goals missed", &verdict.warnings);
-    claims(&mut page, report);
-    page.push_str("<h2>Every request</h2>\n");
-    page.push_str(&chart(report.course));
-    page.push_str(
-        "<p class=\"legend\"><span class=\"ticket\">● ticket</span> \
-         <span class=\"message\">● message</span> <span class=\"fail\">✕ failed</span> \
-         <span class=\"unknown\">✕ outcome unknown</span>; shaded: the fault; lines: what the \
-         control plane said. Latency from when a request was due, logarithmic.</p>\n",
-    );
-    checks(&mut page, report);
-    fault(&mut page, report);
-    latencies(&mut page, report);
-    events(&mut page, report);
-    let (id, seed, again) = (report.id, drill.seed, &report.again);
+    list(&mut page, &both("Why", "原因"), &document.reasons);
+    list(&mut page, &both("Goals missed", "未达到的目标"), &document.warnings);
+    heading(&mut page, "Where the time went", "时间花在哪里");
+    page.push_str(&stages::chart(document));
+    heading(&mut page, "Who was served, by slot and time", "各槽位随时间的可用性");
+    page.push_str(&map::chart(document, &axis));
+    heading(&mut page, "Who answered, under which epoch", "由谁应答,在哪个纪元");
+    page.push_str(&lanes::chart(document, &axis));
+    heading(&mut page, "Every request", "每一个请求");
+    page.push_str(&scatter::chart(document, points, &axis));
+    heading(&mut page, "Claims", "断言");
+    tables::claims(&mut page, document);
+    heading(&mut page, "Checks", "检查");
+    tables::checks(&mut page, document);
+    tables::fault(&mut page, document);
+    heading(&mut page, "Latency of answered requests", "已应答请求的延迟");
+    tables::latencies(&mut page, document);
+    heading(&mut page, "Cleaned up", "清理");
+    tables::clean_up(&mut page, document);
+    heading(&mut page, "The last runs", "最近的运行");
+    page.push_str(&trend::chart(document, earlier));
+    tables::events(&mut page, document);
+    heading(&mut page, "Again", "再次运行");
     push(
         &mut page,
         &format!(
-            "<h2>Again</h2>\n<p>Run <code>{}</code>, seed {seed}, {} requests, sent at most {:.1} ms late \
-         (p99). <code>{}</code></p>\n</body>\n</html>",
-            escape(id),
-            report.metrics.operations,
-            report.metrics.lag_p99.as_secs_f64() * 1000.0,
-            escape(again)
+            "<p><code>{}</code></p>\n<p>{} <code>{}</code>, {} {}, {} {}, {} {:.1} ms</p>\n\
+             </main>\n</body>\n</html>",
+            escape(&document.again),
+            both("Run", "运行"),
+            escape(&document.id),
+            both("seed", "种子"),
+            document.seed,
+            document.requests.all,
+            both("requests", "个请求"),
+            both("sent late by at most (p99)", "发送滞后(p99)"),
+            document.generator_lag_p99 * 1000.0,
         ),
     );
     page
 }
 
-fn claims(page: &mut String, report: &Report<'_>) {
-    page.push_str(
-        "<h2>Claims</h2>\n<table>\n<tr><th>claim</th><th>measured</th><th>limit</th><th>goal</th>\
-         <th></th></tr>\n",
-    );
-    let bound = |bound: Option<Value>| bound.map_or_else(|| "–".to_owned(), |b| b.to_string());
-    for claim in &report.verdict.claims {
-        push(
-            page,
-            &format!(
-                "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-                claim.measure.name(),
-                claim.measured,
-                bound(claim.limit),
-                bound(claim.goal),
-                sign(claim.standing)
-            ),
-        );
-    }
-    page.push_str("</table>\n");
+fn verdict(document: &Document) -> String {
+    let chinese = match document.verdict.as_str() {
+        "pass" => "通过",
+        "fail" => "未通过",
+        "inconclusive" => "无法判定",
+        "no-steady-state" => "事先未达到稳态",
+        "aborted" => "已中止",
+        "residue" => "有残留",
+        "harness-error" => "演练工具出错",
+        _ => "未运行",
+    };
+    both(&document.verdict, chinese)
 }
 
-fn checks(page: &mut String, report: &Report<'_>) {
-    page.push_str("<h2>Checks</h2>\n<ul>\n");
-    for (check, finding) in &report.verdict.checks {
-        let (sign, witnesses) = match finding {
-            Finding::Pass => ("✓", &[][..]),
-            Finding::Fail(witnesses) => ("✗", &witnesses[..]),
-            Finding::Unknown(missing) => ("?", &missing[..]),
-        };
-        push(page, &format!("<li>{sign} <b>{}</b>: {}", check.name(), escape(check.claim())));
-        for witness in witnesses {
-            push(page, &format!("<br><small>{}</small>", escape(witness)));
-        }
-        page.push_str("</li>\n");
-    }
-    page.push_str("</ul>\n");
+/// A text in both languages; the page shows one of them.
+fn both(english: &str, chinese: &str) -> String {
+    let (english, chinese) = (escape(english), escape(chinese));
+    format!("<span class=\"en\">{english}</span><span class=\"zh\" lang=\"zh\">{chinese}</span>")
 }
 
-fn fault(page: &mut String, report: &Report<'_>) {
-    let Some(injection) = &report.course.fault() else { return };
-    push(
-        page,
-        &format!(
-            "<h2>Fault</h2>\n<p><b>{}</b> of {}, {:.2} s into the run, healed at {} s.</p>",
-            escape(&injection.kind),
-            escape(&injection.target),
-            injection.begun.as_secs_f64(),
-            report
-                .course
-                .healed
-                .map_or_else(|| "–".to_owned(), |at| format!("{:.2}", at.as_secs_f64()))
-        ),
-    );
-    let steps =
-        injection.steps.iter().map(|(at, step)| format!("{:.3} s: {step}", at.as_secs_f64()));
-    list(page, "Done", &steps.collect::<Vec<_>>());
-    list(page, "Proof", &injection.proof);
+/// The same inside of a picture.
+fn both_svg(english: &str, chinese: &str) -> String {
+    let (english, chinese) = (escape(english), escape(chinese));
+    format!("<tspan class=\"en\">{english}</tspan><tspan class=\"zh\">{chinese}</tspan>")
 }
 
-fn latencies(page: &mut String, report: &Report<'_>) {
-    page.push_str(
-        "<h2>Latency of answered requests</h2>\n<table>\n<tr><th>cell</th><th>before: p50</th>\
-         <th>p99</th><th>after: p50</th><th>p99</th><th>max</th></tr>\n",
-    );
-    let ms = |micros: u128| format!("{}.{} ms", micros / 1000, micros % 1000 / 100);
-    for (cell, (before, after)) in &report.metrics.cells {
-        push(
-            page,
-            &format!(
-                "<tr><td>{cell}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-                ms(before.p50_us),
-                ms(before.p99_us),
-                ms(after.p50_us),
-                ms(after.p99_us),
-                ms(after.max_us)
-            ),
-        );
-    }
-    page.push_str("</table>\n");
-}
-
-fn events(page: &mut String, report: &Report<'_>) {
-    let begun = report.course.begun().unwrap_or_default().as_secs_f64();
-    let told = report.course.events.iter().map(|event| {
-        format!(
-            "{:+.3} s {} {} {} epoch {}: {} {}",
-            event.at.as_secs_f64() - begun,
-            event.cell,
-            event.name,
-            event.region.as_ref().map_or_else(String::new, ToString::to_string),
-            event.epoch,
-            event.reason,
-            event.evidence
-        )
-    });
-    list(page, "What the control plane said", &told.collect::<Vec<_>>());
+fn heading(page: &mut String, english: &str, chinese: &str) {
+    push(page, &format!("<h2>{}</h2>", both(english, chinese)));
 }
 
 fn list(page: &mut String, title: &str, lines: &[String]) {
@@ -167,6 +122,6 @@ fn push(page: &mut String, text: &str) {
     writeln!(page, "{text}").expect("a string takes any text");
 }
 
-pub(super) fn escape(text: &str) -> String {
+fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

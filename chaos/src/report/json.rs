@@ -1,86 +1,124 @@
-//! `report.json`: the same as everything else says, for programs.
+//! A run → [`Document`].
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::Report;
+use super::availability::availability;
+use super::document::{
+    CheckTold, ClaimTold, CleanUpTold, Document, EventTold, FaultTold, HeldTold, Latency,
+    QuantilesTold, Requests, SCHEMA, StepTold,
+};
+use super::stages::stages;
+use super::tenures::tenures;
 use crate::check::Finding;
 use crate::exit::Exit;
-use crate::metrics::{Measured, Value as Bound};
-use crate::verdict::Claim;
+use crate::metrics::{Measured, Quantiles, Unit, Value as Bound};
+use crate::verdict::{Claim, Standing};
 
-/// Grows when a reader of an older report would misread a newer one.
-const SCHEMA: u32 = 1;
-
-/// Returns the report; times are in seconds.
-pub(crate) fn json(report: &Report<'_>) -> Value {
+/// Returns everything the report says, for programs.
+pub(crate) fn document(report: &Report<'_>) -> Document {
     let (course, metrics, verdict) = (report.course, report.metrics, report.verdict);
-    let injection = course.fault().map(|injection| {
-        json!({
-            "kind": injection.kind,
-            "target": injection.target,
-            "cells": injection.cells.iter().map(|(cell, region)| {
-                (cell.to_string(), json!(region.as_ref().map(ToString::to_string)))
-            }).collect::<Map<_, _>>(),
-            "at": seconds(injection.begun),
-            "complete_at": seconds(injection.ended),
-            "healed_at": course.healed.map(seconds),
-            "steps": injection.steps.iter().map(|(at, step)| {
-                json!({ "at": seconds(*at), "step": step })
-            }).collect::<Vec<_>>(),
-            "proof": injection.proof,
-            "unproven": course.unproven,
-        })
+    let by_name =
+        |claim: &Claim| (claim.measure.name().replace('-', "_"), measured(claim.measured));
+    let latency = metrics.cells.iter().map(|(cell, (before, after))| {
+        (cell.to_string(), Latency { before: quantiles(before), after: quantiles(after) })
     });
-    let measures: Map<_, _> = verdict
-        .claims
-        .iter()
-        .map(|claim| (claim.measure.name().replace('-', "_"), measured(claim.measured)))
-        .collect();
-    json!({
-        "schema": SCHEMA,
-        "id": report.id,
-        "drill": report.drill.name,
-        "title": report.drill.title,
-        "seed": report.drill.seed,
-        "version": env!("CARGO_PKG_VERSION"),
-        "begun_unix_ms": report.clock.begun_unix_ms,
-        "again": report.again,
-        "verdict": name(verdict.exit),
-        "exit_code": verdict.exit.code(),
-        "class": class(verdict.exit),
-        "reasons": verdict.reasons,
-        "warnings": verdict.warnings,
-        "fault": injection,
-        "metrics": measures,
-        "claims": verdict.claims.iter().map(claim).collect::<Vec<_>>(),
-        "checks": verdict.checks.iter().map(|(check, finding)| {
-            let (result, witnesses) = match finding {
-                Finding::Pass => ("pass", &[][..]),
-                Finding::Fail(witnesses) => ("fail", &witnesses[..]),
-                Finding::Unknown(missing) => ("unknown", &missing[..]),
-            };
-            json!({ "name": check.name(), "claim": check.claim(), "result": result,
-                    "witnesses": witnesses })
-        }).collect::<Vec<_>>(),
-        "requests": {
-            "all": metrics.operations,
-            "before": metrics.before,
-            "under_fault": metrics.in_window,
-            "ok_before": metrics.ok_before,
-            "failed_by_class": metrics.failed_by_class,
-            "others_failed_by_class": metrics.others_failed_by_class,
-            "held": {
-                "count": metrics.held.count,
-                "p50": seconds(metrics.held.median),
-                "max": seconds(metrics.held.longest),
+    Document {
+        schema: SCHEMA,
+        id: report.id.to_owned(),
+        drill: report.drill.name.clone(),
+        title: report.drill.title.clone(),
+        description: report.drill.description.clone(),
+        tags: report.drill.tags.clone(),
+        seed: report.drill.seed,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        begun_unix_ms: report.clock.begun_unix_ms,
+        again: report.again.clone(),
+        verdict: name(verdict.exit).to_owned(),
+        exit_code: verdict.exit.code(),
+        class: class(verdict.exit).map(str::to_owned),
+        reasons: verdict.reasons.clone(),
+        warnings: verdict.warnings.clone(),
+        fault: fault(report),
+        metrics: verdict.claims.iter().map(by_name).collect(),
+        claims: verdict.claims.iter().map(claim).collect(),
+        checks: verdict
+            .checks
+            .iter()
+            .map(|(check, finding)| {
+                let (result, witnesses) = match finding {
+                    Finding::Pass => ("pass", &[][..]),
+                    Finding::Fail(witnesses) => ("fail", &witnesses[..]),
+                    Finding::Unknown(missing) => ("unknown", &missing[..]),
+                };
+                CheckTold {
+                    name: check.name().to_owned(),
+                    claim: check.claim().to_owned(),
+                    result: result.to_owned(),
+                    witnesses: witnesses.to_vec(),
+                }
+            })
+            .collect(),
+        requests: Requests {
+            all: metrics.operations,
+            before: metrics.before,
+            under_fault: metrics.in_window,
+            ok_before: metrics.ok_before,
+            failed_by_class: metrics.failed_by_class.clone(),
+            others_failed_by_class: metrics.others_failed_by_class.clone(),
+            held: HeldTold {
+                count: metrics.held.count,
+                p50: seconds(metrics.held.median),
+                max: seconds(metrics.held.longest),
             },
         },
-        "latency": metrics.cells.iter().map(|(cell, (before, after))| {
-            (cell.to_string(), json!({ "before": before, "after": after }))
-        }).collect::<Map<_, _>>(),
-        "generator_lag_p99": seconds(metrics.lag_p99),
+        latency: latency.collect::<BTreeMap<_, _>>(),
+        generator_lag_p99: seconds(metrics.lag_p99),
+        events: course
+            .events
+            .iter()
+            .map(|event| EventTold {
+                at: seconds(event.at),
+                cell: event.cell.to_string(),
+                name: event.name.clone(),
+                region: event.region.as_ref().map(ToString::to_string),
+                epoch: event.epoch.0,
+                reason: event.reason.clone(),
+                evidence: event.evidence.clone(),
+            })
+            .collect(),
+        stages: stages(course),
+        tenures: tenures(course),
+        availability: availability(course),
+        clean_up: CleanUpTold {
+            undone: course.clean_up.as_ref().map_or(0, |clean_up| clean_up.undone),
+            looked_for: course.clean_up.as_ref().map_or_else(Vec::new, |c| c.looked_for.clone()),
+            left: course.residue.clone(),
+        },
+    }
+}
+
+fn fault(report: &Report<'_>) -> Option<FaultTold> {
+    let course = report.course;
+    let injection = course.fault()?;
+    let cells = injection
+        .cells
+        .iter()
+        .map(|(cell, region)| (cell.to_string(), region.as_ref().map(ToString::to_string)));
+    let steps = injection.steps.iter();
+    Some(FaultTold {
+        kind: injection.kind.clone(),
+        target: injection.target.clone(),
+        cells: cells.collect(),
+        at: seconds(injection.begun),
+        complete_at: seconds(injection.ended),
+        healed_at: course.healed.map(seconds),
+        steps: steps.map(|(at, step)| StepTold { at: seconds(*at), step: step.clone() }).collect(),
+        proof: injection.proof.clone(),
+        unproven: course.unproven.clone(),
     })
 }
 
@@ -113,14 +151,33 @@ fn class(exit: Exit) -> Option<&'static str> {
     }
 }
 
-fn claim(claim: &Claim) -> Value {
-    json!({
-        "name": claim.measure.name(),
-        "measured": measured(claim.measured),
-        "limit": claim.limit.map(bound),
-        "goal": claim.goal.map(bound),
-        "standing": claim.standing,
-    })
+fn claim(claim: &Claim) -> ClaimTold {
+    let standing = match claim.standing {
+        Standing::Met => "met",
+        Standing::GoalMissed => "goal-missed",
+        Standing::Exceeded => "exceeded",
+        Standing::Unproven => "unproven",
+        Standing::Shown => "shown",
+    };
+    let unit = match claim.measure.unit() {
+        Unit::Time => "time",
+        Unit::Count => "count",
+    };
+    ClaimTold {
+        name: claim.measure.name().to_owned(),
+        unit: unit.to_owned(),
+        measured: measured(claim.measured),
+        limit: claim.limit.map_or(Value::Null, bound),
+        goal: claim.goal.map_or(Value::Null, bound),
+        standing: standing.to_owned(),
+    }
+}
+
+fn quantiles(of: &Quantiles) -> QuantilesTold {
+    let seconds =
+        |micros: u128| seconds(Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX)));
+    let (p50, p99, max) = (seconds(of.p50_us), seconds(of.p99_us), seconds(of.max_us));
+    QuantilesTold { count: of.count, p50, p99, max }
 }
 
 /// What did not happen is told by a word, what nobody saw by nothing.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::course::CleanUp;
 use crate::drill::catalogue::DRILLS;
 use crate::fault::Injection;
 use crate::history::fixture::{message, ms, refused, ticket, users};
@@ -22,6 +23,7 @@ fn course() -> Course {
         injections: vec![injection],
         healed: Some(ms(9000)),
         redundant: Some(ms(9500)),
+        clean_up: Some(CleanUp { undone: 7, looked_for: vec!["holds of drills".to_owned()] }),
         ..Course::default()
     }
 }
@@ -42,9 +44,18 @@ fn with_report<T>(look: impl FnOnce(&Report<'_>) -> T) -> T {
     })
 }
 
+/// A report for tests of those who read one.
+pub(crate) fn example() -> Document {
+    with_report(document)
+}
+
+fn page(report: &Report<'_>) -> String {
+    html::page(&document(report), &points::of_course(report.course), &[])
+}
+
 #[test]
 fn the_page_needs_nothing_from_elsewhere_and_shows_every_request() {
-    let page = with_report(html::page);
+    let page = with_report(page);
     for foreign in ["http:", "https:", "src=", "<script", "<link"] {
         assert!(!page.contains(foreign), "{foreign}");
     }
@@ -54,8 +65,17 @@ fn the_page_needs_nothing_from_elsewhere_and_shows_every_request() {
 }
 
 #[test]
+fn the_page_says_everything_in_both_languages() {
+    let page = with_report(page);
+    let count = |class: &str| page.matches(class).count();
+    assert_eq!(count("class=\"en\""), count("class=\"zh\""));
+    assert!(page.contains("日志中的 7 项故障已全部撤销,没有残留。"));
+}
+
+#[test]
 fn the_json_report_says_what_was_measured_and_why_it_is_no_pass() {
-    let report = with_report(json);
+    let report = serde_json::to_value(with_report(document)).unwrap();
+    assert_eq!(report["schema"], 2);
     assert_eq!(report["verdict"], "fail");
     assert_eq!(report["class"], "availability");
     assert_eq!(report["exit_code"], 1);
@@ -66,6 +86,7 @@ fn the_json_report_says_what_was_measured_and_why_it_is_no_pass() {
     assert_eq!(report["metrics"]["detect"], serde_json::Value::Null);
     assert_eq!(report["requests"]["failed_by_class"]["refused"], 1);
     assert_eq!(report["fault"]["proof"][0], "30 processes are gone");
+    assert_eq!(report["clean_up"]["undone"], 7);
 }
 
 #[test]
@@ -76,14 +97,37 @@ fn the_table_ends_with_the_verdict() {
 }
 
 #[test]
-fn four_files_are_written() {
-    let folder = std::env::temp_dir().join(format!("chaos-report-{}", std::process::id()));
-    with_report(|report| write(report, &folder)).unwrap();
-    let mut names: Vec<String> = std::fs::read_dir(&folder)
+fn four_files_are_written_and_the_page_is_the_same_when_made_again() {
+    let drills = std::env::temp_dir().join(format!("chaos-report-{}", std::process::id()));
+    let folder = drills.join("region-loss-1");
+    with_report(|report| write(report, &folder, &[])).unwrap();
+    let mut names: Vec<String> = fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
     assert_eq!(names, ["events.jsonl", "history.jsonl", "report.html", "report.json"]);
-    std::fs::remove_dir_all(&folder).unwrap();
+    let sizes = || fs::metadata(folder.join("report.html")).unwrap().len();
+    let first = sizes();
+    page_again(&folder).unwrap();
+    assert_eq!(sizes(), first);
+    fs::remove_dir_all(&drills).unwrap();
+}
+
+#[test]
+fn only_earlier_runs_of_the_same_drill_make_the_trend() {
+    let drills = std::env::temp_dir().join(format!("chaos-trend-{}", std::process::id()));
+    for begun in 0..14u64 {
+        let mut document = example();
+        (document.id, document.begun_unix_ms) = (format!("region-loss-{begun}"), begun);
+        let folder = drills.join(&document.id);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("report.json"), serde_json::to_vec(&document).unwrap()).unwrap();
+    }
+    fs::create_dir_all(drills.join("region-loss-99")).unwrap();
+    let found = earlier(&drills, "region-loss", 13).unwrap();
+    let begun: Vec<u64> = found.iter().map(|document| document.begun_unix_ms).collect();
+    assert_eq!(begun, (2..13).collect::<Vec<u64>>());
+    assert!(earlier(&drills, "region", 13).unwrap().is_empty());
+    fs::remove_dir_all(&drills).unwrap();
 }

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Run;
 use super::live::Live;
+use super::progress::Progress;
 use crate::drill::StopCondition;
 use crate::fault::Injection;
 use crate::history::{Operation, User};
@@ -22,8 +23,10 @@ pub(super) async fn observe(
     lasting: Duration,
 ) -> Option<String> {
     let due = Instant::now() + lasting;
+    let mut progress = Progress::new(run, "observe", lasting);
     while Instant::now() < due {
         sleep(LOOK).await;
+        progress.tick(run);
         let now = run.clock.now();
         let (lines, stop) = run.recorder.with(|record| {
             let lines = live.lines(injection, users, &record.operations, &record.events);

@@ -1,0 +1,140 @@
+//! `chaos doctor`: what this machine lacks for drills, and what that costs.
+
+use std::fs;
+use std::path::Path;
+
+use rustix::fs::statvfs;
+
+/// Below it a machine is too slow for the claims of the drills that come along.
+const CORES: usize = 2;
+const MEMORY_MIB: u64 = 3 * 1024;
+const FREE_MIB: u64 = 2 * 1024;
+
+/// One thing drills may need.
+pub(crate) struct Need {
+    pub(crate) name: &'static str,
+    pub(crate) found: Result<String, String>,
+    /// What is not possible without it.
+    pub(crate) costs: &'static str,
+}
+
+/// Looks at everything; changes nothing.
+pub(crate) fn look(run_dir: &Path) -> Vec<Need> {
+    let need = |name, found, costs| Need { name, found, costs };
+    vec![
+        need("root", root(), "faults of the network, and of PostgreSQL that runs as another user"),
+        need(
+            "cgroup freezer",
+            freezer(),
+            "a site frozen as a whole; its processes are stopped one by one instead",
+        ),
+        need("cgroup cpu", cpu(), "starving a site of CPU"),
+        need(
+            "TUN",
+            there("/dev/net/tun", "load the module: modprobe tun"),
+            "the emulated distance between regions",
+        ),
+        need("unshare", program("unshare"), "a network for each region"),
+        need("libfaketime", faketime(), "clocks that are wrong"),
+        need("processors", cores(), "claims of milliseconds: everything shares one core"),
+        need("memory", memory(), "a whole platform: nine databases and their services"),
+        need("disk", disk(run_dir), "data and reports of a whole platform"),
+    ]
+}
+
+fn root() -> Result<String, String> {
+    let uid = rustix::process::geteuid();
+    if uid.is_root() { Ok("yes".to_owned()) } else { Err(format!("user {}", uid.as_raw())) }
+}
+
+fn freezer() -> Result<String, String> {
+    let places = ["/sys/fs/cgroup/freezer", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+    places.iter().find(|place| writable(place)).map_or_else(
+        || Err("no cgroup hierarchy can be written to".to_owned()),
+        |place| Ok((*place).to_owned()),
+    )
+}
+
+fn cpu() -> Result<String, String> {
+    let v1 = "/sys/fs/cgroup/cpu";
+    if Path::new(v1).join("cpu.cfs_quota_us").exists() || writable(v1) {
+        return Ok(v1.to_owned());
+    }
+    let v2 = "/sys/fs/cgroup/cgroup.subtree_control";
+    let controllers = fs::read_to_string(v2).unwrap_or_default();
+    if controllers.split_whitespace().any(|name| name == "cpu") {
+        return Ok(v2.to_owned());
+    }
+    Err("no cgroup hierarchy has the cpu controller".to_owned())
+}
+
+fn writable(folder: &str) -> bool {
+    let is_cgroup = Path::new(folder).join("cgroup.procs").exists();
+    is_cgroup && rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+fn there(path: &str, otherwise: &str) -> Result<String, String> {
+    if Path::new(path).exists() {
+        Ok(path.to_owned())
+    } else {
+        Err(format!("{path} is missing: {otherwise}"))
+    }
+}
+
+fn program(name: &str) -> Result<String, String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = std::env::split_paths(&path);
+    let found = folders.find_map(|folder| Some(folder.join(name)).filter(|path| path.exists()));
+    found.map_or_else(
+        || Err(format!("{name} is not in PATH")),
+        |path| Ok(path.display().to_string()),
+    )
+}
+
+fn faketime() -> Result<String, String> {
+    const FOLDERS: [&str; 3] =
+        ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib"];
+    let paths = FOLDERS.iter().map(|folder| format!("{folder}/faketime/libfaketime.so.1"));
+    let mut found = paths.filter(|path| Path::new(path).exists());
+    found.next().ok_or_else(|| "apt-get install faketime".to_owned())
+}
+
+fn cores() -> Result<String, String> {
+    let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let told = format!("{count}");
+    if count >= CORES { Ok(told) } else { Err(format!("{told}, {CORES} needed")) }
+}
+
+fn memory() -> Result<String, String> {
+    let text = fs::read_to_string("/proc/meminfo").map_err(|err| err.to_string())?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    let mib = kib.ok_or("/proc/meminfo does not say")? / 1024;
+    enough(mib, MEMORY_MIB)
+}
+
+fn disk(run_dir: &Path) -> Result<String, String> {
+    // The run directory may not be there yet; what it will be on is.
+    let place = run_dir.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+    let found = statvfs(place).map_err(|err| format!("{}: {err}", place.display()))?;
+    enough(found.f_bavail.saturating_mul(found.f_frsize) >> 20, FREE_MIB)
+}
+
+fn enough(mib: u64, needed: u64) -> Result<String, String> {
+    let told = format!("{mib} MiB free");
+    if mib >= needed { Ok(told) } else { Err(format!("{told}, {needed} MiB needed")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_little_is_told_with_what_is_needed() {
+        assert_eq!(enough(10, 20), Err("10 MiB free, 20 MiB needed".to_owned()));
+        assert_eq!(enough(30, 20), Ok("30 MiB free".to_owned()));
+        assert!(
+            there("/proc/self/no-such-thing", "nothing helps").unwrap_err().contains("missing")
+        );
+    }
+}

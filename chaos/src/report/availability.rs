@@ -1,0 +1,106 @@
+//! The availability map: for each cell, rows of its users' slots, columns of time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::document::{Availability, CellMap, MapRow};
+use crate::course::Course;
+use crate::metrics::HELD;
+
+/// More would not be seen as rows any more.
+const ROWS: usize = 12;
+/// A column is at least half a second, and there are at most this many.
+const COLUMNS: f64 = 150.0;
+const STEP_MIN: f64 = 0.5;
+
+#[derive(Clone, Copy, Default)]
+struct Square {
+    asked: u32,
+    failed: u32,
+    held: u32,
+}
+
+pub(super) fn availability(course: &Course) -> Availability {
+    let end = course.operations.iter().map(|op| op.intended).max().unwrap_or_default();
+    let step = ((end.as_secs_f64() / COLUMNS / STEP_MIN).ceil() * STEP_MIN).max(STEP_MIN);
+    let columns = column(end, step) + 1;
+    let mut of_cells: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (index, user) in course.users.iter().enumerate() {
+        of_cells.entry(user.cell.to_string()).or_default().push(index);
+    }
+    let mut cells = Vec::new();
+    for (cell, mut users) in of_cells {
+        users.sort_by_key(|user| course.users[*user].slot);
+        let each = users.len().div_ceil(ROWS).max(1);
+        let rows = users.chunks(each).map(|of_row| row(course, of_row, columns, step));
+        cells.push(CellMap { cell, rows: rows.collect() });
+    }
+    Availability { step, cells }
+}
+
+fn row(course: &Course, users: &[usize], columns: usize, step: f64) -> MapRow {
+    let mut squares = vec![Square::default(); columns];
+    for operation in course.operations.iter().filter(|op| users.contains(&op.user)) {
+        let square = &mut squares[column(operation.intended, step).min(columns - 1)];
+        square.asked += 1;
+        square.failed += u32::from(!operation.is_ok());
+        square.held += u32::from(operation.is_ok() && operation.latency() > HELD);
+    }
+    let slot = |user: Option<&usize>| user.map_or(0, |user| course.users[*user].slot.number());
+    MapRow {
+        slots: [slot(users.first()), slot(users.last())],
+        served: squares.into_iter().map(Square::letter).collect(),
+    }
+}
+
+impl Square {
+    fn letter(self) -> char {
+        match self {
+            Self { asked: 0, .. } => '-',
+            Self { asked, failed, .. } if failed == asked => 'f',
+            Self { failed: 1.., .. } => 'p',
+            Self { held: 1.., .. } => 'h',
+            Self { .. } => 'o',
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "seconds of a run that lasted minutes"
+)]
+fn column(at: Duration, step: f64) -> usize {
+    (at.as_secs_f64() / step) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::fixture::{ms, refused, ticket, users};
+
+    #[test]
+    fn each_square_shows_the_worst_of_it() {
+        let operations = vec![
+            ticket(0, 0, 5),
+            ticket(1, 600, 1700),
+            refused(2, 1100, 1101),
+            ticket(3, 1200, 1210),
+            refused(4, 2000, 2001),
+        ];
+        let course = Course { users: users(), operations, ..Course::default() };
+        let map = availability(&course);
+        let served = |cell: usize| map.cells[cell].rows[0].served.clone();
+        assert_eq!((map.step, map.cells[0].cell.as_str()), (0.5, "c1"));
+        assert_eq!((served(0), served(1)), ("ohp-f".to_owned(), "-----".to_owned()));
+    }
+
+    #[test]
+    fn a_long_run_has_wider_columns() {
+        let operations = vec![ticket(0, 0, 5), ticket(1, 600_000, 600_005)];
+        let course = Course { users: users(), operations, ..Course::default() };
+        let map = availability(&course);
+        assert_eq!((map.step, map.cells[0].rows[0].served.len()), (4.0, 151));
+        assert_eq!(course.operations[1].intended, ms(600_000));
+    }
+}

@@ -1,0 +1,86 @@
+//! The one time axis that the panels share, with the fault shaded and the stages marked.
+
+use super::super::document::Document;
+use super::super::points::Point;
+use super::push;
+
+pub(super) const WIDTH: f64 = 960.0;
+pub(super) const LEFT: f64 = 64.0;
+pub(super) const RIGHT: f64 = 12.0;
+
+pub(super) struct Axis {
+    /// The last answer, in seconds.
+    end: f64,
+    fault: Option<(f64, f64)>,
+}
+
+impl Axis {
+    pub(super) fn new(document: &Document, points: &[Point]) -> Self {
+        let last = points.iter().map(|point| point.due + point.latency).fold(1.0, f64::max);
+        let fault =
+            document.fault.as_ref().map(|fault| (fault.at, fault.healed_at.unwrap_or(last)));
+        Self { end: last, fault }
+    }
+
+    pub(super) fn x(&self, at: f64) -> f64 {
+        LEFT + (at / self.end).clamp(0.0, 1.0) * (WIDTH - LEFT - RIGHT)
+    }
+
+    /// Opens a picture of the given height.
+    pub(super) fn open(svg: &mut String, height: f64, label: &str) {
+        push(
+            svg,
+            &format!(
+                "<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{label}\">"
+            ),
+        );
+    }
+
+    /// Shades the time of the fault.
+    pub(super) fn shade(&self, svg: &mut String, top: f64, height: f64) {
+        let Some((from, until)) = self.fault else { return };
+        let (x, width) = (self.x(from), (self.x(until) - self.x(from)).max(1.0));
+        push(
+            svg,
+            &format!(
+                "<rect x=\"{x:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" \
+                 class=\"fault\"/>"
+            ),
+        );
+    }
+
+    pub(super) fn frame(svg: &mut String, top: f64, height: f64) {
+        let width = WIDTH - LEFT - RIGHT;
+        push(
+            svg,
+            &format!(
+                "<rect x=\"{LEFT}\" y=\"{top:.1}\" width=\"{width}\" height=\"{height:.1}\" \
+                 class=\"frame\"/>"
+            ),
+        );
+    }
+
+    /// Names the seconds below `bottom`.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "seconds of a run that lasted minutes"
+    )]
+    pub(super) fn seconds(&self, svg: &mut String, bottom: f64) {
+        const STEPS: [usize; 7] = [1, 2, 5, 10, 30, 60, 300];
+        let fits = |step: &&usize| self.end / (**step as f64) <= 20.0;
+        let step = STEPS.iter().find(fits).copied().unwrap_or(600);
+        for second in (0..=self.end as usize).step_by(step) {
+            let x = self.x(second as f64);
+            let y = bottom + 16.0;
+            push(
+                svg,
+                &format!(
+                    "<text x=\"{x:.1}\" y=\"{y:.1}\" class=\"tick\" text-anchor=\"middle\">\
+                     {second} s</text>"
+                ),
+            );
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Every request as a point of the page: from the run itself, or from its history on disk.
+
+use serde::Deserialize;
+
+use crate::course::Course;
+use crate::history::{Kind, Outcome};
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Point {
+    pub(crate) cell: String,
+    /// When it was due, and how long it took from then, in seconds.
+    pub(crate) due: f64,
+    pub(crate) latency: f64,
+    pub(crate) look: Look,
+    /// Of one that was not answered well.
+    pub(crate) told: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    Ticket,
+    Message,
+    Failed,
+    Unknown,
+}
+
+/// Of a line of the history, what a point needs.
+#[derive(Deserialize)]
+struct Line {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    f: String,
+    #[serde(default)]
+    cell: String,
+    time: u64,
+    /// Of a completion.
+    latency: Option<u64>,
+    #[serde(default)]
+    op_id: u32,
+    error: Option<String>,
+}
+
+pub(super) fn of_course(course: &Course) -> Vec<Point> {
+    let points = course.operations.iter().map(|operation| {
+        let (look, failure) = match (&operation.outcome, operation.kind) {
+            (Outcome::Ok(_), Kind::Ticket) => (Look::Ticket, None),
+            (Outcome::Ok(_), Kind::Message) => (Look::Message, None),
+            (Outcome::Fail(failure), _) => (Look::Failed, Some(failure)),
+            (Outcome::Unknown(failure), _) => (Look::Unknown, Some(failure)),
+        };
+        let told = |failure| format!("{} {}: {failure}", operation.kind.name(), operation.number);
+        Point {
+            cell: course.cell_of(operation).to_string(),
+            due: operation.intended.as_secs_f64(),
+            latency: operation.latency().as_secs_f64(),
+            look,
+            told: failure.map(told),
+        }
+    });
+    points.collect()
+}
+
+/// Reads them from a history; lines that are no request's end are passed over.
+pub(super) fn of_history(text: &str) -> Vec<Point> {
+    let points = text.lines().filter_map(|line| {
+        let line: Line = serde_json::from_str(line).ok()?;
+        let look = match (line.kind.as_str(), line.f.as_str()) {
+            ("ok", "ticket") => Look::Ticket,
+            ("ok", _) => Look::Message,
+            ("fail", _) => Look::Failed,
+            ("info", _) => Look::Unknown,
+            _ => return None,
+        };
+        let (ended, latency) = (nanos(line.time), nanos(line.latency?));
+        let told = line.error.map(|error| format!("{} {}: {error}", line.f, line.op_id));
+        Some(Point { cell: line.cell, due: ended - latency, latency, look, told })
+    });
+    points.collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nanoseconds of a run that lasted minutes")]
+fn nanos(time: u64) -> f64 {
+    time as f64 / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::fixture::{message, refused, ticket, users};
+    use crate::history::{Clock, history_jsonl};
+
+    #[test]
+    fn a_history_shows_the_same_points_as_the_run_it_is_of() {
+        let operations = vec![ticket(0, 500, 505), message(1, 600, 900, 1), refused(2, 700, 701)];
+        let course = Course { users: users(), operations, ..Course::default() };
+        let text = history_jsonl("r", &Clock::start(), &course.users, &course.operations, &[]);
+        let rounded = |points: Vec<Point>| {
+            let mut points: Vec<_> = points
+                .into_iter()
+                .map(|p| (format!("{:.3} {:.3}", p.due, p.latency), p.cell, p.look, p.told))
+                .collect();
+            points.sort_by(|one, other| one.0.cmp(&other.0));
+            points
+        };
+        assert_eq!(rounded(of_history(&text)), rounded(of_course(&course)));
+    }
+}

@@ -1,0 +1,200 @@
+//! `chaos selftest`: a green check proves nothing until it has been red. Each defect a platform like
+//! this could have is put into the history of a run without any, and the check that is meant for
+//! it has to say so; on the history without defects every check has to pass.
+
+mod healthy;
+
+use crate::check::{Check, Finding};
+use crate::course::{Course, DatabaseRead, LostWritesRead, Seen};
+use crate::history::{Effect, Failure, Outcome};
+use crate::selftest::healthy::{MOVED_AT, healthy, served};
+
+/// Something a platform could do wrong.
+pub(crate) struct Defect {
+    pub(crate) name: &'static str,
+    /// What the platform would do, for people.
+    pub(crate) what: &'static str,
+    /// The check that must not let it pass.
+    pub(crate) meant: Check,
+    put_in: fn(&mut Course),
+}
+
+/// What became of a defect.
+pub(crate) struct Caught {
+    pub(crate) defect: Defect,
+    /// Every check that failed.
+    pub(crate) by: Vec<Check>,
+}
+
+pub(crate) const DEFECTS: [Defect; 10] = [
+    Defect {
+        name: "ack-before-commit",
+        what: "a ticket is acknowledged before it is committed, and its site dies in between",
+        meant: Check::NoLostAck,
+        put_in: |course| forget_ticket(course, 2),
+    },
+    Defect {
+        name: "lagging-standby-promoted",
+        what: "a standby is promoted that lacks an acknowledged ticket",
+        meant: Check::NoLostAck,
+        put_in: |course| {
+            forget_ticket(course, 4);
+            course.final_state.through_router.insert(4, Seen::Missing);
+        },
+    },
+    Defect {
+        name: "refused-yet-done",
+        what: "a ticket is refused for good, and is written nevertheless",
+        meant: Check::NoLostAck,
+        put_in: |course| {
+            let refused = Failure::Status { status: 422, code: "refused".to_owned() };
+            course.operations[2].outcome = Outcome::Fail(refused);
+        },
+    },
+    Defect {
+        name: "keys-not-replicated",
+        what: "the successor does not know an idempotency key, and does the request again",
+        meant: Check::ExactlyOnce,
+        put_in: |course| {
+            for read in course.final_state.databases.values_mut() {
+                if let DatabaseRead::Tickets(rows) = read
+                    && let Some(count) = rows.get_mut(&4)
+                {
+                    *count = 2;
+                }
+            }
+        },
+    },
+    Defect {
+        name: "two-keys-one-answer",
+        what: "two requests are acknowledged with one ticket",
+        meant: Check::ExactlyOnce,
+        put_in: |course| {
+            let first = course.operations[2].outcome.clone();
+            course.operations[4].outcome = first;
+        },
+    },
+    Defect {
+        name: "epoch-ignored",
+        what: "a router sends a ticket to the old site, which takes it after its successor has",
+        meant: Check::SingleWriter,
+        put_in: |course| {
+            let late = course.operations.last_mut().expect("the history has operations");
+            late.served = Some(served("east", 1));
+        },
+    },
+    Defect {
+        name: "no-fence-on-thaw",
+        what: "a site that stood still wakes up, and acknowledges what had waited in it",
+        meant: Check::NoLateAck,
+        put_in: |course| {
+            let mut waited = course.operations[3].clone();
+            waited.number = u32::MAX;
+            waited.sent = MOVED_AT * 3;
+            waited.ended = MOVED_AT * 3;
+            waited.served = Some(served("east", 1));
+            course.direct.push(waited);
+        },
+    },
+    Defect {
+        name: "sequence-restarted",
+        what: "the successor numbers a conversation's messages anew",
+        meant: Check::SessionOrder,
+        put_in: |course| {
+            for operation in course.operations.iter_mut().rev().take(2) {
+                if let Outcome::Ok(Effect::Message { seq }) = &mut operation.outcome {
+                    *seq = 1;
+                }
+            }
+        },
+    },
+    Defect {
+        name: "loss-not-reported",
+        what: "an acknowledged message is lost, and the platform's report does not list it",
+        meant: Check::LostWritesReported,
+        put_in: |course| {
+            for read in course.final_state.lost_writes.values_mut() {
+                *read = LostWritesRead::Reported { rows: Vec::new(), gaps: Vec::new() };
+            }
+        },
+    },
+    Defect {
+        name: "fault-spreads",
+        what: "a fault in one cell makes another one refuse",
+        meant: Check::BlastRadius,
+        put_in: |course| {
+            let other = course.operations.iter_mut().find(|op| op.user == 1 && op.sent > MOVED_AT);
+            other.expect("the other cell is asked after the fault").outcome =
+                Outcome::Fail(Failure::Refused);
+        },
+    },
+];
+
+/// Returns the checks that do not let the history without defects pass: none.
+pub(crate) fn false_alarms() -> Vec<Check> {
+    failing(&healthy())
+}
+
+pub(crate) fn run() -> Vec<Caught> {
+    let caught = DEFECTS.into_iter().map(|defect| {
+        let mut course = healthy();
+        (defect.put_in)(&mut course);
+        Caught { defect, by: failing(&course) }
+    });
+    caught.collect()
+}
+
+fn failing(course: &Course) -> Vec<Check> {
+    // Missing evidence is no alarm, and no pass either.
+    let fails = |check: &Check| !matches!(check.run(course), Finding::Pass);
+    Check::ALL.into_iter().filter(fails).collect()
+}
+
+impl Caught {
+    pub(crate) fn is_right(&self) -> bool {
+        self.by.contains(&self.defect.meant)
+    }
+}
+
+fn forget_ticket(course: &mut Course, number: u32) {
+    for read in course.final_state.databases.values_mut() {
+        if let DatabaseRead::Tickets(rows) = read {
+            rows.remove(&number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::healthy::LOST;
+    use super::*;
+    use crate::course::{ConversationRead, LostRow};
+
+    #[test]
+    fn every_defect_is_caught_by_the_check_meant_for_it_and_nothing_else_is_alarmed() {
+        assert_eq!(false_alarms(), Vec::<Check>::new());
+        for caught in run() {
+            assert!(caught.is_right(), "{}: {:?}", caught.defect.name, caught.by);
+        }
+    }
+
+    #[test]
+    fn every_check_has_a_defect_it_is_meant_for() {
+        for check in Check::ALL {
+            assert!(DEFECTS.iter().any(|defect| defect.meant == check), "{}", check.name());
+        }
+    }
+
+    #[test]
+    fn the_history_without_defects_has_a_loss_that_is_right() {
+        let rows = |read: &LostWritesRead| match read {
+            LostWritesRead::Reported { rows, .. } => rows.clone(),
+            LostWritesRead::Unread(_) => Vec::new(),
+        };
+        let lost: Vec<LostRow> =
+            healthy().final_state.lost_writes.values().flat_map(rows).collect();
+        assert_eq!(lost.iter().map(|row| row.number).collect::<Vec<_>>(), [LOST]);
+        let kept = ConversationRead::Messages(vec![(1, 1), (2, 7)]);
+        assert_eq!(healthy().final_state.conversations[&0], kept);
+    }
+}

@@ -1,0 +1,112 @@
+//! The history of a run without defects: cell c1 moves from east to south, and loses one weak write
+//! by it, which is reported; cell c2 notices nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use topology::{Epoch, SiteId, Slot};
+
+use crate::course::{
+    ConversationRead, Course, DatabaseRead, FinalState, LostRow, LostWritesRead, Seen,
+};
+use crate::fault::Injection;
+use crate::history::{Effect, Failure, Kind, Operation, Outcome, Served, User};
+
+/// When the fault took effect.
+pub(super) const MOVED_AT: Duration = Duration::from_secs(10);
+/// The message that is lost.
+pub(super) const LOST: u32 = 3;
+
+pub(super) fn healthy() -> Course {
+    let seconds = Duration::from_secs;
+    let operations = vec![
+        of_other(0, seconds(1)),
+        message(1, seconds(2), 1, served("east", 1)),
+        ticket(2, seconds(3), served("east", 1)),
+        message(LOST, seconds(9), 2, served("east", 1)),
+        ticket(4, seconds(12), served("south", 3)),
+        of_other(5, seconds(13)),
+        refused(6, seconds(11)),
+        message(7, seconds(14), 2, served("south", 3)),
+        ticket(8, seconds(15), served("south", 3)),
+    ];
+    let injection = Injection {
+        kind: "site.kill".to_owned(),
+        target: "c1@east".to_owned(),
+        cells: [(id("c1"), Some(id("east")))].into(),
+        begun: MOVED_AT,
+        ended: MOVED_AT,
+        ..Injection::default()
+    };
+    Course {
+        users: [("ada", "c1"), ("bob", "c2")].map(user).into(),
+        operations,
+        injections: vec![injection],
+        healed: Some(seconds(20)),
+        final_state: final_state(),
+        ..Course::default()
+    }
+}
+
+fn final_state() -> FinalState {
+    let rows = |numbers: &[u32]| {
+        DatabaseRead::Tickets(numbers.iter().map(|number| (*number, 1)).collect())
+    };
+    let regions = ["east", "north", "south"];
+    let site = |cell, region| SiteId { cell: id(cell), region: id(region) };
+    let of_c1 = regions.map(|region| (site("c1", region), rows(&[2, 4, 8])));
+    let of_c2 = regions.map(|region| (site("c2", region), rows(&[0, 5])));
+    let lost = LostRow { number: LOST, region: id("east"), epoch: Epoch(1) };
+    let reported = |rows| LostWritesRead::Reported { rows, gaps: Vec::new() };
+    FinalState {
+        through_router: [0, 2, 4, 5, 8].map(|number| (number, Seen::There)).into(),
+        databases: of_c1.into_iter().chain(of_c2).collect(),
+        conversations: [(0, ConversationRead::Messages(vec![(1, 1), (2, 7)]))].into(),
+        lost_writes: BTreeMap::from([
+            (id("c1"), reported(vec![lost])),
+            (id("c2"), reported(Vec::new())),
+        ]),
+    }
+}
+
+fn user((name, cell): (&str, &str)) -> User {
+    User { name: name.to_owned(), slot: Slot::of(name), cell: id(cell) }
+}
+
+fn ticket(number: u32, sent: Duration, served: Served) -> Operation {
+    Operation {
+        number,
+        kind: Kind::Ticket,
+        user: 0,
+        intended: sent,
+        sent,
+        ended: sent + Duration::from_millis(8),
+        outcome: Outcome::Ok(Effect::Ticket { id: format!("tkt_{number}") }),
+        served: Some(served),
+    }
+}
+
+fn message(number: u32, sent: Duration, seq: u64, served: Served) -> Operation {
+    let outcome = Outcome::Ok(Effect::Message { seq });
+    Operation { kind: Kind::Message, outcome, ..ticket(number, sent, served) }
+}
+
+/// A ticket of the user whose cell is not hit.
+fn of_other(number: u32, sent: Duration) -> Operation {
+    let served = Served { cell: id("c2"), region: id("north"), epoch: Epoch(4) };
+    Operation { user: 1, ..ticket(number, sent, served) }
+}
+
+fn refused(number: u32, sent: Duration) -> Operation {
+    let outcome = Outcome::Fail(Failure::Refused);
+    Operation { outcome, served: None, ..ticket(number, sent, served("east", 1)) }
+}
+
+pub(super) fn served(region: &str, epoch: u64) -> Served {
+    Served { cell: id("c1"), region: id(region), epoch: Epoch(epoch) }
+}
+
+/// The ids of this page are right.
+fn id<T: std::str::FromStr>(text: &str) -> T {
+    text.parse().ok().expect("an id of this page is an id")
+}
