@@ -64,6 +64,16 @@ pub(crate) enum Probe {
 pub(crate) struct Repeat {
     pub(crate) lasting: Duration,
     pub(crate) every: Duration,
+    pub(crate) aim: Aim,
+}
+
+/// Whom a repeated action hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// Each time whomever the seed names.
+    Anew,
+    /// The same cell each time.
+    Same,
 }
 
 /// One thing that is done to the platform.
@@ -103,12 +113,20 @@ pub(crate) enum Fault {
     EtcdKill { member: EtcdMember },
     /// SIGKILL etcd's leader; whoever supervises it starts it again.
     EtcdLeaderKill,
+    /// SIGSTOP etcd's leader, until healed.
+    EtcdFreeze,
+    /// SIGKILL control planes, all or one region's, and keep them down.
+    ControlPlaneKill { region: Option<RegionId> },
+    /// SIGKILL routers; whoever supervises them starts them again.
+    RouterKill { routers: Routers },
+    /// Everything of a cell's active site has this share of one processor, until healed.
+    CpuStarve { cell: Choice<CellId>, percent: u8 },
     /// Any one process of the platform stands still for a moment.
     ProcessPause { lasting: Lasting },
 }
 
 impl Fault {
-    pub(crate) const KINDS: [&str; 11] = [
+    pub(crate) const KINDS: [&str; 15] = [
         "process.kill",
         "process.freeze",
         "process.pause",
@@ -120,6 +138,10 @@ impl Fault {
         "switchover",
         "etcd.kill",
         "etcd.leader-kill",
+        "etcd.leader-freeze",
+        "control-plane.kill",
+        "router.kill",
+        "cpu.starve",
     ];
 
     pub(crate) fn kind(&self) -> &'static str {
@@ -135,6 +157,10 @@ impl Fault {
             Self::Switchover { .. } => "switchover",
             Self::EtcdKill { .. } => "etcd.kill",
             Self::EtcdLeaderKill => "etcd.leader-kill",
+            Self::EtcdFreeze => "etcd.leader-freeze",
+            Self::ControlPlaneKill { .. } => "control-plane.kill",
+            Self::RouterKill { .. } => "router.kill",
+            Self::CpuStarve { .. } => "cpu.starve",
         }
     }
 }
@@ -143,14 +169,20 @@ impl Fault {
     /// How it ends when it is healed, for people.
     pub(crate) fn taken_away(&self) -> &'static str {
         match self {
-            Self::ProcessKill { .. } | Self::EtcdLeaderKill => "by whoever supervises it",
-            Self::ProcessFreeze { .. } | Self::SiteFreeze { .. } => "by letting it go on",
+            Self::ProcessKill { .. } | Self::EtcdLeaderKill | Self::RouterKill { .. } => {
+                "by whoever supervises it"
+            }
+            Self::ProcessFreeze { .. } | Self::SiteFreeze { .. } | Self::EtcdFreeze => {
+                "by letting it go on"
+            }
+            Self::CpuStarve { .. } => "by taking the limit away",
             Self::ProcessPause { .. }
             | Self::PostgresStall { .. }
             | Self::ReplicationStall { .. } => "by itself, a moment later",
-            Self::SiteKill { .. } | Self::RegionKill { .. } | Self::EtcdKill { .. } => {
-                "by lifting the holds"
-            }
+            Self::SiteKill { .. }
+            | Self::RegionKill { .. }
+            | Self::ControlPlaneKill { .. }
+            | Self::EtcdKill { .. } => "by lifting the holds",
             Self::Switchover { .. } => "by nobody: it is no fault",
         }
     }
@@ -162,6 +194,13 @@ pub(crate) enum Place {
     Active,
     /// One of its standbys, by the seed.
     Standby,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Routers {
+    One,
+    /// The next one once the last one is started again.
+    EachInTurn,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! Breaks things on purpose: one fault per file; each resolves its target when it is injected,
 //! proves that it took effect, and has in the journal what takes it away before it is applied.
 
+mod control_plane_kill;
+mod cpu_starve;
 mod etcd;
 pub(crate) mod hold;
 mod postgres_stall;
@@ -11,6 +13,7 @@ mod process_pause;
 mod refuses;
 mod region_kill;
 mod replication_stall;
+mod router_kill;
 mod site_freeze;
 mod site_kill;
 mod switchover;
@@ -93,6 +96,16 @@ pub(crate) async fn inject(
         }
         Target::EtcdKill { member, .. } => etcd::kill(bench, member, safeguard, injection).await,
         Target::EtcdLeaderKill { .. } => etcd::kill_leader(bench, injection).await,
+        Target::EtcdFreeze { .. } => etcd::freeze_leader(bench, safeguard, injection).await,
+        Target::ControlPlaneKill { region, .. } => {
+            control_plane_kill::inject(bench, region.as_ref(), safeguard, injection).await
+        }
+        Target::RouterKill { routers, seed, .. } => {
+            router_kill::inject(bench, *routers, *seed, injection).await
+        }
+        Target::CpuStarve { site, percent } => {
+            cpu_starve::inject(bench, site, *percent, safeguard, injection).await
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::{Drill, Finding};
 
 /// Embedded, so that a name works wherever the program is.
-pub(crate) const DRILLS: [(&str, &str); 12] = [
+pub(crate) const DRILLS: [(&str, &str); 17] = [
     ("region-loss", include_str!("../../drills/region-loss.yaml")),
     ("cell-loss", include_str!("../../drills/cell-loss.yaml")),
     ("postgres-kill", include_str!("../../drills/postgres-kill.yaml")),
@@ -19,6 +19,11 @@ pub(crate) const DRILLS: [(&str, &str); 12] = [
     ("home-and-voter-loss", include_str!("../../drills/home-and-voter-loss.yaml")),
     ("etcd-leader-kill", include_str!("../../drills/etcd-leader-kill.yaml")),
     ("etcd-loss", include_str!("../../drills/etcd-loss.yaml")),
+    ("etcd-leader-freeze", include_str!("../../drills/etcd-leader-freeze.yaml")),
+    ("control-plane-loss", include_str!("../../drills/control-plane-loss.yaml")),
+    ("router-crash", include_str!("../../drills/router-crash.yaml")),
+    ("slow-site", include_str!("../../drills/slow-site.yaml")),
+    ("flapping", include_str!("../../drills/flapping.yaml")),
     ("soak", include_str!("../../drills/soak.yaml")),
 ];
 
@@ -73,8 +78,9 @@ mod tests {
     fn what_takes_long_has_to_be_asked_for_by_name() {
         let all = find("all").unwrap().unwrap();
         let asked = |name| find(name).unwrap().unwrap().len();
-        assert_eq!(all.len(), DRILLS.len() - 2);
-        assert!(all.iter().all(|found| found.place != "soak" && found.place != "etcd-loss"));
+        let long = ["soak", "etcd-loss", "flapping"];
+        assert_eq!(all.len(), DRILLS.len() - long.len());
+        assert!(all.iter().all(|found| !long.contains(&found.place.as_str())));
         assert_eq!((asked("soak"), asked("etcd-loss")), (1, 1));
     }
 }

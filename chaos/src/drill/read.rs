@@ -8,6 +8,7 @@ use super::{Arrivals, Drill, Finding, Load, Probe, Scope, StopCondition, Validit
 use crate::check::Check;
 use crate::metrics::{Measure, Unit, Value};
 
+mod fault;
 mod method;
 
 const KEYS: [&str; 16] = [

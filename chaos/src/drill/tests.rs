@@ -40,7 +40,8 @@ load: {rate: 0}
              stop-conditions, expect, scope, seed, validity",
             "7: method[0].provider.kind: expected process.kill, process.freeze, process.pause, \
              site.kill, site.freeze, postgres.stall, replication.stall, region.kill, switchover, \
-             etcd.kill, etcd.leader-kill, found \"net.melt\"",
+             etcd.kill, etcd.leader-kill, etcd.leader-freeze, control-plane.kill, router.kill, \
+             cpu.starve, found \"net.melt\"",
             "7: method[0].provider.ttl: expected a duration such as 500ms, 6s or 5m, found \"90\"",
             "8: method[0].pauses.before: expected a duration such as 500ms, 6s or 5m, found \"6\"",
             "9: limits.lost: unknown key; expected one of recover-99, recover-all-users, \

@@ -1,5 +1,5 @@
 //! `etcd.kill` keeps members of etcd down until healed; `etcd.leader-kill` kills the leader, which
-//! is started again by whoever supervises it.
+//! is started again by whoever supervises it; `etcd.leader-freeze` stops it until healed.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use topology::address::Port;
 use super::refuses::all_refuse;
 use super::{Bench, Injection, hold};
 use crate::drill::EtcdMember;
+use crate::freeze::stop_one;
 use crate::platform::Platform;
 use crate::process::kill_trees;
 use crate::safeguard::Safeguard;
@@ -82,6 +83,27 @@ pub(super) async fn kill_leader(
         name(&old),
         name(&new)
     ));
+    Ok(())
+}
+
+pub(super) async fn freeze_leader(
+    bench: &Bench<'_>,
+    safeguard: &mut Safeguard,
+    injection: &mut Injection,
+) -> anyhow::Result<()> {
+    let (ttl, within) = (bench.action.ttl, bench.action.verify_within);
+    let old = leader(bench.platform, within).await?;
+    let process = bench.platform.running(&name(&old))?;
+    injection.begin(&bench.clock);
+    stop_one(process, safeguard, ttl, within).await?;
+    injection.step(&bench.clock, format!("froze the leader {}", name(&old)));
+    let from = Instant::now();
+    let new = leader(bench.platform, within).await?;
+    let after = from.elapsed().as_millis();
+    let (pid, old, new) = (process.pid, name(&old), name(&new));
+    injection
+        .proof
+        .push(format!("process {pid} of {old} is in state T; {new} led after {after} ms"));
     Ok(())
 }
 

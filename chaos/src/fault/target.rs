@@ -9,7 +9,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use topology::{CellId, RegionId, SiteId};
 
 use crate::control_plane::Cell;
-use crate::drill::{Choice, EtcdMember, Fault, Lasting, Place, ProcessRole, Scope};
+use crate::drill::{Choice, EtcdMember, Fault, Lasting, Place, ProcessRole, Routers, Scope};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -47,6 +47,23 @@ pub(crate) enum Target {
     },
     EtcdLeaderKill {
         homes: Homes,
+    },
+    EtcdFreeze {
+        homes: Homes,
+    },
+    ControlPlaneKill {
+        region: Option<RegionId>,
+        homes: Homes,
+    },
+    /// Which one is settled at injection, by the seed.
+    RouterKill {
+        routers: Routers,
+        seed: u64,
+        homes: Homes,
+    },
+    CpuStarve {
+        site: SiteId,
+        percent: u8,
     },
     /// Which one is settled at injection, by the seed.
     ProcessPause {
@@ -117,6 +134,17 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
             Ok(Target::EtcdKill { member: member.clone(), homes: homes() })
         }
         Fault::EtcdLeaderKill => Ok(Target::EtcdLeaderKill { homes: homes() }),
+        Fault::EtcdFreeze => Ok(Target::EtcdFreeze { homes: homes() }),
+        Fault::ControlPlaneKill { region } => {
+            Ok(Target::ControlPlaneKill { region: region.clone(), homes: homes() })
+        }
+        Fault::RouterKill { routers } => {
+            Ok(Target::RouterKill { routers: *routers, seed: random.random(), homes: homes() })
+        }
+        Fault::CpuStarve { cell, percent } => {
+            let site = active_site(cell, cells, &mut random)?;
+            Ok(Target::CpuStarve { site, percent: *percent })
+        }
         Fault::ProcessPause { lasting } => {
             let lasting = lasting.settled(&mut random);
             Ok(Target::ProcessPause { lasting, seed: random.random(), homes: homes() })
@@ -170,6 +198,7 @@ impl Target {
             | Self::ProcessFreeze { site, .. }
             | Self::PostgresStall { site, .. }
             | Self::ReplicationStall { site, .. }
+            | Self::CpuStarve { site, .. }
             | Self::SiteKill(site)
             | Self::SiteFreeze(site) => [(site.cell.clone(), Some(site.region.clone()))].into(),
             Self::RegionKill { region, cells } => {
@@ -178,6 +207,9 @@ impl Target {
             Self::Switchover { cell, from, .. } => [(cell.clone(), Some(from.clone()))].into(),
             Self::EtcdKill { homes, .. }
             | Self::EtcdLeaderKill { homes }
+            | Self::EtcdFreeze { homes }
+            | Self::ControlPlaneKill { homes, .. }
+            | Self::RouterKill { homes, .. }
             | Self::ProcessPause { homes, .. } => homes.clone(),
         }
     }
@@ -189,11 +221,17 @@ impl Target {
             | Self::ProcessFreeze { site, .. }
             | Self::PostgresStall { site, .. }
             | Self::ReplicationStall { site, .. }
+            | Self::CpuStarve { site, .. }
             | Self::SiteKill(site)
             | Self::SiteFreeze(site) => Some(&site.region),
             Self::RegionKill { region, .. } => Some(region),
             Self::Switchover { from, .. } => Some(from),
-            Self::EtcdKill { .. } | Self::EtcdLeaderKill { .. } | Self::ProcessPause { .. } => None,
+            Self::ControlPlaneKill { region, .. } => region.as_ref(),
+            Self::EtcdKill { .. }
+            | Self::EtcdLeaderKill { .. }
+            | Self::EtcdFreeze { .. }
+            | Self::RouterKill { .. }
+            | Self::ProcessPause { .. } => None,
         }
     }
 
@@ -226,9 +264,18 @@ impl fmt::Display for Target {
             Self::Switchover { cell, from, to } => write!(f, "{cell} from {from} to {to}"),
             Self::EtcdKill { member: EtcdMember::All, .. } => f.write_str("every member of etcd"),
             Self::EtcdKill { member: EtcdMember::Of(region), .. } => write!(f, "etcd@{region}"),
-            Self::EtcdKill { member: EtcdMember::Leader, .. } | Self::EtcdLeaderKill { .. } => {
-                f.write_str("the leader of etcd")
+            Self::EtcdKill { member: EtcdMember::Leader, .. }
+            | Self::EtcdLeaderKill { .. }
+            | Self::EtcdFreeze { .. } => f.write_str("the leader of etcd"),
+            Self::ControlPlaneKill { region: Some(region), .. } => {
+                write!(f, "control-plane@{region}")
             }
+            Self::ControlPlaneKill { region: None, .. } => f.write_str("every control plane"),
+            Self::RouterKill { routers: Routers::One, .. } => f.write_str("a router"),
+            Self::RouterKill { routers: Routers::EachInTurn, .. } => {
+                f.write_str("each router in turn")
+            }
+            Self::CpuStarve { site, percent } => write!(f, "{site}, left {percent} % of a CPU"),
             Self::ProcessPause { lasting, .. } => {
                 write!(f, "any process for {} ms", lasting.as_millis())
             }

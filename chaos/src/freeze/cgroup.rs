@@ -28,6 +28,8 @@ enum Version {
     V1,
     /// The unified hierarchy.
     V2,
+    /// The `cpu` controller's own hierarchy.
+    Cpu,
 }
 
 /// Where the processes of a drill are kept while they are frozen, and where they came from.
@@ -48,7 +50,7 @@ pub(crate) async fn freeze_trees(
     let due = Instant::now() + within;
     let first = roots.first().context("freeze nobody")?;
     let mut made = None;
-    for candidate in Cgroup::candidates(*first, safeguard.run_dir()) {
+    for candidate in Cgroup::freezers(*first, safeguard.run_dir()) {
         safeguard.intend(Undo::Leave(candidate.clone()), ttl)?;
         if candidate.make() {
             made = Some(candidate);
@@ -81,7 +83,18 @@ pub(crate) async fn freeze_trees(
 }
 
 impl Cgroup {
-    /// Returns the cgroups this program would use for a process, the best first.
+    /// Returns the cgroups this program would freeze a process in, the best first.
+    fn freezers(process: Process, run_dir: &Path) -> Vec<Self> {
+        let all = Self::candidates(process, run_dir).into_iter();
+        all.filter(|cgroup| cgroup.version != Version::Cpu).collect()
+    }
+
+    /// Returns the cgroup it would limit the processor's time of a process in.
+    pub(super) fn of_cpu(process: Process, run_dir: &Path) -> Option<Self> {
+        let all = Self::candidates(process, run_dir).into_iter();
+        all.into_iter().find(|cgroup| cgroup.version == Version::Cpu)
+    }
+
     fn candidates(process: Process, run_dir: &Path) -> Vec<Self> {
         let Some(own) = Process::own() else { return Vec::new() };
         let name = format!("{PREFIX}{}-{}-{}", own.pid, own.start_time, place(run_dir));
@@ -96,7 +109,7 @@ impl Cgroup {
 
     /// Makes it; returns whether it can be used. Tried out: a mount that is read-only, or a name
     /// space that is closed, says so now.
-    fn make(&self) -> bool {
+    pub(super) fn make(&self) -> bool {
         let knob = self.folder.join(self.version.knob());
         fs::create_dir_all(&self.folder).is_ok()
             && fs::OpenOptions::new().write(true).open(knob).is_ok()
@@ -124,8 +137,25 @@ impl Cgroup {
         bail!("empty {}: {:?} stay in it", self.folder.display(), self.pids()?)
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Lets its members have this share of one processor together.
+    pub(super) fn limit(&self, percent: u8) -> anyhow::Result<()> {
+        /// Microseconds: short, so that what is slow is slow all the time, not in bursts.
+        const PERIOD: u32 = 100_000;
+        let quota = PERIOD / 100 * u32::from(percent);
+        for (name, value) in [("cpu.cfs_period_us", PERIOD), (self.version.knob(), quota)] {
+            let path = self.folder.join(name);
+            let written = fs::write(&path, value.to_string());
+            written.with_context(|| format!("write {value} to {}", path.display()))?;
+        }
+        Ok(())
+    }
+
     /// Moves those in who are not; returns whether all were.
-    fn take_in(&self, processes: &BTreeSet<Process>) -> anyhow::Result<bool> {
+    pub(super) fn take_in(&self, processes: &BTreeSet<Process>) -> anyhow::Result<bool> {
         let inside: BTreeSet<u32> = self.pids()?.into_iter().collect();
         let mut all = true;
         for process in processes.iter().filter(|process| !inside.contains(&process.pid)) {
@@ -157,6 +187,7 @@ impl Cgroup {
             (Version::V1, false) => "THAWED",
             (Version::V2, true) => "1",
             (Version::V2, false) => "0",
+            (Version::Cpu, _) => "-1",
         };
         let path = self.folder.join(self.version.knob());
         match fs::write(&path, text) {
@@ -169,6 +200,7 @@ impl Cgroup {
         let (name, word) = match self.version {
             Version::V1 => ("freezer.state", "FROZEN"),
             Version::V2 => ("cgroup.events", "frozen 1"),
+            Version::Cpu => bail!("a cgroup of the cpu controller freezes nobody"),
         };
         let path = self.folder.join(name);
         let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
@@ -188,6 +220,7 @@ impl Cgroup {
                 format!("cgroup v1: freezer.state of {} is FROZEN", self.folder.display())
             }
             Version::V2 => format!("cgroup v2: {} is frozen", self.folder.display()),
+            Version::Cpu => self.to_string(),
         }
     }
 }
@@ -203,6 +236,7 @@ impl Version {
         match self {
             Self::V1 => "freezer.state",
             Self::V2 => "cgroup.freeze",
+            Self::Cpu => "cpu.cfs_quota_us",
         }
     }
 }
@@ -226,9 +260,11 @@ fn place(run_dir: &Path) -> String {
     plain[plain.len().saturating_sub(LONGEST)..].iter().collect()
 }
 
-/// Where cgroups that can freeze may be, the best first.
+/// Where cgroups that can freeze or limit may be, the best first.
 fn hierarchies() -> Vec<(Version, PathBuf)> {
     let candidates = [
+        (Version::Cpu, "/sys/fs/cgroup/cpu", "cpu.cfs_quota_us"),
+        (Version::Cpu, "/sys/fs/cgroup/cpu,cpuacct", "cpu.cfs_quota_us"),
         (Version::V1, "/sys/fs/cgroup/freezer", "cgroup.procs"),
         (Version::V2, "/sys/fs/cgroup", "cgroup.controllers"),
         (Version::V2, "/sys/fs/cgroup/unified", "cgroup.controllers"),
@@ -246,6 +282,7 @@ fn home(version: Version, groups: &str) -> Option<String> {
     });
     let (_, _, path) = lines.find(|(id, controllers, _)| match version {
         Version::V1 => controllers.split(',').any(|controller| controller == "freezer"),
+        Version::Cpu => controllers.split(',').any(|controller| controller == "cpu"),
         Version::V2 => *id == "0" && controllers.is_empty(),
     })?;
     Some(path.trim_start_matches('/').to_owned())

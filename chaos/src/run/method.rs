@@ -10,7 +10,7 @@ use super::live::Live;
 use super::observe::observe;
 use crate::control_plane::{Cell, ControlPlane};
 use crate::course::Course;
-use crate::drill::{Action, Drill};
+use crate::drill::{Action, Aim, Drill};
 use crate::fault::{Bench, Injection, Target, inject, target};
 use crate::safeguard::Safeguard;
 
@@ -29,12 +29,13 @@ pub(super) async fn act(
 ) -> anyhow::Result<()> {
     let begun = Instant::now();
     let mut live = Live::default();
+    let mut known = Vec::new();
     for number in 0..u32::MAX {
         let Some(action) = action(run.drill, number, begun.elapsed()) else { break };
         if number > 0 {
             sleep(action.before).await;
         }
-        let cells = cells(control_plane).await?;
+        let cells = cells(control_plane, &mut known).await?;
         let target = target::settle(&action.fault, &cells, seed(run.drill, number));
         let target = target.map_err(|why| anyhow::anyhow!("settle the target: {why}"))?;
         if let Some(beyond) = target.beyond(&run.drill.scope) {
@@ -93,19 +94,26 @@ fn observed(drill: &Drill, action: &Action, number: u32, elapsed: Duration) -> D
 /// Actions that belong together have one seed, so that `auto` means the same cell to all of them;
 /// repeated ones have each their own.
 fn seed(drill: &Drill, number: u32) -> u64 {
-    let turn = if drill.repeat.is_some() { number } else { 0 };
+    let is_anew = drill.repeat.as_ref().is_some_and(|repeat| repeat.aim == Aim::Anew);
+    let turn = if is_anew { number } else { 0 };
     // Runs of a series count their seeds up by one.
     drill.seed.wrapping_add(u64::from(turn) << 32)
 }
 
-/// Returns where the cells are, as soon as somebody knows.
-async fn cells(control_plane: &ControlPlane) -> anyhow::Result<Vec<Cell>> {
+/// Returns where the cells are, as soon as somebody knows; where they were `known` to be, when all
+/// who could know are what the drill has broken.
+async fn cells(control_plane: &ControlPlane, known: &mut Vec<Cell>) -> anyhow::Result<Vec<Cell>> {
     let due = Instant::now() + KNOWN;
     loop {
         match control_plane.cells().await {
-            Err(err) if Instant::now() >= due => return Err(err),
+            Err(err) if Instant::now() >= due => {
+                return if known.is_empty() { Err(err) } else { Ok(known.clone()) };
+            }
             Err(_) => sleep(KNOWN_PAUSE).await,
-            Ok(cells) => return Ok(cells),
+            Ok(cells) => {
+                known.clone_from(&cells);
+                return Ok(cells);
+            }
         }
     }
 }
@@ -114,6 +122,11 @@ async fn cells(control_plane: &ControlPlane) -> anyhow::Result<Vec<Cell>> {
 mod tests {
     use super::*;
     use crate::drill::Repeat;
+
+    fn repeat(aim: Aim) -> Repeat {
+        Repeat { lasting: seconds(60), every: seconds(10), aim }
+    }
+
     use crate::drill::catalogue::DRILLS;
 
     fn drill(repeat: Option<Repeat>) -> Drill {
@@ -140,7 +153,7 @@ mod tests {
 
     #[test]
     fn repeated_actions_take_turns_at_an_even_pace_until_the_time_is_over() {
-        let drill = drill(Some(Repeat { lasting: seconds(60), every: seconds(10) }));
+        let drill = drill(Some(repeat(Aim::Anew)));
         let name = |number, at| action(&drill, number, seconds(at)).map(|a| a.name.clone());
         assert_eq!(name(2, 20), Some("kill-region".to_owned()));
         assert_eq!(name(5, 59), Some("second".to_owned()));
@@ -153,9 +166,11 @@ mod tests {
     fn what_is_done_together_has_one_seed_and_what_is_repeated_each_its_own() {
         let together = drill(None);
         assert_eq!((seed(&together, 0), seed(&together, 1)), (together.seed, together.seed));
-        let repeated = drill(Some(Repeat { lasting: seconds(60), every: seconds(10) }));
+        let repeated = drill(Some(repeat(Aim::Anew)));
         assert_eq!(seed(&repeated, 0), repeated.seed);
         assert_ne!(seed(&repeated, 1), repeated.seed);
         assert_ne!(seed(&repeated, 1), seed(&repeated, 2));
+        let same = drill(Some(repeat(Aim::Same)));
+        assert_eq!((seed(&same, 1), seed(&same, 2)), (same.seed, same.seed));
     }
 }

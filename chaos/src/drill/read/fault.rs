@@ -1,0 +1,167 @@
+//! A fault as written → as meant.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::super::yaml::{Need, Reader, Section, duration};
+use super::super::{Choice, EtcdMember, Fault, Lasting, Place, ProcessRole, Routers};
+
+/// Longer is no pause any more but a freeze.
+const LASTING_MAX: Duration = Duration::from_secs(10);
+
+pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault> {
+    let known = Fault::KINDS;
+    let kind = reader.value(provider, "kind", Need::Must, &known.join(", "), |text| {
+        known.into_iter().find(|kind| *kind == text)
+    })?;
+    let of_leader = match kind {
+        "etcd.leader-kill" => Some(Fault::EtcdLeaderKill),
+        "etcd.leader-freeze" => Some(Fault::EtcdFreeze),
+        _ => None,
+    };
+    let need = if of_leader.is_some() { Need::May } else { Need::Must };
+    let target = reader.section(provider, "target", need, keys(kind));
+    if of_leader.is_some() {
+        return of_leader;
+    }
+    let target = target?;
+    if !["process.pause", "postgres.stall", "replication.stall"].contains(&kind)
+        && provider.keys().iter().any(|key| key == "for")
+    {
+        reader.report(provider, "for", "of pauses and stalls only; others last until healed");
+    }
+    let sites: &[(&str, Place)] = match kind {
+        "site.kill" => &[("active", Place::Active), ("standby", Place::Standby)],
+        _ => &[("active", Place::Active)],
+    };
+    let names: Vec<&str> = sites.iter().map(|(name, _)| *name).collect();
+    let site = reader.value(&target, "site", Need::May, &names.join(" or "), |text| {
+        sites.iter().find(|(name, _)| *name == text).map(|(_, place)| *place)
+    });
+    let site = site.unwrap_or(Place::Active);
+    match kind {
+        "process.kill" => {
+            let (cell, role) = (choice(reader, &target, "cell"), role(reader, &target, "role"));
+            Some(Fault::ProcessKill { cell: cell?, role: role? })
+        }
+        "process.freeze" => {
+            let (cell, role) = (choice(reader, &target, "cell"), role(reader, &target, "process"));
+            Some(Fault::ProcessFreeze { cell: cell?, role: role? })
+        }
+        "process.pause" => {
+            let any = |text: &str| (text == "true").then_some(());
+            reader.value(&target, "any", Need::Must, "true", any);
+            Some(Fault::ProcessPause { lasting: lasting(reader, provider)? })
+        }
+        "site.kill" => {
+            let cell = choice(reader, &target, "cell")?;
+            Some(Fault::SiteKill { cell, site })
+        }
+        "site.freeze" => Some(Fault::SiteFreeze { cell: choice(reader, &target, "cell")? }),
+        "postgres.stall" => {
+            let (cell, lasting) = (choice(reader, &target, "cell"), lasting(reader, provider));
+            Some(Fault::PostgresStall { cell: cell?, lasting: lasting? })
+        }
+        "replication.stall" => {
+            let (cell, lasting) = (choice(reader, &target, "cell"), lasting(reader, provider));
+            Some(Fault::ReplicationStall { cell: cell?, lasting: lasting? })
+        }
+        "cpu.starve" => {
+            let cell = choice(reader, &target, "cell");
+            let expected = "a share of one processor, from 1% to 90%";
+            let percent = reader.value(provider, "share", Need::Must, expected, |text| {
+                text.strip_suffix('%')?.parse().ok().filter(|share| (1..=90).contains(share))
+            });
+            Some(Fault::CpuStarve { cell: cell?, percent: percent? })
+        }
+        "region.kill" => Some(Fault::RegionKill { region: choice(reader, &target, "region")? }),
+        "etcd.kill" | "control-plane.kill" | "router.kill" => of_fleet(reader, kind, &target),
+        _ => {
+            let cell = choice(reader, &target, "cell");
+            let to = choice(reader, &target, "to");
+            Some(Fault::Switchover { cell: cell?, to: to? })
+        }
+    }
+}
+
+/// Returns what a target of this kind of fault may say.
+fn keys(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "process.kill" => &["cell", "role", "site"],
+        "process.freeze" => &["cell", "process", "site"],
+        "process.pause" => &["any"],
+        "site.kill" | "site.freeze" | "postgres.stall" | "replication.stall" | "cpu.starve" => {
+            &["cell", "site"]
+        }
+        "region.kill" => &["region"],
+        "switchover" => &["cell", "to"],
+        "etcd.kill" | "control-plane.kill" => &["member"],
+        "router.kill" => &["router"],
+        _ => &["leader"],
+    }
+}
+
+/// A fault of what no cell owns.
+fn of_fleet(reader: &mut Reader, kind: &str, target: &Section<'_>) -> Option<Fault> {
+    match kind {
+        "control-plane.kill" => {
+            let expected = "all or a region's id";
+            let member = reader.value(target, "member", Need::Must, expected, |text| match text {
+                "all" => Some(None),
+                region => region.parse().ok().map(Some),
+            });
+            Some(Fault::ControlPlaneKill { region: member? })
+        }
+        "router.kill" => {
+            let expected = "auto, or all for each in turn";
+            let routers = reader.value(target, "router", Need::Must, expected, |text| match text {
+                "auto" => Some(Routers::One),
+                "all" => Some(Routers::EachInTurn),
+                _ => None,
+            });
+            Some(Fault::RouterKill { routers: routers? })
+        }
+        _ => {
+            let expected = "leader, all or a region's id";
+            let member = reader.value(target, "member", Need::Must, expected, |text| match text {
+                "leader" => Some(EtcdMember::Leader),
+                "all" => Some(EtcdMember::All),
+                region => region.parse().ok().map(EtcdMember::Of),
+            });
+            Some(Fault::EtcdKill { member: member? })
+        }
+    }
+}
+
+fn role(reader: &mut Reader, target: &Section<'_>, key: &'static str) -> Option<ProcessRole> {
+    let names = ProcessRole::ALL.map(|(name, _)| name).join(", ");
+    reader.value(target, key, Need::Must, &names, |text| {
+        ProcessRole::ALL.iter().find(|(name, _)| *name == text).map(|(_, role)| *role)
+    })
+}
+
+/// The two ends of a time that is left to chance.
+fn lasting(reader: &mut Reader, provider: &Section<'_>) -> Option<Lasting> {
+    let bounds = reader.words(provider, "for", "a duration such as 300ms", duration);
+    let expected = "expected two durations up to 10s, the shorter first, such as [300ms, 1s]";
+    match bounds[..] {
+        [shortest, longest] if shortest <= longest && longest <= LASTING_MAX => {
+            Some(Lasting { shortest, longest })
+        }
+        _ => {
+            reader.report(provider, "for", expected);
+            None
+        }
+    }
+}
+
+/// An id, or `auto`, which is also meant where nothing is said.
+fn choice<T: FromStr>(reader: &mut Reader, item: &Section<'_>, key: &str) -> Option<Choice<T>> {
+    if !item.keys().iter().any(|written| written == key) {
+        return Some(Choice::Auto);
+    }
+    reader.value(item, key, Need::Must, "auto or an id", |text| match text {
+        "auto" => Some(Choice::Auto),
+        named => named.parse().ok().map(Choice::Named),
+    })
+}
