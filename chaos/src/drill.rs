@@ -85,10 +85,19 @@ pub(crate) struct Action {
     pub(crate) ttl: Duration,
     /// How soon the fault must be proven.
     pub(crate) verify_within: Duration,
+    /// What the control plane must say first of a cell that was hit already.
+    pub(crate) when: Option<When>,
     /// The baseline's length; of later actions, the pause before them.
     pub(crate) before: Duration,
     /// How long the platform is observed with the fault still on.
     pub(crate) after: Duration,
+}
+
+/// An event to wait for: in the middle of what is going on then, the next thing is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct When {
+    pub(crate) event: String,
+    pub(crate) within: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

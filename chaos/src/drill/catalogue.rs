@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::{Drill, Finding};
 
 /// Embedded, so that a name works wherever the program is.
-pub(crate) const DRILLS: [(&str, &str); 17] = [
+pub(crate) const DRILLS: [(&str, &str); 18] = [
     ("region-loss", include_str!("../../drills/region-loss.yaml")),
     ("cell-loss", include_str!("../../drills/cell-loss.yaml")),
     ("postgres-kill", include_str!("../../drills/postgres-kill.yaml")),
@@ -19,6 +19,7 @@ pub(crate) const DRILLS: [(&str, &str); 17] = [
     ("home-and-voter-loss", include_str!("../../drills/home-and-voter-loss.yaml")),
     ("etcd-leader-kill", include_str!("../../drills/etcd-leader-kill.yaml")),
     ("etcd-loss", include_str!("../../drills/etcd-loss.yaml")),
+    ("failover-during-failover", include_str!("../../drills/failover-during-failover.yaml")),
     ("etcd-leader-freeze", include_str!("../../drills/etcd-leader-freeze.yaml")),
     ("control-plane-loss", include_str!("../../drills/control-plane-loss.yaml")),
     ("router-crash", include_str!("../../drills/router-crash.yaml")),

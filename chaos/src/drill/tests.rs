@@ -85,6 +85,23 @@ fn a_method_may_have_several_actions_and_only_the_last_is_observed() {
 }
 
 #[test]
+fn what_is_done_in_the_middle_of_a_move_says_which_event_it_waits_for() {
+    let drill = Drill::parse("test", text("failover-during-failover")).unwrap();
+    let when = When { event: "promoting".to_owned(), within: Duration::from_secs(10) };
+    assert_eq!(drill.actions[0].when, None);
+    assert_eq!(drill.actions[1].when, Some(when));
+    let wrong = text("failover-during-failover").replace("event: promoting", "event: melting");
+    let told = "expected lease-lost, electing, promoting, steady, found \"melting\"";
+    assert!(findings(&wrong)[0].ends_with(told));
+    let first = text("cell-loss")
+        .replace("name: kill-site", "name: a\n    when: {event: steady, within: 1s}");
+    assert_eq!(
+        findings(&first),
+        ["16: method[0].when: of a later action only, and of none that is repeated"]
+    );
+}
+
+#[test]
 fn a_soak_claims_that_no_epoch_changes_and_may_be_made_shorter() {
     let mut drill = Drill::parse("soak", text("soak")).unwrap();
     assert_eq!(drill.limits[&Measure::EpochsChanged], Value::Count(0));

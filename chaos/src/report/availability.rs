@@ -7,11 +7,11 @@ use super::document::{Availability, CellMap, MapRow};
 use crate::course::Course;
 use crate::metrics::HELD;
 
-/// More would not be seen as rows any more.
-const ROWS: usize = 12;
-/// A column is at least half a second, and there are at most this many.
+/// Each of them has a request in most seconds then, at the rate the drills have.
+const ROWS: usize = 8;
+/// A column is a second or more, and there are at most this many.
 const COLUMNS: f64 = 150.0;
-const STEP_MIN: f64 = 0.5;
+const STEP_MIN: f64 = 1.0;
 
 #[derive(Clone, Copy, Default)]
 struct Square {
@@ -83,15 +83,15 @@ mod tests {
     fn each_square_shows_the_worst_of_it() {
         let operations = vec![
             ticket(0, 0, 5),
-            ticket(1, 600, 1700),
-            refused(2, 1100, 1101),
-            ticket(3, 1200, 1210),
-            refused(4, 2000, 2001),
+            ticket(1, 1200, 2300),
+            refused(2, 2200, 2201),
+            ticket(3, 2400, 2410),
+            refused(4, 4000, 4001),
         ];
         let course = Course { users: users(), operations, ..Course::default() };
         let map = availability(&course);
         let served = |cell: usize| map.cells[cell].rows[0].served.clone();
-        assert_eq!((map.step, map.cells[0].cell.as_str()), (0.5, "c1"));
+        assert_eq!((map.step, map.cells[0].cell.as_str()), (1.0, "c1"));
         assert_eq!((served(0), served(1)), ("ohp-f".to_owned(), "-----".to_owned()));
     }
 

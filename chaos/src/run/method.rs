@@ -10,12 +10,15 @@ use super::live::Live;
 use super::observe::observe;
 use crate::control_plane::{Cell, ControlPlane};
 use crate::course::Course;
-use crate::drill::{Action, Aim, Drill};
+use crate::drill::{Action, Aim, Drill, When};
 use crate::fault::{Bench, Injection, Target, inject, target};
+use crate::history::Event;
 use crate::safeguard::Safeguard;
 
 /// While etcd elects, or a control plane stands still, nobody may know where the cells are.
 const KNOWN: Duration = Duration::from_secs(10);
+/// Promoting takes a few hundred of them.
+const EVENT_LOOK: Duration = Duration::from_millis(5);
 const KNOWN_PAUSE: Duration = Duration::from_millis(250);
 
 /// Returns once everything was done and observed; what could not be proven, or ended it early, is
@@ -35,7 +38,25 @@ pub(super) async fn act(
         if number > 0 {
             sleep(action.before).await;
         }
-        let cells = cells(control_plane, &mut known).await?;
+        let event = match &action.when {
+            None => None,
+            Some(when) => {
+                let Some(event) = wait_for(run, course, when).await else {
+                    let When { event, within } = when;
+                    course.unproven = Some(format!("{event} was not seen within {within:.1?}"));
+                    return Ok(());
+                };
+                Some(event)
+            }
+        };
+        let mut cells = cells(control_plane, &mut known).await?;
+        // In the middle of a move the place that counts is the one it goes to.
+        let moving = event.as_ref().and_then(|event| Some((&event.cell, event.region.as_ref()?)));
+        if let Some((id, region)) = moving
+            && let Some(cell) = cells.iter_mut().find(|cell| cell.id == *id)
+        {
+            cell.active = Some(region.clone());
+        }
         let target = target::settle(&action.fault, &cells, seed(run.drill, number));
         let target = target.map_err(|why| anyhow::anyhow!("settle the target: {why}"))?;
         if let Some(beyond) = target.beyond(&run.drill.scope) {
@@ -68,6 +89,26 @@ pub(super) async fn act(
         }
     }
     Ok(())
+}
+
+/// Waits for the control plane to say something of a cell that was hit, after it was.
+async fn wait_for(run: &Run<'_>, course: &Course, when: &When) -> Option<Event> {
+    let due = Instant::now() + when.within;
+    let (affected, begun) = (course.affected(), course.begun()?);
+    run.terminal.phase("wait", &format!("for {}", when.event));
+    loop {
+        let found = run.recorder.with(|record| {
+            let mut events = record.events.iter();
+            let is_it = |event: &&Event| {
+                event.name == when.event && event.at >= begun && affected.contains(&event.cell)
+            };
+            events.find(is_it).cloned()
+        });
+        if found.is_some() || Instant::now() >= due {
+            return found;
+        }
+        sleep(EVENT_LOOK).await;
+    }
 }
 
 /// Returns what is done at this turn; `None` when it is over.

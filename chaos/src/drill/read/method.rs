@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::super::yaml::{Need, Reader, Section};
-use super::super::{Action, Aim, REPEAT_MAX, Repeat, TTL_MAX};
+use super::super::{Action, Aim, REPEAT_MAX, Repeat, TTL_MAX, When};
 use super::fault;
 
+/// What the control plane says of a cell that moves, in the order it does.
+const EVENTS: [&str; 4] = ["lease-lost", "electing", "promoting", "steady"];
 const VERIFY_WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) struct Method {
@@ -18,7 +20,7 @@ pub(super) fn method(reader: &mut Reader, root: &Section<'_>) -> Option<Method> 
     let repeat = reader.section(root, "repeat", Need::May, &["for", "every", "target"]);
     let is_repeated = repeat.is_some();
     let repeat = repeat.and_then(|item| repeated(reader, &item));
-    let keys = ["type", "name", "provider", "pauses"];
+    let keys = ["type", "name", "when", "provider", "pauses"];
     let items = reader.sections(root, "method", Need::Must, &keys);
     let mut after_heal = Duration::ZERO;
     let mut actions = Vec::new();
@@ -49,6 +51,18 @@ fn repeated(reader: &mut Reader, item: &Section<'_>) -> Option<Repeat> {
     Some(Repeat { lasting: lasting?, every: every?, aim: aim.unwrap_or(Aim::Anew) })
 }
 
+fn when(reader: &mut Reader, item: &Section<'_>, turn: Turn) -> Option<When> {
+    let when = reader.section(item, "when", Need::May, &["event", "within"])?;
+    if turn.is_first || turn.is_repeated {
+        reader.report(item, "when", "of a later action only, and of none that is repeated");
+    }
+    let event = reader.value(&when, "event", Need::Must, &EVENTS.join(", "), |text| {
+        EVENTS.contains(&text).then(|| text.to_owned())
+    });
+    let within = reader.duration(&when, "within", Need::Must);
+    Some(When { event: event?, within: within? })
+}
+
 /// Which pauses an action needs depends on where it stands.
 #[derive(Clone, Copy)]
 struct Turn {
@@ -73,6 +87,7 @@ fn action(reader: &mut Reader, item: &Section<'_>, turn: Turn) -> Option<(Action
     let before = pause("before", turn.is_first);
     let after = pause("after", is_observed);
     let healed = pause("healed", false);
+    let when = when(reader, item, turn);
     let keys = ["type", "kind", "target", "for", "share", "ttl", "verify"];
     let provider = reader.section(item, "provider", Need::Must, &keys)?;
     reader.value(&provider, "type", Need::Must, "fault", |text| (text == "fault").then_some(()));
@@ -92,6 +107,7 @@ fn action(reader: &mut Reader, item: &Section<'_>, turn: Turn) -> Option<(Action
         name: name?,
         fault: fault?,
         ttl: ttl?,
+        when,
         verify_within: within.unwrap_or(VERIFY_WITHIN),
         before: before?,
         after: after?,

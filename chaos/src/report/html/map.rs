@@ -18,11 +18,12 @@ pub(super) fn chart(document: &Document, axis: &Axis) -> String {
         let (label, height) = (escape(&cell.cell), height_of(cell));
         let y = top - 6.0;
         push(&mut svg, &format!("<text x=\"{LEFT}\" y=\"{y:.1}\" class=\"cell\">{label}</text>"));
+        // Below the squares, so that their colours stay what the legend says.
+        axis.shade(&mut svg, top, height);
         for row in &cell.rows {
             squares(&mut svg, axis, map.step, row, top);
             top += ROW;
         }
-        axis.shade(&mut svg, top - height, height);
         Axis::frame(&mut svg, top - height, height);
         top += GAP;
     }
