@@ -158,6 +158,9 @@ pub(crate) struct RunArgs {
     /// Where the report goes [default: drills/ID in the run directory].
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
+    /// Write what all runs came to into a table in Markdown.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) table: Option<PathBuf>,
     /// Start the platform anew first, without the data of earlier runs.
     #[arg(long)]
     pub(crate) fresh: bool,

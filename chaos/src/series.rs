@@ -1,22 +1,37 @@
 //! Several runs, judged on the worst: a single sample is an anecdote.
 
+mod table;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
 use crate::exit::Exit;
 use crate::metrics::{Measure, Measured, Metrics, Value};
+use crate::verdict::Verdict;
+
+pub(crate) use table::markdown;
 
 /// What one run came to.
 pub(crate) struct Sample {
     pub(crate) drill: String,
     pub(crate) exit: Exit,
     pub(crate) measured: BTreeMap<Measure, Measured>,
+    /// Requests that waited long, yet were answered.
+    pub(crate) held: usize,
+    /// Why it is no pass, the gravest first.
+    pub(crate) reasons: Vec<String>,
 }
 
 impl Sample {
-    pub(crate) fn new(drill: &str, exit: Exit, metrics: &Metrics) -> Self {
-        Self { drill: drill.to_owned(), exit, measured: metrics.measured.clone() }
+    pub(crate) fn new(drill: &str, verdict: &Verdict, metrics: &Metrics) -> Self {
+        Self {
+            drill: drill.to_owned(),
+            exit: verdict.exit,
+            measured: metrics.measured.clone(),
+            held: metrics.held.count,
+            reasons: verdict.reasons.clone(),
+        }
     }
 }
 
@@ -133,7 +148,8 @@ mod tests {
 
     fn sample(exit: Exit, measured: Measured) -> Sample {
         let measured = [(Measure::Recover99, measured)].into();
-        Sample { drill: "region-loss".to_owned(), exit, measured }
+        let (drill, held, reasons) = ("region-loss".to_owned(), 0, Vec::new());
+        Sample { drill, exit, measured, held, reasons }
     }
 
     fn seconds(seconds: u64) -> Measured {

@@ -92,6 +92,10 @@ pub(super) async fn run(args: &RunArgs) -> anyhow::Result<Exit> {
             terminal.line(&line);
         }
     }
+    if let Some(path) = &args.table {
+        let table = series::markdown(&samples);
+        std::fs::write(path, table).with_context(|| format!("write {}", path.display()))?;
+    }
     if args.json {
         let document = match documents.pop() {
             Some(document) if !several => document,
@@ -140,7 +144,7 @@ async fn one(
     report::write(&report, &folder, &earlier)?;
     terminal.line(&format!("report: {}", folder.join("report.html").display()));
     let document = serde_json::to_value(report::document(&report)).context("write the report")?;
-    Ok((Sample::new(&drill.name, verdict.exit, metrics), document))
+    Ok((Sample::new(&drill.name, verdict, metrics), document))
 }
 
 /// A folder that was asked for holds one run, or one folder per run.
