@@ -121,6 +121,7 @@
     source.addEventListener("alive", heard);
     source.addEventListener("over", () => location.reload());
     source.addEventListener("error", () => {
+      if (state === "live") be("stale");
       if (source.readyState !== EventSource.CLOSED) return;
       // Refused, not interrupted: the session may be over, or too many watch. The page tells.
       setTimeout(listen, AGAIN_MS);

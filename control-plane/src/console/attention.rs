@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::page::Scene;
+use super::texts::Texts;
 use super::words::{Moment, Tone};
 use crate::decide::happenings::way_out;
 use topology::{CellId, Phase, RegionId};
@@ -99,7 +100,7 @@ fn alerts<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = Placed> + 'a {
     scene.known.sites().iter().flat_map(|(id, site)| {
         site.alerts().iter().map(|(name, alert)| {
             let item = Item {
-                what: name.clone(),
+                what: alert_name(scene.t, name).to_owned(),
                 place: format!("{} · {}", id.cell, scene.region_name(id.region.as_str())),
                 detail: alert.detail.clone(),
                 since: Some(Moment::of(alert.since, scene.now)),
@@ -108,6 +109,19 @@ fn alerts<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = Placed> + 'a {
             (item, Some(id.cell.clone()), Some(id.region.clone()))
         })
     })
+}
+
+/// Returns an alert's name for people; what is not known here is shown as it is.
+fn alert_name<'a>(t: &'a Texts, name: &'a str) -> &'a str {
+    match name {
+        "at-risk" => t.alert_at_risk,
+        "archive-failing" => t.alert_archive_failing,
+        "archive-gap" => t.alert_archive_gap,
+        "backup-missing" => t.alert_backup_missing,
+        "voters-lag" => t.alert_voters_lag,
+        "lost-writes-not-kept" => t.alert_lost_writes_not_kept,
+        other => other,
+    }
 }
 
 fn moving<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = Placed> + 'a {

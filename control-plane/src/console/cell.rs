@@ -35,6 +35,7 @@ pub(super) struct CellPage<'a> {
     attention: Vec<Item>,
     sites: Vec<SiteRow>,
     may_operate: bool,
+    levers: Vec<Lever>,
     events: Vec<Line>,
 }
 
@@ -49,11 +50,11 @@ struct SiteRow {
     /// Which do not answer; empty if all do.
     services_down: String,
     votes: &'static str,
-    /// Where the planned move to this site is looked at; missing where there is none to look at.
-    lever: Option<Lever>,
 }
 
+/// Where a planned move is looked at.
 struct Lever {
+    region: String,
     path: String,
     text: String,
 }
@@ -85,6 +86,7 @@ impl<'a> CellPage<'a> {
             attention: attention::items(scene, Some(id), None),
             sites: cell.sites.iter().map(|site| row(scene, &cell, site)).collect(),
             may_operate: scene.may_operate,
+            levers: levers(scene, &cell),
             events: events::last(scene, Some(id.as_str()), EVENTS),
             id: cell.id,
         })
@@ -116,8 +118,6 @@ fn row(scene: &Scene<'_>, cell: &view::Cell, site: &view::Site) -> SiteRow {
     let down: Vec<&str> =
         site.services.iter().filter(|(_, up)| !**up).map(|(name, _)| name.as_str()).collect();
     let up = site.services.len() - down.len();
-    let movable = scene.may_operate && site.role != "active" && cell.phase == "steady";
-    let name = scene.region_name(&site.region);
     SiteRow {
         region: site.region.clone(),
         mark: site::mark(scene, cell, site),
@@ -143,12 +143,19 @@ fn row(scene: &Scene<'_>, cell: &view::Cell, site: &view::Site) -> SiteRow {
             (_, true) => t.yes,
             (_, false) => t.no,
         },
-        lever: movable.then(|| Lever {
-            path: format!("/console/cells/{}/switchover?to={}", cell.id, site.region),
-            text: fill(t.move_to, &[("region", &name)]),
-        }),
-        name,
+        name: scene.region_name(&site.region),
     }
+}
+
+/// A cell that is being moved already is moved nowhere else.
+fn levers(scene: &Scene<'_>, cell: &view::Cell) -> Vec<Lever> {
+    let standbys = cell.sites.iter().filter(|site| site.role != "active" && cell.phase == "steady");
+    let levers = standbys.map(|site| Lever {
+        path: format!("/console/cells/{}/switchover?to={}", cell.id, site.region),
+        text: fill(scene.t.move_to, &[("region", &scene.region_name(&site.region))]),
+        region: site.region.clone(),
+    });
+    levers.collect()
 }
 
 /// Writes a position in the write-ahead log as PostgreSQL does.

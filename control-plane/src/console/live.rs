@@ -24,6 +24,8 @@ use super::page::{Page, Reader};
 pub(super) const STREAMS: usize = 64;
 /// How often a page is looked at. What happens is told at once; this is for what creeps.
 const PERIOD: Duration = Duration::from_secs(1);
+/// How soon a browser comes back that has lost its stream.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How long nothing may be said: the script calls a page stale after three times this.
 const SILENCE: Duration = Duration::from_secs(3);
 
@@ -117,7 +119,7 @@ impl Watcher {
         if let Ok(body) = self.page.body(&self.console, &self.reader).await
             && body != self.last
         {
-            self.waiting.push_back(message("page", &body));
+            self.waiting.push_back(message("page", &body).retry(AGAIN));
             self.last = body;
         }
         for event in self.console.log.after(self.told) {

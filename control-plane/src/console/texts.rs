@@ -77,6 +77,13 @@ texts! {
     warning: "Warning", "警告";
     notice: "Notice", "提示";
 
+    alert_at_risk: "At risk: losing this region would lose writes", "有风险：失去该区域将丢失写入";
+    alert_archive_failing: "The archive fails", "归档失败";
+    alert_archive_gap: "The archive has a gap", "归档有缺口";
+    alert_backup_missing: "There is no recent base backup", "缺少近期基础备份";
+    alert_voters_lag: "The voters are far behind", "投票站点严重落后";
+    alert_lost_writes_not_kept: "Lost writes could not be kept", "丢失的写入未能保留";
+
     // The map.
     map: "Cells and regions", "单元与区域";
     map_caption: "Each cell's site in each region: its role, how far it is behind, and whether it votes", "各单元在各区域的站点：角色、落后量、是否有投票权";
@@ -153,6 +160,7 @@ texts! {
     levers: "Move", "迁移";
 
     // A planned move.
+    no_lever_now: "The cell is being moved, or has no standby.", "单元正在迁移，或没有备用站点。";
     move_to: "Move to {region}…", "迁移到 {region}…";
     move_title: "Move {cell} from {from} to {to}", "将 {cell} 从 {from} 迁移到 {to}";
     move_title_unknown: "Move {cell} to {to}", "将 {cell} 迁移到 {to}";

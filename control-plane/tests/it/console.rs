@@ -4,11 +4,12 @@ use std::panic::AssertUnwindSafe;
 
 use axum::http::{HeaderMap, Method};
 use futures_util::FutureExt as _;
+use runtime::Tasks;
 use runtime::http_client::Answer;
 use topology::address::Port;
 
 use crate::browser::Browser;
-use crate::platform::{OPERATOR, Platform, VIEWER};
+use crate::platform::{LIMIT, OPERATOR, Platform, VIEWER};
 
 /// `WebDriver`'s name of the key.
 const TAB: &str = "\u{e004}";
@@ -28,6 +29,7 @@ async fn an_operator_watches_a_failover_and_moves_the_cell_back_and_a_viewer_onl
             moves_it_back(&browser, platform).await;
             reads_chinese(&browser, platform).await;
             may_only_look(&browser, platform).await;
+            is_told_what_is_old(&browser, platform).await;
         };
         let told = AssertUnwindSafe(story).catch_unwind().await;
         browser.quit().await;
@@ -140,6 +142,26 @@ async fn may_only_look(browser: &Browser, platform: &Platform) {
             .then(answer => answer.status)";
     assert_eq!(browser.run(forged).await, 403);
     assert_eq!(platform.cell().await, before);
+}
+
+/// The control plane in another region ends under its page, and comes back.
+async fn is_told_what_is_old(browser: &Browser, platform: &Platform) {
+    let south = format!("http://{}/console", platform.address("south", Port::ControlPlane));
+    let mut tasks = Tasks::default();
+    platform.control_plane(&mut tasks, "south");
+    let watches = async {
+        platform.until_known("south").await;
+        browser.open(&south).await;
+        browser.write("#token", VIEWER).await;
+        browser.click("button.main").await;
+        browser.until("#live", "Live").await;
+    };
+    tasks.run(watches, LIMIT).await.unwrap();
+    browser.until("#live", "Stale since").await;
+    browser.screenshot("overview-stale-light-1280").await;
+    let mut tasks = Tasks::default();
+    platform.control_plane(&mut tasks, "south");
+    tasks.run(browser.until("#live", "Live"), LIMIT).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

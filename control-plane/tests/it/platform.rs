@@ -35,7 +35,7 @@ otto operator 0850123315d21ab90f4f7236408a52ef6dbd6a02a6550e5c10dc73f4d993680e
 vera viewer d036bd6d01a1cae081d39a2f8dab751dc042de814fd60df31fcb553170950f29
 ";
 /// How long anything that is waited for may take on a busy machine.
-const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 /// Tests that may run at once: each has three networks of its own.
 const PLACES: u8 = 3;
 /// Up to 228, where the tests of no other program are.
