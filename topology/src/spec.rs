@@ -5,6 +5,7 @@ pub mod edge;
 mod finding;
 mod read;
 mod reader;
+mod wan;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +16,7 @@ use crate::{CellId, RegionId};
 pub use backup::{Backup, Repository, S3};
 pub use edge::{AccessLog, Destination, Edge, Keep, MutualTls, Pair, Public, Tls};
 pub use finding::{Finding, Problem};
+pub use wan::{End, Line, Wan};
 
 /// Where the platform is, what it consists of and the times it lives by. Cannot be wrong: it only
 /// comes out of [`Spec::parse`].
@@ -27,7 +29,15 @@ pub struct Spec {
     /// How session messages are committed; tickets are always strong.
     pub messages: Durability,
     pub backup: Backup,
+    /// What `platform up --wan` emulates.
+    pub wan: Option<Wan>,
+    /// Whether this is a platform on an emulated WAN: its edge is in a network of its own then.
+    pub is_emulated: bool,
 }
+
+/// The line that `platform up --wan` adds to the `regions.yaml` it applies: everybody who reads that
+/// file finds the edge where it is.
+pub const EMULATED: &str = "emulated: true\n";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {

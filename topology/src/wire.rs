@@ -15,6 +15,7 @@ pub mod lost_writes;
 pub mod placement;
 pub mod report;
 pub mod vantage;
+pub mod wan;
 
 /// A stored value that does not mean anything.
 #[derive(Debug, thiserror::Error)]

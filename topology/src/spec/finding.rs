@@ -43,6 +43,14 @@ pub enum Problem {
     StandbyAtHome(RegionId),
     #[error("network {0} is also that of region {1}")]
     NetworkTaken(String, RegionId),
+    #[error(
+        "network {0} is not one of 127.1.0.0/16 to 127.253.0.0/16, which alone can be emulated"
+    )]
+    NotEmulated(String),
+    #[error("no line from {0} to {1}")]
+    NoLine(String, String),
+    #[error("the section wan is missing, which says how far apart the regions are")]
+    NoDistances,
     #[error("no cell has a weight above 0")]
     NobodyServes,
     #[error("{0} is out of range: {1}")]

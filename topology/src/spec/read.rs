@@ -51,7 +51,10 @@ impl Reader {
         let root = self.section(
             root,
             String::new(),
-            &["version", "regions", "cells", "edge", "lease", "messages", "backup"],
+            &[
+                "version", "regions", "cells", "edge", "lease", "messages", "backup", "wan",
+                "emulated",
+            ],
         )?;
         if let Some(version) = self.parsed::<u32>(&root, "version", "the number 1")
             && version != 1
@@ -72,6 +75,16 @@ impl Reader {
             &[("weak", Durability::Weak), ("strong", Durability::Strong)],
         );
         let backup = self.backup(&root);
+        let wan = self.wan(&root, &regions);
+        let is_emulated = root.map.get_node("emulated").is_some()
+            && self.parsed::<bool>(&root, "emulated", "true or false") == Some(true);
+        let edge = match &wan {
+            Some(wan) if is_emulated => edge.map(|edge| edge.moved_to(wan.edge)),
+            Some(_) | None => edge,
+        };
+        if is_emulated && root.map.get_node("wan").is_none() {
+            self.report(&root, "emulated", Problem::NoDistances);
+        }
         Some(Spec {
             regions,
             cells,
@@ -79,6 +92,8 @@ impl Reader {
             lease: lease?,
             messages: messages?,
             backup: backup?,
+            wan,
+            is_emulated,
         })
     }
 
@@ -87,7 +102,7 @@ impl Reader {
         for item in self.list(root, "regions", &["id", "name", "network"]) {
             let id = self.id::<RegionId>(&item, "id");
             let name = self.text(&item, "name").map(|node| node.as_str().to_owned());
-            let network = self.network(&item);
+            let network = self.network(&item, "network");
             let (Some(id), Some(name), Some(network)) = (id, name, network) else { continue };
             if regions.iter().any(|listed| listed.id == id) {
                 self.report(&item, "id", Problem::Repeated(format!("region {id}")));
@@ -239,8 +254,8 @@ impl Reader {
         }))
     }
 
-    fn network(&mut self, item: &Section<'_>) -> Option<Network> {
-        let node = self.text(item, "network")?;
+    pub(super) fn network(&mut self, item: &Section<'_>, key: &'static str) -> Option<Network> {
+        let node = self.text(item, key)?;
         let octets = node.as_str().strip_suffix(".0.0/16").and_then(|prefix| {
             let (a, b) = prefix.split_once('.')?;
             Some([a.parse().ok()?, b.parse().ok()?])
@@ -248,7 +263,7 @@ impl Reader {
         if octets.is_none() {
             let found = format!("{:?}", node.as_str());
             let expected = "a network such as 127.1.0.0/16";
-            self.report(item, "network", Problem::WrongType { expected, found });
+            self.report(item, key, Problem::WrongType { expected, found });
         }
         octets.map(Network)
     }

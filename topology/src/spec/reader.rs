@@ -114,6 +114,27 @@ impl Reader {
             .collect()
     }
 
+    /// The single values of a list.
+    pub(super) fn texts(
+        &mut self,
+        item: &Section<'_>,
+        key: &'static str,
+        expected: &'static str,
+    ) -> Option<Vec<String>> {
+        let node = self.get(item, key)?;
+        let texts = match node {
+            Node::Sequence(list) => list
+                .iter()
+                .map(|node| node.as_scalar().map(|scalar| scalar.as_str().to_owned()))
+                .collect::<Option<Vec<_>>>(),
+            Node::Scalar(_) | Node::Mapping(_) => None,
+        };
+        if texts.is_none() {
+            self.mistyped(node, item.place_of(key), expected);
+        }
+        texts
+    }
+
     pub(super) fn get<'a>(&mut self, item: &Section<'a>, key: &'static str) -> Option<&'a Node> {
         let node = item.map.get_node(key);
         if node.is_none() {

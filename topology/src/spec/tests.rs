@@ -47,7 +47,7 @@ fn unknown_and_missing_keys_are_named() {
     check(
         &GOOD.replace("messages: weak", "message: weak"),
         "line 1: regions.yaml: messages is missing
-         line 10: message: unknown key; expected one of version, regions, cells, edge, lease, messages, backup",
+         line 10: message: unknown key; expected one of version, regions, cells, edge, lease, messages, backup, wan, emulated",
     );
 }
 

@@ -1,6 +1,7 @@
 //! `fleet.json` in the run directory: every process the platform started, for those who must find
 //! them: `platform status`, `platform logs` and drills.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,10 @@ pub struct Fleet {
     /// The applied `regions.yaml`, absolute.
     pub spec: String,
     pub processes: Vec<FleetProcess>,
+    /// By region, and `edge`: where its network namespace is, if it has one of its own. Valid for as
+    /// long as the supervisor lives.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub namespaces: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +46,8 @@ pub enum FleetRole {
     ControlPlane,
     Site,
     Router,
+    /// The emulated WAN: no part of the platform, but of the world it is in.
+    Wan,
 }
 
 /// `holds/{process name}.json` in the run directory: do not start this process again before then.

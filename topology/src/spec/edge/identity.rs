@@ -234,26 +234,6 @@ impl Reader {
             }
         }
     }
-
-    fn texts(
-        &mut self,
-        item: &Section<'_>,
-        key: &'static str,
-        expected: &'static str,
-    ) -> Option<Vec<String>> {
-        let node = self.get(item, key)?;
-        let texts = match node {
-            Node::Sequence(list) => list
-                .iter()
-                .map(|node| node.as_scalar().map(|scalar| scalar.as_str().to_owned()))
-                .collect::<Option<Vec<_>>>(),
-            Node::Scalar(_) | Node::Mapping(_) => None,
-        };
-        if texts.is_none() {
-            self.mistyped(node, item.place_of(key), expected);
-        }
-        texts
-    }
 }
 
 /// Returns what is wrong with keys of this kind for these algorithms: a secret is no public key,
