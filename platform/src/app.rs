@@ -6,10 +6,10 @@ use clap::Parser as _;
 use topology::Spec;
 
 use crate::cli::{CheckArgs, Cli, Command};
-use crate::disk::{SpecFile, read_spec};
+use crate::disk::{SpecFile, World, read_spec};
 use crate::run_dir::RunDir;
 use crate::token::Bearer;
-use crate::{down, logs, recover_etcd, restore, status, terminal, token, up, upgrade};
+use crate::{down, logs, recover_etcd, restore, status, terminal, token, up, upgrade, wan};
 
 /// What a command came to, short of a failure.
 pub(crate) enum Outcome {
@@ -26,6 +26,7 @@ pub async fn run() -> anyhow::Result<ExitCode> {
     let outcome = match Cli::parse().command {
         Command::Up(args) => up::up(args).await,
         Command::Background(args) => up::background(args).await,
+        Command::Wan(args) => wan::wan(args).await,
         Command::Down(place) => down::down(&RunDir::find(place.run_dir)?).await,
         Command::Upgrade(place) => upgrade::upgrade(&RunDir::find(place.run_dir)?).await,
         Command::Status(args) => {
@@ -54,7 +55,7 @@ pub async fn run() -> anyhow::Result<ExitCode> {
 }
 
 fn check(args: &CheckArgs) -> anyhow::Result<Outcome> {
-    match read_spec(&args.file)? {
+    match read_spec(&args.file, World::AsWritten)? {
         SpecFile::Good { spec, .. } => {
             terminal::print(&format!("{}: {}", args.file.display(), summary(&spec)))?;
             Ok(Outcome::Done)

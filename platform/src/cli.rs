@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use topology::spec::End;
 use topology::{CellId, RegionId, Role};
+
+use crate::wan::namespace;
 
 #[derive(Parser)]
 #[command(
@@ -35,12 +38,17 @@ pub(crate) enum Command {
   platform up
   platform up --detach --run-dir /tmp/bulkhead --spec regions.yaml
   platform up --fresh              forget all data of an earlier run
+  platform up --wan                every region in a network of its own, as far away as
+                                   regions.yaml says; needs root
 
 A second `up` finds the data of the first.")]
     Up(UpArgs),
     /// Be the background process of `up --detach`.
     #[command(hide = true)]
     Background(BackgroundArgs),
+    /// Be the emulated WAN of `up --wan`.
+    #[command(hide = true)]
+    Wan(WanArgs),
     /// Stop what runs, and check that nothing is left.
     #[command(after_help = "Example:\n  platform down --run-dir /tmp/bulkhead")]
     Down(PlaceArgs),
@@ -103,6 +111,7 @@ pub(crate) struct PlaceArgs {
 }
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "a command line's flags")]
 pub(crate) struct UpArgs {
     /// The world: regions, cells, addresses, times.
     #[arg(long, env = "BULKHEAD_SPEC", default_value = "regions.yaml", value_name = "FILE")]
@@ -118,6 +127,9 @@ pub(crate) struct UpArgs {
     /// Delete all data of an earlier run first.
     #[arg(long)]
     pub(crate) fresh: bool,
+    /// Emulate the distances between regions, and from the edge to them.
+    #[arg(long)]
+    pub(crate) wan: bool,
 }
 
 #[derive(Args)]
@@ -126,6 +138,17 @@ pub(crate) struct BackgroundArgs {
     pub(crate) spec: PathBuf,
     #[arg(long)]
     pub(crate) run_dir: PathBuf,
+    #[arg(long)]
+    pub(crate) wan: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct WanArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// Where the network namespace of an end is.
+    #[arg(long = "namespace", value_name = "END=PATH", value_parser = namespace)]
+    pub(crate) namespaces: Vec<(End, PathBuf)>,
 }
 
 #[derive(Args)]

@@ -4,3 +4,4 @@ pub(crate) mod change;
 pub(crate) mod plan;
 pub(crate) mod readiness;
 pub(crate) mod restart;
+pub(crate) mod wan;

@@ -25,10 +25,11 @@ const POLL: Duration = Duration::from_millis(50);
 /// Returns the cells and the supervisor's pid once the platform serves.
 pub(crate) async fn start(
     spec_path: &Path,
+    wan: bool,
     spec: &Spec,
     run_dir: &RunDir,
 ) -> anyhow::Result<(Vec<CellSeen>, u32)> {
-    let mut supervisor = spawn(spec_path, run_dir)?;
+    let mut supervisor = spawn(spec_path, wan, run_dir)?;
     let pid = supervisor.id();
     let observer = Observer::new(spec, run_dir);
     let served = observer.wait(|| alive(&mut supervisor, run_dir)).await;
@@ -41,7 +42,7 @@ pub(crate) async fn start(
     }
 }
 
-fn spawn(spec_path: &Path, run_dir: &RunDir) -> anyhow::Result<Child> {
+fn spawn(spec_path: &Path, wan: bool, run_dir: &RunDir) -> anyhow::Result<Child> {
     let log = run_dir.log(NAME);
     launch::rotate(&log)?;
     let out = OpenOptions::new()
@@ -56,6 +57,7 @@ fn spawn(spec_path: &Path, run_dir: &RunDir) -> anyhow::Result<Child> {
         .arg(spec_path)
         .arg("--run-dir")
         .arg(run_dir.path())
+        .args(wan.then_some("--wan"))
         .stdin(Stdio::null())
         .stdout(out)
         .stderr(err)

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use topology::Spec;
+use topology::spec::EMULATED;
 use topology::wire::fleet::Fleet;
 
 use crate::run_dir::RunDir;
@@ -20,8 +21,20 @@ pub(crate) enum SpecFile {
     Bad(Vec<String>),
 }
 
-pub(crate) fn read_spec(path: &Path) -> anyhow::Result<SpecFile> {
-    let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+/// Which world is made of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum World {
+    AsWritten,
+    /// The regions are as far apart as it says.
+    Emulated,
+}
+
+pub(crate) fn read_spec(path: &Path, world: World) -> anyhow::Result<SpecFile> {
+    let mut text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    if world == World::Emulated && !text.lines().any(|line| line == EMULATED.trim_end()) {
+        text.push('\n');
+        text.push_str(EMULATED);
+    }
     Ok(match Spec::parse(&text) {
         Ok(spec) => SpecFile::Good { spec: Box::new(spec), text },
         Err(findings) => SpecFile::Bad(

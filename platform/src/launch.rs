@@ -12,43 +12,66 @@ use topology::wire::fleet::FleetRole;
 use crate::decide::plan::Planned;
 use crate::preflight::Programs;
 use crate::run_dir::RunDir;
+use crate::wan::namespaces::Namespaces;
 
 /// Environment that would change what etcd and PostgreSQL do behind our back.
 const FOREIGN: [&str; 2] = ["ETCD_", "PG"];
 
-/// Starts a process, which the kernel kills should the supervisor die without stopping it. An own
-/// process group keeps a Ctrl-C on the terminal from reaching it: the supervisor stops processes in
-/// order. `more` are arguments for this start alone.
-pub(crate) fn start(
-    planned: &Planned,
-    more: &[&str],
-    programs: &Programs,
-    run_dir: &RunDir,
-) -> anyhow::Result<Child> {
-    let log = run_dir.log(&planned.name);
-    let out = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&log)
-        .with_context(|| format!("open {}", log.display()))?;
-    let err = out.try_clone().with_context(|| format!("open {} twice", log.display()))?;
-    let mut command = runtime::child::tied("KILL", None);
-    for (name, _) in std::env::vars_os() {
-        if FOREIGN.iter().any(|foreign| name.to_string_lossy().starts_with(foreign)) {
-            command.env_remove(name);
+/// What everything is started with.
+pub(crate) struct Start {
+    pub(crate) run_dir: RunDir,
+    pub(crate) programs: Programs,
+    /// Where the regions and the edge are, if each is in a network of its own.
+    pub(crate) namespaces: Namespaces,
+}
+
+impl Start {
+    /// Starts a process, which the kernel kills should the supervisor die without stopping it. An
+    /// own process group keeps a Ctrl-C on the terminal from reaching it: the supervisor stops
+    /// processes in order. `more` are arguments for this start alone.
+    pub(crate) fn start(&self, planned: &Planned, more: &[&str]) -> anyhow::Result<Child> {
+        let log = self.run_dir.log(&planned.name);
+        let out = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .with_context(|| format!("open {}", log.display()))?;
+        let err = out.try_clone().with_context(|| format!("open {} twice", log.display()))?;
+        let mut command = runtime::child::tied("KILL", None);
+        for (name, _) in std::env::vars_os() {
+            if FOREIGN.iter().any(|foreign| name.to_string_lossy().starts_with(foreign)) {
+                command.env_remove(name);
+            }
         }
+        let told = match planned.role {
+            FleetRole::Wan => self.namespaces.arguments(),
+            FleetRole::Etcd | FleetRole::ControlPlane | FleetRole::Site | FleetRole::Router => {
+                Vec::new()
+            }
+        };
+        command
+            .args(self.entrance(planned))
+            .arg(program(planned.role, &self.programs))
+            .args(&planned.arguments)
+            .args(told)
+            .args(more)
+            .current_dir(self.run_dir.path())
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err)
+            .spawn()
+            .with_context(|| format!("start {}", planned.name))
     }
-    command
-        .arg(program(planned.role, programs))
-        .args(&planned.arguments)
-        .args(more)
-        .current_dir(run_dir.path())
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(out)
-        .stderr(err)
-        .spawn()
-        .with_context(|| format!("start {}", planned.name))
+
+    /// Returns what a program is started by, so that it finds itself in the network it belongs to.
+    /// No process is added: `nsenter` becomes the program.
+    fn entrance(&self, planned: &Planned) -> Vec<String> {
+        let path = planned.end().and_then(|end| self.namespaces.path(&end).map(Path::to_owned));
+        path.map_or_else(Vec::new, |path| {
+            vec!["nsenter".to_owned(), format!("--net={}", path.display()), "--".to_owned()]
+        })
+    }
 }
 
 fn program(role: FleetRole, programs: &Programs) -> &Path {
@@ -57,6 +80,7 @@ fn program(role: FleetRole, programs: &Programs) -> &Path {
         FleetRole::ControlPlane => &programs.control_plane,
         FleetRole::Site => &programs.cell,
         FleetRole::Router => &programs.router,
+        FleetRole::Wan => &programs.platform,
     }
 }
 

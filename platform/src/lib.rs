@@ -29,3 +29,4 @@ mod terminal;
 mod token;
 mod up;
 mod upgrade;
+mod wan;

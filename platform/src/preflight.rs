@@ -18,6 +18,10 @@ pub(crate) fn check(spec: &Spec, run_dir: &RunDir) -> Result<Programs, Vec<Strin
     };
     problems.extend(folder::problems(run_dir.path()));
     problems.extend(addresses::problems(spec));
+    if spec.is_emulated {
+        let missing = runtime::emulation::missing();
+        problems.extend(missing.into_iter().map(|what| format!("emulate a WAN: {what}")));
+    }
     match programs {
         Some(programs) if problems.is_empty() => Ok(programs),
         Some(_) | None => Err(problems),

@@ -29,9 +29,11 @@ use topology::{RegionId, Spec};
 use crate::app::Outcome;
 use crate::cli::RecoverArgs;
 use crate::decide::plan::{Planned, plan};
+use crate::launch::Start;
 use crate::machine::{Process, signal};
 use crate::run_dir::RunDir;
-use crate::{disk, launch, preflight, terminal};
+use crate::wan::namespaces::Namespaces;
+use crate::{disk, preflight, terminal};
 
 /// How long a member may take to answer as it should: it replays its log first.
 const ANSWERS: Duration = Duration::from_secs(30);
@@ -151,7 +153,10 @@ impl Recovery {
         let programs = preflight::programs().map_err(|problems| {
             anyhow::anyhow!("find what to start:\n  {}", problems.join("\n  "))
         })?;
-        let mut child = launch::start(planned, &[], &programs, &self.run_dir)?;
+        let fleet = self.run_dir.supervisor().and(disk::fleet(&self.run_dir)?);
+        let namespaces = fleet.as_ref().map(Namespaces::of).transpose()?.unwrap_or_default();
+        let start = Start { run_dir: self.run_dir.clone(), programs, namespaces };
+        let mut child = start.start(planned, &[])?;
         let healthy = self.until_healthy(region, Some(&mut child)).await;
         stop_child(&mut child).await?;
         healthy

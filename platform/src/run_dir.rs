@@ -13,8 +13,18 @@ use topology::wire::fleet::Hold;
 use crate::machine::Process;
 
 /// What `--fresh` deletes; reports of drills and backups stay.
-const DATA: [&str; 9] =
-    ["etcd", "sites", "routers", "secrets", "holds", "logs", "restores", "spec.yaml", "fleet.json"];
+const DATA: [&str; 10] = [
+    "etcd",
+    "sites",
+    "routers",
+    "secrets",
+    "holds",
+    "logs",
+    "restores",
+    "spec.yaml",
+    "fleet.json",
+    "wan.sock",
+];
 
 #[derive(Clone, Debug)]
 pub(crate) struct RunDir(PathBuf);

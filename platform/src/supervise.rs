@@ -16,8 +16,7 @@ use topology::wire::fleet::{Fleet, FleetRole, Hold};
 use tracing::{info, warn};
 
 use crate::decide::plan::Planned;
-use crate::launch;
-use crate::preflight::Programs;
+use crate::launch::{self, Start};
 use crate::run_dir::RunDir;
 use member::Member;
 
@@ -31,8 +30,7 @@ const REPLACE: &[&str] = &["--replace"];
 const FLEET_MODE: u32 = 0o644;
 
 pub(crate) struct Supervisor {
-    run_dir: RunDir,
-    programs: Programs,
+    start: Start,
     members: Vec<Member>,
     /// As last written.
     written: Option<Fleet>,
@@ -41,10 +39,10 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(crate) fn new(run_dir: RunDir, programs: Programs, planned: Vec<Planned>) -> Self {
+    pub(crate) fn new(start: Start, planned: Vec<Planned>) -> Self {
         let now = BootTime::now();
         let members = planned.into_iter().map(|planned| Member::new(planned, now)).collect();
-        Self { run_dir, programs, members, written: None, upgrades: VecDeque::new() }
+        Self { start, members, written: None, upgrades: VecDeque::new() }
     }
 
     /// Runs the fleet until asked to stop, then stops it; returns with nothing left running.
@@ -52,7 +50,7 @@ impl Supervisor {
         let mut exits = signal(SignalKind::child()).context("listen for the exit of children")?;
         let mut upgrade = signal(SignalKind::user_defined2()).context("listen for an upgrade")?;
         for member in &self.members {
-            launch::rotate(&self.run_dir.log(member.name()))?;
+            launch::rotate(&self.start.run_dir.log(member.name()))?;
         }
         let outcome = loop {
             if let Err(err) = self.look() {
@@ -76,9 +74,9 @@ impl Supervisor {
         for member in &mut self.members {
             member.reap(now)?;
             if member.is_due(now)
-                && member.may_start(hold(&self.run_dir, member.name()).as_ref(), now)
+                && member.may_start(hold(&self.start.run_dir, member.name()).as_ref(), now)
             {
-                match launch::start(member.planned(), &[], &self.programs, &self.run_dir) {
+                match self.start.start(member.planned(), &[]) {
                     Ok(child) => member.started(child, now),
                     // A machine short of processes or memory is no reason to end all the others.
                     Err(err) => member.not_started(&err, now),
@@ -108,7 +106,7 @@ impl Supervisor {
         let member = self.members.iter_mut().find(|member| Some(member.name()) == next.as_deref());
         // One that is down is started as the program is now in any case.
         if let Some(member) = member.filter(|member| member.is_running()) {
-            match launch::start(member.planned(), REPLACE, &self.programs, &self.run_dir) {
+            match self.start.start(member.planned(), REPLACE) {
                 Ok(child) => member.succeeded_by(child, now),
                 Err(err) => {
                     let error = format!("{err:#}");
@@ -121,13 +119,14 @@ impl Supervisor {
     fn write_fleet(&mut self) -> anyhow::Result<()> {
         let fleet = Fleet {
             supervisor: std::process::id(),
-            spec: self.run_dir.spec().to_string_lossy().into_owned(),
-            processes: self.members.iter().map(|member| member.line(&self.run_dir)).collect(),
+            spec: self.start.run_dir.spec().to_string_lossy().into_owned(),
+            processes: self.members.iter().map(|member| member.line(&self.start.run_dir)).collect(),
+            namespaces: self.start.namespaces.lines(),
         };
         if self.written.as_ref() == Some(&fleet) {
             return Ok(());
         }
-        let path = self.run_dir.fleet();
+        let path = self.start.run_dir.fleet();
         let text = serde_json::to_vec_pretty(&fleet).context("write the fleet as JSON")?;
         runtime::file::replace(&path, &text, FLEET_MODE)
             .with_context(|| format!("write {}", path.display()))?;

@@ -16,13 +16,15 @@ use crate::cli::{BackgroundArgs, UpArgs};
 use crate::decide::change::changes;
 use crate::decide::plan::plan;
 use crate::decide::readiness::CellSeen;
-use crate::disk::{SpecFile, applied_spec, read_spec};
+use crate::disk::{SpecFile, World, applied_spec, read_spec};
+use crate::launch::Start;
 use crate::preflight::{self, Programs};
 use crate::readiness::Observer;
 use crate::report::Report;
 use crate::run_dir::{Lock, RunDir};
 use crate::supervise::{STOP_PATIENCE, Supervisor};
 use crate::token::Bearer;
+use crate::wan::namespaces::Namespaces;
 use crate::{detach, environment, secrets, terminal, token};
 
 /// The spec may be read by everybody.
@@ -44,7 +46,7 @@ enum Audience {
 }
 
 pub(crate) async fn up(args: UpArgs) -> anyhow::Result<Outcome> {
-    let Some((spec, text)) = accepted(&args.spec)? else { return Ok(Outcome::Findings) };
+    let Some((spec, text)) = accepted(&args.spec, args.wan)? else { return Ok(Outcome::Findings) };
     let run_dir = RunDir::find(args.place.run_dir)?;
     let audience = if args.json { Audience::Program } else { Audience::Person };
     let (programs, lock) = admit(&spec, &run_dir)?;
@@ -55,7 +57,7 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<Outcome> {
     if args.detach {
         // The background process takes it.
         drop(lock);
-        let (cells, supervisor) = detach::start(&args.spec, &spec, &run_dir).await?;
+        let (cells, supervisor) = detach::start(&args.spec, args.wan, &spec, &run_dir).await?;
         say(&spec, &run_dir, &cells, supervisor, audience)?;
     } else {
         stay(spec, &run_dir, programs, audience).await?;
@@ -66,7 +68,7 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<Outcome> {
 /// Does what `up` does in front, in a session of its own.
 pub(crate) async fn background(args: BackgroundArgs) -> anyhow::Result<Outcome> {
     rustix::process::setsid().context("leave the terminal's session")?;
-    let Some((spec, text)) = accepted(&args.spec)? else { return Ok(Outcome::Findings) };
+    let Some((spec, text)) = accepted(&args.spec, args.wan)? else { return Ok(Outcome::Findings) };
     let run_dir = RunDir::find(Some(args.run_dir))?;
     let (programs, _lock) = admit(&spec, &run_dir)?;
     prepare(&spec, &text, &run_dir)?;
@@ -75,8 +77,9 @@ pub(crate) async fn background(args: BackgroundArgs) -> anyhow::Result<Outcome> 
 }
 
 /// Returns the spec; `None` when it has findings, which have been said.
-fn accepted(path: &Path) -> anyhow::Result<Option<(Spec, String)>> {
-    match read_spec(path)? {
+fn accepted(path: &Path, wan: bool) -> anyhow::Result<Option<(Spec, String)>> {
+    let world = if wan { World::Emulated } else { World::AsWritten };
+    match read_spec(path, world)? {
         SpecFile::Good { spec, text } => Ok(Some((*spec, text))),
         SpecFile::Bad(lines) => {
             terminal::note(&lines.join("\n"));
@@ -131,7 +134,12 @@ async fn stay(
     audience: Audience,
 ) -> anyhow::Result<()> {
     let _telemetry = log(audience)?;
-    let supervisor = Supervisor::new(run_dir.clone(), programs, plan(&spec, run_dir));
+    let namespaces = match spec.wan.as_ref().filter(|_| spec.is_emulated) {
+        Some(wan) => Namespaces::make(&spec, wan)?,
+        None => Namespaces::default(),
+    };
+    let start = Start { programs, namespaces, run_dir: run_dir.clone() };
+    let supervisor = Supervisor::new(start, plan(&spec, run_dir));
     let place = run_dir.clone();
     let mut tasks = Tasks::default();
     tasks.start("supervise the fleet", |stop| supervisor.run(stop));

@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod child;
 pub mod clock;
+pub mod emulation;
 pub mod file;
 pub mod http_client;
 pub mod json_body;

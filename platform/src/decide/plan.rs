@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use topology::address::Port;
+use topology::spec::End;
 use topology::wire::fleet::FleetRole;
 use topology::{CellId, RegionId, Spec};
 
@@ -18,8 +19,19 @@ pub(crate) struct Planned {
     pub(crate) region: Option<RegionId>,
     pub(crate) cell: Option<CellId>,
     pub(crate) arguments: Vec<String>,
-    /// Where it answers.
-    pub(crate) address: SocketAddr,
+    /// Where it answers, if anywhere.
+    pub(crate) address: Option<SocketAddr>,
+}
+
+impl Planned {
+    /// Returns in whose network it is; `None`: in the machine's own.
+    pub(crate) fn end(&self) -> Option<End> {
+        match (self.role, &self.region) {
+            (FleetRole::Wan, _) => None,
+            (_, Some(region)) => Some(End::Region(region.clone())),
+            (_, None) => Some(End::Edge),
+        }
+    }
 }
 
 /// Heartbeat and election of etcd in milliseconds: the lease's times count on them
@@ -32,14 +44,25 @@ const ETCD_QUOTA: u64 = 256 * 1024 * 1024;
 /// Returns what to start, in the order to start it: each finds what it needs already there, if all
 /// goes well, and waits for it otherwise.
 pub(crate) fn plan(spec: &Spec, run_dir: &RunDir) -> Vec<Planned> {
-    let mut processes: Vec<Planned> =
-        spec.regions.iter().map(|region| etcd(spec, run_dir, &region.id)).collect();
+    let mut processes: Vec<Planned> = spec.is_emulated.then(|| wan(run_dir)).into_iter().collect();
+    processes.extend(spec.regions.iter().map(|region| etcd(spec, run_dir, &region.id)));
     processes.extend(spec.regions.iter().map(|region| control_plane(spec, run_dir, &region.id)));
     for cell in &spec.cells {
         processes.extend(cell.regions().map(|region| site(spec, run_dir, &cell.id, region)));
     }
     processes.extend((1..=spec.edge.routers).map(|number| router(spec, run_dir, number)));
     processes
+}
+
+fn wan(run_dir: &RunDir) -> Planned {
+    Planned {
+        name: "wan".to_owned(),
+        role: FleetRole::Wan,
+        region: None,
+        cell: None,
+        arguments: words(["wan", "--run-dir", &text(run_dir.path())]),
+        address: None,
+    }
 }
 
 fn etcd(spec: &Spec, run_dir: &RunDir, region: &RegionId) -> Planned {
@@ -76,7 +99,7 @@ fn etcd(spec: &Spec, run_dir: &RunDir, region: &RegionId) -> Planned {
         region: Some(region.clone()),
         cell: None,
         arguments: flags.into_iter().map(|(flag, value)| format!("--{flag}={value}")).collect(),
-        address: client,
+        address: Some(client),
     }
 }
 
@@ -89,7 +112,7 @@ fn control_plane(spec: &Spec, run_dir: &RunDir, region: &RegionId) -> Planned {
         region: Some(region.clone()),
         cell: None,
         arguments,
-        address: of_region(spec, region, Port::ControlPlane),
+        address: Some(of_region(spec, region, Port::ControlPlane)),
     }
 }
 
@@ -103,7 +126,7 @@ fn site(spec: &Spec, run_dir: &RunDir, cell: &CellId, region: &RegionId) -> Plan
         region: Some(region.clone()),
         cell: Some(cell.clone()),
         arguments,
-        address,
+        address: Some(address),
     }
 }
 
@@ -116,7 +139,7 @@ fn router(spec: &Spec, run_dir: &RunDir, number: u16) -> Planned {
         region: None,
         cell: None,
         arguments,
-        address: spec.router_admin_address(number),
+        address: Some(spec.router_admin_address(number)),
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Programs {
     pub(crate) control_plane: PathBuf,
     pub(crate) cell: PathBuf,
     pub(crate) router: PathBuf,
+    /// This one.
+    pub(crate) platform: PathBuf,
 }
 
 /// Returns the programs, or a line for each that is missing.
@@ -36,6 +38,7 @@ pub(super) fn find() -> Result<Programs, Vec<String>> {
         control_plane: need(sibling("control-plane")),
         cell: need(sibling("cell")),
         router: need(sibling("router")),
+        platform: need(sibling("platform")),
     };
     // Ties every process to the one that started it.
     problems.extend(on_path("setpriv", "util-linux").err());

@@ -10,7 +10,7 @@ use topology::{CellId, Spec};
 use super::moment::Moment;
 use super::tools::Tools;
 use crate::cli::RestoreArgs;
-use crate::disk::{self, SpecFile};
+use crate::disk::{self, SpecFile, World};
 use crate::run_dir::RunDir;
 
 /// The kernel's bound for the path of a socket, less the name PostgreSQL gives it.
@@ -61,7 +61,7 @@ pub(super) fn check(
 ) -> anyhow::Result<Result<Request, Vec<String>>> {
     let mut findings = Vec::new();
     let spec = match &args.spec {
-        Some(file) => match disk::read_spec(file)? {
+        Some(file) => match disk::read_spec(file, World::AsWritten)? {
             SpecFile::Good { spec, .. } => Some(*spec),
             SpecFile::Bad(lines) => {
                 findings.extend(lines);

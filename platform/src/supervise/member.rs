@@ -194,7 +194,7 @@ impl Member {
             pid: process.map(|process| process.pid),
             start_time: process.map(|process| process.start_time),
             restarts: self.starts.saturating_sub(1),
-            address: Some(self.planned.address),
+            address: self.planned.address,
             log: run_dir.log(&self.planned.name).to_string_lossy().into_owned(),
         }
     }

@@ -12,14 +12,15 @@ use crate::machine::{self, Process};
 
 /// In this order. Agents stop PostgreSQL, which writes a checkpoint; nobody else has much to do. The
 /// last etcd member would wait for its peers, in vain: its log is on disk, so it is killed.
-const STAGES: [(FleetRole, Duration); 4] = [
+const STAGES: [(FleetRole, Duration); 5] = [
     (FleetRole::Router, Duration::from_secs(2)),
     (FleetRole::Site, Duration::from_secs(10)),
     (FleetRole::ControlPlane, Duration::from_secs(2)),
     (FleetRole::Etcd, Duration::from_millis(500)),
+    (FleetRole::Wan, Duration::from_millis(500)),
 ];
 /// More than all stages together.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(19);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
 /// A killed process is gone within this, unless the disk hangs.
 const KILLED: Duration = Duration::from_secs(1);

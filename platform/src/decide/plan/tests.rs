@@ -16,8 +16,8 @@ messages: weak
 
 #[test]
 fn each_region_site_and_router_has_its_process_and_etcd_comes_first() {
-    let lines: Vec<String> =
-        planned().iter().map(|process| format!("{} {}", process.name, process.address)).collect();
+    let line = |process: &Planned| format!("{} {}", process.name, process.address.unwrap());
+    let lines: Vec<String> = planned().iter().map(line).collect();
     assert_eq!(
         lines,
         [
@@ -60,6 +60,33 @@ fn every_etcd_member_knows_all_members() {
     for member in planned().iter().filter(|process| process.role == FleetRole::Etcd) {
         assert!(member.arguments.iter().any(|flag| flag == cluster), "{member:?}");
     }
+}
+
+#[test]
+fn on_an_emulated_wan_everything_is_where_it_belongs_and_the_wan_comes_first() {
+    let wan = "\
+wan:
+  edge: 127.100.0.0/16
+  lines:
+    - {between: [east, north], delay: 20ms, jitter: 2ms}
+    - {between: [east, south], delay: 40ms, jitter: 4ms}
+    - {between: [north, south], delay: 80ms, jitter: 8ms}
+    - {between: [edge, east], delay: 5ms, jitter: 1ms}
+    - {between: [edge, north], delay: 20ms, jitter: 2ms}
+    - {between: [edge, south], delay: 40ms, jitter: 4ms}
+emulated: true
+";
+    let run_dir = RunDir::find(Some("/run/bulkhead".into())).unwrap();
+    let planned = plan(&Spec::parse(&format!("{SPEC}{wan}")).unwrap(), &run_dir);
+    let end = |name: &str| {
+        let process = planned.iter().find(|process| process.name == name).unwrap();
+        process.end().map(|end| end.to_string())
+    };
+    assert_eq!(planned[0].name, "wan");
+    assert_eq!(end("wan"), None);
+    assert_eq!(end("etcd@south").as_deref(), Some("south"));
+    assert_eq!(end("c2@north").as_deref(), Some("north"));
+    assert_eq!(end("router-2").as_deref(), Some("edge"));
 }
 
 fn planned() -> Vec<Planned> {
