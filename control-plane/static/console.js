@@ -105,6 +105,7 @@
     state = next;
     sign.hidden = false;
     sign.dataset.state = next;
+    body.dataset.state = next;
     const since = new Date(heardAt + ahead).toISOString().slice(11, 19);
     sign.textContent = next === "stale" ? `${sign.dataset.staleText} ${since}` : sign.dataset[`${next}Text`];
   }

@@ -143,8 +143,17 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", &features).await;
     }
 
-    /// Writes what is to be seen to `target/console`, the whole page, for a person.
+    /// Fails if a screen reader or a keyboard would miss something in the page, or if the page is wider
+    /// than the window.
+    async fn is_accessible(&self, name: &str) {
+        let missing = self.run(include_str!("accessible.js")).await;
+        assert_eq!(missing, json!([]), "{name}");
+    }
+
+    /// Writes what is to be seen to `target/console`, the whole page, for a person, and checks what is
+    /// not to be seen.
     pub(crate) async fn screenshot(&self, name: &str) {
+        self.is_accessible(name).await;
         let whole = json!({ "captureBeyondViewport": true, "format": "png" });
         let shot = self.devtools("Page.captureScreenshot", &whole).await;
         let png = BASE64_STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
