@@ -71,8 +71,6 @@ pub(crate) struct Console {
     attempts: sign_in::Attempts,
     streams: Arc<Semaphore>,
     stop: CancellationToken,
-    /// Whether browsers come with TLS, so that cookies are for nothing else.
-    secure: bool,
 }
 
 impl Console {
@@ -89,7 +87,6 @@ impl Console {
             attempts: sign_in::Attempts::default(),
             streams: Arc::new(Semaphore::new(live::STREAMS)),
             stop: api.stop.clone(),
-            secure: false,
         }
     }
 
@@ -153,12 +150,8 @@ struct Back {
 }
 
 /// Remembers a language, and goes back to where the reader was.
-async fn choose_language(
-    State(console): State<Console>,
-    Path(tag): Path<String>,
-    Query(Back { back }): Query<Back>,
-) -> Response {
+async fn choose_language(Path(tag): Path<String>, Query(Back { back }): Query<Back>) -> Response {
     let language = Language::from_tag(&tag).unwrap_or(Language::English);
-    let cookie = cookie::set(language::COOKIE, language.tag(), YEAR_SECONDS, console.secure);
+    let cookie = cookie::set(language::COOKIE, language.tag(), YEAR_SECONDS, false);
     ([(header::SET_COOKIE, cookie)], Redirect::to(sign_in::own_path(&back))).into_response()
 }

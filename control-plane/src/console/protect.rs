@@ -45,6 +45,13 @@ fn is_own(headers: &HeaderMap) -> bool {
     origin.is_some_and(|(_, origin)| Some(origin) == text(header::HOST))
 }
 
+/// Returns whether a form comes from a page that was fetched with TLS, here or at a proxy in front:
+/// what is set then is sent in no other way.
+pub(super) fn is_https(headers: &HeaderMap) -> bool {
+    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    origin.is_some_and(|origin| origin.starts_with("https://"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

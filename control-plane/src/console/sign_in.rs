@@ -18,6 +18,7 @@ use tracing::{info, warn};
 use super::frame::Frame;
 use super::language::Language;
 use super::page::{self, Page, Reader};
+use super::protect::is_https;
 use super::session::{self, Session};
 use super::texts::{Texts, fill};
 use super::{Console, HOME, cookie};
@@ -113,20 +114,21 @@ pub(super) async fn sign_in(
     info!(%peer, caller = caller.name, role = %caller.role, "signed in");
     let session = Session::begin(Callers::fingerprint(token), clock::unix_millis());
     let value = console.key.seal(&session);
-    let cookie = cookie::set(session::COOKIE, &value, session::LIFE_SECONDS, console.secure);
+    let cookie = cookie::set(session::COOKIE, &value, session::LIFE_SECONDS, is_https(&headers));
     ([(header::SET_COOKIE, cookie)], Redirect::to(own_path(&offer.back))).into_response()
 }
 
 pub(super) async fn sign_out(
     State(console): State<Console>,
     Extension(reader): Extension<Reader>,
+    headers: HeaderMap,
     Form(form): Form<Leaving>,
 ) -> Response {
     if !console.key.is_form_token(&reader.session, &form.form_token) {
         return page::failed(&console, &reader, &Page::Overview, &page::form_expired(&reader));
     }
     info!(caller = reader.caller.name, "signed out");
-    let cookie = cookie::set(session::COOKIE, "", 0, console.secure);
+    let cookie = cookie::set(session::COOKIE, "", 0, is_https(&headers));
     ([(header::SET_COOKIE, cookie)], Redirect::to("/console/sign-in")).into_response()
 }
 

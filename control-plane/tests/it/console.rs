@@ -171,9 +171,15 @@ async fn nobody_acts_for_somebody_who_is_signed_in() {
         let own = url(platform, "");
         let signed_in = form(platform, "/console/sign-in", &own, "", &token(OPERATOR)).await;
         assert_eq!(signed_in.status, 303);
-        let cookie = signed_in.headers["set-cookie"].to_str().unwrap();
-        assert!(cookie.contains("; HttpOnly; SameSite=Strict"), "{cookie}");
+        let cookie = signed_in.headers["set-cookie"].to_str().unwrap().to_owned();
+        assert!(cookie.ends_with("; HttpOnly; SameSite=Strict"), "{cookie}");
         let cookie = cookie.split(';').next().unwrap();
+
+        // A proxy in front has TLS.
+        let with_tls = own.replace("http://", "https://");
+        let signed_in = form(platform, "/console/sign-in", &with_tls, "", &token(OPERATOR)).await;
+        let secure = signed_in.headers["set-cookie"].to_str().unwrap();
+        assert!(secure.ends_with("; SameSite=Strict; Secure"), "{secure}");
 
         let page = get(platform, "/console/cells/c1/switchover?to=south", cookie).await;
         let text = String::from_utf8(page.body.to_vec()).unwrap();
