@@ -136,11 +136,27 @@ impl Etcd {
 
     /// Reads the last keys under a prefix, the last one first.
     pub async fn read_last(&self, prefix: &str, limit: u16) -> Result<Vec<Stored>, EtcdError> {
-        let options = GetOptions::new()
-            .with_prefix()
-            .with_sort(SortTarget::Key, SortOrder::Descend)
-            .with_limit(limit.into());
-        self.get(vec![TxnOp::get(prefix, Some(options))]).await
+        self.get_last(prefix, GetOptions::new().with_prefix(), limit).await
+    }
+
+    /// Reads the same, of what comes before `end`.
+    pub async fn read_last_before(
+        &self,
+        prefix: &str,
+        end: &str,
+        limit: u16,
+    ) -> Result<Vec<Stored>, EtcdError> {
+        self.get_last(prefix, GetOptions::new().with_range(end), limit).await
+    }
+
+    async fn get_last(
+        &self,
+        first: &str,
+        range: GetOptions,
+        limit: u16,
+    ) -> Result<Vec<Stored>, EtcdError> {
+        let options = range.with_sort(SortTarget::Key, SortOrder::Descend).with_limit(limit.into());
+        self.get(vec![TxnOp::get(first, Some(options))]).await
     }
 
     async fn get(&self, mut gets: Vec<TxnOp>) -> Result<Vec<Stored>, EtcdError> {

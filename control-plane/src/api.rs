@@ -4,19 +4,26 @@
 mod alerts;
 mod audit;
 pub mod auth;
+mod call;
 mod cells;
+mod docs;
 mod error;
+mod etag;
 mod events;
+mod explain;
+mod list;
 mod lost_writes;
 mod moves;
+mod openapi;
 mod platform;
+mod problem;
+mod rate;
 pub(crate) mod view;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use topology::{RegionId, Spec};
@@ -30,6 +37,7 @@ use crate::tasks::deeds::Deed;
 
 use crate::callers::Callers;
 use auth::Door;
+use call::Calls;
 
 /// What every call answers from.
 #[derive(Clone)]
@@ -47,23 +55,34 @@ pub struct Api {
     pub stop: CancellationToken,
 }
 
-/// Returns the routes, for those who may call.
+/// Every call, with its place in the document.
+fn calls() -> Calls {
+    Calls::default()
+        .add(cells::list_call(), cells::list)
+        .add(cells::one_call(), cells::one)
+        .add(moves::switchover_call(), moves::switchover)
+        .add(moves::failover_call(), moves::failover)
+        .add(lost_writes::call(), lost_writes::of_cell)
+        .add(platform::regions_call(), platform::regions)
+        .add(platform::sites_call(), platform::sites)
+        .add(platform::routers_call(), platform::routers)
+        .add(platform::snapshot_call(), platform::snapshot)
+        .add(explain::call(), explain::explain)
+        .add(alerts::call(), alerts::list)
+        .add(audit::call(), audit::list)
+        .add(events::call(), events::stream)
+}
+
+/// Returns the routes, for those who may call, and the pages that tell of them, for anybody.
 pub fn routes(api: Api, callers: Callers) -> Router {
-    Router::new()
-        .route("/v1/cells", get(cells::list))
-        .route("/v1/cells/{id}", get(cells::one))
-        .route("/v1/cells/{id}/switchover", post(moves::switchover))
-        .route("/v1/cells/{id}/failover", post(moves::failover))
-        .route("/v1/cells/{id}/lost-writes", get(lost_writes::of_cell))
-        .route("/v1/alerts", get(alerts::list))
-        .route("/v1/audit", get(audit::list))
-        .route("/v1/regions", get(platform::regions))
-        .route("/v1/sites", get(platform::sites))
-        .route("/v1/routers", get(platform::routers))
-        .route("/v1/snapshot", get(platform::snapshot))
-        .route("/v1/events", get(events::stream))
+    let (calls, paths, schemas) = calls().parts();
+    calls
         .fallback(|| async { error::no_such_route() })
         .method_not_allowed_fallback(|| async { error::method_not_allowed() })
-        .layer(from_fn_with_state(Door { callers, api: api.clone() }, auth::require))
+        .layer(from_fn_with_state(Door::new(callers, api.clone()), auth::require))
         .with_state(api)
+        .merge(openapi::routes(openapi::document(&paths, &schemas)))
 }
+
+#[cfg(test)]
+mod tests;

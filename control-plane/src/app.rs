@@ -18,7 +18,7 @@ use crate::metrics;
 use crate::store::etcd::Store;
 use crate::tasks::control::Control;
 use crate::tasks::hands::Hands;
-use crate::tasks::{deeds, probe, read, sight};
+use crate::tasks::{deeds, history, probe, read, sight};
 
 /// How long requests and writes in flight may go on after the process was asked to stop.
 const GRACE: Duration = Duration::from_secs(3);
@@ -58,8 +58,9 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
         state: state.clone(),
         facts: facts.clone(),
     };
-    let answering = (store.clone(), agents.clone(), region, Arc::clone(&spec));
     let told = (store.clone(), state.clone(), board.clone());
+    let kept = (store.clone(), region.clone(), state.clone(), board.clone());
+    let answering = (store.clone(), agents.clone(), region, Arc::clone(&spec));
     let control = Control::new(hands, out, log.clone(), board.clone());
 
     let mut tasks = Tasks::default();
@@ -72,6 +73,10 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     tasks.start("tell what is seen", |stop| {
         let (store, state, board) = told;
         sight::tell(store, state, board, stop)
+    });
+    tasks.start("write the history", |stop| {
+        let (store, vantage, state, board) = kept;
+        history::keep(store, vantage, state, board, stop)
     });
     tasks.start("carry out what is asked", |stop| deeds::carry_out(deeds_in, stop));
     let (known, on) = (callers.clone(), board.clone());

@@ -8,6 +8,7 @@ pub mod data_loss;
 pub mod failover;
 pub mod first_start;
 pub mod happenings;
+pub mod history;
 pub mod state;
 pub mod switchover;
 pub mod went_back;

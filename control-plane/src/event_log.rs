@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use runtime::clock;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -20,7 +21,7 @@ pub struct EventLog {
 }
 
 /// A happening as it goes over the wire.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Event {
     #[serde(skip)]
     pub id: u64,
@@ -71,6 +72,14 @@ impl EventLog {
     pub fn after(&self, id: u64) -> Vec<Event> {
         let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         ring.iter().filter(|event| event.id > id).cloned().collect()
+    }
+
+    /// Returns the newest `limit` of what came before `id`, newest first, as far as it is kept.
+    #[must_use]
+    pub fn before(&self, id: Option<u64>, limit: usize) -> Vec<Event> {
+        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let earlier = ring.iter().rev().filter(|event| id.is_none_or(|id| event.id < id));
+        earlier.take(limit).cloned().collect()
     }
 
     /// Returns the newest id, and tells when there is a newer one.

@@ -1,6 +1,7 @@
 //! What is stored in etcd, as types.
 
 pub mod etcd;
+mod history;
 
 use std::collections::BTreeMap;
 

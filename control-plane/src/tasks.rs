@@ -6,6 +6,7 @@ pub mod deeds;
 pub mod elect;
 pub mod fail_over;
 pub mod hands;
+pub mod history;
 pub mod probe;
 pub mod read;
 pub mod sight;

@@ -11,7 +11,6 @@
 
 mod active;
 mod checksum;
-mod moment;
 mod request;
 mod scratch;
 mod tools;

@@ -10,6 +10,7 @@ pub mod emulation;
 pub mod file;
 pub mod http_client;
 pub mod json_body;
+pub mod moment;
 pub mod overload;
 pub mod problem;
 pub mod process;

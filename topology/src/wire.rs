@@ -9,6 +9,7 @@ pub mod cell;
 pub mod fleet;
 pub mod generation;
 pub mod header;
+pub mod history;
 pub mod key;
 pub mod lease;
 pub mod lost_writes;

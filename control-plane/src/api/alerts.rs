@@ -1,20 +1,25 @@
 //! What a person should look at, of all sites and cells.
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Json, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use runtime::Problem;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::call::Call;
 use super::cells::known;
-use super::{Api, view};
+use super::list::List;
+use super::{Api, etag, problem, view};
 use crate::decide::happenings::way_out;
 
 /// The alert of a cell that is left as it is though its active site is lost.
 const FROZEN: &str = "frozen";
 
-#[derive(Serialize)]
+/// What a person should look at.
+#[derive(Serialize, JsonSchema)]
 struct Alert {
     name: String,
     cell: String,
@@ -28,7 +33,19 @@ struct Alert {
     way_out: Option<String>,
 }
 
-pub(super) async fn list(State(api): State<Api>) -> Result<Response, Problem> {
+pub(super) fn call() -> Call {
+    Call::get("/v1/alerts")
+        .of("records", "Lists what a person should look at.")
+        .answers::<List<Alert>>("Of all cells and sites")
+        .example(json!({ "data": [{
+            "name": "archive-failing", "cell": "c1", "region": "east",
+            "detail": "no WAL was archived for 300 s", "since_unix_ms": 1_795_000_000_000_u64,
+        }] }))
+        .etag("Changes with the content")
+        .problems(&[&problem::NOTHING_KNOWN])
+}
+
+pub(super) async fn list(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Problem> {
     let (state, now) = (known(&api)?, Instant::now());
     let frozen = state.frozen().iter().map(|(cell, frozen)| Alert {
         name: FROZEN.to_owned(),
@@ -48,6 +65,5 @@ pub(super) async fn list(State(api): State<Api>) -> Result<Response, Problem> {
             way_out: None,
         })
     });
-    let data: Vec<Alert> = frozen.chain(of_sites).collect();
-    Ok(Json(json!({ "data": data })).into_response())
+    Ok(etag::hashed(&headers, &state, List { data: frozen.chain(of_sites).collect() }))
 }

@@ -8,10 +8,10 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Json, Response};
-use runtime::json_body::invalid;
 use runtime::{Problem, clock};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use topology::CellId;
@@ -19,11 +19,10 @@ use topology::wire::audit::{AuditRecord, Evidence, Outcome, SiteEvidence};
 use tracing::{error, info};
 
 use super::auth::Caller;
-use super::{Api, error, view};
-use crate::store::etcd::AUDIT_KEPT;
+use super::call::Call;
+use super::list::{Asked, Page, PageQuery};
+use super::{Api, error, problem, view};
 
-/// Entries returned unless more or fewer are asked for.
-const LIMIT: u16 = 100;
 /// Names the entry in which a write and what came of it is kept.
 pub(super) const HEADER: &str = "audit-id";
 /// Longest body of a refusal kept with its entry; longer than any problem.
@@ -39,31 +38,31 @@ pub(super) struct Act {
     pub(super) reason: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Limit {
-    limit: Option<u16>,
-}
-
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Entry {
     id: String,
     #[serde(flatten)]
     record: AuditRecord,
 }
 
+pub(super) fn call() -> Call {
+    Call::get("/v1/audit")
+        .of("records", "Lists who did what, when and why, the newest first.")
+        .about("Writes that were refused are among it.")
+        .query::<PageQuery>()
+        .answers::<Page<Entry>>("A page of the audit log")
+        .problems(&[&problem::INVALID, &problem::ETCD_UNREACHABLE])
+}
+
 pub(super) async fn list(
     State(api): State<Api>,
-    query: Result<Query<Limit>, QueryRejection>,
+    query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Query(Limit { limit }) = query.map_err(|err| invalid("", &err.body_text()))?;
-    let limit = limit.unwrap_or(LIMIT);
-    if !(1..=AUDIT_KEPT).contains(&limit) {
-        return Err(invalid("", &format!("limit is 1 to {AUDIT_KEPT}")));
-    }
-    let entries = api.store.audit(limit).await.map_err(|err| error::etcd_unreachable(&err))?;
-    let data: Vec<Entry> = entries.into_iter().map(|(id, record)| Entry { id, record }).collect();
-    Ok(Json(json!({ "data": data })).into_response())
+    let Asked { limit, cursor } = PageQuery::asked(query)?;
+    let page = api.store.audit_page(cursor.as_deref(), limit).await;
+    let (entries, next) = page.map_err(|err| error::etcd_unreachable(&err))?;
+    let data = entries.into_iter().map(|(id, record)| Entry { id, record }).collect();
+    Ok(Json(Page { data, next }).into_response())
 }
 
 /// Does what is asked between the two writes of its entry, to its end, whether or not whoever asked

@@ -1,11 +1,15 @@
 //! Who may call what: viewers read, operators write. What takes an admin says so itself.
 
+use std::sync::Arc;
+
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use runtime::Problem;
 
+use super::problem::{self, Kind};
+use super::rate::Rates;
 use super::{Api, audit};
 use crate::callers::{Callers, Role};
 
@@ -14,8 +18,15 @@ pub use crate::callers::Caller;
 /// What the routes are behind.
 #[derive(Clone)]
 pub(super) struct Door {
-    pub(super) callers: Callers,
-    pub(super) api: Api,
+    callers: Callers,
+    rates: Arc<Rates>,
+    api: Api,
+}
+
+impl Door {
+    pub(super) fn new(callers: Callers, api: Api) -> Self {
+        Self { callers, rates: Arc::default(), api }
+    }
 }
 
 impl Caller {
@@ -25,13 +36,14 @@ impl Caller {
             return Ok(());
         }
         let detail = format!("{:?} is {}; this takes {role}", self.name, self.role);
-        Err(Problem::new(403, "role-insufficient", "The caller's role does not allow this")
+        Err(problem::ROLE_INSUFFICIENT
+            .problem()
             .detail(detail)
             .with("required_role", role.as_str()))
     }
 }
 
-/// Lets a request pass whose caller is known and may do such a thing, and notes who it is. A write
+/// Lets a request pass whose caller is known, not too many, and may do such a thing, and notes who it is. A write
 /// that is refused, here or behind, is written down.
 pub(super) async fn require(
     State(door): State<Door>,
@@ -44,6 +56,9 @@ pub(super) async fn require(
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
+    if let Err(problem) = door.rates.take(&caller.name) {
+        return problem.into_response();
+    }
     if is_read(request.method()) {
         request.extensions_mut().insert(caller);
         return next.run(request).await;
@@ -68,24 +83,22 @@ pub(super) async fn require(
 /// Returns who calls, by the bearer token.
 fn identify(callers: &Callers, headers: &HeaderMap) -> Result<Caller, Problem> {
     let Some(offered) = headers.get(header::AUTHORIZATION) else {
-        return Err(unknown("token-missing", "There is no bearer token"));
+        return Err(unknown(&problem::TOKEN_MISSING));
     };
     let offered = offered.to_str().ok().and_then(|value| value.split_once(' '));
     let bearer = offered.filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
     let Some((_, token)) = bearer else {
-        return Err(unknown("token-malformed", "This is no bearer token"));
+        return Err(unknown(&problem::TOKEN_MALFORMED));
     };
-    callers
-        .verify(token.trim())
-        .ok_or_else(|| unknown("token-unknown", "The bearer token is not known here"))
+    callers.verify(token.trim()).ok_or_else(|| unknown(&problem::TOKEN_UNKNOWN))
 }
 
 fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-fn unknown(code: &str, title: &str) -> Problem {
-    Problem::new(401, code, title)
+fn unknown(kind: &Kind) -> Problem {
+    kind.problem()
         .detail("send a token of the control plane's callers as `Authorization: Bearer …`")
         .header("www-authenticate", "Bearer realm=\"bulkhead control plane\"")
 }

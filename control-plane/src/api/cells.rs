@@ -3,33 +3,65 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Json, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use runtime::Problem;
 use serde_json::json;
 use tokio::time::Instant;
 use topology::CellId;
 
-use super::{Api, error, view};
+use super::call::Call;
+use super::list::List;
+use super::{Api, error, etag, platform, problem, view};
 use crate::decide::State as Known;
 
-pub(super) async fn list(State(api): State<Api>) -> Result<Response, Problem> {
+pub(super) fn list_call() -> Call {
+    Call::get("/v1/cells")
+        .of("cells", "Lists the cells.")
+        .answers::<List<view::Cell>>("Every cell, as this control plane sees it")
+        .etag("The routing snapshot's version: it tells of moves, not of what is seen of sites")
+        .problems(&[&problem::NOTHING_KNOWN])
+}
+
+pub(super) async fn list(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Problem> {
     let state = known(&api)?;
     let now = Instant::now();
-    let cells: Vec<view::Cell> =
-        state.cells().iter().map(|(id, seen)| view::cell(&state, id, seen, now)).collect();
-    Ok(Json(json!({ "data": cells })).into_response())
+    let cells = state.cells().iter().map(|(id, seen)| view::cell(&state, id, seen, now));
+    let list = List { data: cells.collect() };
+    Ok(etag::versioned(&headers, &state, platform::version(&state), list))
+}
+
+pub(super) fn one_call() -> Call {
+    Call::get("/v1/cells/{id}")
+        .of("cells", "Shows a cell.")
+        .id("The cell")
+        .answers::<view::Cell>("The cell, as this control plane sees it")
+        .example(json!({
+            "id": "c1", "epoch": 7, "phase": "steady", "active": "east", "target": null,
+            "voters": ["north", "south"], "acks": 1, "reason": "opened", "slots": 5462,
+            "redundant": true, "at_risk": false, "frozen": null,
+            "lease": { "holder": "east", "epoch": 7, "age_ms": 210 },
+            "sites": [{
+                "region": "east", "role": "active", "tenure": "serving", "postgres": "primary",
+                "lsn": 50_331_648, "lag_bytes": 0, "services": { "session": true },
+                "reachable": true, "votes": false, "rebuilt": 0, "alerts": {},
+                "gateway": "127.1.1.1:8000",
+            }],
+        }))
+        .etag("The cell's epoch: it tells of moves, not of what is seen of its sites")
+        .problems(&[&problem::UNKNOWN_CELL, &problem::NOTHING_KNOWN])
 }
 
 pub(super) async fn one(
     State(api): State<Api>,
+    headers: HeaderMap,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let state = known(&api)?;
     let cell = cell_id(&id)?;
     let seen = state.cells().get(&cell).ok_or_else(|| error::unknown_cell(&id))?;
     let view = view::cell(&state, &cell, seen, Instant::now());
-    Ok(([(header::ETAG, format!("\"{}\"", view.epoch))], Json(view)).into_response())
+    Ok(etag::versioned(&headers, &state, view.epoch, view))
 }
 
 /// Returns what is known, once anything is.

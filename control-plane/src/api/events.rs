@@ -4,25 +4,62 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event as Line, KeepAlive, Sse};
-use futures_util::Stream;
+use axum::response::{IntoResponse, Json, Response};
 use futures_util::stream::unfold;
 use runtime::Problem;
 use runtime::json_body::invalid;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
 
-use super::Api;
+use super::call::Call;
+use super::list::{Asked, Page, PageQuery};
+use super::{Api, problem};
 use crate::event_log::Event;
 
 /// Proxies commonly close what is silent for a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Streams what happens from now on, or what came after `Last-Event-ID`.
+/// An event of the log.
+#[derive(Serialize, JsonSchema)]
+struct Kept {
+    id: u64,
+    name: &'static str,
+    #[serde(flatten)]
+    event: Event,
+}
+
+pub(super) fn call() -> Call {
+    Call::get("/v1/events")
+        .of("records", "Tells what happens, as it happens.")
+        .about(
+            "A stream of server-sent events: what happens from now on, or what came after \
+             `Last-Event-ID`, as far as it is kept. Asked for `application/json`, a page of what is \
+             kept instead, the newest first. Each control plane keeps what it has seen itself.",
+        )
+        .query::<PageQuery>()
+        .parameter(json!({ "name": "Last-Event-ID", "in": "header", "required": false,
+            "description": "The id of the last event that was received",
+            "schema": { "type": "integer", "minimum": 0 } }))
+        .answers_as::<String>("text/event-stream", "Events, the page as JSON")
+        .answers::<Page<Kept>>("Events, or a page of them")
+        .problems(&[&problem::INVALID])
+}
+
 pub(super) async fn stream(
     State(api): State<Api>,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<Line, Infallible>>>, Problem> {
+    query: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let asked = PageQuery::asked(query)?;
+    let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accepts.is_some_and(|accept| accept.contains("application/json")) {
+        return page(&api, asked).map(IntoResponse::into_response);
+    }
     let newest = api.log.newest();
     let after = match headers.get("last-event-id").map(|id| id.to_str().map(str::parse::<u64>)) {
         None => *newest.borrow(),
@@ -34,9 +71,20 @@ pub(super) async fn stream(
     let listener = Listener { api, newest, after, waiting: VecDeque::new() };
     let lines = unfold(listener, |mut listener| async move {
         let event = listener.next().await?;
-        Some((Ok(line(&event)), listener))
+        Some((Ok::<_, Infallible>(line(&event)), listener))
     });
-    Ok(Sse::new(lines).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    Ok(Sse::new(lines).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+}
+
+fn page(api: &Api, asked: Asked) -> Result<Json<Page<Kept>>, Problem> {
+    let Asked { limit, cursor } = asked;
+    let before = cursor.map(|cursor| cursor.parse()).transpose();
+    let before = before.map_err(|_| invalid("", "the cursor is none that was given out"))?;
+    let limit = usize::from(limit);
+    let kept = api.log.before(before, limit);
+    let next = kept.last().filter(|_| kept.len() == limit).map(|event| event.id.to_string());
+    let data = kept.into_iter().map(|event| Kept { id: event.id, name: event.name, event });
+    Ok(Json(Page { data: data.collect(), next }))
 }
 
 struct Listener {

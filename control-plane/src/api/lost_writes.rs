@@ -6,24 +6,36 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Json, Response};
 use futures_util::future::join_all;
 use runtime::Problem;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use topology::wire::lost_writes::LostWritesReport;
 use tracing::info;
 
+use super::call::Call;
 use super::cells::{cell_id, known};
-use super::{Api, error};
+use super::{Api, error, problem};
 
 /// Reports answered: every change of history of years.
 const REPORTS_MAX: usize = 100;
 /// Rows answered over all reports: some megabytes. Each report says whether it has more.
 const ROWS_MAX: usize = 10_000;
 
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 struct LostWrites {
     /// The newest epoch first.
     data: Vec<LostWritesReport>,
     /// Sites that did not say.
     unreachable: Vec<String>,
+}
+
+pub(super) fn call() -> Call {
+    Call::get("/v1/cells/{id}/lost-writes")
+        .of("cells", "Lists what a cell's sites had written that its history went on without.")
+        .id("The cell")
+        .answers::<LostWrites>("What every site that answers has kept")
+        .example(json!({ "data": [], "unreachable": ["south"] }))
+        .problems(&[&problem::UNKNOWN_CELL, &problem::NOTHING_KNOWN])
 }
 
 pub(super) async fn of_cell(

@@ -9,15 +9,18 @@ use axum::extract::{Path, State};
 use axum::response::{Json, Response};
 use runtime::Problem;
 use runtime::json_body::{JsonBody, invalid};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 use topology::{CellId, Epoch, Phase, RegionId};
 
 use super::audit::{Act, audited};
 use super::auth::Caller;
+use super::call::Call;
 use super::cells::{cell_id, known};
-use super::{Api, error, view};
+use super::{Api, error, problem, view};
 use crate::callers::Role;
 use crate::decide::asked_failover::Asked;
 use crate::tasks::control::Order;
@@ -32,19 +35,45 @@ const ELECT: Duration = Duration::from_secs(20);
 /// A reason is a sentence or three, for whoever reads the audit log.
 const REASON_MAX: usize = 500;
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SwitchoverRequest {
+    /// The region to move to: one of the cell's voters.
     to: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Switched {
     cell: String,
     from: String,
     to: String,
     epoch: u64,
     took_ms: u64,
+}
+
+pub(super) fn switchover_call() -> Call {
+    Call::post("/v1/cells/{id}/switchover")
+        .of("cells", "Moves a cell to a standby, by plan.")
+        .about("Answers once the new active site is open. Both sides must be alive.")
+        .id("The cell")
+        .takes::<SwitchoverRequest>(json!({ "to": "south" }))
+        .answers::<Switched>("The cell is active there")
+        .example(json!({
+            "cell": "c1", "from": "east", "to": "south", "epoch": 8, "took_ms": 412,
+        }))
+        .problems(&[
+            &problem::UNKNOWN_CELL,
+            &problem::OVERTAKEN,
+            &problem::ABORTED,
+            &problem::NOT_STEADY,
+            &problem::ALREADY_ACTIVE,
+            &problem::NOT_A_STANDBY,
+            &problem::ACTIVE_UNREACHABLE,
+            &problem::TARGET_UNREACHABLE,
+            &problem::TARGET_LAGGING,
+            &problem::NOT_OPENED,
+            &problem::NOTHING_KNOWN,
+        ])
 }
 
 pub(super) async fn switchover(
@@ -79,18 +108,21 @@ async fn switch(api: &Api, cell: CellId, to: RegionId) -> Result<Switched, Probl
     Ok(Switched { cell, from, to, epoch: epoch.0, took_ms })
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FailoverRequest {
+    /// The region to promote; whoever is furthest without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     to: Option<String>,
+    /// Promote without enough votes. Takes an admin, and a reason.
     #[serde(default)]
     accept_data_loss: bool,
+    /// For whoever reads the audit log; at most 500 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct FailedOver {
     cell: String,
     from: Option<String>,
@@ -107,13 +139,13 @@ struct FailedOver {
     gives_up: Option<GivesUp>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Position {
     timeline: u32,
     lsn: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct GivesUp {
     /// Who answered and had more, because another was insisted on.
     further: Option<String>,
@@ -125,6 +157,39 @@ struct GivesUp {
     unheard: Vec<String>,
     /// Whether strong writes that were acknowledged may be among it.
     acknowledged_writes: bool,
+}
+
+pub(super) fn failover_call() -> Call {
+    Call::post("/v1/cells/{id}/failover")
+        .of("cells", "Promotes a standby of a cell whose active site is lost.")
+        .about("Cells do so by themselves; this is for those that cannot. Giving up data takes an admin.")
+        .id("The cell")
+        .takes::<FailoverRequest>(json!({
+            "accept_data_loss": true, "reason": "east and north have burnt down",
+        }))
+        .answers::<FailedOver>("A standby is promoted")
+        .example(json!({
+            "cell": "c1", "from": "east", "to": "south", "epoch": 8, "took_ms": 930, "opened": true,
+        }))
+        .problems(&[
+            &problem::UNKNOWN_CELL,
+            &problem::OVERTAKEN,
+            &problem::TOO_FEW_VOTES,
+            &problem::OTHER_PROMOTED,
+            &problem::NOT_FROZEN,
+            &problem::NOBODY_TO_PROMOTE,
+            &problem::NOT_A_STANDBY,
+            &problem::NOT_A_SITE,
+            &problem::NO_DATABASE,
+            &problem::ACTIVE_SERVES,
+            &problem::ELECTING,
+            &problem::OUTDATED,
+            &problem::TARGET_UNREACHABLE,
+            &problem::TARGET_BEHIND,
+            &problem::STILL_ELECTING,
+            &problem::NOT_OPENED,
+            &problem::NOTHING_KNOWN,
+        ])
 }
 
 pub(super) async fn failover(

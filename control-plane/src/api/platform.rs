@@ -4,25 +4,29 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse, Json, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use runtime::Problem;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
-use topology::Version;
 use topology::address::Port;
 use topology::wire::cell::CellRecord;
 use topology::wire::report::RouterReport;
 
+use super::call::Call;
 use super::cells::known;
-use super::{Api, view};
+use super::list::List;
+use super::{Api, etag, problem, view};
+use crate::decide::State as Known;
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Region {
     id: String,
     name: String,
     network: String,
+    #[schemars(with = "Option<String>")]
     control_plane: Option<SocketAddr>,
     /// Cells whose active site is here.
     active: Vec<String>,
@@ -32,7 +36,23 @@ struct Region {
     sites: usize,
 }
 
-pub(super) async fn regions(State(api): State<Api>) -> Result<Response, Problem> {
+pub(super) fn regions_call() -> Call {
+    Call::get("/v1/regions")
+        .of("platform", "Lists the regions.")
+        .answers::<List<Region>>("Every region, and which cells are there")
+        .example(json!({ "data": [{
+            "id": "east", "name": "East", "network": "127.1.0.0/16",
+            "control_plane": "127.1.0.1:7000", "active": ["c1"], "standby": ["c2", "c3"],
+            "sites_reachable": 3, "sites": 3,
+        }] }))
+        .etag("Changes with the content")
+        .problems(&[&problem::NOTHING_KNOWN])
+}
+
+pub(super) async fn regions(
+    State(api): State<Api>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let state = known(&api)?;
     let regions = api.spec.regions.iter().map(|region| {
         let here: Vec<_> = state
@@ -56,62 +76,100 @@ pub(super) async fn regions(State(api): State<Api>) -> Result<Response, Problem>
             sites: here.len(),
         }
     });
-    Ok(Json(json!({ "data": regions.collect::<Vec<_>>() })).into_response())
+    Ok(etag::hashed(&headers, &state, List { data: regions.collect() }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CellSite {
     cell: String,
     #[serde(flatten)]
     site: view::Site,
 }
 
-pub(super) async fn sites(State(api): State<Api>) -> Result<Response, Problem> {
+pub(super) fn sites_call() -> Call {
+    Call::get("/v1/sites")
+        .of("platform", "Lists every site of every cell.")
+        .answers::<List<CellSite>>("As this control plane sees them")
+        .etag("Changes with the content")
+        .problems(&[&problem::NOTHING_KNOWN])
+}
+
+pub(super) async fn sites(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Problem> {
     let (state, now) = (known(&api)?, Instant::now());
     let sites = state.cells().iter().flat_map(|(id, seen)| {
         let sites = view::sites(&state, id, seen, now);
         sites.into_iter().map(|site| CellSite { cell: id.to_string(), site })
     });
-    Ok(Json(json!({ "data": sites.collect::<Vec<_>>() })).into_response())
+    Ok(etag::hashed(&headers, &state, List { data: sites.collect() }))
 }
 
-#[derive(Serialize)]
-struct Router<'a> {
-    id: &'a str,
+#[derive(Serialize, JsonSchema)]
+struct Router {
+    id: String,
     #[serde(flatten)]
-    report: &'a RouterReport,
+    report: RouterReport,
 }
 
-pub(super) async fn routers(State(api): State<Api>) -> Result<Response, Problem> {
+pub(super) fn routers_call() -> Call {
+    Call::get("/v1/routers")
+        .of("platform", "Lists the routers.")
+        .answers::<List<Router>>("What each router says of itself")
+        .example(json!({ "data": [{
+            "id": "edge-1", "sequence": 42, "version": 310, "stale": false, "held": 0,
+        }] }))
+        .etag("Changes with the content")
+        .problems(&[&problem::NOTHING_KNOWN])
+}
+
+pub(super) async fn routers(
+    State(api): State<Api>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let state = known(&api)?;
-    let routers = state.routers().iter().map(|(id, report)| Router { id, report });
-    Ok(Json(json!({ "data": routers.collect::<Vec<_>>() })).into_response())
+    let routers = state.routers().iter();
+    let data = routers.map(|(id, report)| Router { id: id.clone(), report: report.clone() });
+    Ok(etag::hashed(&headers, &state, List { data: data.collect() }))
 }
 
 /// The snapshot as routers make it, with each cell's share instead of every slot.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Snapshot {
     version: u64,
     cells: BTreeMap<String, SnapshotCell>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SnapshotCell {
     slots: usize,
     #[serde(flatten)]
     record: CellRecord,
 }
 
-pub(super) async fn snapshot(State(api): State<Api>) -> Result<Response, Problem> {
+pub(super) fn snapshot_call() -> Call {
+    Call::get("/v1/snapshot")
+        .of("platform", "Shows the routing snapshot.")
+        .answers::<Snapshot>("As routers make it, with each cell's share of the slots")
+        .etag("The snapshot's version")
+        .problems(&[&problem::NOTHING_KNOWN])
+}
+
+pub(super) async fn snapshot(
+    State(api): State<Api>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let state = known(&api)?;
     let shares = state.placement().map(topology::Placement::shares).unwrap_or_default();
     let cells = state.cells().iter().map(|(id, seen)| {
         let slots = shares.get(id).copied().unwrap_or(0);
         (id.to_string(), SnapshotCell { slots, record: CellRecord::from(&seen.routed) })
     });
+    let version = version(&state);
+    Ok(etag::versioned(&headers, &state, version, Snapshot { version, cells: cells.collect() }))
+}
+
+/// Returns the version of the routing snapshot.
+pub(super) fn version(state: &Known) -> u64 {
     let versions = state.cells().values().map(|seen| seen.version);
     let placement = state.placement().map(topology::Placement::version);
-    let Version(version) = versions.chain(placement).max().unwrap_or_default();
-    let snapshot = Snapshot { version, cells: cells.collect() };
-    Ok(([(header::ETAG, format!("\"{version}\""))], Json(snapshot)).into_response())
+    versions.chain(placement).max().unwrap_or_default().0
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use runtime::clock;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 use topology::wire::agent::TenureName;
@@ -15,7 +16,7 @@ use crate::decide::State;
 use crate::decide::happenings::way_out;
 use crate::decide::state::SeenCell;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Cell {
     pub(crate) id: String,
     pub(crate) epoch: u64,
@@ -36,20 +37,21 @@ pub(crate) struct Cell {
     pub(crate) sites: Vec<Site>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Frozen {
     pub(crate) why: String,
     pub(crate) since_unix_ms: u64,
     pub(crate) way_out: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SiteAlert")]
 pub(crate) struct Alert {
     pub(crate) detail: String,
     pub(crate) since_unix_ms: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Lease {
     pub(crate) holder: String,
     pub(crate) epoch: u64,
@@ -57,7 +59,7 @@ pub(crate) struct Lease {
     pub(crate) age_ms: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Site {
     pub(crate) region: String,
     pub(crate) role: &'static str,
@@ -74,6 +76,7 @@ pub(crate) struct Site {
     pub(crate) rebuilt: Option<u64>,
     /// What a person should look at, by name.
     pub(crate) alerts: BTreeMap<String, Alert>,
+    #[schemars(with = "String")]
     pub(crate) gateway: SocketAddr,
 }
 

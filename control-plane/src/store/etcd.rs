@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use client::Etcd;
-use client::etcd::{EtcdError, PutIf, Written};
+use client::etcd::{EtcdError, PutIf, Stored, Written};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +34,7 @@ pub const AUDIT_KEPT: u16 = 1000;
 /// A handle on what is stored. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    etcd: Etcd,
+    pub(super) etcd: Etcd,
     vantage: RegionId,
 }
 
@@ -121,18 +121,31 @@ impl Store {
 
     /// Returns the last entries of the audit log that can be understood, the last one first.
     pub async fn audit(&self, limit: u16) -> Result<Vec<(String, AuditRecord)>, EtcdError> {
-        let stored = self.etcd.read_last(key::AUDIT, limit).await?;
-        let entries = stored.iter().filter_map(|entry| {
-            let id = entry.key.strip_prefix(key::AUDIT)?.to_owned();
-            match serde_json::from_slice(&entry.value) {
-                Ok(record) => Some((id, record)),
+        self.audit_page(None, limit).await.map(|(entries, _)| entries)
+    }
+
+    /// Returns the same of those before an id if one is given, and the id where the next page begins, if there is one.
+    pub async fn audit_page(
+        &self,
+        before: Option<&str>,
+        limit: u16,
+    ) -> Result<(Vec<(String, AuditRecord)>, Option<String>), EtcdError> {
+        let stored = match before {
+            None => self.etcd.read_last(key::AUDIT, limit).await?,
+            Some(id) => self.etcd.read_last_before(key::AUDIT, &key::audit(id), limit).await?,
+        };
+        let id = |entry: &Stored| Some(entry.key.strip_prefix(key::AUDIT)?.to_owned());
+        let is_full = stored.len() == usize::from(limit);
+        let next = stored.last().filter(|_| is_full).and_then(id);
+        let entries =
+            stored.iter().filter_map(|entry| match serde_json::from_slice(&entry.value) {
+                Ok(record) => Some((id(entry)?, record)),
                 Err(err) => {
                     warn!(key = entry.key, error = %err, "audit entry not understood");
                     None
                 }
-            }
-        });
-        Ok(entries.collect())
+            });
+        Ok((entries.collect(), next))
     }
 
     /// Forgets what the audit log has beyond its bound.
@@ -147,6 +160,6 @@ impl Store {
     }
 }
 
-fn json(record: &impl serde::Serialize) -> Vec<u8> {
+pub(super) fn json(record: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(record).expect("a record is plain JSON")
 }

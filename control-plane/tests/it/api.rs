@@ -112,7 +112,8 @@ async fn a_control_plane_starts_before_etcd_and_outlives_it() {
         assert!(unready.await, "it does not start without etcd");
         let token = Some(Platform::token());
         let answer = platform.call("north", "GET", "/v1/cells", token, "").await.unwrap();
-        assert_eq!(answer.status.as_u16(), 503);
+        let problem: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!((answer.status.as_u16(), &problem["code"]), (503, &json!("nothing-known")));
 
         let etcd = platform.etcd();
         assert!(platform.until(async || ready(&platform).await == Some(true)).await, "not ready");

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::{HeaderMap, header};
 use client::Etcd as Client;
 use control_plane::app;
 use control_plane::config::{Config, RawConfig};
@@ -81,16 +82,20 @@ impl Platform {
             let platform = Self::prepare();
             let etcd = platform.etcd();
             let mut tasks = Tasks::default();
-            for agent in &platform.agents {
-                let (spec, client) = (Arc::clone(&platform.spec), platform.client.clone());
-                tasks.start(&agent.id.to_string(), |stop| agent.clone().run(spec, client, stop));
-            }
+            platform.agents(&mut tasks);
             for region in control_planes {
                 platform.control_plane(&mut tasks, region);
             }
             Box::pin(tasks.run(test(&platform), LIMIT)).await.unwrap();
             etcd.kill().await;
         })
+    }
+
+    pub(crate) fn agents(&self, tasks: &mut Tasks) {
+        for agent in &self.agents {
+            let (spec, client) = (Arc::clone(&self.spec), self.client.clone());
+            tasks.start(&agent.id.to_string(), |stop| agent.clone().run(spec, client, stop));
+        }
     }
 
     pub(crate) fn control_plane(&self, tasks: &mut Tasks, region: &str) {
@@ -184,6 +189,29 @@ impl Platform {
 
     pub(crate) fn address(&self, region: &str, port: Port) -> std::net::SocketAddr {
         self.spec.region_address(&region.parse::<RegionId>().unwrap(), port).unwrap()
+    }
+
+    /// Reads, with more headers.
+    pub(crate) async fn ask(&self, region: &str, path: &str, headers: HeaderMap) -> Answer {
+        let mut headers = headers;
+        headers.insert("authorization", format!("Bearer {TOKEN}").parse().unwrap());
+        let url = format!("http://{}{path}", self.address(region, Port::ControlPlane));
+        self.http.call("GET".parse().unwrap(), &url, headers, "", LIMIT).await.unwrap()
+    }
+
+    /// Reads under another authorization; returns the status and the body.
+    pub(crate) async fn ask_as(&self, region: &str, path: &str, who: &str) -> (u16, Value) {
+        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, who.parse().unwrap())]);
+        let url = format!("http://{}{path}", self.address(region, Port::ControlPlane));
+        let answer = self.http.call("GET".parse().unwrap(), &url, headers, "", LIMIT).await;
+        let answer = answer.unwrap();
+        (answer.status.as_u16(), serde_json::from_slice(&answer.body).unwrap())
+    }
+
+    /// Reads JSON, whether it is a problem or not.
+    pub(crate) async fn page(&self, region: &str, path: &str) -> Value {
+        let json = HeaderMap::from_iter([(header::ACCEPT, "application/json".parse().unwrap())]);
+        serde_json::from_slice(&self.ask(region, path, json).await.body).unwrap()
     }
 
     /// Returns what a control plane answers, if it answers well.

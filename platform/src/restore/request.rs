@@ -7,11 +7,11 @@ use anyhow::Context as _;
 use runtime::clock;
 use topology::{CellId, Spec};
 
-use super::moment::Moment;
 use super::tools::Tools;
 use crate::cli::RestoreArgs;
 use crate::disk::{self, SpecFile, World};
 use crate::run_dir::RunDir;
+use runtime::moment::Moment;
 
 /// The kernel's bound for the path of a socket, less the name PostgreSQL gives it.
 const PATH_MAX: usize = 107 - "/.s.PGSQL.65535".len();

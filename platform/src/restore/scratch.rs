@@ -16,10 +16,10 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use topology::spec::Repository;
 
-use super::moment::Moment;
 use super::request::{Into, Request};
 use crate::run_dir::RunDir;
 use crate::terminal;
+use runtime::moment::Moment;
 
 /// How often the server is asked whether it has come to the end of recovery.
 const POLL: Duration = Duration::from_millis(100);

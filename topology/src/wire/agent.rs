@@ -1,6 +1,7 @@
 //! Between the agents of a cell's sites, from the control plane to an agent, and from an agent to
 //! its own services. All of it is `POST` or `GET` with JSON at the agent's address.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `POST /v1/promise`: the active site asks a voter not to vote before the promise is over.
@@ -94,7 +95,9 @@ pub struct TenureLine {
     pub lagging: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum TenureName {
     Standby,

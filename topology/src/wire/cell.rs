@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Malformed;
 use crate::snapshot::RoutedCell;
 use crate::{Activation, Epoch, Phase, Place};
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CellRecord {
     pub epoch: u64,
     pub phase: PhaseRecord,
@@ -21,18 +22,19 @@ pub struct CellRecord {
     pub elected_at: Option<PlaceRecord>,
     pub reason: String,
     /// Where each site's gateway listens, by region.
+    #[schemars(with = "BTreeMap<String, String>")]
     pub gateways: BTreeMap<String, SocketAddr>,
 }
 
 /// A place in the WAL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlaceRecord {
     pub timeline: u32,
     pub begun: u64,
     pub lsn: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "name", rename_all = "kebab-case")]
 pub enum PhaseRecord {
     Steady { active: String },

@@ -9,6 +9,7 @@ pub const LEASES: &str = "/bulkhead/v1/leases/";
 pub const SITES: &str = "/bulkhead/v1/sites/";
 pub const ROUTERS: &str = "/bulkhead/v1/routers/";
 pub const VANTAGES: &str = "/bulkhead/v1/vantages/";
+pub const HISTORY: &str = "/bulkhead/v1/history/";
 pub const AUDIT: &str = "/bulkhead/v1/audit/";
 /// Which generation of etcd's history this is; see [`generation`](super::generation).
 pub const GENERATION: &str = "/bulkhead/v1/generation";
@@ -41,4 +42,16 @@ pub fn vantage(region: &RegionId) -> String {
 #[must_use]
 pub fn audit(id: &str) -> String {
     format!("{AUDIT}{id}")
+}
+
+/// Everything that is kept of where a cell was.
+#[must_use]
+pub fn history_of(cell: &CellId) -> String {
+    format!("{HISTORY}{cell}/")
+}
+
+/// With leading zeros, so that keys are in the order of epochs.
+#[must_use]
+pub fn history(cell: &CellId, epoch: u64) -> String {
+    format!("{HISTORY}{cell}/{epoch:020}")
 }

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What one site lost at one change of history. Kept on the site's disk beside the WAL it was read
 /// from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LostWritesReport {
     pub cell: String,
     pub region: String,
@@ -36,7 +37,7 @@ pub struct LostWritesReport {
 }
 
 /// A row that was written and is lost.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LostWrite {
     pub table: String,
     /// The primary key, by column, as text.

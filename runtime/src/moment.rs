@@ -1,18 +1,30 @@
-//! A moment as a person writes it and as PostgreSQL reads it. Pure.
+//! A moment as a person writes it and as PostgreSQL reads it.
 
 use std::fmt;
 
 /// Microseconds since 1970, as fine as PostgreSQL counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Moment(pub(super) i64);
+pub struct Moment(pub i64);
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 24 * 60 * 60;
 
 impl Moment {
+    #[must_use]
+    pub fn from_unix_millis(millis: u64) -> Self {
+        Self(i64::try_from(millis).unwrap_or(i64::MAX / 1000).saturating_mul(1000))
+    }
+
+    /// Returns whole milliseconds since 1970, if it is not before.
+    #[must_use]
+    pub fn unix_millis(self) -> Option<u64> {
+        u64::try_from(self.0.div_euclid(1000)).ok()
+    }
+
     /// Reads `2026-11-22 14:05:07.25+08:00`. The zone must be there: a restore to the wrong hour
     /// looks like a right one.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let (date, rest) = text.trim().split_once(['T', ' '])?;
         let (year, month, day) = three(date, '-')?;
         let zone_at = rest.find(['Z', 'z', '+', '-'])?;

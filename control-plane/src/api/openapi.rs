@@ -1,0 +1,76 @@
+//! The API's document: OpenAPI 3.1, made from the calls themselves. Served as it is, as pages for
+//! people, and each type of problem at its own address.
+
+use axum::Router;
+use axum::extract::Path;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use runtime::Problem;
+use serde_json::{Map, Value, json};
+
+use super::problem;
+
+/// The pages run nothing and load nothing.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+const ABOUT: &str = "\
+What operators and programs ask. Every region's control plane answers every call, from what it sees \
+itself. Problems are RFC 9457; an ETag is a version, or of the content where there is none.";
+
+/// Returns the document.
+pub(super) fn document(paths: &Map<String, Value>, schemas: &Value) -> Value {
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Bulkhead control plane",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": ABOUT,
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "security": [{ "token": [] }],
+        "tags": [
+            { "name": "cells", "description": "How cells are, and moving them" },
+            { "name": "platform", "description": "Regions, sites, routers, and where requests go" },
+            { "name": "records", "description": "What happened, who did it, what needs a person" },
+        ],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": { "token": {
+                "type": "http", "scheme": "bearer",
+                "description": "A token of the control plane's callers",
+            } },
+        },
+    })
+}
+
+/// Returns the routes that anybody may read: they tell nothing of this platform.
+pub(super) fn routes(document: Value) -> Router {
+    let page = Html(super::docs::page(&document));
+    let text = document.to_string();
+    Router::new()
+        .route(
+            "/v1/openapi.json",
+            get(async move || ([(header::CONTENT_TYPE, "application/json")], text)),
+        )
+        .route("/docs", get(async move || guarded(page)))
+        .route("/problems/{code}", get(one_problem))
+}
+
+async fn one_problem(Path(code): Path<String>) -> Result<Response, Problem> {
+    let known = problem::KINDS.iter().find(|kind| kind.code == code);
+    let kind = known.ok_or_else(|| problem::UNKNOWN_PROBLEM.problem())?;
+    Ok(guarded(Html(super::docs::problem_page(kind))))
+}
+
+fn guarded(page: impl IntoResponse) -> Response {
+    let mut response = page.into_response();
+    response.headers_mut().insert(
+        const { HeaderName::from_static("content-security-policy") },
+        const { HeaderValue::from_static(POLICY) },
+    );
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, const { HeaderValue::from_static("no-cache") });
+    response
+}

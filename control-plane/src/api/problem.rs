@@ -1,0 +1,122 @@
+//! The table of problems: every one this API answers with, and what to do about it. Each is served at
+//! its type's address, `/problems/{code}`, and named in the API's document.
+
+use runtime::Problem;
+
+/// A type of problem.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Kind {
+    pub(super) code: &'static str,
+    pub(super) status: u16,
+    pub(super) title: &'static str,
+    /// What it means, and what can be done.
+    pub(super) about: &'static str,
+}
+
+impl Kind {
+    /// Returns a problem of this type.
+    pub(super) fn problem(&self) -> Problem {
+        Problem::new(self.status, self.code, self.title)
+    }
+}
+
+macro_rules! kinds {
+    ($($name:ident = $status:literal $code:literal $title:literal: $about:literal;)*) => {
+        $(pub(super) const $name: Kind =
+            Kind { code: $code, status: $status, title: $title, about: $about };)*
+
+        /// All of them, in the order of their status.
+        pub(super) const KINDS: &[Kind] = &[$($name),*];
+    };
+}
+
+kinds! {
+    INVALID = 400 "validation-error" "The request is not valid":
+        "`errors` names each wrong value by a JSON pointer into the body.";
+    TOKEN_MISSING = 401 "token-missing" "There is no bearer token":
+        "Send a token of the control plane's callers as `Authorization: Bearer …`.";
+    TOKEN_MALFORMED = 401 "token-malformed" "This is no bearer token":
+        "The header reads `Authorization: Bearer …`.";
+    TOKEN_UNKNOWN = 401 "token-unknown" "The bearer token is not known here":
+        "It was rotated, or is of another platform. Callers are in `secrets/control-plane.callers`.";
+    ROLE_INSUFFICIENT = 403 "role-insufficient" "The caller's role does not allow this":
+        "`required_role` says which does. Viewers read, operators move cells, admins freeze and give \
+         up data.";
+    NO_SUCH_ROUTE = 404 "no-such-route" "There is nothing at this path":
+        "`/docs` lists every call.";
+    UNKNOWN_CELL = 404 "unknown-cell" "There is no such cell":
+        "`GET /v1/cells` lists those there are.";
+    UNKNOWN_PROBLEM = 404 "unknown-problem" "There is no such type of problem":
+        "`/docs` lists every type.";
+    NOTHING_RECORDED = 404 "nothing-recorded" "Nothing is recorded of that moment":
+        "Where cells were is kept for thirty days. `detail` says when the record begins.";
+    METHOD_NOT_ALLOWED = 405 "method-not-allowed" "This path does not take this method":
+        "`/docs` lists every call.";
+    OVERTAKEN = 409 "overtaken" "Somebody else changed the cell first":
+        "Look at the cell again, and decide anew.";
+    ABORTED = 409 "switchover-aborted" "The planned move was aborted":
+        "The cell is active where it was, under a later epoch; `detail` says which step did not end. Try \
+         again, or look at the target's alerts.";
+    NOT_STEADY = 409 "not-steady" "The cell is being moved already":
+        "Wait until `phase` is steady.";
+    ALREADY_ACTIVE = 409 "already-active" "The cell is active there already":
+        "There is nothing to do.";
+    NOT_A_STANDBY = 409 "not-a-standby" "The cell has no voting standby there":
+        "`voters` of the cell lists the regions it can move to.";
+    ACTIVE_UNREACHABLE = 409 "active-unreachable" "The active site could not hand over":
+        "A planned move needs both sides. If the active site is lost, the cell fails over by itself.";
+    TARGET_UNREACHABLE = 409 "target-unreachable" "The target does not answer":
+        "Choose another standby, or look at the site.";
+    TARGET_LAGGING = 409 "target-lagging" "The target does not keep up":
+        "Wait until `lag_bytes` is small, or choose another standby.";
+    NOT_OPENED = 409 "switchover-unfinished" "The target has not opened its epoch in time":
+        "The target is promoted and its first strong commit is waited for. Look at the cell: `at_risk` and \
+         the alerts of its sites say what is missing.";
+    TOO_FEW_VOTES = 409 "too-few-votes" "The voters that answer do not suffice":
+        "Nothing was changed. An admin may give up data with `accept_data_loss` and a reason.";
+    OTHER_PROMOTED = 409 "other-promoted" "Another site was further, and is promoted":
+        "The cell is served; move it on by a switchover if it should be elsewhere.";
+    NOT_FROZEN = 409 "not-frozen" "A site answers and does not freeze its vote":
+        "It may still acknowledge writes. Stop that site, or try again.";
+    NOBODY_TO_PROMOTE = 409 "nobody-to-promote" "No site answers that could be promoted":
+        "Bring a site of the cell back; see its alerts.";
+    NOT_A_SITE = 409 "not-a-site" "The cell has no site there":
+        "`sites` of the cell lists where it has one.";
+    NO_DATABASE = 409 "no-database" "The cell has no database yet":
+        "It is being made for the first time; wait.";
+    ACTIVE_SERVES = 409 "active-serves" "The active site is in its right":
+        "Nothing is lost. Move the cell by a switchover.";
+    ELECTING = 409 "electing" "The cell elects its active site already":
+        "It goes on by itself as soon as enough voters answer.";
+    OUTDATED = 409 "outdated" "The cell's record in etcd is an older one":
+        "etcd was restored to an earlier time; its agents write the present back.";
+    TARGET_BEHIND = 409 "target-behind" "Another site is further":
+        "Name that site, or none.";
+    STILL_ELECTING = 409 "still-electing" "The election has not come to a result yet":
+        "It goes on. Look at the cell.";
+    TOO_LONG = 413 "payload-too-large" "The request's body is too large":
+        "Bodies are at most 64 KiB.";
+    TOO_MANY = 429 "too-many-requests" "The caller asks too often":
+        "Wait as long as `Retry-After` says, in seconds.";
+    NOTHING_KNOWN = 503 "nothing-known" "This control plane has not read etcd yet":
+        "Try again, or ask another region's control plane.";
+    STOPPING = 503 "stopping" "This control plane is stopping":
+        "Ask another region's control plane.";
+    ETCD_UNREACHABLE = 503 "etcd-unreachable" "etcd does not answer":
+        "Nothing was done: what cannot be written down is not done. Reads go on being answered from what \
+         was last known; cells move and serve on their own rights.";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_different_and_in_the_order_of_their_status() {
+        let codes: BTreeSet<&str> = KINDS.iter().map(|kind| kind.code).collect();
+        assert_eq!(codes.len(), KINDS.len());
+        assert!(KINDS.is_sorted_by_key(|kind| kind.status));
+    }
+}

@@ -1,0 +1,55 @@
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use super::*;
+
+/// Where problems are provoked.
+const TESTS: [&str; 4] = ["tests/it", "src/api", "src/api/error", "../runtime/src"];
+
+#[test]
+fn every_route_is_in_the_document_and_the_other_way_round() {
+    let (router, paths, _) = calls().parts();
+    let shown = format!("{router:?}");
+    let routed: BTreeSet<&str> = shown.split('"').filter(|text| text.starts_with('/')).collect();
+    let told: BTreeSet<&str> = paths.keys().map(String::as_str).collect();
+    assert_eq!(routed, told);
+    assert!(told.contains("/v1/cells/{id}/switchover"), "{told:?}");
+}
+
+#[test]
+fn every_call_says_what_it_is_and_shows_what_it_takes() {
+    let (_, paths, schemas) = calls().parts();
+    for (path, methods) in &paths {
+        for (method, call) in methods.as_object().unwrap() {
+            assert!(!call["summary"].as_str().unwrap().is_empty(), "{method} {path}");
+            assert!(call["responses"].get("401").is_some(), "{method} {path}");
+            let body = call.get("requestBody");
+            assert_eq!(body.is_some(), method != "get", "{method} {path}");
+        }
+    }
+    let text = serde_json::to_string(&paths).unwrap();
+    for name in text.split("#/components/schemas/").skip(1) {
+        let name = name.split('"').next().unwrap();
+        assert!(schemas.get(name).is_some(), "{name} is not among the schemas");
+    }
+}
+
+#[test]
+fn every_problem_is_provoked_by_a_test() {
+    let mut texts = String::new();
+    for folder in TESTS {
+        for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("problem.rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let is_test = !folder.contains("src") || path.ends_with("tests.rs");
+                let tests = if is_test { Some(&*text) } else { text.split("mod tests {").nth(1) };
+                texts.push_str(tests.unwrap_or_default());
+            }
+        }
+    }
+    let codes = problem::KINDS.iter().map(|kind| kind.code);
+    let missing: Vec<&str> = codes.filter(|code| !texts.contains(&format!("\"{code}\""))).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}

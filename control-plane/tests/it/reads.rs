@@ -1,0 +1,92 @@
+use axum::http::{HeaderMap, HeaderValue};
+use serde_json::{Value, json};
+
+use crate::platform::{OPERATOR, Platform};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_seen_is_not_sent_again_until_it_changes() {
+    Platform::run(&["north"], async |platform| {
+        platform.until_known("north").await;
+        for path in ["/v1/cells", "/v1/cells/c1", "/v1/snapshot", "/v1/regions", "/v1/alerts"] {
+            let first = platform.ask("north", path, HeaderMap::new()).await;
+            assert_eq!(first.status.as_u16(), 200, "{path}");
+            let tag = first.headers["etag"].clone();
+            let again = platform.ask("north", path, seen(&tag)).await;
+            assert_eq!((again.status.as_u16(), again.body.len()), (304, 0), "{path}");
+            assert_eq!(again.headers["etag"], tag, "{path}");
+        }
+        let before =
+            platform.ask("north", "/v1/snapshot", HeaderMap::new()).await.headers["etag"].clone();
+        let (status, _) = platform.switchover("north", r#"{"to":"south"}"#).await;
+        assert_eq!(status, 200);
+        let changed = platform.ask("north", "/v1/snapshot", seen(&before)).await;
+        assert_eq!(changed.status.as_u16(), 200);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_that_grow_are_read_page_by_page() {
+    Platform::run(&["north"], async |platform| {
+        platform.until_known("north").await;
+        for _ in 0..5 {
+            let (status, _) = platform.switchover("north", r#"{"to":"east"}"#).await;
+            assert_eq!(status, 409);
+        }
+        for path in ["/v1/audit", "/v1/events"] {
+            let whole = ids(&platform.page("north", &format!("{path}?limit=1000")).await);
+            assert!(whole.len() >= 3, "{path}: {whole:?}");
+            assert!(whole.is_sorted_by(|one, other| one > other), "{path}: {whole:?}");
+            let (mut pages, mut cursor) = (Vec::new(), String::new());
+            loop {
+                let page = platform.page("north", &format!("{path}?limit=2{cursor}")).await;
+                pages.extend(ids(&page));
+                let Some(next) = page["next"].as_str() else { break };
+                cursor = format!("&cursor={next}");
+            }
+            assert_eq!(pages, whole, "{path}");
+        }
+        for path in ["/v1/audit?cursor=", "/v1/events?cursor=x", "/v1/audit?limit=0"] {
+            let problem = platform.page("north", path).await;
+            assert_eq!(problem["code"], "validation-error", "{path}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_too_long_and_a_caller_that_asks_too_often_are_refused() {
+    Platform::run(&["north"], async |platform| {
+        platform.until_known("north").await;
+        let long = " ".repeat(70_000);
+        let (status, problem) = platform.switchover("north", &long).await;
+        assert_eq!((status, &problem["code"]), (413, &json!("payload-too-large")));
+        let malformed = platform.ask_as("north", "/v1/cells", "Basic YTpi").await;
+        assert_eq!((malformed.0, &malformed.1["code"]), (401, &json!("token-malformed")));
+
+        let bearer = format!("Bearer {OPERATOR}");
+        let ask = || platform.ask_as("north", "/v1/cells/c9", &bearer);
+        let refused = async {
+            loop {
+                let answers = futures_util::future::join_all((0..50).map(|_| ask())).await;
+                if let Some(refused) = answers.into_iter().find(|(status, _)| *status == 429) {
+                    return refused;
+                }
+            }
+        };
+        let (_, problem) = tokio::time::timeout(crate::platform::LIMIT, refused).await.unwrap();
+        assert_eq!(problem["code"], "too-many-requests");
+        let other = platform.ask("north", "/v1/cells/c1", HeaderMap::new()).await;
+        assert_eq!(other.status.as_u16(), 200, "another caller is not concerned");
+    })
+    .await;
+}
+
+fn seen(tag: &HeaderValue) -> HeaderMap {
+    HeaderMap::from_iter([(axum::http::header::IF_NONE_MATCH, tag.clone())])
+}
+
+fn ids(page: &Value) -> Vec<String> {
+    let data = page["data"].as_array().unwrap().iter();
+    data.map(|entry| entry["id"].to_string()).collect()
+}
