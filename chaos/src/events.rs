@@ -1,7 +1,5 @@
 //! Follows what the control plane says, as it says it: the second stream of evidence.
 
-mod sse;
-
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,6 +10,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
+use runtime::sse;
 use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};

@@ -81,7 +81,7 @@ pub fn routes(api: Api, callers: Callers) -> Router {
         .method_not_allowed_fallback(|| async { error::method_not_allowed() })
         .layer(from_fn_with_state(Door::new(callers, api.clone()), auth::require))
         .with_state(api)
-        .merge(openapi::routes(openapi::document(&paths, &schemas)))
+        .merge(openapi::routes(&openapi::document(&paths, &schemas)))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub mod process;
 pub mod reconcile;
 pub mod run_dir;
 pub mod server;
+pub mod sse;
 pub mod tasks;
 pub mod telemetry;
 

@@ -131,7 +131,7 @@ impl Call {
         self
     }
 
-    /// Has an ETag, and does not answer again with what was seen.
+    /// Has a tag, and does not answer again with what was seen.
     pub(super) fn etag(self, about: &'static str) -> Self {
         Self { etag: Some(about), ..self }
     }
@@ -152,7 +152,7 @@ pub(super) struct Calls {
 impl Default for Calls {
     fn default() -> Self {
         let settings = SchemaSettings::draft07().with(|settings| {
-            settings.definitions_path = "#/components/schemas/".to_owned();
+            "#/components/schemas/".clone_into(&mut settings.definitions_path);
             settings.meta_schema = None;
         });
         Self { router: Router::new(), paths: Map::new(), schemas: settings.into_generator() }

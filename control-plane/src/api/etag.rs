@@ -1,4 +1,4 @@
-//! ETags: what is decided has its version, what is observed its content's hash. Whoever has seen it is
+//! Tags of answers: what is decided has its version, what is observed its content's hash. Whoever has seen it is
 //! told so instead of being sent it again. `Age` says how long ago etcd was read: with etcd out of reach,
 //! what is answered is as old as that.
 

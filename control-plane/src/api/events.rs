@@ -78,8 +78,9 @@ pub(super) async fn stream(
 
 fn page(api: &Api, asked: Asked) -> Result<Json<Page<Kept>>, Problem> {
     let Asked { limit, cursor } = asked;
-    let before = cursor.map(|cursor| cursor.parse()).transpose();
-    let before = before.map_err(|_| invalid("", "the cursor is none that was given out"))?;
+    let before = cursor.map(|cursor| cursor.parse::<u64>()).transpose();
+    let before =
+        before.map_err(|err| invalid("", &format!("no cursor that was given out: {err}")))?;
     let limit = usize::from(limit);
     let kept = api.log.before(before, limit);
     let next = kept.last().filter(|_| kept.len() == limit).map(|event| event.id.to_string());

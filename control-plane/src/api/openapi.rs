@@ -45,8 +45,8 @@ pub(super) fn document(paths: &Map<String, Value>, schemas: &Value) -> Value {
 }
 
 /// Returns the routes that anybody may read: they tell nothing of this platform.
-pub(super) fn routes(document: Value) -> Router {
-    let page = Html(super::docs::page(&document));
+pub(super) fn routes(document: &Value) -> Router {
+    let page = Html(super::docs::page(document));
     let text = document.to_string();
     Router::new()
         .route(

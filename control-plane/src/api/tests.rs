@@ -11,9 +11,9 @@ const TESTS: [&str; 4] = ["tests/it", "src/api", "src/api/error", "../runtime/sr
 fn every_route_is_in_the_document_and_the_other_way_round() {
     let (router, paths, _) = calls().parts();
     let shown = format!("{router:?}");
-    let routed: BTreeSet<&str> = shown.split('"').filter(|text| text.starts_with('/')).collect();
+    let answered: BTreeSet<&str> = shown.split('"').filter(|text| text.starts_with('/')).collect();
     let told: BTreeSet<&str> = paths.keys().map(String::as_str).collect();
-    assert_eq!(routed, told);
+    assert_eq!(answered, told);
     assert!(told.contains("/v1/cells/{id}/switchover"), "{told:?}");
 }
 
@@ -37,7 +37,7 @@ fn every_call_says_what_it_is_and_shows_what_it_takes() {
 
 #[test]
 fn every_problem_is_provoked_by_a_test() {
-    let mut texts = String::new();
+    let mut all = String::new();
     for folder in TESTS {
         for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap() {
             let path = entry.unwrap().path();
@@ -45,11 +45,11 @@ fn every_problem_is_provoked_by_a_test() {
                 let text = fs::read_to_string(&path).unwrap();
                 let is_test = !folder.contains("src") || path.ends_with("tests.rs");
                 let tests = if is_test { Some(&*text) } else { text.split("mod tests {").nth(1) };
-                texts.push_str(tests.unwrap_or_default());
+                all.push_str(tests.unwrap_or_default());
             }
         }
     }
     let codes = problem::KINDS.iter().map(|kind| kind.code);
-    let missing: Vec<&str> = codes.filter(|code| !texts.contains(&format!("\"{code}\""))).collect();
+    let missing: Vec<&str> = codes.filter(|code| !all.contains(&format!("\"{code}\""))).collect();
     assert_eq!(missing, Vec::<&str>::new());
 }

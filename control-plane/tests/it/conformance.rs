@@ -11,7 +11,7 @@ use topology::address::Port;
 use crate::platform::Platform;
 
 /// How long the tool may take to be found, or installed.
-const INSTALL: Duration = Duration::from_secs(120);
+const INSTALL: Duration = Duration::from_mins(2);
 /// How long it may take in all; it takes a third.
 const RUN: Duration = Duration::from_secs(90);
 

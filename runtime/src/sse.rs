@@ -2,22 +2,22 @@
 
 /// One event of the stream.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub(super) struct Message {
-    pub(super) id: Option<String>,
-    pub(super) event: String,
-    pub(super) data: String,
+pub struct Message {
+    pub id: Option<String>,
+    pub event: String,
+    pub data: String,
 }
 
 /// Puts lines together that arrive in pieces.
 #[derive(Default)]
-pub(super) struct Parser {
+pub struct Parser {
     rest: Vec<u8>,
     message: Message,
 }
 
 impl Parser {
     /// Takes what has arrived and returns the events that are complete.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<Message> {
+    pub fn push(&mut self, bytes: &[u8]) -> Vec<Message> {
         self.rest.extend_from_slice(bytes);
         let mut complete = Vec::new();
         while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {

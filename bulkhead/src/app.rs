@@ -1,0 +1,76 @@
+//! What each command does, in one place.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+use serde_json::Value;
+
+use crate::api::Api;
+use crate::ask;
+use crate::cli::{Cli, Command};
+use crate::exit::Failure;
+use crate::{follow, show, terminal};
+
+/// Runs the command line.
+pub async fn run() -> ExitCode {
+    match carry_out(Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            terminal::note(&format!("failed to {failure}"));
+            failure.code()
+        }
+    }
+}
+
+async fn carry_out(cli: Cli) -> Result<(), Failure> {
+    if let Command::Completions { shell } = cli.command {
+        clap_complete::generate(shell, &mut Cli::command(), "bulkhead", &mut std::io::stdout());
+        return Ok(());
+    }
+    let api = Api::new(cli.access.find()?)?;
+    let out = Out { json: cli.json };
+    match cli.command {
+        Command::Cells => out.show(&api.get("/v1/cells").await?, show::cells::list),
+        Command::Cell(args) => ask::cell(&api, out, args).await,
+        Command::Regions => out.show(&api.get("/v1/regions").await?, show::regions::list),
+        Command::Evacuate(args) => ask::region(&api, out, "evacuate", args).await,
+        Command::Restore(args) => ask::region(&api, out, "restore", args).await,
+        Command::Operations => out.show(&api.get("/v1/operations").await?, show::operations::list),
+        Command::Operation(args) => ask::operation(&api, out, args).await,
+        Command::Freeze(args) => {
+            let holds = args.holds.map(|holds| holds.as_secs());
+            ask::freeze(&api, out, true, &args.reason, holds).await
+        }
+        Command::Unfreeze(args) => ask::freeze(&api, out, false, &args.reason, None).await,
+        Command::Explain(args) => ask::explain(&api, out, &args).await,
+        Command::Events(args) if args.follow => follow::events(&api, out).await,
+        Command::Events(args) => {
+            let path = format!("/v1/events?limit={}", args.limit);
+            out.show(&api.get(&path).await?, show::events::list)
+        }
+        Command::Alerts => out.show(&api.get("/v1/alerts").await?, show::alerts::list),
+        Command::Audit(args) => {
+            let path = format!("/v1/audit?limit={}", args.limit);
+            out.show(&api.get(&path).await?, show::audit::list)
+        }
+        Command::Completions { .. } => Ok(()),
+    }
+}
+
+/// Who reads the answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Out {
+    pub(crate) json: bool,
+}
+
+impl Out {
+    /// Prints an answer: as it is for programs, as `people` says otherwise.
+    pub(crate) fn show(
+        self,
+        answer: &Value,
+        people: impl FnOnce(&Value) -> anyhow::Result<String>,
+    ) -> Result<(), Failure> {
+        let text = if self.json { format!("{answer:#}") } else { people(answer)? };
+        Ok(terminal::print(&text)?)
+    }
+}

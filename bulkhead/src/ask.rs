@@ -1,0 +1,168 @@
+//! Commands that are more than one read.
+
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::api::Api;
+use crate::app::Out;
+use crate::cli::{CellArgs, CellCommand, ExplainArgs, OperationArgs, RegionArgs, WriteArgs};
+use crate::exit::Failure;
+use crate::show::operations::{Operation, progress};
+use crate::{show, terminal};
+
+/// How often an operation is looked at: a wave takes seconds.
+const LOOK: Duration = Duration::from_millis(500);
+
+pub(crate) async fn cell(api: &Api, out: Out, args: CellArgs) -> Result<(), Failure> {
+    let path = format!("/v1/cells/{}", segment(&args.cell));
+    match args.what {
+        None => out.show(&api.get(&path).await?, show::cells::one),
+        Some(CellCommand::LostWrites) => {
+            out.show(&api.get(&format!("{path}/lost-writes")).await?, show::cells::lost_writes)
+        }
+        Some(CellCommand::Switchover { to, write }) => {
+            let body = json!({ "to": to });
+            moved(api, out, &format!("{path}/switchover"), body, &write).await
+        }
+        Some(CellCommand::Failover { to, accept_data_loss, reason, write }) => {
+            let mut body = json!({ "accept_data_loss": accept_data_loss });
+            set(&mut body, "to", to);
+            set(&mut body, "reason", reason);
+            moved(api, out, &format!("{path}/failover"), body, &write).await
+        }
+    }
+}
+
+async fn moved(
+    api: &Api,
+    out: Out,
+    path: &str,
+    body: Value,
+    write: &WriteArgs,
+) -> Result<(), Failure> {
+    let answer =
+        api.send(Method::POST, &asked(path, write), &body, write.if_match.as_deref()).await?;
+    if write.dry_run { ahead(out, &answer) } else { out.show(&answer, show::cells::moved) }
+}
+
+/// Shows what would be done; what stands in the way makes it a failure, as it would be in earnest.
+fn ahead(out: Out, preview: &Value) -> Result<(), Failure> {
+    out.show(preview, show::preview::text)?;
+    if preview["allowed"] == false {
+        return Err(Failure::Undone("do this: a safety rule stands in the way".to_owned()));
+    }
+    Ok(())
+}
+
+pub(crate) async fn region(
+    api: &Api,
+    out: Out,
+    what: &str,
+    args: RegionArgs,
+) -> Result<(), Failure> {
+    let mut body = json!({});
+    set(&mut body, "reason", args.reason);
+    set(&mut body, "wave_pause_s", args.wave_pause.map(|pause| pause.as_secs()));
+    if !args.override_rules.is_empty() {
+        set(&mut body, "override", Some(args.override_rules));
+    }
+    let path = format!("/v1/regions/{}/{what}", segment(&args.region));
+    let (path, tag) = (asked(&path, &args.write), args.write.if_match.as_deref());
+    let answer = api.send(Method::POST, &path, &body, tag).await?;
+    if args.write.dry_run {
+        return ahead(out, &answer);
+    }
+    if args.watch {
+        return watch(api, out, &Operation::read(&answer)?.id).await;
+    }
+    out.show(&answer, show::operations::one)
+}
+
+pub(crate) async fn operation(api: &Api, out: Out, args: OperationArgs) -> Result<(), Failure> {
+    let path = format!("/v1/operations/{}", segment(&args.operation));
+    if args.cancel {
+        let answer = api.send(Method::POST, &format!("{path}/cancel"), &json!({}), None).await?;
+        return out.show(&answer, show::operations::one);
+    }
+    if args.watch {
+        return watch(api, out, &args.operation).await;
+    }
+    out.show(&api.get(&path).await?, show::operations::one)
+}
+
+/// Follows an operation to its end, and says each change of its progress.
+async fn watch(api: &Api, out: Out, id: &str) -> Result<(), Failure> {
+    let path = format!("/v1/operations/{}", segment(id));
+    let mut said = String::new();
+    loop {
+        let answer = api.get(&path).await?;
+        let operation = Operation::read(&answer)?;
+        let now = progress(&operation);
+        if now != said {
+            terminal::note(&now);
+            said = now;
+        }
+        if operation.has_ended() {
+            out.show(&answer, show::operations::one)?;
+            return operation.outcome().map_err(Failure::Undone);
+        }
+        sleep(LOOK).await;
+    }
+}
+
+pub(crate) async fn freeze(
+    api: &Api,
+    out: Out,
+    frozen: bool,
+    reason: &str,
+    holds: Option<u64>,
+) -> Result<(), Failure> {
+    let mut body = json!({ "frozen": frozen, "reason": reason });
+    set(&mut body, "for_s", holds);
+    let answer = api.send(Method::PUT, "/v1/freeze", &body, None).await?;
+    out.show(&answer, show::freeze::text)
+}
+
+pub(crate) async fn explain(api: &Api, out: Out, args: &ExplainArgs) -> Result<(), Failure> {
+    let mut path = format!("/v1/route/explain?user={}", segment(&args.user));
+    if let Some(at) = &args.at {
+        path = format!("{path}&at={}", segment(at));
+    }
+    out.show(&api.get(&path).await?, show::explain::text)
+}
+
+fn asked(path: &str, write: &WriteArgs) -> String {
+    if write.dry_run { format!("{path}?dry_run=true") } else { path.to_owned() }
+}
+
+fn set(body: &mut Value, name: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        body[name] = value.into();
+    }
+}
+
+/// Writes a text as one part of a path, or one value of a query (RFC 3986).
+fn segment(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().fold(String::new(), |whole, byte| {
+        if plain(byte) {
+            whole + char::from(byte).encode_utf8(&mut [0; 4])
+        } else {
+            format!("{whole}%{byte:02X}")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_ends_no_path_and_no_query() {
+        assert_eq!(segment("c1"), "c1");
+        assert_eq!(segment("a/b?c&d 用"), "a%2Fb%3Fc%26d%20%E7%94%A8");
+    }
+}

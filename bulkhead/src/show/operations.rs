@@ -1,0 +1,117 @@
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{List, moment, or_none, read, time};
+use crate::table::Table;
+
+#[derive(Deserialize)]
+pub(crate) struct Operation {
+    pub(crate) id: String,
+    kind: String,
+    region: String,
+    status: String,
+    why: Option<String>,
+    who: String,
+    asked_unix_ms: u64,
+    waits_for: Option<String>,
+    wave: Option<usize>,
+    steps_ended: usize,
+    steps: usize,
+    eta_ms: Option<u64>,
+    ended_unix_ms: Option<u64>,
+    waves: Vec<Vec<Step>>,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    #[serde(rename = "do")]
+    what: String,
+    cell: Option<String>,
+    from: Option<String>,
+    to: String,
+    state: String,
+    took_ms: Option<u64>,
+    hold_ms: Option<u64>,
+    why: Option<String>,
+}
+
+impl Operation {
+    pub(crate) fn read(answer: &Value) -> anyhow::Result<Self> {
+        read(answer)
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended_unix_ms.is_some()
+    }
+
+    /// Returns whether an operation that has ended did what it was begun for.
+    pub(crate) fn outcome(&self) -> Result<(), String> {
+        if self.status == "done" {
+            return Ok(());
+        }
+        let why = self.why.as_deref().unwrap_or("somebody cancelled it");
+        Err(format!("{} {}: {}, {why}", self.kind, self.region, self.status))
+    }
+}
+
+/// Says how far it is, in a line.
+pub(crate) fn progress(operation: &Operation) -> String {
+    let Operation { kind, region, status, wave, steps_ended, steps, waves, .. } = operation;
+    let mut text = format!("{kind} {region}: {status}");
+    if let Some(wave) = wave {
+        text = format!("{text}, wave {} of {}", wave + 1, waves.len());
+    }
+    text = format!("{text}, {steps_ended} of {steps} steps");
+    if let Some(eta) = operation.eta_ms {
+        text = format!("{text}, about {} left", time(eta));
+    }
+    if let Some(waits_for) = &operation.waits_for {
+        text = format!("{text}; waits for {waits_for}");
+    }
+    text
+}
+
+pub(crate) fn list(answer: &Value) -> anyhow::Result<String> {
+    let List::<Operation> { data } = read(answer)?;
+    let mut table =
+        Table::new(&["OPERATION", "WHAT", "REGION", "STATUS", "STEPS", "LEFT", "WHO", "ASKED"]);
+    for operation in data {
+        table.row([
+            operation.id,
+            operation.kind,
+            operation.region,
+            operation.status,
+            format!("{}/{}", operation.steps_ended, operation.steps),
+            or_none(operation.eta_ms.map(time)),
+            operation.who,
+            moment(operation.asked_unix_ms),
+        ]);
+    }
+    Ok(table.text("There was no operation."))
+}
+
+pub(crate) fn one(answer: &Value) -> anyhow::Result<String> {
+    let operation: Operation = read(answer)?;
+    let mut table = Table::new(&["WAVE", "STEP", "STATE", "TOOK", "HELD", "WHY"]);
+    for (wave, steps) in operation.waves.iter().enumerate() {
+        for step in steps {
+            table.row([
+                (wave + 1).to_string(),
+                done(step),
+                step.state.clone(),
+                or_none(step.took_ms.map(time)),
+                or_none(step.hold_ms.map(time)),
+                step.why.clone().unwrap_or_default(),
+            ]);
+        }
+    }
+    let head = format!("{}  {}", operation.id, progress(&operation));
+    Ok(format!("{head}\n\n{}", table.text("It has no step.")))
+}
+
+fn done(step: &Step) -> String {
+    match (&step.cell, &step.from) {
+        (Some(cell), Some(from)) => format!("{} {cell} from {from} to {}", step.what, step.to),
+        _ => format!("{} {}", step.what, step.to),
+    }
+}

@@ -1,0 +1,70 @@
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{read, time};
+
+#[derive(Deserialize)]
+struct Preview {
+    broken: Vec<Broken>,
+    waves: Vec<Vec<String>>,
+    blast_radius: BlastRadius,
+    expected: Option<Expected>,
+    headroom: BTreeMap<String, Headroom>,
+    etag: String,
+}
+
+#[derive(Deserialize)]
+struct Broken {
+    rule: String,
+    detail: String,
+    may_be_overridden: bool,
+}
+
+#[derive(Deserialize)]
+struct BlastRadius {
+    cells: Vec<String>,
+    slots: u64,
+    of_slots: u64,
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    took_ms: u64,
+    #[serde(default)]
+    hold_ms: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Headroom {
+    headroom_percent: Option<i64>,
+    headroom_percent_after: Option<i64>,
+}
+
+pub(crate) fn text(answer: &Value) -> anyhow::Result<String> {
+    let preview: Preview = read(answer)?;
+    let mut lines = vec!["Nothing was done. This would be:".to_owned()];
+    for (wave, steps) in preview.waves.iter().enumerate() {
+        lines.push(format!("  wave {}: {}", wave + 1, steps.join(", ")));
+    }
+    let BlastRadius { cells, slots, of_slots } = &preview.blast_radius;
+    lines.push(format!("  concerns {}: {slots} of {of_slots} slots", cells.join(", ")));
+    if let Some(Expected { took_ms, hold_ms }) = preview.expected {
+        let held = hold_ms.map_or_else(String::new, |ms| format!(", requests held {}", time(ms)));
+        lines.push(format!("  by earlier moves, {} for each{held}", time(took_ms)));
+    }
+    for (region, headroom) in &preview.headroom {
+        if let (Some(now), Some(after)) =
+            (headroom.headroom_percent, headroom.headroom_percent_after)
+        {
+            lines.push(format!("  headroom in {region}: {now} % now, {after} % after"));
+        }
+    }
+    for Broken { rule, detail, may_be_overridden } in &preview.broken {
+        let way = if *may_be_overridden { " (may be overridden)" } else { "" };
+        lines.push(format!("  in the way: {rule}{way}: {detail}"));
+    }
+    lines.push(format!("To do just this: the same with --if-match '{}'", preview.etag));
+    Ok(lines.join("\n"))
+}
