@@ -28,7 +28,7 @@ use crate::certificates::Certificates;
 use crate::decide::fleet::Fleet;
 use crate::explain;
 use crate::identity::{Identities, keep_fresh};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Traffic};
 use crate::mutual::Mutual;
 use crate::public::Beside;
 use crate::room::Room;
@@ -38,6 +38,8 @@ use crate::table::Table;
 
 /// How often the router says how it is.
 const REPORT: Duration = Duration::from_secs(2);
+/// What traffic is counted by.
+const SECOND: Duration = Duration::from_secs(1);
 /// For the loops to end; within the process's own grace.
 const GRACE: Duration = Duration::from_secs(1);
 /// The condition for being ready.
@@ -257,12 +259,19 @@ async fn report(
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut turns = interval(REPORT);
+    let (mut turns, mut seconds) = (interval(REPORT), interval(SECOND));
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let key = key::router(&name);
-    for sequence in 0.. {
+    let mut traffic = Traffic::default();
+    let mut sequence = 0;
+    loop {
         tokio::select! {
-            _ = turns.tick() => {}
+            _ = turns.tick() => sequence += 1,
+            _ = seconds.tick() => {
+                traffic.tick(&metrics);
+                continue;
+            }
             () = stop.cancelled() => break,
         }
         let Some(applied) = table.current() else { continue };
@@ -273,6 +282,7 @@ async fn report(
             version: applied.snapshot.version.0,
             stale: applied.stale_since.is_some(),
             held: room.held(),
+            traffic: traffic.take(),
         };
         let value = serde_json::to_vec(&report).context("write a report")?;
         if let Err(err) = etcd.put(&key, value).await {

@@ -1,6 +1,7 @@
 //! Every metric of the router. Labels are configured cells and enums; no user ever is one.
 
 mod edge;
+mod traffic;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use topology::CellId;
 
 use crate::decide::hold::Cause;
 pub(crate) use edge::EdgeMetrics;
+pub(crate) use traffic::Traffic;
 
 /// Buckets as in OpenTelemetry's HTTP conventions.
 const REQUEST_BUCKETS: [f64; 14] =

@@ -42,4 +42,21 @@ pub struct RouterReport {
     pub stale: bool,
     /// Requests waiting for a cell to have an active site again.
     pub held: u64,
+    /// What each cell's users got, second by second since the last report; cells without traffic are
+    /// left out.
+    #[serde(default)]
+    pub traffic: BTreeMap<String, Vec<TrafficSecond>>,
+}
+
+/// What one router's users of one cell got in one second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TrafficSecond {
+    /// Requests answered, whatever the answer.
+    pub requests: u64,
+    /// Of those, answered with a 5xx.
+    pub failed: u64,
+    /// Tries that found nobody at the site's address.
+    pub unreachable: u64,
+    /// Half of the requests took no longer than this.
+    pub median_ms: u64,
 }
