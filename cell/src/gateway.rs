@@ -12,6 +12,7 @@
 //! (I6), and a tenure ends by itself when nobody extends it.
 
 pub mod caller;
+mod canary;
 pub mod decide;
 mod guard;
 mod metrics;
@@ -23,6 +24,7 @@ pub mod secure;
 pub mod tenure;
 
 pub use caller::{Actor, Caller, Permit};
+pub use canary::Canary;
 pub use decide::admit::{Right, Strength};
 pub use guard::{Gateway, guard};
 pub use pass_on::PassOn;

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use client::Etcd;
 use client::follow::{Followed, Follower};
@@ -36,7 +36,7 @@ use uuid::Uuid;
 use crate::config::Site;
 use crate::database::{self, Connections, Failure, Transaction};
 use crate::gateway::{
-    self, Gateway, PassOn, Permit, Right, Secure, Strength, guard, refusal, secure,
+    self, Canary, Gateway, PassOn, Permit, Right, Secure, Strength, guard, refusal, secure,
 };
 use downstream::Downstream;
 
@@ -216,7 +216,10 @@ pub async fn run(site: &Site) -> anyhow::Result<()> {
     });
     let counted = Arc::clone(&gateway);
     let in_flight = get(|| async move { Json(counted.work()) });
-    let admin_routes = admin::routes(board).route("/v1/in-flight", in_flight);
+    let (canary, tried) = (Arc::new(Canary::default()), Arc::clone(&gateway));
+    let canary = post(|| async move { Json(canary.sing(&tried).await) });
+    let admin_routes =
+        admin::routes(board).route("/v1/in-flight", in_flight).route("/v1/canary", canary);
     tasks.start("serve the admin endpoint", |stop| {
         server::serve(admin_listener, admin_routes, stop)
     });

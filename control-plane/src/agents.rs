@@ -9,13 +9,18 @@ use runtime::HttpClient;
 use runtime::http_client::CallError;
 use topology::address::Port;
 use topology::wire::agent::{HandOverReply, HandOverRequest, VoteReply, VoteRequest};
+use topology::wire::canary::CanaryReply;
 use topology::wire::lost_writes::LostWritesReport;
 use topology::wire::report::SiteReport;
+use topology::wire::vantage::DeepOutcome;
 use topology::{CellId, Epoch, RegionId, SiteId, Spec};
+use tracing::debug;
 
 /// How long a probe waits: longer than any two regions are apart, short enough that two misses are
 /// known well before patience ends.
 const PROBE: Duration = Duration::from_millis(400);
+/// How long a write through gateway, session and database may take: a hundred times what it does.
+const DEEP: Duration = Duration::from_secs(1);
 /// How long an agent may take to read its lost-write reports from its disk.
 const LOST_WRITES: Duration = Duration::from_secs(3);
 /// How long a hand-over may take: the active site finishes what is in flight and stops PostgreSQL,
@@ -26,8 +31,15 @@ const HAND_OVER: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub struct Agents {
     /// Looked up thousands of times a second.
-    addresses: Arc<BTreeMap<SiteId, SocketAddr>>,
+    addresses: Arc<BTreeMap<SiteId, Addresses>>,
     http: HttpClient,
+}
+
+/// Where a site is asked.
+struct Addresses {
+    agent: SocketAddr,
+    /// Its session, beside the users' way.
+    session: SocketAddr,
 }
 
 impl Agents {
@@ -35,8 +47,10 @@ impl Agents {
     pub fn new(spec: &Spec) -> Self {
         let sites = spec.cells.iter().flat_map(|cell| {
             cell.regions().filter_map(|region| {
-                let address = spec.site_address(&cell.id, region, Port::Agent)?;
-                Some((SiteId { cell: cell.id.clone(), region: region.clone() }, address))
+                let address = |port| spec.site_address(&cell.id, region, port);
+                let (agent, session) = (address(Port::Agent)?, address(Port::SessionAdmin)?);
+                let site = SiteId { cell: cell.id.clone(), region: region.clone() };
+                Some((site, Addresses { agent, session }))
             })
         });
         Self { addresses: Arc::new(sites.collect()), http: HttpClient::default() }
@@ -45,6 +59,26 @@ impl Agents {
     /// Asks an agent how its site is.
     pub async fn status(&self, site: &SiteId) -> Result<SiteReport, CallError> {
         self.http.get(&self.url(site, "status"), PROBE).await
+    }
+
+    /// Asks the site's session to try everything a user's write needs; nothing where it has no such
+    /// thing, being of an earlier version.
+    pub async fn canary(&self, site: &SiteId) -> Option<DeepOutcome> {
+        let url = url(self.addresses.get(site).map(|at| at.session), "canary");
+        let reply = self.http.post::<CanaryReply>(&url, &(), DEEP).await;
+        match reply {
+            Ok(CanaryReply { outcome, reason }) => {
+                if let Some(reason) = reason {
+                    debug!(%site, ?outcome, reason, "canary");
+                }
+                Some(outcome)
+            }
+            Err(CallError::Refused { status, .. }) if status == 404 => None,
+            Err(err) => {
+                debug!(%site, error = %err, "no canary");
+                Some(DeepOutcome::Failed)
+            }
+        }
     }
 
     /// Asks what the site had written that the cell's history went on without.
@@ -98,10 +132,13 @@ impl Agents {
         })
     }
 
-    /// A site that the spec does not have gets an address that is none, and no answer.
     fn url(&self, site: &SiteId, path: &str) -> String {
-        let address = self.addresses.get(site);
-        let host = address.map_or_else(|| "0.0.0.0:0".to_owned(), ToString::to_string);
-        format!("http://{host}/v1/{path}")
+        url(self.addresses.get(site).map(|at| at.agent), path)
     }
+}
+
+/// A site that the spec does not have gets an address that is none, and no answer.
+fn url(address: Option<SocketAddr>, path: &str) -> String {
+    let host = address.map_or_else(|| "0.0.0.0:0".to_owned(), |address| address.to_string());
+    format!("http://{host}/v1/{path}")
 }

@@ -2,7 +2,7 @@
 //! knows itself.
 
 mod alerts;
-mod audit;
+pub(crate) mod audit;
 pub mod auth;
 mod call;
 mod cells;
@@ -10,6 +10,7 @@ mod docs;
 mod error;
 mod etag;
 mod events;
+mod evidence;
 mod explain;
 mod list;
 mod lost_writes;
@@ -30,6 +31,7 @@ use topology::{RegionId, Spec};
 
 use crate::agents::Agents;
 use crate::decide::State;
+use crate::decision_log::DecisionLog;
 use crate::event_log::EventLog;
 use crate::store::etcd::Store;
 use crate::tasks::control::Order;
@@ -51,6 +53,7 @@ pub struct Api {
     pub orders: mpsc::Sender<Order>,
     pub deeds: mpsc::Sender<Deed>,
     pub log: EventLog,
+    pub decisions: DecisionLog,
     /// Ends streams, which would go on for ever.
     pub stop: CancellationToken,
 }
@@ -63,9 +66,11 @@ fn calls() -> Calls {
         .add(moves::switchover_call(), moves::switchover)
         .add(moves::failover_call(), moves::failover)
         .add(lost_writes::call(), lost_writes::of_cell)
+        .add(evidence::of_cell_call(), evidence::of_cell)
         .add(platform::regions_call(), platform::regions)
         .add(platform::sites_call(), platform::sites)
         .add(platform::routers_call(), platform::routers)
+        .add(evidence::vantages_call(), evidence::vantages)
         .add(platform::snapshot_call(), platform::snapshot)
         .add(explain::call(), explain::explain)
         .add(alerts::call(), alerts::list)

@@ -13,6 +13,7 @@ use crate::api::{self, Api};
 use crate::config::{Config, RawConfig};
 use crate::console::{self, Console};
 use crate::decide::{Policy, State};
+use crate::decision_log::DecisionLog;
 use crate::event_log::EventLog;
 use crate::metrics;
 use crate::store::etcd::Store;
@@ -44,6 +45,7 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
 
     let board = Board::default();
     let log = EventLog::default();
+    let decisions = DecisionLog::default();
     let store = Store::connect(&spec, &region);
     let agents = Agents::new(&spec);
     let (out, state) = watch::channel(Arc::new(State::default()));
@@ -61,7 +63,7 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     let told = (store.clone(), state.clone(), board.clone());
     let kept = (store.clone(), region.clone(), state.clone(), board.clone());
     let answering = (store.clone(), agents.clone(), region, Arc::clone(&spec));
-    let control = Control::new(hands, out, log.clone(), board.clone());
+    let control = Control::new(hands, out, log.clone(), decisions.clone(), board.clone());
 
     let mut tasks = Tasks::default();
     tasks.start("read the store", |stop| read::read(store, facts.clone(), board.clone(), stop));
@@ -84,7 +86,18 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     tasks.start("serve the API", |stop| {
         let (store, agents, vantage, spec) = answering;
         let stopped = stop.clone();
-        let api = Api { spec, vantage, state, store, agents, orders, deeds, log, stop: stopped };
+        let api = Api {
+            spec,
+            vantage,
+            state,
+            store,
+            agents,
+            orders,
+            deeds,
+            log,
+            decisions,
+            stop: stopped,
+        };
         let calls = api::routes(api.clone(), callers.clone());
         let console = console::routes(Console::new(&api, calls.clone(), callers, console_key));
         server::serve(api_listener, server::observed(console.merge(calls)), stop)

@@ -3,6 +3,7 @@
 //! decision but never change it.
 
 pub mod asked_failover;
+pub mod automatic;
 pub mod choose;
 pub mod data_loss;
 pub mod failover;
@@ -11,7 +12,10 @@ pub mod happenings;
 pub mod history;
 pub mod state;
 pub mod switchover;
+pub mod verdict;
 pub mod went_back;
+#[cfg(test)]
+mod world;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,6 +25,7 @@ use topology::spec::LeasePolicy;
 use topology::{CellId, Epoch, RegionId, Spec};
 
 pub use state::{Fact, State};
+use verdict::matrix::Matrix;
 
 /// What decisions go by besides the facts.
 #[derive(Clone, Debug)]
@@ -68,25 +73,28 @@ pub enum Action {
     PickUp { cell: CellId, epoch: Epoch, reason: String },
     /// Begin an election above every epoch seen: etcd went back in time, and nobody serves.
     Restore { cell: CellId, epoch: Epoch, reason: String },
+    /// Hand the cell over to a better site: the active one is alive and of little use.
+    Relieve { cell: CellId, epoch: Epoch, from: RegionId, to: RegionId, reason: String },
     /// Change nothing and tell a person.
     Freeze { cell: CellId, epoch: Epoch, reason: String },
 }
 
 impl Action {
     /// The names of all kinds, for metrics.
-    pub const KINDS: [&'static str; 6] =
-        ["create-placement", "create-cell", "take-over", "pick-up", "restore", "freeze"];
+    pub const KINDS: [&'static str; 7] =
+        ["create-placement", "create-cell", "take-over", "pick-up", "restore", "relieve", "freeze"];
 
     /// Returns the name of the action's kind.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        let [placement, cell, take_over, pick_up, restore, freeze] = Self::KINDS;
+        let [placement, cell, take_over, pick_up, restore, relieve, freeze] = Self::KINDS;
         match self {
             Self::CreatePlacement => placement,
             Self::CreateCell { .. } => cell,
             Self::TakeOver { .. } => take_over,
             Self::PickUp { .. } => pick_up,
             Self::Restore { .. } => restore,
+            Self::Relieve { .. } => relieve,
             Self::Freeze { .. } => freeze,
         }
     }
@@ -100,7 +108,9 @@ pub fn decide(state: &State, policy: &Policy, now: Instant) -> Vec<Action> {
         return Vec::new();
     }
     let mut actions = first_start::decide(state, policy);
-    actions.extend(failover::decide(state, policy, now));
+    let matrix = Matrix::new(state, policy, now);
+    actions.extend(failover::decide(state, policy, &matrix, now));
+    actions.extend(verdict::gray::decide(state, policy, &matrix, now));
     actions
 }
 
@@ -117,6 +127,9 @@ impl fmt::Display for Action {
             }
             Self::Restore { cell, epoch, reason } => {
                 write!(f, "restore {cell}, epoch {epoch}: {reason}")
+            }
+            Self::Relieve { cell, epoch, from, to, reason } => {
+                write!(f, "hand {cell} over from {from} to {to}, epoch {epoch}: {reason}")
             }
             Self::Freeze { cell, epoch, reason } => {
                 write!(f, "freeze {cell}, epoch {epoch}: {reason}")

@@ -4,12 +4,14 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use prometheus::{
-    Histogram, HistogramVec, IntCounterVec, register_histogram, register_histogram_vec,
-    register_int_counter_vec,
+    Histogram, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, register_histogram,
+    register_histogram_vec, register_int_counter_vec, register_int_gauge, register_int_gauge_vec,
 };
+use topology::CellId;
 use topology::invariant::Violation;
 
 use crate::decide::Action;
+use crate::decide::verdict::Verdict;
 
 /// Steps of a take-over, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,8 +109,50 @@ static VIOLATIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counter
 });
 
+static VERDICTS: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    register_int_gauge_vec!(
+        "control_plane_verdict",
+        "1 for what the evidence says of the cell's active site",
+        &["cell", "verdict"]
+    )
+    .expect("registered once")
+});
+
+static FRESH: LazyLock<IntGauge> = LazyLock::new(|| {
+    register_int_gauge!(
+        "control_plane_vantages_fresh",
+        "Vantages whose view is recent, this one's among them"
+    )
+    .expect("registered once")
+});
+
+static BLIND: LazyLock<IntGauge> = LazyLock::new(|| {
+    register_int_gauge!(
+        "control_plane_observer_blind",
+        "1 while this control plane alone sees sites of several regions badly, and moves nothing"
+    )
+    .expect("registered once")
+});
+
+/// Shows what is made of a cell's active site.
+pub fn judged(cell: &CellId, verdict: Verdict) {
+    for other in Verdict::ALL {
+        let value = i64::from(other == verdict);
+        VERDICTS.with_label_values(&[cell.as_str(), other.name()]).set(value);
+    }
+}
+
+/// Shows how many vantages there are to judge by, and whether this one is to be trusted.
+pub fn observed(fresh: usize, is_blind: bool) {
+    FRESH.set(i64::try_from(fresh).unwrap_or(i64::MAX));
+    BLIND.set(i64::from(is_blind));
+}
+
 /// Makes all series exist from the start.
 pub fn register() {
+    LazyLock::force(&VERDICTS);
+    LazyLock::force(&FRESH);
+    LazyLock::force(&BLIND);
     LazyLock::force(&DECISIONS);
     LazyLock::force(&DURATION);
     LazyLock::force(&LOOK);

@@ -4,6 +4,7 @@ pub mod etcd;
 mod history;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use topology::snapshot::RoutedCell;
 use topology::wire::Malformed;
@@ -12,6 +13,7 @@ use topology::wire::key;
 use topology::wire::lease::LeaseRecord;
 use topology::wire::placement::PlacementRecord;
 use topology::wire::report::{RouterReport, SiteReport};
+use topology::wire::vantage::VantageReport;
 use topology::{CellId, Epoch, Placement, RegionId, SiteId, Version};
 
 /// A value and what wrote it.
@@ -41,6 +43,7 @@ pub struct Reading {
     pub leases: BTreeMap<CellId, Kept<Lease>>,
     pub sites: BTreeMap<SiteId, SiteReport>,
     pub routers: BTreeMap<String, RouterReport>,
+    pub vantages: BTreeMap<RegionId, Arc<VantageReport>>,
     /// Keys whose value means nothing here, and why. They are left out above, so that one bad value
     /// costs one cell and not all of them.
     pub malformed: BTreeMap<String, Kept<String>>,
@@ -98,6 +101,9 @@ impl Reading {
             self.sites.insert(site, serde_json::from_slice(value)?);
         } else if let Some(router) = key.strip_prefix(key::ROUTERS) {
             self.routers.insert(router.to_owned(), serde_json::from_slice(value)?);
+        } else if let Some(vantage) = key.strip_prefix(key::VANTAGES) {
+            let report = Arc::new(serde_json::from_slice(value)?);
+            self.vantages.insert(vantage.parse()?, report);
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ pub mod elect;
 pub mod fail_over;
 pub mod hands;
 pub mod history;
+pub mod note;
 pub mod probe;
 pub mod read;
 pub mod sight;

@@ -24,6 +24,8 @@ pub mod schedule;
 pub mod site;
 pub mod switch;
 pub mod theme;
+pub mod traffic;
+pub mod vantage;
 pub mod wal;
 pub mod watch;
 
@@ -138,6 +140,7 @@ impl Sim {
             shared: RefCell::new(None),
             right: Cell::new(None),
             in_flight: Cell::new(0),
+            slow: Cell::new(0),
         };
         let policy = |vantage: usize| Policy {
             vantage: regions[vantage].clone(),

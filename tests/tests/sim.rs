@@ -138,6 +138,78 @@ fn no_schedule_of_faults_breaks_an_invariant() {
     println!("{total} in {:.0} s", begun.elapsed().as_secs_f64());
 }
 
+/// What is no reason to move a cell, or the reason to move it once, and by whose evidence.
+struct Trouble {
+    name: &'static str,
+    /// Until when the cell must serve strong writes again, whether or not the trouble is over.
+    ends: u64,
+    faults: &'static [(u64, u64, Kind)],
+    /// How often the cell is moved.
+    moved: u64,
+}
+
+/// A control plane moves nothing for such reasons in its first minute.
+static TROUBLES: [Trouble; 5] = [
+    Trouble {
+        name: "one control plane sees no site, while the lease is silent for longer than patience",
+        ends: 80_000,
+        faults: &[
+            (64_000, 14_000, Kind::Cut(Cut::View(1), Way::Both)),
+            (66_000, 4_000, Kind::Cut(Cut::FromEtcd(ACTIVE), Way::Both)),
+        ],
+        moved: 0,
+    },
+    Trouble {
+        name: "the agent lives and its PostgreSQL does not",
+        ends: 95_000,
+        faults: &[(65_000, 60_000, Kind::StopPostgres(ACTIVE))],
+        moved: 1,
+    },
+    Trouble {
+        name: "a site is slow and healthy",
+        ends: 90_000,
+        faults: &[(65_000, 40_000, Kind::SlowGateway(ACTIVE, 1_500))],
+        moved: 1,
+    },
+    Trouble {
+        name: "a site is slow for a moment",
+        ends: 80_000,
+        faults: &[(65_000, 8_000, Kind::SlowGateway(ACTIVE, 1_500))],
+        moved: 0,
+    },
+    Trouble {
+        name: "a site comes and goes",
+        ends: 90_000,
+        faults: &[
+            (62_000, 1_400, Kind::StopAgent(ACTIVE)),
+            (67_000, 1_400, Kind::StopAgent(ACTIVE)),
+            (72_000, 1_400, Kind::StopAgent(ACTIVE)),
+            (77_000, 1_400, Kind::StopAgent(ACTIVE)),
+        ],
+        moved: 0,
+    },
+];
+/// With how many seeds each is run.
+const TROUBLE_SEEDS: u64 = 5;
+
+#[test]
+fn a_cell_is_moved_for_what_is_wrong_with_its_site_and_for_nothing_else() {
+    for trouble in &TROUBLES {
+        for seed in 1..=TROUBLE_SEEDS {
+            let fault = |&(at, lasts, kind): &(u64, u64, Kind)| Fault { at, lasts, kind };
+            let faults = trouble.faults.iter().map(fault).collect();
+            let schedule = Schedule { seed, ends: trouble.ends, faults };
+            let outcome = run(&schedule, None, false);
+            let moved = outcome.counts.promotions;
+            if outcome.failure.is_some() || moved != trouble.moved {
+                let outcome = run(&schedule, None, true);
+                println!("{}", told(&schedule, &outcome, EVENTS));
+                panic!("{}: seed {seed} moved the cell {moved} times", trouble.name);
+            }
+        }
+    }
+}
+
 #[test]
 fn the_same_seed_is_the_same_history() {
     for seed in [3, 4, 5] {

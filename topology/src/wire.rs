@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod audit;
+pub mod canary;
 pub mod cell;
 pub mod fleet;
 pub mod generation;

@@ -12,7 +12,7 @@ use client::follow::Followed;
 use runtime::Problem;
 use runtime::clock::BootTime;
 use serde::Serialize;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use topology::wire::agent::TenureName;
 use topology::wire::header;
 use topology::{Epoch, SiteId};
@@ -74,6 +74,15 @@ impl Gateway {
         self.right.clone()
     }
 
+    /// Takes a request's place, if there is one.
+    pub(super) fn place(&self) -> Option<SemaphorePermit<'_>> {
+        self.room.try_acquire().ok()
+    }
+
+    pub(super) fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
     fn admit(&self, method: &Method, headers: &HeaderMap) -> Result<Admitted, Refusal> {
         let stale_ok = method == Method::GET && text(headers, header::STALE_OK) == Some("1");
         let said = Said { stale_ok, ..said(headers) };
@@ -116,7 +125,7 @@ pub fn guard(routes: Router, gateway: Arc<Gateway>) -> Router {
 }
 
 async fn pass(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
-    let Ok(_room) = gateway.room.try_acquire() else {
+    let Some(_room) = gateway.place() else {
         return gateway.sign(refusal::overload().into_response(), None);
     };
     let admitted = match gateway.admit(request.method(), request.headers()) {

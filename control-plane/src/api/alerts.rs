@@ -13,16 +13,28 @@ use super::call::Call;
 use super::cells::known;
 use super::list::List;
 use super::{Api, etag, problem, view};
+use crate::decide::automatic::Held;
 use crate::decide::happenings::way_out;
+use crate::decide::verdict::matrix::Matrix;
+use crate::decide::verdict::{Verdict, World, gray, judge};
+use crate::decide::{Policy, State as Known};
 
 /// The alert of a cell that is left as it is though its active site is lost.
 const FROZEN: &str = "frozen";
+
+/// The alert of an active site that is alive and of little use.
+const GRAY: &str = "gray-failure";
+/// The alert of a site that comes and goes.
+const FLAPPING: &str = "flapping";
+/// The alert of a control plane that sees badly what the others see well.
+const BLIND: &str = "observer-fault";
 
 /// What a person should look at.
 #[derive(Serialize, JsonSchema)]
 struct Alert {
     name: String,
-    cell: String,
+    /// Missing where the observer itself is meant.
+    cell: Option<String>,
     /// Missing where the whole cell is meant.
     region: Option<String>,
     detail: String,
@@ -49,7 +61,7 @@ pub(super) async fn list(State(api): State<Api>, headers: HeaderMap) -> Result<R
     let (state, now) = (known(&api)?, Instant::now());
     let frozen = state.frozen().iter().map(|(cell, frozen)| Alert {
         name: FROZEN.to_owned(),
-        cell: cell.to_string(),
+        cell: Some(cell.to_string()),
         region: None,
         detail: frozen.why.clone(),
         since_unix_ms: view::unix_millis(frozen.since, now),
@@ -58,12 +70,53 @@ pub(super) async fn list(State(api): State<Api>, headers: HeaderMap) -> Result<R
     let of_sites = state.sites().iter().flat_map(|(id, site)| {
         site.alerts().iter().map(|(name, alert)| Alert {
             name: name.clone(),
-            cell: id.cell.to_string(),
+            cell: Some(id.cell.to_string()),
             region: Some(id.region.to_string()),
             detail: alert.detail.clone(),
             since_unix_ms: view::unix_millis(alert.since, now),
             way_out: None,
         })
     });
-    Ok(etag::hashed(&headers, &state, List { data: frozen.chain(of_sites).collect() }))
+    let policy = Policy::new(&api.spec, &api.vantage);
+    let seen = of_verdicts(&state, &policy, now);
+    Ok(etag::hashed(&headers, &state, List { data: frozen.chain(of_sites).chain(seen).collect() }))
+}
+
+/// What the evidence says that no site says of itself.
+fn of_verdicts(state: &Known, policy: &Policy, now: Instant) -> Vec<Alert> {
+    let (matrix, world) = (Matrix::new(state, policy, now), World { state, policy, now });
+    let blind = matrix.blind().get(&policy.vantage).map(|regions| Alert {
+        name: BLIND.to_owned(),
+        cell: None,
+        region: Some(policy.vantage.to_string()),
+        detail: Held::Blind(regions.iter().map(ToString::to_string).collect()).to_string(),
+        since_unix_ms: view::unix_millis(matrix.blind_since().unwrap_or(now), now),
+        way_out: None,
+    });
+    let gray = state.cells().iter().filter_map(|(cell, seen)| {
+        let judgement = judge(cell, seen, &matrix, world);
+        let since = judgement.since.filter(|_| judgement.verdict == Verdict::Gray)?;
+        let held = gray::held(cell, seen, &judgement, &matrix, world);
+        let held = held.map_or_else(String::new, |held| format!("; it is left there: {held}"));
+        Some(Alert {
+            name: GRAY.to_owned(),
+            cell: Some(cell.to_string()),
+            region: judgement.active.as_ref().map(ToString::to_string),
+            detail: format!("{judgement}{held}"),
+            since_unix_ms: view::unix_millis(since, now),
+            way_out: Some(format!("POST /v1/cells/{cell}/switchover to a site that is better")),
+        })
+    });
+    let flapping = state.sites().iter().filter_map(|(id, site)| {
+        let since = site.flapping_since(now)?;
+        Some(Alert {
+            name: FLAPPING.to_owned(),
+            cell: Some(id.cell.to_string()),
+            region: Some(id.region.to_string()),
+            detail: "the site comes and goes, and is no target of automatic moves".to_owned(),
+            since_unix_ms: view::unix_millis(since, now),
+            way_out: None,
+        })
+    });
+    blind.into_iter().chain(gray).chain(flapping).collect()
 }

@@ -22,6 +22,7 @@ use super::auth::Caller;
 use super::call::Call;
 use super::list::{Asked, Page, PageQuery};
 use super::{Api, error, problem, view};
+use crate::decide::State as Known;
 
 /// Names the entry in which a write and what came of it is kept.
 pub(super) const HEADER: &str = "audit-id";
@@ -73,7 +74,7 @@ pub(super) async fn audited<T: Serialize + Send + 'static>(
     body: &impl Serialize,
     deed: impl Future<Output = Result<Json<T>, Problem>> + Send + 'static,
 ) -> Result<Response, Problem> {
-    let id = next_id(api);
+    let id = next_id(api.vantage.as_str());
     let mut record = record(api, act, body);
     let AuditRecord { who, what, cell, reason, .. } = &record;
     info!(audit = id, who, what, cell, reason, body = %record.body, "asked");
@@ -116,7 +117,7 @@ pub(super) async fn refused(api: &Api, who: Caller, what: String, answer: Respon
         error!(error = %err, "refusal not read");
         Bytes::new()
     });
-    let id = next_id(api);
+    let id = next_id(api.vantage.as_str());
     let outcome = Outcome {
         at_unix_ms: clock::unix_millis(),
         status: head.status.as_u16(),
@@ -150,11 +151,11 @@ pub(super) async fn refused(api: &Api, who: Caller, what: String, answer: Respon
 }
 
 /// Ids are in the order of time, and never the same in two regions.
-fn next_id(api: &Api) -> String {
+pub(crate) fn next_id(vantage: &str) -> String {
     let now = clock::unix_millis();
     let last = LAST.fetch_max(now, Ordering::Relaxed);
     let unique = if last >= now { LAST.fetch_add(1, Ordering::Relaxed) + 1 } else { now };
-    format!("{unique:013}-{}", api.vantage)
+    format!("{unique:013}-{vantage}")
 }
 
 fn record(api: &Api, act: Act, body: &impl Serialize) -> AuditRecord {
@@ -167,13 +168,13 @@ fn record(api: &Api, act: Act, body: &impl Serialize) -> AuditRecord {
         cell: cell.to_string(),
         body: serde_json::to_value(body).unwrap_or(Value::Null),
         reason,
-        evidence: evidence(api, &cell),
+        evidence: evidence(&api.state.borrow(), &cell, Instant::now()),
         outcome: None,
     }
 }
 
-fn evidence(api: &Api, cell: &CellId) -> Evidence {
-    let (state, now) = (api.state.borrow(), Instant::now());
+/// Returns what is known of a cell, as it is written down.
+pub(crate) fn evidence(state: &Known, cell: &CellId, now: Instant) -> Evidence {
     let Some(seen) = state.cells().get(cell) else { return Evidence::default() };
     let activation = &seen.routed.activation;
     let sites = seen.routed.gateways.keys().map(|region| {

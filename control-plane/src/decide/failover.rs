@@ -4,8 +4,8 @@
 //!  last renewal seen            patience                      patience + 4 s
 //!        │                          │                               │
 //!        ├── lease silent ──────────┼───────────────────────────────┤
-//!                                   └▶ take over, if the site        └▶ take over, though the
-//!                                      does not answer probes            site answers probes
+//!                                   └▶ take over, if most            └▶ take over, though the
+//!                                      vantages get no answer            site answers probes
 //! ```
 //!
 //! Times are this observer's own, from when it saw the last renewal (I3). Which site takes over is
@@ -17,7 +17,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use topology::{CellId, Phase, RegionId};
 
-use super::state::{SeenCell, SeenSite};
+use super::state::SeenCell;
+use super::verdict::matrix::{Agreed, Matrix};
+use super::verdict::{AT_ONCE, World};
 use super::{Action, Policy, State, went_back};
 
 /// How much longer than patience a silent lease is borne while the site answers: etcd may have had a
@@ -35,24 +37,26 @@ const SWITCHING: Duration = Duration::from_secs(3);
 const BEGUN_BY_OTHERS: Duration = Duration::from_millis(500);
 /// How long each rank waits for the one before it.
 const RANK: Duration = Duration::from_millis(150);
-/// Active sites of several regions lost within this time are an observer's fault.
-const AT_ONCE: Duration = Duration::from_secs(10);
 
 /// Returns what to do about cells whose active site is lost; none when all are well.
 #[must_use]
-pub fn decide(state: &State, policy: &Policy, now: Instant) -> Vec<Action> {
-    let suspects = suspects(state);
-    state
+pub fn decide(state: &State, policy: &Policy, matrix: &Matrix<'_>, now: Instant) -> Vec<Action> {
+    let actions: Vec<Action> = state
         .cells()
         .iter()
-        .filter_map(|(cell, seen)| judge(cell, seen, state, policy, now))
-        .map(|action| freeze_if_widespread(action, state, &suspects))
-        .collect()
+        .filter_map(|(cell, seen)| judge(cell, seen, matrix, state, policy, now))
+        .collect();
+    if actions.is_empty() {
+        return actions;
+    }
+    let suspects = suspects(state, matrix);
+    actions.into_iter().map(|action| freeze_if_widespread(action, matrix, &suspects)).collect()
 }
 
 fn judge(
     cell: &CellId,
     seen: &SeenCell,
+    matrix: &Matrix<'_>,
     state: &State,
     policy: &Policy,
     now: Instant,
@@ -85,7 +89,7 @@ fn judge(
         Phase::Steady { active }
         | Phase::Switching { active, .. }
         | Phase::Promoting { active } => {
-            let evidence = lost(cell, seen, active, state, policy, now)?;
+            let evidence = lost(cell, seen, active, matrix, World { state, policy, now })?;
             let reason = format!("{active} lost: {evidence}, seen from {}", policy.vantage);
             Some(Action::TakeOver { cell: cell.clone(), epoch, from: active.clone(), reason })
         }
@@ -97,18 +101,22 @@ fn lost(
     cell: &CellId,
     seen: &SeenCell,
     active: &RegionId,
-    state: &State,
-    policy: &Policy,
-    now: Instant,
+    matrix: &Matrix<'_>,
+    world: World<'_>,
 ) -> Option<String> {
+    let World { state, policy, now } = world;
     let delay = delay(rank(policy, Some(active)));
     let phase = &seen.routed.activation.phase;
     if matches!(phase, Phase::Switching { .. }) && now - seen.since >= SWITCHING + delay {
         return Some(format!("planned move without progress for {}", seconds(now - seen.since)));
     }
     let silent_since = silent_since(seen);
+    if now.saturating_duration_since(silent_since) < policy.lease.patience {
+        return None;
+    }
     let site = state.site(cell, active);
-    let (heard_since, wait) = match site.unreachable_since() {
+    let unreachable = matrix.unreachable(cell, active);
+    let (heard_since, wait) = match unreachable {
         Some(_) if site.was_heard() => (silent_since, policy.lease.patience),
         Some(_) => (silent_since, policy.lease.patience + STARTING),
         None => {
@@ -118,8 +126,9 @@ fn lost(
             (silent_since.max(unbroken), policy.lease.patience + extra)
         }
     };
-    (now - heard_since >= wait + delay)
-        .then(|| format!("lease silent for {}, {}", seconds(now - silent_since), probes(site, now)))
+    (now - heard_since >= wait + delay).then(|| {
+        format!("lease silent for {}, {}", seconds(now - silent_since), probes(unreachable, now))
+    })
 }
 
 /// Returns since when the holder of this epoch has not been heard. Before its first renewal that
@@ -150,11 +159,11 @@ pub fn right_over_at(seen: &SeenCell, policy: &Policy, now: Instant) -> Instant 
 /// Since when active sites do not answer, by region.
 type Suspects<'a> = BTreeMap<&'a RegionId, BTreeSet<Instant>>;
 
-fn suspects(state: &State) -> Suspects<'_> {
+fn suspects<'a>(state: &'a State, matrix: &Matrix<'_>) -> Suspects<'a> {
     let mut suspects = Suspects::new();
     for (cell, seen) in state.cells() {
         let Some(active) = seen.routed.activation.holder() else { continue };
-        if let Some(since) = state.site(cell, active).unreachable_since() {
+        if let Some(Agreed { since, .. }) = matrix.unreachable(cell, active) {
             suspects.entry(active).or_default().insert(since);
         }
     }
@@ -163,9 +172,9 @@ fn suspects(state: &State) -> Suspects<'_> {
 
 /// Replaces a take-over of a silent site by a freeze if active sites of other regions fell silent at
 /// the same time. One region's loss explains every bad site in it, and nothing else.
-fn freeze_if_widespread(action: Action, state: &State, suspects: &Suspects<'_>) -> Action {
+fn freeze_if_widespread(action: Action, matrix: &Matrix<'_>, suspects: &Suspects<'_>) -> Action {
     let Action::TakeOver { cell, epoch, from, .. } = &action else { return action };
-    let Some(since) = state.site(cell, from).unreachable_since() else { return action };
+    let Some(Agreed { since, .. }) = matrix.unreachable(cell, from) else { return action };
     // Of those that are not too late, the last one is too early, or none is.
     let at_once = |others: &BTreeSet<Instant>| {
         let last = others.range(..=since + AT_ONCE).next_back();
@@ -193,9 +202,12 @@ pub(super) fn delay(rank: usize) -> Duration {
     RANK * u32::try_from(rank).unwrap_or(u32::MAX)
 }
 
-fn probes(site: &SeenSite, now: Instant) -> String {
-    match site.unreachable_since() {
-        Some(since) => format!("agent unreachable for {}", seconds(now - since)),
+fn probes(unreachable: Option<Agreed>, now: Instant) -> String {
+    match unreachable {
+        Some(Agreed { since, by, of, .. }) if of > 1 => {
+            format!("agent unreachable for {}, for {by} of {of} vantages", seconds(now - since))
+        }
+        Some(Agreed { since, .. }) => format!("agent unreachable for {}", seconds(now - since)),
         None => "agent reachable".to_owned(),
     }
 }

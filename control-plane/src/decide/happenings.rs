@@ -36,6 +36,9 @@ pub enum Kind {
     Voters,
     SiteDown,
     SiteUp,
+    /// The active site is alive and of little use.
+    Gray,
+    GrayOver,
 }
 
 impl Kind {
@@ -53,6 +56,8 @@ impl Kind {
             Self::Voters => "voters",
             Self::SiteDown => "site-down",
             Self::SiteUp => "site-up",
+            Self::Gray => "gray",
+            Self::GrayOver => "gray-over",
         }
     }
 }

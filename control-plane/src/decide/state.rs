@@ -3,7 +3,11 @@
 //! Deliberately holds no opinion: who is suspect, and what follows from that, is the business of
 //! [`failover`](super::failover).
 
+mod flaps;
+mod sighting;
 mod site;
+mod traffic;
+mod vantage;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,11 +17,15 @@ use tokio::time::Instant;
 use topology::invariant::{Invariant, Violation};
 use topology::snapshot::RoutedCell;
 use topology::wire::report::{RouterReport, SiteReport};
+use topology::wire::vantage::VantageReport;
 use topology::{CellId, Epoch, Phase, Placement, RegionId, SiteId, Version};
 
 use crate::store::{Kept, Lease, Reading};
 
+pub use sighting::Deep;
 pub use site::{Alert, SeenSite};
+pub use traffic::{Lately, SeenTraffic};
+pub use vantage::{SeenVantage, Sighted};
 
 /// How old the last reading of etcd may be to decide by it: two reads may fail.
 const FRESH: Duration = Duration::from_millis(1500);
@@ -33,6 +41,8 @@ pub enum Fact {
     Wrote { cell: CellId, kept: Kept<RoutedCell> },
     /// A site's agent answered a probe with its report, or did not.
     Probed { site: SiteId, answer: Option<SiteReport> },
+    /// A site was asked through gateway, session and database.
+    Tried { site: SiteId, deep: Deep },
     /// This process would have moved a cell, and changes nothing.
     Frozen { cell: CellId, why: String },
 }
@@ -42,6 +52,8 @@ pub struct State {
     cells: BTreeMap<CellId, SeenCell>,
     sites: BTreeMap<SiteId, SeenSite>,
     routers: BTreeMap<String, RouterReport>,
+    traffic: BTreeMap<CellId, SeenTraffic>,
+    vantages: BTreeMap<RegionId, SeenVantage>,
     placement: Option<Arc<Placement>>,
     placement_is_stored: bool,
     /// Cells that are left as they are though their active site is lost.
@@ -61,6 +73,8 @@ pub struct SeenCell {
     pub older: Option<Older>,
     /// Since when a site of the cell has known a later epoch than this observer.
     pub ahead_since: Option<Instant>,
+    /// When this observer last saw another site become the active one.
+    pub moved: Option<Instant>,
 }
 
 /// A record of an epoch that was over before.
@@ -127,6 +141,7 @@ impl State {
             Fact::Probed { site, answer } => {
                 self.sites.entry(site).or_default().probed(answer, now);
             }
+            Fact::Tried { site, deep } => self.sites.entry(site).or_default().tried(deep, now),
             Fact::Frozen { cell, why } => {
                 let since = self.frozen.get(&cell).map_or(now, |frozen| frozen.since);
                 self.frozen.insert(cell, Frozen { why, since });
@@ -168,12 +183,41 @@ impl State {
         for (site, report) in reading.sites {
             self.sites.entry(site).or_default().stored(Some(report), now);
         }
-        self.routers = reading.routers;
+        self.hear_routers(reading.routers, now);
+        self.hear_vantages(&reading.vantages, now);
         self.placement_is_stored = reading.placement.is_some();
         if let Some(placement) = reading.placement {
             self.placement = Some(Arc::new(placement));
         }
         violations
+    }
+
+    fn hear_routers(&mut self, routers: BTreeMap<String, RouterReport>, now: Instant) {
+        for (id, report) in &routers {
+            let before = self.routers.get(id).map(|before| before.sequence);
+            // What is found at first was told at some other time.
+            if before.is_none_or(|sequence| sequence == report.sequence) {
+                continue;
+            }
+            for (cell, seconds) in &report.traffic {
+                if let Ok(cell) = cell.parse() {
+                    self.traffic.entry(cell).or_default().told(seconds, now);
+                }
+            }
+        }
+        self.routers = routers;
+    }
+
+    fn hear_vantages(&mut self, vantages: &BTreeMap<RegionId, Arc<VantageReport>>, now: Instant) {
+        self.vantages.retain(|vantage, _| vantages.contains_key(vantage));
+        for (vantage, report) in vantages {
+            match self.vantages.get_mut(vantage) {
+                Some(seen) => seen.told(report, now),
+                None => {
+                    self.vantages.insert(vantage.clone(), SeenVantage::first(report, now));
+                }
+            }
+        }
     }
 
     /// Takes a newer record of a cell; one of an earlier epoch never (I2).
@@ -190,9 +234,15 @@ impl State {
         if matches!(routed.activation.phase, Phase::Promoting { .. } | Phase::Switching { .. }) {
             self.frozen.remove(&cell);
         }
-        let lease = self.cells.remove(&cell).and_then(|seen| seen.lease);
+        let before = self.cells.remove(&cell);
+        let moved = before.as_ref().and_then(|seen| {
+            let (was, is) = (seen.routed.activation.holder(), routed.activation.holder());
+            if was == is { seen.moved } else { Some(now) }
+        });
+        let lease = before.and_then(|seen| seen.lease);
         let (older, ahead_since) = (None, None);
-        let seen = SeenCell { routed, revision, version, since: now, lease, older, ahead_since };
+        let seen =
+            SeenCell { routed, revision, version, since: now, lease, older, ahead_since, moved };
         self.cells.insert(cell, seen);
     }
 
@@ -246,6 +296,18 @@ impl State {
         &self.routers
     }
 
+    /// Returns what a cell's users got lately; nothing at first.
+    #[must_use]
+    pub fn traffic(&self, cell: &CellId) -> Option<&SeenTraffic> {
+        self.traffic.get(cell)
+    }
+
+    /// Returns what the control planes say they see, this one's own earlier words among them.
+    #[must_use]
+    pub fn vantages(&self) -> &BTreeMap<RegionId, SeenVantage> {
+        &self.vantages
+    }
+
     #[must_use]
     pub fn placement(&self) -> Option<&Placement> {
         self.placement.as_deref()
@@ -289,7 +351,7 @@ impl Fact {
         match self {
             Self::Read(_) | Self::ReadFailed => None,
             Self::Wrote { cell, .. } | Self::Frozen { cell, .. } => Some(cell),
-            Self::Probed { site, .. } => Some(&site.cell),
+            Self::Probed { site, .. } | Self::Tried { site, .. } => Some(&site.cell),
         }
     }
 }

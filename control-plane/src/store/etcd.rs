@@ -25,8 +25,15 @@ const AGAIN: Duration = Duration::from_millis(100);
 const SETTLE: Duration = Duration::from_secs(5);
 
 /// What is read again and again. The audit log is not: it is long, and nothing is decided by it.
-const READ: [&str; 6] =
-    [key::GENERATION, key::PLACEMENT, key::CELLS, key::LEASES, key::SITES, key::ROUTERS];
+const READ: [&str; 7] = [
+    key::GENERATION,
+    key::PLACEMENT,
+    key::CELLS,
+    key::LEASES,
+    key::SITES,
+    key::ROUTERS,
+    key::VANTAGES,
+];
 
 /// How many entries the audit log has: years of acts of people, some megabytes at most.
 pub const AUDIT_KEPT: u16 = 1000;
@@ -59,9 +66,9 @@ impl Store {
         Ok(Reading::parse(&self.etcd.read(&READ).await?))
     }
 
-    /// Wakes the waiter when a cell or a lease may have changed, until stopped.
+    /// Wakes the waiter when a cell, a lease or a vantage's view may have changed, until stopped.
     pub async fn hint(&self, wake: &Notify, stop: &CancellationToken) {
-        self.etcd.hint(&[key::CELLS, key::LEASES], wake, stop).await;
+        self.etcd.hint(&[key::CELLS, key::LEASES, key::VANTAGES], wake, stop).await;
     }
 
     /// Writes the placement if there is none.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use runtime::Board;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use topology::{CellId, Epoch, Phase, RegionId};
@@ -18,16 +18,24 @@ use super::create;
 use super::elect::{self, Outcome};
 use super::fail_over::{self, Failover, Unelected};
 use super::hands::Hands;
+use super::note::Entry;
 use super::switch::{self, Move, Switchover, Undone};
+use crate::api::audit;
 use crate::decide::asked_failover;
 use crate::decide::happenings::{Happening, Sight};
 use crate::decide::switchover::{self, Refusal};
+use crate::decide::verdict::matrix::Matrix;
+use crate::decide::verdict::{self, Judgement, Verdict, World};
 use crate::decide::{Action, Fact, State, decide};
+use crate::decision_log::{Decision, DecisionLog};
 use crate::event_log::EventLog;
+use crate::evidence;
 use crate::metrics::{self, Step};
 
 /// How often decisions that time alone brings about are looked for: an order below what they wait.
 const TICK: Duration = Duration::from_millis(50);
+/// How often it is looked which verdicts have changed: for people, who do not see less.
+const JUDGE: Duration = Duration::from_millis(200);
 /// Pause before work on a cell that came to nothing is begun again: voters are held back by what
 /// they promised, for up to one renewal longer than the lease is silent.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -64,6 +72,7 @@ pub struct Control {
     hands: Hands,
     out: watch::Sender<Arc<State>>,
     log: EventLog,
+    decisions: DecisionLog,
     board: Board,
     state: State,
     sight: Option<Sight>,
@@ -74,6 +83,12 @@ pub struct Control {
     told: BTreeMap<CellId, (Epoch, &'static str)>,
     /// Cells whose voters would elect nobody, since when, and whether that was told.
     stuck: BTreeMap<CellId, Stuck>,
+    judged: Option<Instant>,
+    /// What was last made of each cell's active site.
+    verdicts: BTreeMap<CellId, Verdict>,
+    /// Automatic moves in the audit log whose outcome is not in it yet.
+    audits: BTreeMap<CellId, Entry>,
+    notes: FuturesUnordered<Work<()>>,
     /// Sites this process has promoted, until they have opened their epoch.
     promoted: BTreeMap<CellId, (RegionId, Epoch, Instant)>,
 }
@@ -96,12 +111,19 @@ enum Busy {
 
 impl Control {
     #[must_use]
-    pub fn new(hands: Hands, out: watch::Sender<Arc<State>>, log: EventLog, board: Board) -> Self {
+    pub fn new(
+        hands: Hands,
+        out: watch::Sender<Arc<State>>,
+        log: EventLog,
+        decisions: DecisionLog,
+        board: Board,
+    ) -> Self {
         board.condition("etcd", Err("not read yet".to_owned()));
         Self {
             hands,
             out,
             log,
+            decisions,
             board,
             state: State::default(),
             sight: None,
@@ -109,6 +131,10 @@ impl Control {
             busy: BTreeMap::new(),
             told: BTreeMap::new(),
             stuck: BTreeMap::new(),
+            judged: None,
+            verdicts: BTreeMap::new(),
+            audits: BTreeMap::new(),
+            notes: FuturesUnordered::new(),
             promoted: BTreeMap::new(),
         }
     }
@@ -131,6 +157,7 @@ impl Control {
                 Some(order) = orders.recv() => self.ordered(order),
                 Some(done) = self.work.next() => self.done(done),
                 () = sleep_until(look_at), if unseen => {}
+                Some(()) = self.notes.next() => {}
                 _ = ticks.tick() => {}
             }
             let now = Instant::now();
@@ -186,6 +213,7 @@ impl Control {
 
     fn publish(&mut self, now: Instant) {
         self.look(now);
+        self.judge(now);
         self.opened(now);
         self.out.send_replace(Arc::new(self.state.clone()));
         let etcd = match self.state.read_at() {
@@ -194,6 +222,34 @@ impl Control {
             None => Err("not read yet".to_owned()),
         };
         self.board.condition("etcd", etcd);
+    }
+
+    /// Tells what has become another verdict.
+    fn judge(&mut self, now: Instant) {
+        if self.judged.is_some_and(|judged| now - judged < JUDGE) {
+            return;
+        }
+        self.judged = Some(now);
+        let Self { state, hands, .. } = &*self;
+        let policy = &*hands.policy;
+        let (matrix, world) = (Matrix::new(state, policy, now), World { state, policy, now });
+        metrics::observed(matrix.fresh().count(), matrix.blind().contains_key(&policy.vantage));
+        let judged: Vec<(CellId, Epoch, Judgement)> = state
+            .cells()
+            .iter()
+            .map(|(cell, seen)| {
+                let judgement = verdict::judge(cell, seen, &matrix, world);
+                (cell.clone(), seen.routed.activation.epoch, judgement)
+            })
+            .filter(|(cell, _, now)| self.verdicts.get(cell) != Some(&now.verdict))
+            .collect();
+        for (cell, epoch, judgement) in judged {
+            metrics::judged(&cell, judgement.verdict);
+            let before = self.verdicts.insert(cell.clone(), judgement.verdict);
+            if let Some(happening) = judgement.happening(cell, epoch, before) {
+                self.write(&happening);
+            }
+        }
     }
 
     /// Measures how long sites that were promoted here took to open their epoch.
@@ -218,6 +274,7 @@ impl Control {
             Action::TakeOver { cell, epoch, .. }
             | Action::PickUp { cell, epoch, .. }
             | Action::Restore { cell, epoch, .. }
+            | Action::Relieve { cell, epoch, .. }
             | Action::Freeze { cell, epoch, .. } => (Some(cell.clone()), Some(*epoch)),
         };
         match self.busy.get(&subject) {
@@ -239,6 +296,7 @@ impl Control {
             if before == Some((epoch, action.kind())) {
                 return;
             }
+            self.note(action, cell, now);
             if let Action::Freeze { reason, .. } = action {
                 error!(%cell, %epoch, action = %action, "decided to change nothing");
                 self.learn(Fact::Frozen { cell: cell.clone(), why: reason.clone() }, now);
@@ -247,6 +305,28 @@ impl Control {
             }
         }
         metrics::decided(action.kind());
+    }
+
+    /// Keeps a decision with what it rests on: here, and in the audit log.
+    fn note(&mut self, action: &Action, cell: &CellId, now: Instant) {
+        let Some(seen) = self.state.cells().get(cell) else { return };
+        let Hands { policy, store, .. } = &self.hands;
+        let evidence = evidence::of_cell(cell, seen, &self.state, policy, now);
+        let entry = Entry::new(action, &evidence, audit::evidence(&self.state, cell, now));
+        self.notes.push(Box::pin(entry.clone().write(store.clone())));
+        self.audits.insert(cell.clone(), entry);
+        let (kind, what) = (action.kind(), action.to_string());
+        let at_unix_ms = evidence.at_unix_ms;
+        self.decisions.write(Decision { at_unix_ms, action: kind, what, evidence });
+    }
+
+    /// Writes into the audit log what came of a move that nobody asked for.
+    fn note_outcome(&mut self, cell: &CellId, outcome: &Outcome) {
+        if let Outcome::Unwilling { .. } = outcome {
+            return;
+        }
+        let Some(entry) = self.audits.remove(cell) else { return };
+        self.notes.push(Box::pin(entry.with(outcome).write(self.hands.store.clone())));
     }
 
     fn work_for(&self, action: Action) -> Option<Work<anyhow::Result<Option<Outcome>>>> {
@@ -276,6 +356,15 @@ impl Control {
                     Ok(Some(elect::restore(&hands, &cell, &seen, &reason).await))
                 }))
             }
+            Action::Relieve { cell, from, to, reason, .. } => {
+                let seen = self.state.cells().get(&cell)?.clone();
+                let planned = Move { cell, seen, from, to, reason };
+                Some(Box::pin(async move {
+                    // Nobody waits for the answer: what comes of it is seen.
+                    let (reply, _answer) = oneshot::channel();
+                    Ok(Some(switch::switch(&hands, &planned, reply).await))
+                }))
+            }
             Action::Freeze { .. } => None,
         }
     }
@@ -298,7 +387,9 @@ impl Control {
         let planned = checked.and_then(|from| {
             let seen = self.state.cells().get(&cell).cloned();
             let seen = seen.ok_or_else(|| Refusal::UnknownCell(cell.clone()))?;
-            Ok(Move { cell: cell.clone(), seen, from, to })
+            let vantage = &self.hands.policy.vantage;
+            let reason = format!("planned move from {from} to {to}, asked in {vantage}");
+            Ok(Move { cell: cell.clone(), seen, from, to, reason })
         });
         let planned = match planned {
             Ok(planned) => planned,
@@ -362,6 +453,9 @@ impl Control {
         let Done { cell, ordered, outcome } = done;
         let now = Instant::now();
         let mut pause = AGAIN;
+        if let (Some(cell), Ok(Some(outcome)), false) = (&cell, &outcome, ordered) {
+            self.note_outcome(cell, outcome);
+        }
         match (&cell, outcome) {
             (Some(cell), Ok(Some(Outcome::Won { winner, epoch }))) => {
                 self.promoted.insert(cell.clone(), (winner, epoch, now));

@@ -1,4 +1,5 @@
-//! Asks every site's agent how it is, four times a second.
+//! Asks every site's agent how it is, four times a second, and its services to do what users need, once
+//! a second.
 
 use std::time::Duration;
 
@@ -10,9 +11,14 @@ use topology::{SiteId, Spec};
 
 use crate::agents::Agents;
 use crate::decide::Fact;
+use crate::decide::state::Deep;
 
 /// How often: two misses are known within a second.
 const PERIOD: Duration = Duration::from_millis(250);
+
+/// How often a site does what a user's write needs: rare enough that nobody notices, often enough to
+/// see in a few seconds that it does not work.
+const DEEP_PERIOD: Duration = Duration::from_secs(1);
 
 /// Probes until stopped. Sites are asked independently: a slow one delays no other.
 pub async fn probe(
@@ -24,12 +30,15 @@ pub async fn probe(
     let sites = spec.cells.iter().flat_map(|cell| {
         cell.regions().map(|region| SiteId { cell: cell.id.clone(), region: region.clone() })
     });
-    let sites: Vec<SiteId> = sites.collect();
+    let (sites, facts): (Vec<SiteId>, _) = (sites.collect(), &facts);
     // Spread over the period: thousands of answers at once would each wait for all the others.
     let (first, count) = (Instant::now(), u32::try_from(sites.len()).unwrap_or(u32::MAX));
-    let probes = sites.into_iter().zip(0..).map(|(site, number)| {
-        let ticks = interval_at(first + PERIOD * number / count, PERIOD);
-        again_and_again(site, ticks, agents, &facts)
+    let ticks = |number, period| interval_at(first + period * number / count, period);
+    let probes = sites.into_iter().zip(0..).map(|(site, number)| async move {
+        tokio::join!(
+            again_and_again(site.clone(), ticks(number, PERIOD), agents, facts),
+            deeply(site, ticks(number, DEEP_PERIOD), agents, facts)
+        )
     });
     tokio::select! {
         _ = join_all(probes) => {}
@@ -55,6 +64,19 @@ async fn again_and_again(
             }
         };
         if facts.send(Fact::Probed { site: site.clone(), answer }).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn deeply(site: SiteId, mut ticks: Interval, agents: &Agents, facts: &mpsc::Sender<Fact>) {
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let begun = Instant::now();
+        let Some(outcome) = agents.canary(&site).await else { continue };
+        let deep = Deep { outcome, took: begun.elapsed() };
+        if facts.send(Fact::Tried { site: site.clone(), deep }).await.is_err() {
             return;
         }
     }

@@ -54,6 +54,8 @@ pub struct Move {
     pub seen: SeenCell,
     pub from: RegionId,
     pub to: RegionId,
+    /// Why, for people: it goes into the cell's record.
+    pub reason: String,
 }
 
 /// What the hand-over left behind.
@@ -69,11 +71,10 @@ pub async fn switch(
     planned: &Move,
     reply: oneshot::Sender<Result<Handed, Undone>>,
 ) -> Outcome {
-    let Move { cell, seen, from, to } = planned;
+    let Move { cell, seen, from, to, reason } = planned;
     let begun = Instant::now();
-    let reason = format!("planned move from {from} to {to}, asked in {}", hands.policy.vantage);
     hands.agents.prepare_hand_over(cell, from, seen.routed.activation.epoch).await;
-    let next = seen.routed.activation.switch(to, &reason);
+    let next = seen.routed.activation.switch(to, reason);
     let unchanged = Unchanged { cell: seen.revision, lease: None };
     let switching = match next {
         Some(next) => hands.replace(cell, &seen.routed, next, unchanged).await,

@@ -16,10 +16,12 @@ use tokio_util::sync::CancellationToken;
 use topology::address::Port;
 use topology::snapshot::RoutedCell;
 use topology::wire::agent::{HandOverReply, HandOverRequest, TenureName, VoteReply, VoteRequest};
+use topology::wire::canary::CanaryReply;
 use topology::wire::cell::CellRecord;
 use topology::wire::key;
 use topology::wire::lost_writes::LostWritesReport;
 use topology::wire::report::SiteReport;
+use topology::wire::vantage::DeepOutcome;
 use topology::{Phase, SiteId, Spec};
 
 /// How often the stand-in looks at its cell: often enough to renew in time.
@@ -50,6 +52,8 @@ pub(crate) struct Script {
     pub(crate) alerts: BTreeMap<String, String>,
     /// What it lost at changes of history.
     pub(crate) lost_writes: Vec<LostWritesReport>,
+    /// Its services and its database are as good as gone, and its agent is not.
+    pub(crate) ill: bool,
     /// Epochs it was asked for a real vote under, and whether as the predecessor.
     pub(crate) votes: Vec<(u64, bool)>,
     /// How often it was asked whether it would vote.
@@ -71,6 +75,7 @@ impl Agent {
             at_risk: false,
             alerts: BTreeMap::new(),
             lost_writes: Vec::new(),
+            ill: false,
             votes: Vec::new(),
             dry: 0,
             epoch: 0,
@@ -99,8 +104,13 @@ impl Agent {
             .route("/v1/hand-over", post(hand_over))
             .route("/v1/lost-writes", get(lost_writes))
             .with_state(self.clone());
+        let session =
+            spec.site_address(&self.id.cell, &self.id.region, Port::SessionAdmin).unwrap();
+        let session = TcpListener::bind(session).await?;
+        let canaries = Router::new().route("/v1/canary", post(canary)).with_state(self.clone());
         tokio::select! {
             served = async { axum::serve(listener, routes).await } => Ok(served?),
+            served = async { axum::serve(session, canaries).await } => Ok(served?),
             () = self.follow(&etcd) => Ok(()),
             () = stop.cancelled() => Ok(()),
         }
@@ -165,7 +175,12 @@ async fn status(State(agent): State<Agent>) -> Json<SiteReport> {
             sequence: 1,
             tenure: if script.active { TenureName::Serving } else { TenureName::Standby },
             epoch: script.epoch,
-            postgres: if script.active { "primary" } else { "standby" }.to_owned(),
+            postgres: match (script.ill, script.active) {
+                (true, _) => "starting",
+                (false, true) => "primary",
+                (false, false) => "standby",
+            }
+            .to_owned(),
             lsn: script.lsn,
             timeline: 1,
             lag_bytes: ["east", "north", "south"]
@@ -178,6 +193,18 @@ async fn status(State(agent): State<Agent>) -> Json<SiteReport> {
             rebuilt: 0,
             alerts: script.alerts.clone(),
         }
+    }))
+}
+
+async fn canary(State(agent): State<Agent>) -> Json<CanaryReply> {
+    agent.alive().await;
+    Json(agent.told(|script| {
+        let outcome = match (script.ill, script.active) {
+            (true, _) => DeepOutcome::Failed,
+            (false, true) => DeepOutcome::Wrote,
+            (false, false) => DeepOutcome::Read,
+        };
+        CanaryReply { outcome, reason: None }
     }))
 }
 

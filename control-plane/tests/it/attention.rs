@@ -79,8 +79,10 @@ async fn every_vantage_writes_down_what_it_sees() {
             let report: Option<serde_json::Value> =
                 stored.first().map(|stored| serde_json::from_slice(&stored.value).unwrap());
             report.is_some_and(|report| {
-                report["sites"]["c1@south"]
-                    == json!({"reachable": true, "tenure": "standby", "epoch": 1})
+                let south = &report["sites"]["c1@south"];
+                let told = ["reachable", "health", "tenure", "epoch"].map(|name| &south[name]);
+                told == [&json!(true), &json!("healthy"), &json!("standby"), &json!(1)]
+                    && south["deep"]["outcome"] == "read"
             })
         });
         assert!(told.await, "the vantage does not tell what it sees");

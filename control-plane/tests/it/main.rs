@@ -12,6 +12,7 @@ mod console;
 mod document;
 mod etcd;
 mod events;
+mod evidence;
 mod explain;
 mod failover;
 mod platform;

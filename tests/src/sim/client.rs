@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use topology::{Epoch, Slot};
 
 use super::site::gateway;
+use super::traffic::{self, Counted};
 use super::wal::At;
 use super::{Proc, Sim};
 
@@ -55,6 +56,7 @@ pub struct Users {
     pub name: String,
     pub slot: String,
     pub wake: Rc<Notify>,
+    pub counted: Counted,
     view: Cell<Option<(Epoch, usize)>>,
 }
 
@@ -62,7 +64,13 @@ impl Default for Users {
     fn default() -> Self {
         let name = "ada".to_owned();
         let slot = Slot::of(&name).number().to_string();
-        Self { name, slot, wake: Rc::new(Notify::new()), view: Cell::new(None) }
+        Self {
+            name,
+            slot,
+            wake: Rc::new(Notify::new()),
+            counted: Counted::default(),
+            view: Cell::new(None),
+        }
     }
 }
 
@@ -70,6 +78,7 @@ impl Sim {
     pub fn start_users(self: &Rc<Self>) {
         let proc = self.proc(self.users_proc());
         self.exec.spawn(proc.id, follow(proc.clone()));
+        self.exec.spawn(proc.id, traffic::report(proc.clone()));
         for _ in 0..USERS {
             self.exec.spawn(proc.id, use_the_cell(proc.clone()));
         }
@@ -130,9 +139,11 @@ async fn ask(user: &Proc, op: OpId, what: What) -> Option<Answer> {
     }
     let before = sim.checker.borrow().frontier();
     let request = Request { op, what, epoch, before, sent: sim.exec.now() };
-    let gateway = sim.sites[site].gateway;
-    sim.call(user, gateway, PATIENCE, move |proc, reply| async move {
+    let (gateway, began) = (sim.sites[site].gateway, user.now());
+    let answer = sim.call(user, gateway, PATIENCE, move |proc, reply| async move {
         reply.send(gateway::serve(&proc, site, request).await);
-    })
-    .await
+    });
+    let answer = answer.await;
+    sim.users.counted.note(answer, user.now().since(began));
+    answer
 }

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use client::etcd::PutIf;
@@ -18,6 +19,7 @@ use super::elect::{self, Outcome};
 use super::etcd::{Expected, Put, kept};
 use super::exec::ProcId;
 use super::switch::{self, Move};
+use super::vantage;
 use super::{Proc, Sim};
 
 const TICK: Duration = Duration::from_millis(50);
@@ -83,7 +85,9 @@ impl Sim {
         self.exec.spawn(controller.proc, read(hands.clone()));
         for site in 0..self.sites.len() {
             self.exec.spawn(controller.proc, probe(hands.clone(), site));
+            self.exec.spawn(controller.proc, vantage::probe(hands.clone(), site));
         }
+        self.exec.spawn(controller.proc, vantage::tell(hands));
     }
 }
 
@@ -108,7 +112,14 @@ async fn read(hands: Hands) {
             Ok(stored) => {
                 let cell = stored.cell.map(|it| kept(it.revision, RoutedCell::clone(&it.value)));
                 let lease = stored.lease.map(|it| kept(it.revision, it.value.lease));
+                let vantages = stored
+                    .vantages
+                    .iter()
+                    .map(|(index, report)| (sim.sites[*index].region.clone(), Arc::clone(report)));
+                let router = stored.router.as_deref().cloned();
                 Fact::Read(Reading {
+                    vantages: vantages.collect(),
+                    routers: router.map(|report| ("1".to_owned(), report)).into_iter().collect(),
                     cells: cell.map(|kept| (sim.cell.clone(), kept)).into_iter().collect(),
                     leases: lease.map(|kept| (sim.cell.clone(), kept)).into_iter().collect(),
                     ..Reading::default()
@@ -157,7 +168,7 @@ impl Hands {
         self.proc.sleep(until.saturating_duration_since(self.now())).await;
     }
 
-    fn learn(&self, fact: Fact) {
+    pub fn learn(&self, fact: Fact) {
         let violations = self.controller().state.borrow_mut().saw(fact, self.now());
         for violation in violations {
             self.proc.sim.violated(violation.invariant, || violation.witness.clone());
@@ -181,6 +192,11 @@ impl Hands {
             | Action::CreateCell { .. }
             | Action::Restore { .. }
             | Action::Freeze { .. } => {}
+            Action::Relieve { from, to, .. } => {
+                self.proc.sim.trace(|| format!("{name}: {action}"));
+                let planned = Move { seen, from: from.clone(), to: to.clone() };
+                self.work(async move { switch::switch(&hands, &planned).await });
+            }
             Action::TakeOver { reason, .. } => {
                 self.proc.sim.trace(|| format!("{name}: {action}"));
                 let reason = reason.clone();

@@ -6,14 +6,17 @@
 //! get lost. The client asks three times, each try with its own deadline, as the real one does.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use client::etcd::{PutIf, TRY};
 use control_plane::store::{Kept, Lease};
 use topology::Version;
 use topology::snapshot::RoutedCell;
+use topology::wire::report::RouterReport;
+use topology::wire::vantage::VantageReport;
 
 use super::{Proc, Sim};
 
@@ -34,12 +37,17 @@ pub struct Stored {
     pub revision: u64,
     pub cell: Option<Kept<Rc<RoutedCell>>>,
     pub lease: Option<Kept<LeaseValue>>,
+    /// By the number of the control plane. What these tell is not part of the history.
+    pub vantages: BTreeMap<usize, Arc<VantageReport>>,
+    pub router: Option<Rc<RouterReport>>,
 }
 
 #[derive(Clone, Debug)]
 pub enum Put {
     Cell(Rc<RoutedCell>),
     Lease(LeaseValue),
+    Vantage(usize, Arc<VantageReport>),
+    Router(Rc<RouterReport>),
 }
 
 /// What must be unchanged: the record's revision, and the lease's where it matters.
@@ -96,6 +104,34 @@ impl Sim {
             }
         }
         Err(Unanswered)
+    }
+
+    /// Writes what nothing is conditional on. Nobody waits for it to have happened.
+    pub async fn tell(self: &Rc<Self>, from: &Proc, put: Put) {
+        let told = self.call(from, self.etcd_proc(), TRY, move |etcd, reply| {
+            let put = put.clone();
+            async move {
+                if etcd.sim.etcd_takes(&etcd).await {
+                    etcd.sim.take(&put);
+                    reply.send(());
+                }
+            }
+        });
+        let _unheard: Option<()> = told.await;
+    }
+
+    fn take(self: &Rc<Self>, put: &Put) {
+        {
+            let mut stored = self.etcd.stored.borrow_mut();
+            match put {
+                Put::Vantage(index, report) => {
+                    stored.vantages.insert(*index, Arc::clone(report));
+                }
+                Put::Router(report) => stored.router = Some(Rc::clone(report)),
+                Put::Cell(_) | Put::Lease(_) => return,
+            }
+        }
+        self.hint_everybody(false);
     }
 
     /// Reads everything; possibly what it was a while ago.
@@ -163,6 +199,7 @@ impl Sim {
                         stored.lease = Some(kept(revision, value.clone()));
                         None
                     }
+                    Put::Vantage(..) | Put::Router(_) => None,
                 };
                 (PutIf::Done { revision }, changed)
             } else {
@@ -173,6 +210,7 @@ impl Sim {
                     Put::Lease(value) => {
                         stored.lease.as_ref().filter(|k| k.value == *value).map(|k| k.revision)
                     }
+                    Put::Vantage(..) | Put::Router(_) => None,
                 };
                 (ours.map_or(PutIf::Stale, |revision| PutIf::Done { revision }), None)
             }

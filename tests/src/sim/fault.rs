@@ -76,6 +76,11 @@ impl Sim {
                 self.pg(site).slow.set(millis * MS);
                 Box::new(move |sim| sim.pg(site).slow.set(0))
             }
+            Kind::SlowGateway(who, millis) => {
+                let site = self.who(who);
+                self.sites[site].slow.set(millis);
+                Box::new(move |sim| sim.sites[site].slow.set(0))
+            }
             Kind::StopController(index) => self.stop_procs(vec![self.controllers[index].proc]),
             Kind::CrashController(index) => {
                 self.exec.kill(self.controllers[index].proc);
@@ -144,6 +149,7 @@ impl Sim {
             Cut::FromEtcd(who) => (vec![self.who(who)], vec![etcd]),
             Cut::FromUsers(who) => (vec![self.who(who)], vec![users]),
             Cut::FromControllers(who) => (vec![self.who(who)], (sites..2 * sites).collect()),
+            Cut::View(index) => (vec![sites + index], (0..sites).collect()),
             Cut::Region(who) => {
                 let site = self.who(who);
                 (0..=users).partition(|node| *node == site || *node == sites + site)

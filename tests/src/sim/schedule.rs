@@ -37,6 +37,8 @@ pub enum Cut {
     FromEtcd(Who),
     FromUsers(Who),
     FromControllers(Who),
+    /// One control plane from every site; it and etcd still hear of each other.
+    View(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +53,8 @@ pub enum Kind {
     CrashPostgres(Who),
     /// Up to so many milliseconds more for each flush.
     SlowDisk(Who, u64),
+    /// So many milliseconds more for everything at the gateway.
+    SlowGateway(Who, u64),
     StopController(usize),
     CrashController(usize),
     Cut(Cut, Way),
@@ -217,6 +221,7 @@ fn lasts(rng: &mut Xoshiro256PlusPlus, kind: Kind) -> u64 {
         | Kind::StopSite(_)
         | Kind::CrashSite(_)
         | Kind::SlowDisk(..)
+        | Kind::SlowGateway(..)
         | Kind::StopController(_)
         | Kind::CrashController(_)
         | Kind::Cut(..)

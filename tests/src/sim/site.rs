@@ -51,6 +51,8 @@ pub struct Site {
     pub shared: RefCell<Option<Rc<Shared>>>,
     /// What the gateway last heard of the right.
     pub right: Cell<Option<admit::Right>>,
+    /// How many milliseconds everything at the gateway takes longer.
+    pub slow: Cell<u64>,
     pub in_flight: Cell<usize>,
 }
 

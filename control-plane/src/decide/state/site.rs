@@ -3,7 +3,12 @@
 use std::collections::BTreeMap;
 
 use tokio::time::Instant;
+use topology::wire::agent::TenureName;
 use topology::wire::report::SiteReport;
+use topology::wire::vantage::{Health, SightedSite};
+
+use super::flaps::Flaps;
+use super::sighting::{Deep, Sighting};
 
 /// How many probes in a row a site may not answer before it counts as unreachable: one may be lost.
 const MISSES: u32 = 2;
@@ -13,8 +18,18 @@ const AT_RISK_DETAIL: &str =
     "the site serves, but too few voters replicate: the loss of its region would lose writes";
 
 /// A site that nothing is known of.
-pub(super) static UNKNOWN: SeenSite =
-    SeenSite { heard: None, stored: None, misses: 0, missed_since: None, alerts: BTreeMap::new() };
+pub(super) static UNKNOWN: SeenSite = SeenSite {
+    heard: None,
+    stored: None,
+    misses: 0,
+    missed_since: None,
+    back: None,
+    sighting: Sighting::UNSEEN,
+    flaps: Flaps::NONE,
+    ails_since: None,
+    last_lags: BTreeMap::new(),
+    alerts: BTreeMap::new(),
+};
 
 #[derive(Clone, Debug, Default)]
 pub struct SeenSite {
@@ -24,6 +39,14 @@ pub struct SeenSite {
     stored: Option<SiteReport>,
     misses: u32,
     missed_since: Option<Instant>,
+    /// When it last answered after it had been unreachable, or for the first time.
+    back: Option<Instant>,
+    sighting: Sighting,
+    flaps: Flaps,
+    /// Since when it has said of itself that its database or its services do not work.
+    ails_since: Option<Instant>,
+    /// How far the standbys were behind when its database last answered as a primary.
+    last_lags: BTreeMap<String, u64>,
     alerts: BTreeMap<String, Alert>,
 }
 
@@ -38,6 +61,13 @@ pub struct Alert {
 impl SeenSite {
     pub(super) fn probed(&mut self, answer: Option<SiteReport>, now: Instant) {
         if let Some(report) = answer {
+            if self.unreachable_since().is_some() || self.heard.is_none() {
+                self.back = Some(now);
+            }
+            self.ails_since = ails(&report).then(|| self.ails_since.unwrap_or(now));
+            if report.postgres == "primary" {
+                self.last_lags.clone_from(&report.lag_bytes);
+            }
             self.heard = Some(report);
             self.misses = 0;
             self.missed_since = None;
@@ -45,7 +75,13 @@ impl SeenSite {
             self.misses = self.misses.saturating_add(1);
             self.missed_since.get_or_insert(now);
         }
+        self.flaps.saw(self.health().0.is_bad(), now);
         self.look_for_alerts(now);
+    }
+
+    pub(super) fn tried(&mut self, deep: Deep, now: Instant) {
+        self.sighting.saw(deep, now);
+        self.flaps.saw(self.health().0.is_bad(), now);
     }
 
     pub(super) fn stored(&mut self, report: Option<SiteReport>, now: Instant) {
@@ -90,10 +126,60 @@ impl SeenSite {
         self.heard.is_some()
     }
 
+    /// Returns how the site is by this observer's own probes, and since when.
+    #[must_use]
+    pub fn health(&self) -> (Health, Option<Instant>) {
+        if let Some(since) = self.unreachable_since() {
+            return (Health::Unreachable, Some(since));
+        }
+        match self.sighting.health() {
+            // Its services are not asked, or not yet: that it answers is all there is.
+            (Health::Unknown, _) if self.heard.is_some() => (Health::Healthy, self.back),
+            seen => seen,
+        }
+    }
+
+    /// Returns since when the site has been coming and going, if it has.
+    #[must_use]
+    pub fn flapping_since(&self, now: Instant) -> Option<Instant> {
+        self.flaps.since(now)
+    }
+
+    /// Returns since when the site itself has said that its database or its services do not work.
+    #[must_use]
+    pub fn ails_since(&self) -> Option<Instant> {
+        self.ails_since.filter(|_| self.is_reachable())
+    }
+
+    /// Returns how far each standby was behind when this site's database last said so.
+    #[must_use]
+    pub fn last_lags(&self) -> &BTreeMap<String, u64> {
+        &self.last_lags
+    }
+
+    /// Returns what others are told of the site.
+    #[must_use]
+    pub fn sighted(&self) -> SightedSite {
+        let report = self.report();
+        SightedSite {
+            reachable: self.is_reachable(),
+            health: self.health().0,
+            tenure: report.map(|report| report.tenure),
+            epoch: report.map(|report| report.epoch),
+            deep: self.sighting.deep(),
+        }
+    }
+
     /// Returns the newest word of the site: its own answer, or what it wrote while it is unheard.
     #[must_use]
     pub fn report(&self) -> Option<&SiteReport> {
         let fresh = self.heard.as_ref().filter(|_| self.is_reachable());
         fresh.or(self.stored.as_ref()).or(self.heard.as_ref())
     }
+}
+
+/// Only of a site that serves: what a standby lacks costs no user anything.
+fn ails(report: &SiteReport) -> bool {
+    report.tenure == TenureName::Serving
+        && (report.postgres != "primary" || report.services.values().any(|answers| !answers))
 }

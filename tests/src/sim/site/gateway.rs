@@ -44,6 +44,7 @@ impl Drop for InFlight {
 pub async fn serve(gateway: &Proc, site: usize, request: Request) -> Answer {
     let sim = Rc::clone(&gateway.sim);
     let _in_flight = InFlight::begin(&sim, site);
+    sim.dawdle(gateway, site).await;
     let epoch = request.epoch.to_string();
     let said = Said {
         role: None,
@@ -87,6 +88,16 @@ pub async fn serve(gateway: &Proc, site: usize, request: Request) -> Answer {
         }
     }
     Answer::Done { epoch: admitted.epoch, site }
+}
+
+impl Sim {
+    /// Takes the time that a site takes for nothing.
+    pub async fn dawdle(&self, gateway: &Proc, site: usize) {
+        let slow = self.sites[site].slow.get();
+        if slow > 0 {
+            gateway.sleep(std::time::Duration::from_millis(slow)).await;
+        }
+    }
 }
 
 /// The gate: checked after the work, before the answer.

@@ -1,0 +1,58 @@
+//! Whether a cell that serves may be moved without anybody asking: the one place where every such move
+//! asks. What is elected because the lease is gone does not: that cell serves nobody.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Policy;
+use super::failover::seconds;
+use super::state::SeenCell;
+use super::verdict::matrix::Matrix;
+
+/// How long a cell's record must have been as it is: one such move a minute, and none by a control
+/// plane that has only just begun to look.
+const SETTLED: Duration = Duration::from_mins(1);
+/// How long a cell stays where it was moved to, whoever moved it: what follows it there was not the
+/// site's fault.
+const MOVED: Duration = Duration::from_mins(10);
+
+/// Why a cell is left where it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Held {
+    #[error("this observer alone sees sites of {} badly", .0.join(" and "))]
+    Blind(Vec<String>),
+    #[error("sites of {} turned bad at once: that is an observer's fault, or larger than a site", .0.join(" and "))]
+    Widespread(Vec<String>),
+    #[error("the cell's record has been the same for {0} only")]
+    Unsettled(String),
+    #[error("the cell was moved {0} ago")]
+    JustMoved(String),
+    #[error("no better site: {0}")]
+    NoBetterSite(String),
+}
+
+/// Returns whether an automatic move of this cell may begin now.
+pub fn may_move(
+    seen: &SeenCell,
+    matrix: &Matrix<'_>,
+    policy: &Policy,
+    now: Instant,
+) -> Result<(), Held> {
+    if let Some(regions) = matrix.blind().get(&policy.vantage) {
+        return Err(Held::Blind(regions.iter().map(ToString::to_string).collect()));
+    }
+    if !is_settled(seen, now) {
+        return Err(Held::Unsettled(seconds(now.saturating_duration_since(seen.since))));
+    }
+    match seen.moved.map(|at| now.saturating_duration_since(at)) {
+        Some(ago) if ago < MOVED => Err(Held::JustMoved(seconds(ago))),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Returns whether the cell's record has been as it is for long enough.
+#[must_use]
+pub(super) fn is_settled(seen: &SeenCell, now: Instant) -> bool {
+    now.saturating_duration_since(seen.since) >= SETTLED
+}

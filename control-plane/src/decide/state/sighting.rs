@@ -1,0 +1,129 @@
+//! What this vantage makes of one site by its own probes through gateway, session and database.
+//!
+//! ```text
+//!              4 bad probes in a row
+//!   healthy ─────────────────────────▶ slow or failing
+//!      ▲                                     │
+//!      └─────────────────────────────────────┘
+//!              3 good probes in a row
+//! ```
+//!
+//! Bad is a failed probe, or one that took far longer than this site's used to take from here. Each
+//! vantage compares with its own past: how far away a site is differs from place to place.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use topology::wire::vantage::{DeepOutcome, DeepSight, Health};
+
+/// A pause of a second costs two probes.
+const BAD_AFTER: u32 = 4;
+const GOOD_AFTER: u32 = 3;
+/// Nothing below this is slow: a busy machine's scheduler explains it.
+const SLOW_MIN: Duration = Duration::from_millis(250);
+const SLOW_TIMES: u32 = 8;
+/// How many good probes make a past, and over how many it is averaged.
+const LEARNED: u32 = 20;
+const AVERAGED: u32 = 64;
+
+/// One deep probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deep {
+    pub outcome: DeepOutcome,
+    pub took: Duration,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sighting {
+    last: Option<Deep>,
+    /// What is usual for a write, and for a read.
+    writes: Usual,
+    reads: Usual,
+    bad: u32,
+    good: u32,
+    health: Health,
+    since: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Usual {
+    mean: Duration,
+    samples: u32,
+}
+
+impl Sighting {
+    pub(super) const UNSEEN: Self = Self {
+        last: None,
+        writes: Usual::NOTHING,
+        reads: Usual::NOTHING,
+        bad: 0,
+        good: 0,
+        health: Health::Unknown,
+        since: None,
+    };
+
+    pub(super) fn saw(&mut self, deep: Deep, now: Instant) {
+        self.last = Some(deep);
+        let is_bad = match deep.outcome {
+            // Too much to do is no illness, and no sign of health either.
+            DeepOutcome::Overloaded => return,
+            DeepOutcome::Failed => Some(Health::Failing),
+            DeepOutcome::Wrote => self.writes.compare(deep.took),
+            DeepOutcome::Read => self.reads.compare(deep.took),
+        };
+        if let Some(health) = is_bad {
+            (self.bad, self.good) = (self.bad.saturating_add(1), 0);
+            if self.bad >= BAD_AFTER {
+                self.turn(health, now);
+            }
+        } else {
+            (self.bad, self.good) = (0, self.good.saturating_add(1));
+            if self.good >= GOOD_AFTER {
+                self.turn(Health::Healthy, now);
+            }
+        }
+    }
+
+    /// Slow or failing is the same trouble, and has one beginning.
+    fn turn(&mut self, health: Health, now: Instant) {
+        if self.health.is_bad() != health.is_bad() || self.since.is_none() {
+            self.since = Some(now);
+        }
+        self.health = health;
+    }
+
+    /// Returns how the site is, and since when.
+    #[must_use]
+    pub(super) fn health(&self) -> (Health, Option<Instant>) {
+        (self.health, self.since)
+    }
+
+    /// Returns the last probe as others are told of it.
+    #[must_use]
+    pub(super) fn deep(&self) -> Option<DeepSight> {
+        let Deep { outcome, took } = self.last?;
+        let usual = match outcome {
+            DeepOutcome::Wrote | DeepOutcome::Failed | DeepOutcome::Overloaded => self.writes,
+            DeepOutcome::Read => self.reads,
+        };
+        let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let usual_us = (usual.samples >= LEARNED).then(|| micros(usual.mean));
+        Some(DeepSight { outcome, latency_us: micros(took), usual_us })
+    }
+}
+
+impl Usual {
+    const NOTHING: Self = Self { mean: Duration::ZERO, samples: 0 };
+
+    /// Says whether a probe was slow; one that was not becomes part of what is usual.
+    fn compare(&mut self, took: Duration) -> Option<Health> {
+        let is_known = self.samples >= LEARNED;
+        if is_known && took > SLOW_MIN.max(self.mean * SLOW_TIMES) {
+            return Some(Health::Slow);
+        }
+        self.samples = self.samples.saturating_add(1);
+        let weight = self.samples.min(AVERAGED);
+        self.mean = (self.mean * (weight - 1) + took) / weight;
+        None
+    }
+}

@@ -1,0 +1,135 @@
+//! What a cell's users got lately, by the routers' counts, and whether that is worse than it used to
+//! be.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use topology::wire::report::TrafficSecond;
+use topology::wire::vantage::Health;
+
+/// What counts as lately. Routers report every two seconds.
+const WINDOW: Duration = Duration::from_secs(10);
+/// Below this nothing is concluded: one user's bad luck is no share.
+const REQUESTS_MIN: u64 = 20;
+/// Which share of requests has to fail, and how much more than usual.
+const FAILED_MIN: f64 = 0.2;
+const FAILED_TIMES: f64 = 4.0;
+/// Nothing below this is slow.
+const SLOW_MIN_MS: f64 = 500.0;
+const SLOW_TIMES: f64 = 8.0;
+/// How many reports make a past, and over how many it is averaged: half a minute, and some minutes.
+const LEARNED: u32 = 15;
+const AVERAGED: u32 = 150;
+/// With so much more than usual a cell is busy, which no other site would be less.
+const BUSY_TIMES: f64 = 2.0;
+const BUSY_MORE: f64 = 10.0;
+
+#[derive(Clone, Debug, Default)]
+pub struct SeenTraffic {
+    seconds: VecDeque<(Instant, TrafficSecond)>,
+    usual: Lately,
+    samples: u32,
+    trouble: Option<(Health, Instant)>,
+}
+
+/// Of all routers together.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Lately {
+    pub requests_per_second: f64,
+    pub failed_share: f64,
+    pub unreachable_share: f64,
+    pub median_ms: f64,
+}
+
+impl SeenTraffic {
+    pub(super) fn told(&mut self, seconds: &[TrafficSecond], now: Instant) {
+        self.seconds.extend(seconds.iter().map(|second| (now, *second)));
+        while self.seconds.front().is_some_and(|(at, _)| now - *at >= WINDOW) {
+            self.seconds.pop_front();
+        }
+        let Some(lately) = self.lately(now) else {
+            self.trouble = None;
+            return;
+        };
+        if let Some(health) = self.judge(lately) {
+            let since = self.trouble.map_or(now, |(_, since)| since);
+            self.trouble = Some((health, since));
+        } else {
+            self.trouble = None;
+            self.learn(lately);
+        }
+    }
+
+    fn judge(&self, lately: Lately) -> Option<Health> {
+        let known = (self.samples >= LEARNED).then_some(self.usual);
+        let usually_failed = known.map_or(0.0, |usual| usual.failed_share);
+        let failed = lately.failed_share + lately.unreachable_share;
+        if failed >= FAILED_MIN.max(usually_failed * FAILED_TIMES) {
+            return Some(Health::Failing);
+        }
+        let slow = |usual: Lately| SLOW_MIN_MS.max(usual.median_ms * SLOW_TIMES);
+        known.filter(|usual| lately.median_ms >= slow(*usual)).map(|_| Health::Slow)
+    }
+
+    fn learn(&mut self, lately: Lately) {
+        self.samples = self.samples.saturating_add(1);
+        let weight = f64::from(self.samples.min(AVERAGED));
+        let mix = |usual: f64, now: f64| usual + (now - usual) / weight;
+        let Lately { requests_per_second, failed_share, unreachable_share, median_ms } = self.usual;
+        self.usual = Lately {
+            requests_per_second: mix(requests_per_second, lately.requests_per_second),
+            failed_share: mix(failed_share, lately.failed_share),
+            unreachable_share: mix(unreachable_share, lately.unreachable_share),
+            median_ms: mix(median_ms, lately.median_ms),
+        };
+    }
+
+    /// Returns what users got in the last seconds; nothing if too few asked.
+    #[must_use]
+    pub fn lately(&self, now: Instant) -> Option<Lately> {
+        let recent = self.seconds.iter().filter(|(at, _)| now - *at < WINDOW);
+        let (mut requests, mut failed, mut unreachable, mut slowness) = (0, 0, 0, 0);
+        for (_, second) in recent {
+            requests += second.requests;
+            failed += second.failed;
+            unreachable += second.unreachable;
+            slowness += second.median_ms.saturating_mul(second.requests);
+        }
+        (requests + unreachable >= REQUESTS_MIN).then(|| {
+            let all = count(requests.max(1));
+            Lately {
+                requests_per_second: count(requests) / WINDOW.as_secs_f64(),
+                failed_share: (count(failed) / all).min(1.0),
+                // A request tries more than once.
+                unreachable_share: (count(unreachable) / count(requests + unreachable)).min(1.0),
+                median_ms: count(slowness) / all,
+            }
+        })
+    }
+
+    /// Returns what users usually get, once that is known.
+    #[must_use]
+    pub fn usual(&self) -> Option<Lately> {
+        (self.samples >= LEARNED).then_some(self.usual)
+    }
+
+    /// Returns what is wrong for users, and since when.
+    #[must_use]
+    pub fn trouble(&self, now: Instant) -> Option<(Health, Instant)> {
+        // When nobody asks any more, there is nothing to go by.
+        self.trouble.filter(|_| self.lately(now).is_some())
+    }
+
+    /// Returns whether the cell is asked for far more than usual.
+    #[must_use]
+    pub fn is_busy(&self, now: Instant) -> bool {
+        let Some((lately, usual)) = self.lately(now).zip(self.usual()) else { return false };
+        lately.requests_per_second > usual.requests_per_second * BUSY_TIMES + BUSY_MORE
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of ten seconds")]
+fn count(number: u64) -> f64 {
+    number as f64
+}
