@@ -88,7 +88,7 @@ pub(crate) async fn end_stream(session: &mut Session, request: &mut Forwarding) 
 fn place(head: &mut ResponseHeader, request: &Forwarding, table: &Table) -> Result<()> {
     let Some(asker) = &request.asker else { return Ok(()) };
     let Some(applied) = table.current() else { return Ok(()) };
-    let Some((target, _)) = applied.find(&asker.aim) else { return Ok(()) };
+    let Some((target, _)) = applied.find(asker.whose()) else { return Ok(()) };
     head.insert_header(header::CELL, target.cell.as_str())?;
     head.insert_header(header::EPOCH, target.epoch.0)?;
     head.insert_header(header::ROUTE_VERSION, applied.snapshot.version.0)?;

@@ -21,6 +21,8 @@ struct Asked {
 struct Explained {
     user: String,
     slot: u16,
+    /// Whether the user lives in another cell than their slot's.
+    r#override: bool,
     cell: String,
     epoch: u64,
     phase: &'static str,
@@ -62,6 +64,7 @@ async fn explain(State(known): State<Known>, Query(asked): Query<Asked>) -> Resp
     let (site, gateway) = found.site.unzip();
     Json(Explained {
         slot: found.slot.number(),
+        r#override: found.is_override,
         cell: found.cell.to_owned(),
         epoch: found.epoch,
         phase: found.phase,

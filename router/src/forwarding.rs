@@ -21,6 +21,7 @@ use crate::public::Read;
 use crate::release::Turn;
 use crate::site::Site;
 use crate::stream::{Carried, Kind};
+use crate::table::Whose;
 
 /// What Pingora carries from hook to hook.
 pub(crate) struct Forwarding {
@@ -123,6 +124,11 @@ impl Forwarding {
 }
 
 impl Asker {
+    /// Returns what finds the request's cell.
+    pub(crate) fn whose(&self) -> Whose<'_> {
+        Whose { aim: &self.aim, user: &self.person.user }
+    }
+
     /// Takes what matters of a request's head.
     pub(crate) fn new(person: Arc<Person>, aim: Aim, target: Option<Uri>, head: &Parts) -> Self {
         let stream = Kind::of(head);

@@ -104,7 +104,7 @@ impl Holder {
         let mut turn: Option<Turn> = None;
         loop {
             let applied = self.table.current();
-            let found = applied.as_ref().and_then(|applied| applied.find(&asker.aim));
+            let found = applied.as_ref().and_then(|applied| applied.find(asker.whose()));
             let target = found.as_ref().map(|(target, _)| *target);
             let waited = request.waited();
             let step = step(&request.evidence, target, waited);
@@ -191,9 +191,9 @@ impl Holder {
         tried: &mut Asked,
     ) -> Option<Attempt> {
         let (applied, occasion) = (applied?, occasion?);
-        let (_, cell) = applied.find(&asker.aim)?;
+        let (_, cell) = applied.find(asker.whose())?;
         let place = self.protection.place(asker, &cell.memory, applied.snapshot.cells.len())?;
-        let site = applied.standby(&asker.aim, occasion, tried)?;
+        let site = applied.standby(asker.whose(), occasion, tried)?;
         Some(attempt(Arc::new(site), applied.snapshot.version, None, place, true))
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use client::follow::Followed;
+use http::HeaderValue;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use topology::{CellId, Snapshot, Version};
@@ -23,6 +24,13 @@ pub(crate) struct Table {
     refused: ArcSwapOption<String>,
     /// How sites are talked to.
     mutual: Option<Mutual>,
+}
+
+/// What a request is for, and of which user it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Whose<'a> {
+    pub(crate) aim: &'a Aim,
+    pub(crate) user: &'a HeaderValue,
 }
 
 /// A snapshot, ready to be routed by.
@@ -141,8 +149,13 @@ fn follow_on(
 
 impl Applied {
     /// Returns the standby that is to be asked next for an old answer.
-    pub(crate) fn standby(&self, aim: &Aim, occasion: Occasion, asked: &mut Asked) -> Option<Site> {
-        let (target, _) = self.find(aim)?;
+    pub(crate) fn standby(
+        &self,
+        whose: Whose<'_>,
+        occasion: Occasion,
+        asked: &mut Asked,
+    ) -> Option<Site> {
+        let (target, _) = self.find(whose)?;
         let cell = &self.snapshot.cells[target.cell];
         let region = asked.next(occasion, &standbys(cell))?;
         let (gateway, mutual) = (cell.gateways[region], self.mutual.clone());
@@ -151,17 +164,25 @@ impl Applied {
 
     /// Returns where a request goes: its cell, and the site if one is active; none where it is for a
     /// cell that is gone.
-    pub(crate) fn find(&self, aim: &Aim) -> Option<(Target<'_>, &Cell)> {
-        let (id, cell) = match aim {
-            Aim::Own(slot) | Aim::Thing(slot) => {
-                let owner = self.snapshot.placement.owners()[usize::from(slot.number())];
-                let (id, cell) = self.owners[usize::from(owner)].as_ref()?;
-                (id, cell)
+    pub(crate) fn find(&self, whose: Whose<'_>) -> Option<(Target<'_>, &Cell)> {
+        let placement = &self.snapshot.placement;
+        let owner = match whose.aim {
+            Aim::Own(slot) if placement.overrides().len() > 0 => {
+                // An id that is not UTF-8 is nobody's who lives apart.
+                let user = std::str::from_utf8(whose.user.as_bytes()).unwrap_or_default();
+                placement.owner_of_user(user, *slot)
             }
-            Aim::Cell(cell) => self.cells.get_key_value(cell)?,
+            Aim::Own(slot) | Aim::Thing(slot) => placement.owners()[usize::from(slot.number())],
+            Aim::Cell(cell) | Aim::Apart(cell, _) => {
+                return self.cells.get_key_value(cell).map(|(id, cell)| found(id, cell));
+            }
         };
-        Some((Target { cell: id, epoch: cell.epoch, has_site: cell.is_served }, cell))
+        self.owners[usize::from(owner)].as_ref().map(|(id, cell)| found(id, cell))
     }
+}
+
+fn found<'a>(id: &'a CellId, cell: &'a Cell) -> (Target<'a>, &'a Cell) {
+    (Target { cell: id, epoch: cell.epoch, has_site: cell.is_served }, cell)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 mod difference;
 mod rollback;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use crate::{Activation, CellId, Epoch, Placement, RegionId, Slot, Version};
@@ -40,12 +40,12 @@ pub enum Refusal {
     NoGateway(CellId),
     #[error("cell {0} is missing, and owned slots before")]
     Shrunken(CellId),
-    #[error("{moved} slots change owner at once, more than {limit}")]
+    #[error("{moved} slots change owner at once, more than {limit}, and nobody has permitted it")]
     TooManyMoves { moved: usize, limit: usize },
 }
 
 /// Largest share of the slots that one snapshot may move: a larger jump is more likely a broken
-/// table than a plan.
+/// table than a plan, unless a person says otherwise in the table itself.
 pub const MOVES_MAX: usize = crate::SLOTS / 20;
 
 /// Where a user's request goes.
@@ -89,7 +89,17 @@ impl Snapshot {
     /// Returns where requests of this slot go. An array index and a map of a few cells.
     #[must_use]
     pub fn route(&self, slot: Slot) -> Route<'_> {
-        let cell = self.placement.cell_of(slot);
+        self.route_to(slot, self.placement.cell_of(slot))
+    }
+
+    /// Returns where requests of this user go: the same, but for those who live apart.
+    #[must_use]
+    pub fn route_of(&self, user: &str) -> Route<'_> {
+        let slot = Slot::of(user);
+        self.route_to(slot, self.placement.cell_of_user(user, slot))
+    }
+
+    fn route_to<'a>(&'a self, slot: Slot, cell: &'a CellId) -> Route<'a> {
         let routed = &self.cells[cell];
         let site = routed
             .activation
@@ -103,11 +113,8 @@ impl Snapshot {
         if self.cells.is_empty() {
             return Err(Refusal::Empty);
         }
-        let owners = self.placement.shares();
-        if let Some((cell, _)) =
-            owners.iter().find(|(cell, share)| **share > 0 && !self.cells.contains_key(**cell))
-        {
-            return Err(Refusal::UnknownCell((*cell).clone()));
+        if let Some(cell) = self.needed().into_iter().find(|cell| !self.cells.contains_key(*cell)) {
+            return Err(Refusal::UnknownCell(cell.clone()));
         }
         match self.cells.iter().find(|(_, routed)| routed.gateways.is_empty()) {
             Some((cell, _)) => Err(Refusal::NoGateway(cell.clone())),
@@ -121,12 +128,10 @@ impl Snapshot {
         if self.version < current.version {
             return Err(Refusal::OlderVersion { current: current.version, offered: self.version });
         }
-        let owners = current.placement.shares();
+        let needed = current.needed();
         for (cell, routed) in &current.cells {
             match self.cells.get(cell) {
-                None if owners.get(cell).is_some_and(|share| *share > 0) => {
-                    return Err(Refusal::Shrunken(cell.clone()));
-                }
+                None if needed.contains(cell) => return Err(Refusal::Shrunken(cell.clone())),
                 Some(offered) if offered.activation.epoch < routed.activation.epoch => {
                     return Err(Refusal::OlderEpoch {
                         cell: cell.clone(),
@@ -138,10 +143,18 @@ impl Snapshot {
             }
         }
         let moved = self.placement.moved(&current.placement).len();
-        if moved > MOVES_MAX {
-            return Err(Refusal::TooManyMoves { moved, limit: MOVES_MAX });
+        let limit = MOVES_MAX.max(self.placement.permitted());
+        if moved > limit {
+            return Err(Refusal::TooManyMoves { moved, limit });
         }
         Ok(())
+    }
+
+    /// Returns the cells that somebody's data is in.
+    fn needed(&self) -> BTreeSet<&CellId> {
+        let owners = self.placement.shares().into_iter().filter(|(_, share)| *share > 0);
+        let apart = self.placement.overrides().map(|(_, cell)| cell);
+        owners.map(|(cell, _)| cell).chain(apart).collect()
     }
 }
 

@@ -3,10 +3,14 @@
 //! ```text
 //!   who asks          path                          goes to the cell that
 //!   ───────────────   ───────────────────────────   ────────────────────────────────────
-//!   contact           whatever it names             owns the slot of the contact's own id
+//!   contact           whatever it names             has the contact's own data: owns their slot,
+//!                                                   or is theirs apart from it
 //!   agent, service    … an id                       owns the slot that the id carries
 //!   agent, service    /cells/{cell}/v1/…            is named; an id in it is that cell's
 //! ```
+//!
+//! An id says a slot and not whose it is: what belongs to a user who lives apart is found by an agent
+//! who names the cell.
 //!
 //! A contact who names somebody else's thing is not led to it: the gateway finds that it is not
 //! theirs.
@@ -23,6 +27,8 @@ pub(crate) enum Aim {
     Own(Slot),
     /// Something that carries its slot in its id.
     Thing(Slot),
+    /// Something of a user who lives apart from their slot: in the cell that is named.
+    Apart(CellId, Slot),
     /// A whole cell.
     Cell(CellId),
 }
@@ -58,7 +64,7 @@ impl Aim {
     /// Returns the slot it is about; a cell is about many.
     pub(crate) fn slot(&self) -> Option<Slot> {
         match self {
-            Self::Own(slot) | Self::Thing(slot) => Some(*slot),
+            Self::Own(slot) | Self::Thing(slot) | Self::Apart(_, slot) => Some(*slot),
             Self::Cell(_) => None,
         }
     }
@@ -94,6 +100,7 @@ pub(crate) fn aim<'a>(
     let Some(slot) = slot_named(path) else { return Ok((Aim::Cell(named), path)) };
     match placement.cell_of(slot) {
         owner if *owner == named => Ok((Aim::Thing(slot), path)),
+        _ if placement.may_have(&named, slot) => Ok((Aim::Apart(named, slot), path)),
         owner => Err(Astray::Elsewhere { named, owner: owner.clone() }),
     }
 }
@@ -166,6 +173,26 @@ mod tests {
     }
 
     #[test]
+    fn an_agent_finds_what_belongs_to_a_user_who_lives_apart_by_naming_the_cell() {
+        let owners = Slot::all().map(|_| 0).collect();
+        let cells: Vec<CellId> = vec!["c1".parse().unwrap(), "c2".parse().unwrap()];
+        let placement = Placement::try_new(Version(1), cells.clone(), owners).unwrap();
+        let placement = placement.with_override("ada", &cells[1]).unwrap();
+        let may = cells.iter().cloned().collect();
+        let by = By { role: Role::Agent, slot: Slot::of("eve"), cells: Some(&may) };
+        let aim = |path: String| aim(by, &path, Some(&placement)).map(|(aim, _)| aim);
+        let ada = Slot::of("ada");
+        let theirs = ticket(ada.number());
+        assert_eq!(
+            aim(format!("/cells/c2/v1/tickets/{theirs}")),
+            Ok(Aim::Apart(cells[1].clone(), ada))
+        );
+        assert_eq!(aim(format!("/v1/tickets/{theirs}")), Ok(Aim::Thing(ada)));
+        let elsewhere = Astray::Elsewhere { named: cells[1].clone(), owner: cells[0].clone() };
+        assert_eq!(aim(format!("/cells/c2/v1/tickets/{}", ticket(9))), Err(elsewhere));
+    }
+
+    #[test]
     fn without_a_table_only_what_needs_none_is_let_through() {
         let path = format!("/v1/tickets/{}", ticket(9));
         let cells = BTreeSet::from(["c1".parse().unwrap()]);
@@ -187,6 +214,7 @@ mod tests {
             Ok((Aim::Own(slot), path)) => format!("own {slot} at {path}"),
             Ok((Aim::Thing(slot), path)) => format!("slot {slot} at {path}"),
             Ok((Aim::Cell(cell), path)) => format!("cell {cell} at {path}"),
+            Ok((Aim::Apart(cell, slot), path)) => format!("slot {slot} in {cell} at {path}"),
             Err(astray) => astray.to_string(),
         };
         assert!(told.starts_with(expected), "{path}: {told}, not {expected}");

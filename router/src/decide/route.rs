@@ -8,6 +8,8 @@ use super::stale::standbys;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Explanation<'a> {
     pub(crate) slot: Slot,
+    /// The slot is another cell's, and this user lives apart from it.
+    pub(crate) is_override: bool,
     pub(crate) cell: &'a str,
     pub(crate) epoch: u64,
     /// `steady`, `switching`, `electing` or `promoting`.
@@ -21,17 +23,20 @@ pub(crate) struct Explanation<'a> {
 
 /// Returns where this user's requests go by `snapshot`.
 pub(crate) fn explain<'a>(snapshot: &'a Snapshot, user: &str) -> Explanation<'a> {
-    let route = snapshot.route(Slot::of(user));
+    let route = snapshot.route_of(user);
     let activation = &snapshot.cells[route.cell].activation;
     let site = route
         .site
         .map(|(region, gateway)| (format!("{}@{region}", route.cell), gateway.to_string()));
-    let placed = format!(
-        "slot {} belongs to cell {} (placement {})",
-        route.slot,
-        route.cell,
-        snapshot.placement.version()
-    );
+    let (owner, version) = (snapshot.placement.cell_of(route.slot), snapshot.placement.version());
+    let placed = if owner == route.cell {
+        format!("slot {} belongs to cell {owner} (placement {version})", route.slot)
+    } else {
+        format!(
+            "the user lives in cell {}, apart from slot {} of cell {owner} (placement {version})",
+            route.cell, route.slot
+        )
+    };
     let then = if site.is_some() { "requests go there" } else { "requests wait for a later epoch" };
     let because = if activation.reason.is_empty() {
         String::new()
@@ -40,6 +45,7 @@ pub(crate) fn explain<'a>(snapshot: &'a Snapshot, user: &str) -> Explanation<'a>
     };
     Explanation {
         slot: route.slot,
+        is_override: owner != route.cell,
         cell: route.cell.as_str(),
         epoch: route.epoch.0,
         phase: match activation.phase {
@@ -92,6 +98,28 @@ mod tests {
             "{}",
             explanation.why
         );
+    }
+
+    #[test]
+    fn a_user_who_lives_apart_is_explained_as_one() {
+        let mut snapshot = snapshot(Phase::Steady { active: "east".parse().unwrap() });
+        let c1: topology::CellId = "c1".parse().unwrap();
+        let c2: topology::CellId = "c2".parse().unwrap();
+        let owners = vec![0; topology::SLOTS];
+        let cells = vec![c1.clone(), c2.clone()];
+        let placement = Placement::try_new(Version(3), cells, owners).unwrap();
+        snapshot.placement = placement.with_override("ada", &c2).unwrap();
+        let routed = snapshot.cells[&c1].clone();
+        snapshot.cells.insert(c2, routed);
+        let ada = explain(&snapshot, "ada");
+        assert_eq!((ada.cell, ada.is_override), ("c2", true));
+        assert_eq!(
+            ada.why,
+            "the user lives in cell c2, apart from slot 47 of cell c1 (placement 3), which is \
+             steady in east since epoch 7: moved; requests go there"
+        );
+        let bob = explain(&snapshot, "bob");
+        assert_eq!((bob.cell, bob.is_override), ("c1", false));
     }
 
     fn snapshot(phase: Phase) -> Snapshot {

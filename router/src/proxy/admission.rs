@@ -87,7 +87,7 @@ impl Proxy {
     /// Takes a request from the buckets; each that passes earns its cell a part of a retry.
     fn count(&self, asker: &Asker) -> std::result::Result<(), Problem> {
         let applied = self.holder.table.current();
-        let found = applied.as_ref().and_then(|applied| applied.find(&asker.aim));
+        let found = applied.as_ref().and_then(|applied| applied.find(asker.whose()));
         let Some((target, cell)) = found else { return Ok(()) };
         self.holder.protection.admit(asker, target.cell, cell)?;
         cell.memory.budget(Budget::earn);

@@ -75,7 +75,7 @@ impl Proxy {
         let status = session.response_written().map(|response| response.status.as_u16());
         let table = self.holder.table.current();
         let cell = ctx.asker.as_ref().zip(table.as_ref()).and_then(|(asker, applied)| {
-            let (target, _) = applied.find(&asker.aim)?;
+            let (target, _) = applied.find(asker.whose())?;
             Some(target.cell.as_str())
         });
         let elapsed = ctx.waited();

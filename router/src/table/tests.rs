@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use pingora_core::protocols::l4::socket::SocketAddr as PeerAddr;
@@ -52,19 +53,21 @@ async fn the_same_epoch_keeps_its_site_and_the_cell_its_memory() {
     let before = table.current().unwrap();
     apply(&table, 7, steady(), address);
     let after = table.current().unwrap();
-    let cell = |applied: &Applied| applied.find(&own()).unwrap().1.clone();
+    let cell = |applied: &Applied| applied.find(own()).unwrap().1.clone();
     assert!(Arc::ptr_eq(&cell(&before).memory, &cell(&after).memory));
     assert!(Arc::ptr_eq(&cell(&before).site.unwrap(), &cell(&after).site.unwrap()));
 }
 
 async fn connect(table: &Table, repeatable: Repeatable) -> Stream {
-    let site = table.current().unwrap().find(&own()).unwrap().1.site.clone().unwrap();
+    let site = table.current().unwrap().find(own()).unwrap().1.site.clone().unwrap();
     let lines = site.peer(repeatable, None).options.custom_l4.unwrap();
     lines.connect(&PeerAddr::Inet(site.gateway)).await.unwrap()
 }
 
-fn own() -> Aim {
-    Aim::Own(topology::Slot::of("ada"))
+fn own() -> Whose<'static> {
+    static ADA: LazyLock<(Aim, HeaderValue)> =
+        LazyLock::new(|| (Aim::Own(topology::Slot::of("ada")), HeaderValue::from_static("ada")));
+    Whose { aim: &ADA.0, user: &ADA.1 }
 }
 
 fn steady() -> Phase {

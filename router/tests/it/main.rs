@@ -17,6 +17,7 @@ mod last_known_good;
 mod load;
 mod metrics;
 mod nearest;
+mod overrides;
 mod protection;
 mod retry;
 mod rollback;

@@ -10,10 +10,20 @@ use crate::{Activation, CellId, SiteId};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Difference {
     SlotsMoved(usize),
+    /// Users who live apart from their slot, or no longer do.
+    UsersMoved(usize),
     CellAdded(CellId),
     CellRemoved(CellId),
-    Activation { cell: CellId, before: Box<Activation>, after: Box<Activation> },
-    Gateway { site: SiteId, before: Option<SocketAddr>, after: Option<SocketAddr> },
+    Activation {
+        cell: CellId,
+        before: Box<Activation>,
+        after: Box<Activation>,
+    },
+    Gateway {
+        site: SiteId,
+        before: Option<SocketAddr>,
+        after: Option<SocketAddr>,
+    },
 }
 
 impl Snapshot {
@@ -24,6 +34,10 @@ impl Snapshot {
         let moved = self.placement.moved(&earlier.placement).len();
         if moved > 0 {
             differences.push(Difference::SlotsMoved(moved));
+        }
+        let users = self.placement.users_moved(&earlier.placement);
+        if users > 0 {
+            differences.push(Difference::UsersMoved(users));
         }
         for cell in earlier.cells.keys().filter(|cell| !self.cells.contains_key(*cell)) {
             differences.push(Difference::CellRemoved(cell.clone()));
@@ -62,6 +76,9 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SlotsMoved(count) => write!(f, "{count} slots have another cell"),
+            Self::UsersMoved(count) => {
+                write!(f, "{count} users who live apart from their slots have another cell")
+            }
             Self::CellAdded(cell) => write!(f, "{cell} is new"),
             Self::CellRemoved(cell) => write!(f, "{cell} is gone"),
             Self::Activation { cell, before, after }

@@ -60,6 +60,34 @@ fn a_snapshot_that_moves_half_the_users_at_once_is_refused() {
         offered.may_replace(&current),
         Err(Refusal::TooManyMoves { moved: crate::SLOTS, limit: MOVES_MAX })
     );
+    let half = crate::SLOTS / 2;
+    let offered = |permitted| {
+        let mut offered = offered.clone();
+        offered.placement = offered.placement.permitting(permitted);
+        offered
+    };
+    let refused = Refusal::TooManyMoves { moved: crate::SLOTS, limit: half };
+    assert_eq!(offered(half).may_replace(&current), Err(refused));
+    assert_eq!(offered(crate::SLOTS).may_replace(&current), Ok(()));
+}
+
+#[test]
+fn a_cell_in_which_a_single_user_lives_apart_is_needed_as_well() {
+    let both = snapshot(5, &[("c1", 3), ("c2", 1)]);
+    let away: CellId = "c2".parse().unwrap();
+    let all_in_c1 = vec![0; crate::SLOTS];
+    let alone = Placement::try_new(Version(5), both.placement.cells().to_vec(), all_in_c1).unwrap();
+    let mut current = both;
+    current.placement = alone.clone().with_override("ada", &away).unwrap();
+    assert_eq!(current.route_of("ada").cell, &away);
+    assert_eq!(current.route(Slot::of("ada")).cell.as_str(), "c1");
+
+    let mut offered = current.clone();
+    offered.version = Version(6);
+    offered.cells.remove(&away);
+    assert_eq!(offered.may_replace(&current), Err(Refusal::UnknownCell(away.clone())));
+    offered.placement = alone;
+    assert_eq!(offered.may_replace(&current), Err(Refusal::Shrunken(away)));
 }
 
 #[test]

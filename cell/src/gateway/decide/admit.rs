@@ -121,9 +121,7 @@ pub fn admit(said: Said<'_>, own: Own<'_>, now: BootTime) -> Result<Admitted, Re
         return Err(Refusal::NotOwner { have: own.cell.clone(), want: cell.to_owned() });
     }
     let placement = own.placement.ok_or(Refusal::FailingOver)?;
-    if let Some(owner) = slot.map(|slot| placement.cell_of(slot))
-        && owner != own.cell
-    {
+    if let Some(owner) = slot.and_then(|slot| other_owner(placement, own.cell, user, role, slot)) {
         return Err(Refusal::NotOwner { have: own.cell.clone(), want: owner.to_string() });
     }
     let right = own.right.ok_or(Refusal::FailingOver)?;
@@ -148,6 +146,27 @@ pub fn admit(said: Said<'_>, own: Own<'_>, now: BootTime) -> Result<Admitted, Re
             Ok(Admitted { user: user.to_owned(), role, slot, epoch, mode })
         }
     }
+}
+
+/// Returns the other cell that has what is asked for; none where it is, or may be, this one's.
+///
+/// A contact's own data is in one cell, their slot's or the one they live in apart from it: no other
+/// takes their requests, whatever the router believes. What an agent names has a slot and no user, so
+/// the slot's cell takes it as well as one in which a user of that slot lives apart; each has the rows
+/// of its own users only.
+fn other_owner<'a>(
+    placement: &'a Placement,
+    cell: &CellId,
+    user: &str,
+    role: Role,
+    slot: Slot,
+) -> Option<&'a CellId> {
+    let owner = match role {
+        Role::Contact => placement.cell_of_user(user, slot),
+        Role::Agent | Role::Service if placement.may_have(cell, slot) => return None,
+        Role::Agent | Role::Service => placement.cell_of(slot),
+    };
+    (owner != cell).then_some(owner)
 }
 
 /// Returns whether a site may answer reads that say they accept an old answer: not while it serves,

@@ -56,6 +56,17 @@ impl World {
         self.put(&self.etcd(), &key::cell(&self.cells[1]), record).await;
     }
 
+    /// Publishes that a user lives in this cell, and waits until the router has it.
+    pub(crate) async fn publish_apart(&mut self, user: &str, cell: &str) {
+        let placement = self.placement().with_override(user, &cell.parse().unwrap()).unwrap();
+        let record = serde_json::to_vec(&PlacementRecord::from(&placement)).unwrap();
+        self.put(&self.etcd(), key::PLACEMENT, record).await;
+        self.eventually("the router applies the placement", async || {
+            (self.explain_for(user).await?["cell"] == cell).then_some(())
+        })
+        .await;
+    }
+
     fn etcd(&self) -> Etcd {
         Etcd::connect(vec![format!("http://127.{}.0.1:2379", self.network)])
     }

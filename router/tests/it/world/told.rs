@@ -18,7 +18,7 @@ impl World {
         self.explain_for("ada").await
     }
 
-    async fn explain_for(&self, user: &str) -> Option<Value> {
+    pub(super) async fn explain_for(&self, user: &str) -> Option<Value> {
         let url = format!("http://127.{}.0.1:9080/_bulkhead/route?user={user}", self.network);
         self.http.get(&url, Duration::from_secs(1)).await.ok()
     }

@@ -106,6 +106,32 @@ fn a_request_for_another_cell_learns_whose_it_is_even_from_a_site_that_does_not_
 }
 
 #[test]
+fn a_contact_who_lives_apart_is_taken_by_that_cell_and_by_no_other() {
+    let holds = "serving 7 until 100 open strong";
+    let away = placement().with_override("ada", &cell("c2")).unwrap();
+    check_in(&away, "ada 47 c1 7", holds, 50, "not owner: have c1, want c2");
+    check_in(&away, "ada 47 c1 7 stale", "standby 7 until 0", 50, "not owner: have c1, want c2");
+    let here = placement().with_override("user-000001", &cell("c1")).unwrap();
+    let told = "user-000001 in 13289, epoch 7, open, now";
+    check_in(&here, "user-000001 13289 c1 7", holds, 50, told);
+    let told = "not owner: have c1, want c2";
+    check_in(&here, "张伟 7787 c2 7", holds, 50, told);
+    let other = "routing headers: the slot is not the user's";
+    check_in(&here, "user-000002 13289 c1 7", holds, 50, other);
+}
+
+#[test]
+fn an_agent_is_taken_for_a_slot_of_which_a_user_lives_here() {
+    let holds = "serving 7 until 100 open strong";
+    let here = placement().with_override("user-000001", &cell("c1")).unwrap();
+    let told = "agent eve in 13289, epoch 7, open, now";
+    check_in(&here, "eve 13289 c1 7 agent", holds, 50, told);
+    check_in(&here, "eve 13290 c1 7 agent", holds, 50, "not owner: have c1, want c2");
+    let away = placement().with_override("ada", &cell("c2")).unwrap();
+    check_in(&away, "eve 47 c1 7 agent", holds, 50, "agent eve in 47, epoch 7, open, now");
+}
+
+#[test]
 fn an_epoch_that_is_over_is_refused_whatever_the_site_does() {
     for tenure in ["serving", "standby", "draining", "fenced"] {
         check("ada 47 c1 6", &format!("{tenure} 7 until 100"), 50, "stale epoch: have 7, want 6");
@@ -154,12 +180,21 @@ fn work_is_acknowledged_only_under_the_right_it_began_with() {
     }
 }
 
-/// `request` is user, slot, cell, epoch, whether the answer may be old, and a role. The site is c1's; c1 owns the slots below 8192.
+/// `request` is user, slot, cell, epoch, whether the answer may be old, and a role. The site is c1's.
 #[track_caller]
 fn check(request: &str, holds: &str, now: u64, expected: &str) {
+    check_in(&placement(), request, holds, now, expected);
+}
+
+/// c1 owns the slots below 8192, c2 the others.
+fn placement() -> Placement {
     let owners = Slot::all().map(|slot| u16::from(slot.number() >= 8192)).collect();
-    let placement = Placement::try_new(Version(1), vec![cell("c1"), cell("c2")], owners).unwrap();
-    let own = Own { cell: &cell("c1"), placement: Some(&placement), right: right(holds) };
+    Placement::try_new(Version(1), vec![cell("c1"), cell("c2")], owners).unwrap()
+}
+
+#[track_caller]
+fn check_in(placement: &Placement, request: &str, holds: &str, now: u64, expected: &str) {
+    let own = Own { cell: &cell("c1"), placement: Some(placement), right: right(holds) };
     let told = match admit(said(request), own, at(now)) {
         Ok(Admitted { user, role, slot, epoch, mode }) => {
             let mode = match mode {
