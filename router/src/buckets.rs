@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use governor::clock::{Clock as _, DefaultClock};
+use governor::clock::{Clock as _, QuantaClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use quick_cache::sync::Cache;
 use topology::spec::edge::Rate;
@@ -22,6 +22,8 @@ const USERS_MAX: usize = 100_000;
 /// All users' buckets.
 pub(crate) struct Users {
     quota: Quota,
+    /// All buckets': to make a clock costs more than to route a request.
+    clock: QuantaClock,
     hasher: RandomState,
     buckets: Cache<u64, Arc<DefaultDirectRateLimiter>>,
 }
@@ -32,7 +34,8 @@ impl Users {
     }
 
     fn remembering(rate: Rate, users: usize) -> Self {
-        Self { quota: quota(rate, 1), hasher: RandomState::new(), buckets: Cache::new(users) }
+        let (clock, hasher) = (QuantaClock::default(), RandomState::new());
+        Self { quota: quota(rate, 1), clock, hasher, buckets: Cache::new(users) }
     }
 
     /// Takes one request of this user's, or says how long until there is one.
@@ -40,7 +43,8 @@ impl Users {
         // A keyed hash of 64 bits: nobody can choose an id that shares another's bucket.
         let key = self.hasher.hash_one(user);
         let bucket = self.buckets.get(&key).unwrap_or_else(|| {
-            let bucket = Arc::new(RateLimiter::direct(self.quota));
+            let bucket = RateLimiter::direct_with_clock(self.quota, self.clock.clone());
+            let bucket = Arc::new(bucket);
             self.buckets.insert(key, Arc::clone(&bucket));
             bucket
         });
@@ -91,7 +95,7 @@ impl LiveRouters {
 }
 
 fn take(bucket: &DefaultDirectRateLimiter) -> Result<(), Duration> {
-    bucket.check().map_err(|not_until| not_until.wait_time_from(DefaultClock::default().now()))
+    bucket.check().map_err(|not_until| not_until.wait_time_from(bucket.clock().now()))
 }
 
 fn quota(rate: Rate, parts: u32) -> Quota {

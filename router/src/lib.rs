@@ -19,6 +19,7 @@ mod drain;
 mod explain;
 mod files;
 mod forwarding;
+mod gather;
 mod hold;
 mod identity;
 mod integrity;

@@ -14,10 +14,11 @@
 //! A connection that turns out to be HTTP/2 is quiet for good: there the protocol has its own
 //! bounds.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -34,6 +35,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use topology::spec::edge::Limits;
 
 use crate::connections::Seat;
+use crate::gather::Gather;
 
 /// How HTTP/2 begins (RFC 9113, section 3.4).
 const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n";
@@ -42,6 +44,7 @@ const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n";
 #[derive(Debug)]
 pub(crate) struct Paced {
     stream: Stream,
+    gather: Gather,
     idle: Duration,
     grace: Duration,
     rate: usize,
@@ -63,7 +66,16 @@ impl Paced {
         let phase = if is_http2 { Phase::Quiet } else { Phase::Idle { since: Instant::now() } };
         let (grace, rate) = (limits.slow.grace, limits.slow.rate);
         let phase = Mutex::new(phase);
-        Self { stream, idle: limits.idle, grace, rate, phase, alarm: None, _seat: seat }
+        Self {
+            stream,
+            gather: Gather::default(),
+            idle: limits.idle,
+            grace,
+            rate,
+            phase,
+            alarm: None,
+            _seat: seat,
+        }
     }
 
     fn phase<T>(&self, look: impl FnOnce(&mut Phase) -> T) -> T {
@@ -168,27 +180,33 @@ impl AsyncRead for Paced {
 
 impl AsyncWrite for Paced {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let Self { gather, stream, .. } = self.get_mut();
+        gather.poll_write(stream, cx, bytes)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { gather, stream, .. } = self.get_mut();
+        gather.poll_flush(stream, cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_flush(cx))?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
+    /// HTTP/2 gathers by itself: nothing is held back then.
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let Self { gather, stream, .. } = self.get_mut();
+        ready!(gather.poll_flush(stream, cx))?;
+        Pin::new(stream).poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -199,6 +217,9 @@ impl AsyncWrite for Paced {
 #[async_trait]
 impl Shutdown for Paced {
     async fn shutdown(&mut self) {
+        if let Err(err) = poll_fn(|cx| self.gather.poll_flush(&mut self.stream, cx)).await {
+            tracing::debug!(error = %err, "an answer's last bytes not delivered");
+        }
         self.stream.shutdown().await;
     }
 }
