@@ -172,12 +172,11 @@ fn configuration() -> ServerConf {
     }
 }
 
-/// Reads the users' certificate, where users come in with TLS.
+/// Reads the users' certificates, where users come in with TLS.
 fn certificates(config: &Config, metrics: &Metrics) -> anyhow::Result<Option<Arc<Certificates>>> {
     let Some(tls) = &config.spec.edge.tls else { return Ok(None) };
-    let (certificate, key) = (config.run_dir.join(&tls.certificate), config.run_dir.join(&tls.key));
-    let expires = metrics.certificate_expires.clone();
-    Ok(Some(Arc::new(Certificates::read(certificate, key, expires)?)))
+    let certificates = Certificates::read(tls, &config.run_dir, &metrics.certificate_expires)?;
+    Ok(Some(Arc::new(certificates)))
 }
 
 /// Each request uses up to three files; the usual limit of 1,024 would end before the holds do.

@@ -1,11 +1,12 @@
-//! The certificate users see: from files, replaced while they come in.
+//! The certificates users see, each for its names: from files, replaced while they come in.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use futures_util::future::join_all;
 use pingora_core::listeners::tls::Acceptor;
-use prometheus::Gauge;
+use prometheus::GaugeVec;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
@@ -13,7 +14,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use x509_parser::prelude::{FromDer as _, X509Certificate};
+use tokio_util::sync::CancellationToken;
+use topology::spec::{self, Tls};
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use crate::files::Watched;
 
@@ -24,6 +27,8 @@ pub(crate) struct Pair {
     certified: Arc<CertifiedKey>,
     /// Seconds since 1970.
     until: i64,
+    /// The names that it is for; `*.example` stands for all that are one word longer.
+    names: Vec<String>,
 }
 
 impl Pair {
@@ -33,12 +38,26 @@ impl Pair {
         let Some(own) = chain.first() else { bail!("find a certificate: the file has none") };
         let (_, read) = X509Certificate::from_der(own).context("understand the certificate")?;
         let until = read.validity().not_after.timestamp();
+        let names = names(&read).context("understand the certificate's names")?;
         let key = PrivateKeyDer::from_pem_slice(key).context("understand the key")?;
         let provider = ring::default_provider();
         let certified = CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider)
             .context("match the key to the certificate")?;
-        Ok(Self { chain, key, certified: Arc::new(certified), until })
+        Ok(Self { chain, key, certified: Arc::new(certified), until, names })
     }
+
+    fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|own| own.eq_ignore_ascii_case(name))
+    }
+}
+
+fn names(certificate: &X509Certificate<'_>) -> anyhow::Result<Vec<String>> {
+    let Some(names) = certificate.subject_alternative_name()? else { return Ok(Vec::new()) };
+    let dns = names.value.general_names.iter().filter_map(|name| {
+        let GeneralName::DNSName(name) = name else { return None };
+        Some((*name).to_owned())
+    });
+    Ok(dns.collect())
 }
 
 /// Returns every certificate in a file.
@@ -48,20 +67,66 @@ pub(crate) fn chain(pem: &[u8]) -> anyhow::Result<Vec<CertificateDer<'static>>> 
         .context("understand the certificate")
 }
 
-/// The certificate in use.
-pub(crate) struct Certificates(pub(crate) Watched<Pair>);
+/// The certificates in use: the first for whoever asks for no other's name.
+pub(crate) struct Certificates {
+    first: Watched<Pair>,
+    /// A mistake in the files of one takes none of the others along; until its files are right it is
+    /// missing.
+    others: Vec<Watched<Option<Pair>>>,
+}
 
 impl Certificates {
-    /// Reads the files; `expires` tells until when the certificate in use is valid.
-    pub(crate) fn read(certificate: PathBuf, key: PathBuf, expires: Gauge) -> anyhow::Result<Self> {
-        let files = vec![certificate, key];
-        let watched = Watched::read("the users' certificate", files, move |bytes| {
-            let pair = Pair::parse(&bytes[0], &bytes[1])?;
-            #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 need 31 bits")]
-            expires.set(pair.until as f64);
-            Ok(pair)
-        })?;
-        Ok(Self(watched))
+    /// Reads the files; `expires` tells of each file until when its certificate is valid.
+    pub(crate) fn read(spec: &Tls, run_dir: &Path, expires: &GaugeVec) -> anyhow::Result<Self> {
+        let files =
+            |certificate: &Path, key: &Path| vec![run_dir.join(certificate), run_dir.join(key)];
+        let understand = |certificate: &Path| {
+            let until = expires.with_label_values(&[&*certificate.to_string_lossy()]);
+            move |bytes: &[Vec<u8>]| {
+                let pair = Pair::parse(&bytes[0], &bytes[1])?;
+                #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 need 31 bits")]
+                until.set(pair.until as f64);
+                Ok(pair)
+            }
+        };
+        let first = Watched::read(
+            "the users' certificate",
+            files(&spec.certificate, &spec.key),
+            understand(&spec.certificate),
+        )?;
+        let other = |pair: &spec::Pair| {
+            let understand = understand(&pair.certificate);
+            let files = files(&pair.certificate, &pair.key);
+            Watched::hope("a further certificate for users", files, move |bytes| {
+                understand(bytes).map(Some)
+            })
+        };
+        Ok(Self { first, others: spec.others.iter().map(other).collect() })
+    }
+
+    /// Looks at all files until stopped.
+    pub(crate) async fn watch(&self, stop: CancellationToken) -> anyhow::Result<()> {
+        let others = self.others.iter().map(|other| other.watch(stop.clone()));
+        let (first, others) = tokio::join!(self.first.watch(stop.clone()), join_all(others));
+        others.into_iter().chain([first]).collect()
+    }
+
+    /// Returns the certificate for a name: one that has the very name, one for all names beside it,
+    /// or the first.
+    fn of(&self, name: Option<&str>) -> Arc<CertifiedKey> {
+        let first = self.first.current();
+        let others: Vec<_> = self.others.iter().map(Watched::current).collect();
+        let pairs =
+            || std::iter::once(&*first).chain(others.iter().filter_map(|it| (**it).as_ref()));
+        let chosen = name.and_then(|name| {
+            let very = pairs().find(|pair| pair.has(name));
+            very.or_else(|| {
+                let (_, domain) = name.split_once('.')?;
+                let all = format!("*.{domain}");
+                pairs().find(|pair| pair.has(&all))
+            })
+        });
+        Arc::clone(&chosen.unwrap_or(&first).certified)
     }
 }
 
@@ -72,8 +137,8 @@ impl std::fmt::Debug for Certificates {
 }
 
 impl ResolvesServerCert for Certificates {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.current().certified))
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.of(hello.server_name()))
     }
 }
 

@@ -41,6 +41,28 @@ impl<T> Watched<T> {
         Ok(Self { what, files, understand, current: ArcSwap::from_pointee(current) })
     }
 
+    /// The same for what can be done without: files that are not right yet are looked at again.
+    pub(crate) fn hope(
+        what: &'static str,
+        files: Vec<PathBuf>,
+        understand: impl Fn(&[Vec<u8>]) -> anyhow::Result<T> + Send + Sync + 'static,
+    ) -> Self
+    where
+        T: Default,
+    {
+        let read = bytes(&files).and_then(|bytes| understand(&bytes));
+        let current = read.unwrap_or_else(|err| {
+            warn!(what, error = format!("{err:#}"), "files refused, and nothing in their place");
+            T::default()
+        });
+        Self {
+            what,
+            files,
+            understand: Box::new(understand),
+            current: ArcSwap::from_pointee(current),
+        }
+    }
+
     pub(crate) fn current(&self) -> Arc<T> {
         self.current.load_full()
     }

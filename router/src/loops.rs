@@ -130,8 +130,8 @@ impl Parts {
             });
         }
         if let Some(certificates) = self.certificates {
-            tasks.start("watch the users' certificate", |stop| async move {
-                certificates.0.watch(stop).await
+            tasks.start("watch the users' certificates", |stop| async move {
+                certificates.watch(stop).await
             });
         }
         tasks.start("share the sockets", {

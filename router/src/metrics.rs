@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use client::follow::{Followed, Refused};
 use http::Method;
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry,
 };
 use topology::CellId;
 
@@ -160,7 +160,7 @@ pub(crate) struct Metrics {
     table_rolled_back: IntGauge,
     table_refused: IntCounterVec,
     pub(crate) edge: Arc<EdgeMetrics>,
-    pub(crate) certificate_expires: Gauge,
+    pub(crate) certificate_expires: GaugeVec,
     pub(crate) development_issuer: IntGauge,
 }
 
@@ -224,9 +224,12 @@ impl Metrics {
                 &["reason"],
             )?,
             edge: Arc::new(EdgeMetrics::register(registry)?),
-            certificate_expires: Gauge::new(
-                "router_certificate_expires_timestamp_seconds",
-                "When the users' certificate in use ends, in seconds since 1970; 0 without one",
+            certificate_expires: GaugeVec::new(
+                Opts::new(
+                    "router_certificate_expires_timestamp_seconds",
+                    "When each certificate for users ends, in seconds since 1970; 0 without it",
+                ),
+                &["file"],
             )?,
             development_issuer: IntGauge::new(
                 "router_development_issuer",

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::{Method, Request, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -38,7 +39,7 @@ async fn http_1_and_2_come_in_with_tls_and_a_new_certificate_is_used_at_once() {
     let first = certificate(&stream);
     assert_eq!(ask_by_http_2(stream).await, (StatusCode::OK, "ok\n".into()));
 
-    let expires = "router_certificate_expires_timestamp_seconds ";
+    let expires = "router_certificate_expires_timestamp_seconds{file=\"e.pem\"}";
     assert!(world.metric(expires).await.unwrap() > 1e9);
     // Half of a new pair changes nothing, the whole does.
     std::fs::write(world.folder().join("e.key"), authority.sign(NAME).1).unwrap();
@@ -50,6 +51,41 @@ async fn http_1_and_2_come_in_with_tls_and_a_new_certificate_is_used_at_once() {
             (certificate(&handshake(&world, &authority, "h2").await) != first).then_some(())
         })
         .await;
+}
+
+#[tokio::test]
+async fn each_name_is_shown_its_certificate_and_a_mistake_in_one_harms_no_other() {
+    let (authority, site) = (Authority::new(), Site::start([]));
+    let tls = |network| {
+        format!(
+            "tls: {{listen: '127.{network}.0.1:8443', certificate: e.pem, key: e.key, others: [\
+             {{certificate: b.pem, key: b.key}}, {{certificate: w.pem, key: w.key}}]}}"
+        )
+    };
+    let prepare = |folder: &std::path::Path| {
+        authority.write(folder, "e", NAME);
+        authority.write(folder, "w", "*.example");
+        authority.write(folder, "b", "brand.example");
+        // Not right yet when the router starts.
+        std::fs::write(folder.join("b.key"), "no key").unwrap();
+    };
+    let world = World::with_edge(tls, prepare, site.address).await;
+    let file = |name: &str| pem_bytes(&std::fs::read_to_string(world.folder().join(name)).unwrap());
+    let shown = async |name: &str| certificate(&greet(&world, &authority, "h2", name).await);
+    assert_eq!(shown(NAME).await, file("e.pem"));
+    assert_eq!(shown("brand.example").await, file("w.pem"), "until its own is right");
+    authority.write(world.folder(), "b", "brand.example");
+    world
+        .eventually("the name has its own certificate", async || {
+            (shown("brand.example").await == file("b.pem")).then_some(())
+        })
+        .await;
+    let before = file("b.pem");
+    std::fs::write(world.folder().join("b.pem"), "no certificate").unwrap();
+    world.eventually_said("changed files refused").await;
+    assert_eq!(shown("brand.example").await, before);
+    assert_eq!(shown(NAME).await, file("e.pem"));
+    assert_eq!(shown("any.example").await, file("w.pem"));
 }
 
 /// Such a client pays little for each, and has the server begin all of them (CVE-2023-44487).
@@ -115,6 +151,50 @@ async fn router_and_site_prove_themselves_to_each_other() {
 }
 
 #[tokio::test]
+async fn a_site_that_speaks_http_2_is_asked_by_it_many_at_once_on_one_connection() {
+    let authority = Authority::new();
+    let mut config = Arc::unwrap_or_clone(authority.site("site.bulkhead.internal"));
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut site = JoinSet::new();
+    site.spawn(http_2_site(listener, TlsAcceptor::from(Arc::new(config))));
+    let world = World::with_edge(|_| mutual(), |folder| pairs(&authority, folder), address).await;
+    let client = world.client();
+    assert_eq!(client.ask(Method::GET, &[], "").await.status, StatusCode::OK);
+    let asked = join_all((0..3).map(|_| client.ask(Method::POST, &[], "words"))).await;
+    for answer in asked {
+        assert_eq!((answer.status, &answer.body[..]), (StatusCode::OK, b"5 of ada".as_slice()));
+        assert_eq!(answer.headers["x-bulkhead-cell"], "c1");
+    }
+}
+
+/// Answers each request with the length of its body and the user it is for.
+async fn http_2_site(listener: TcpListener, acceptor: TlsAcceptor) {
+    let mut serving = JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let Ok(stream) = acceptor.accept(stream).await else { continue };
+        serving.spawn(async move {
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            let mut answering = JoinSet::new();
+            while let Some(Ok((request, mut reply))) = connection.accept().await {
+                answering.spawn(async move {
+                    let (head, mut body) = request.into_parts();
+                    let mut length = 0;
+                    while let Some(part) = body.data().await {
+                        length += part.unwrap().len();
+                    }
+                    let user = head.headers["x-bulkhead-user"].to_str().unwrap().to_owned();
+                    let mut body = reply.send_response(http::Response::new(()), false).unwrap();
+                    body.send_data(format!("{length} of {user}").into(), true).unwrap();
+                });
+            }
+        });
+    }
+}
+
+#[tokio::test]
 async fn a_site_with_another_name_gets_no_request() {
     let authority = Authority::new();
     let (site, mut by) = secure_site(authority.site("elsewhere.example")).await;
@@ -170,10 +250,20 @@ async fn secure_site(config: Arc<ServerConfig>) -> (SocketAddr, JoinSet<Vec<u8>>
 }
 
 async fn handshake(world: &World, authority: &Authority, protocol: &str) -> TlsStream<TcpStream> {
+    greet(world, authority, protocol, NAME).await
+}
+
+async fn greet(
+    world: &World,
+    authority: &Authority,
+    protocol: &str,
+    name: &str,
+) -> TlsStream<TcpStream> {
     let address = SocketAddr::new(world.edge().ip(), 8443);
     let stream = TcpStream::connect(address).await.unwrap();
     let connector = TlsConnector::from(authority.user(protocol));
-    let stream = connector.connect(NAME.try_into().unwrap(), stream).await.unwrap();
+    let name = name.to_owned().try_into().unwrap();
+    let stream = connector.connect(name, stream).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocol.as_bytes()));
     stream
 }

@@ -95,11 +95,13 @@ backup:
 #[test]
 fn tls_for_users_and_between_routers_and_sites_is_read() {
     let written = "routers: 2,
-  tls: {listen: '127.0.0.1:8443', certificate: edge.pem, key: edge.key},
+  tls: {listen: '127.0.0.1:8443', certificate: edge.pem, key: edge.key,
+        others: [{certificate: b.pem, key: b.key}]},
   sites: {authority: ca.pem, router: {certificate: r.pem, key: r.key}, site: {certificate: s.pem, key: s.key}}}";
     let spec = Spec::parse(&GOOD.replace("routers: 2}", written)).unwrap();
     let tls = spec.edge.tls.unwrap();
     assert_eq!((tls.listen.port(), tls.certificate.to_str()), (8443, Some("edge.pem")));
+    assert_eq!((tls.others.len(), tls.others[0].key.to_str()), (1, Some("b.key")));
     let sites = spec.edge.sites.unwrap();
     assert_eq!(
         (sites.router.key.to_str(), sites.site.key.to_str()),
@@ -110,12 +112,13 @@ fn tls_for_users_and_between_routers_and_sites_is_read() {
 #[test]
 fn each_mistake_about_tls_is_a_finding() {
     let written = "routers: 2,
-  tls: {listen: '127.0.0.1:8080', certificate: edge.pem},
+  tls: {listen: '127.0.0.1:8080', certificate: edge.pem, others: [{certificate: b.pem}]},
   sites: {authority: ca.pem, router: r.pem}}";
     check(
         &GOOD.replace("routers: 2}", written),
         "line 9: edge.tls: key is missing
          line 9: edge.tls.listen: 127.0.0.1:8080 is listed twice
+         line 9: edge.tls.others[0]: key is missing
          line 10: edge.sites: site is missing
          line 10: edge.sites.router: expected a mapping, found \"r.pem\"",
     );

@@ -42,8 +42,12 @@ impl Reader {
     fn pair(&mut self, sites: &Section<'_>, key: &'static str) -> Option<Pair> {
         let node = self.get(sites, key)?;
         let pair = self.section(node, sites.place_of(key), &["certificate", "key"])?;
-        let certificate = self.text(&pair, "certificate").map(|path| PathBuf::from(path.as_str()));
-        let key = self.text(&pair, "key").map(|path| PathBuf::from(path.as_str()));
+        self.files(&pair)
+    }
+
+    pub(super) fn files(&mut self, pair: &Section<'_>) -> Option<Pair> {
+        let certificate = self.text(pair, "certificate").map(|path| PathBuf::from(path.as_str()));
+        let key = self.text(pair, "key").map(|path| PathBuf::from(path.as_str()));
         Some(Pair { certificate: certificate?, key: key? })
     }
 }
