@@ -11,7 +11,9 @@ const TESTS: [&str; 4] = ["tests/it", "src/api", "src/api/error", "../runtime/sr
 fn every_route_is_in_the_document_and_the_other_way_round() {
     let (router, paths, _) = calls().parts();
     let shown = format!("{router:?}");
-    let answered: BTreeSet<&str> = shown.split('"').filter(|text| text.starts_with('/')).collect();
+    // What the router falls back to has names of its own there.
+    let answered: BTreeSet<&str> =
+        shown.split('"').filter(|text| text.starts_with("/v1/")).collect();
     let told: BTreeSet<&str> = paths.keys().map(String::as_str).collect();
     assert_eq!(answered, told);
     assert!(told.contains("/v1/cells/{id}/switchover"), "{told:?}");

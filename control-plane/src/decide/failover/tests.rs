@@ -120,7 +120,7 @@ fn sites_lost_long_after_one_another_are_two_failures() {
 fn the_order_in_which_two_regions_are_lost_is_no_matter() {
     // Probes come four times a second, so c1's first miss is within 10 s of c2's, or not.
     let nine = "10.1 c1@east dies; 19.1 c2@north dies";
-    decided_at("south", nine, "12.15 take-over c1; 20.2 freeze c1; 21.15 freeze c2");
+    decided_at("south", nine, "12.15 take-over c1; 19.5 freeze c1; 21.15 freeze c2");
     let eleven = "10.1 c1@east dies; 21.1 c2@north dies";
     decided_at("south", eleven, "12.15 take-over c1; 23.15 take-over c2");
 }
