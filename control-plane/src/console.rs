@@ -24,6 +24,7 @@ mod sign_in;
 mod site;
 mod switchover;
 mod texts;
+mod vantages;
 mod words;
 
 use std::sync::Arc;
@@ -103,6 +104,7 @@ pub(crate) fn routes(console: Console) -> Router {
         .route("/console", get(page::show))
         .route("/console/cells/{id}", get(page::show))
         .route("/console/regions/{id}", get(page::show))
+        .route("/console/vantages", get(page::show))
         .route("/console/audit", get(page::show))
         .route("/console/cells/{id}/switchover", get(switchover::preview).post(switchover::confirm))
         .route("/console/live", get(live::stream))

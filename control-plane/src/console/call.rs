@@ -27,7 +27,8 @@ pub(super) async fn call(
     for (name, value) in headers {
         request = request.header(*name, value);
     }
-    let mut request = request.body(Body::from(body.to_string())).map_err(|err| broken(&err))?;
+    let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+    let mut request = request.body(body).map_err(|err| broken(&err))?;
     request.extensions_mut().insert(reader.caller.clone());
     let response =
         console.api.clone().oneshot(request).await.unwrap_or_else(|never| match never {});

@@ -1,7 +1,7 @@
 //! The map: every cell in every region, and what needs attention.
 
 use askama::Template;
-use topology::Version;
+use topology::{CellId, Version};
 
 use super::attention::{self, Item};
 use super::events::{self, Line};
@@ -45,6 +45,7 @@ struct Row {
     epoch: String,
     share: String,
     phase: Option<Mark>,
+    traffic: Traffic,
     /// One per region; nothing where the cell has no site.
     squares: Vec<Option<Square>>,
 }
@@ -132,7 +133,37 @@ fn row(scene: &Scene<'_>, cell: &view::Cell, regions: &[Column]) -> Row {
         epoch: fill(t.epoch_of, &[("epoch", &cell.epoch.to_string())]),
         share: fill(t.share, &[("percent", &percent(cell.slots))]),
         phase,
+        traffic: traffic(scene, &cell.id),
         squares: squares.collect(),
+    }
+}
+
+/// What a cell's users have got in the last seconds.
+struct Traffic {
+    rate: String,
+    /// How many fail, and how long the others take.
+    mark: Option<Mark>,
+    median: String,
+}
+
+fn traffic(scene: &Scene<'_>, cell: &str) -> Traffic {
+    let t = scene.t;
+    let seen = cell.parse().ok().and_then(|cell: CellId| scene.known.traffic(&cell));
+    let Some(lately) = seen.and_then(|seen| seen.lately(scene.now)) else {
+        return Traffic { rate: t.traffic_little.to_owned(), mark: None, median: String::new() };
+    };
+    let failed = (lately.failed_share + lately.unreachable_share) * 100.0;
+    let tone = match failed {
+        failed if failed >= 20.0 => Tone::Bad,
+        failed if failed >= 0.1 => Tone::Warn,
+        _ => Tone::Good,
+    };
+    let rate = format!("{:.0}", lately.requests_per_second);
+    let (failed, median) = (format!("{failed:.1}"), format!("{:.0}", lately.median_ms));
+    Traffic {
+        rate: fill(t.traffic_rate, &[("rate", &rate)]),
+        mark: Some(Mark::new(tone, fill(t.traffic_failed, &[("percent", &failed)]))),
+        median: fill(t.traffic_median, &[("millis", &median)]),
     }
 }
 

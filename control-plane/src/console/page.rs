@@ -12,7 +12,7 @@ use super::frame::Frame;
 use super::language::Language;
 use super::session::Session;
 use super::texts::Texts;
-use super::{Console, audit, cell, overview, region};
+use super::{Console, audit, cell, overview, region, vantages};
 use crate::callers::{Caller, Role};
 use crate::decide::State as Known;
 
@@ -42,6 +42,7 @@ pub(super) enum Page {
     Overview,
     Cell(CellId),
     Region(RegionId),
+    Vantages,
     Audit,
 }
 
@@ -49,8 +50,11 @@ type Title = fn(&Texts) -> &'static str;
 
 impl Page {
     /// What the navigation has.
-    pub(super) const MENU: [(Self, Title); 2] =
-        [(Self::Overview, |t| t.overview), (Self::Audit, |t| t.audit)];
+    pub(super) const MENU: [(Self, Title); 3] = [
+        (Self::Overview, |t| t.overview),
+        (Self::Vantages, |t| t.vantages),
+        (Self::Audit, |t| t.audit),
+    ];
 
     #[must_use]
     pub(super) fn from_path(path: &str) -> Option<Self> {
@@ -59,6 +63,7 @@ impl Page {
             [] => Some(Self::Overview),
             ["cells", id] => Some(Self::Cell(id.parse().ok()?)),
             ["regions", id] => Some(Self::Region(id.parse().ok()?)),
+            ["vantages"] => Some(Self::Vantages),
             ["audit"] => Some(Self::Audit),
             _ => None,
         }
@@ -69,7 +74,7 @@ impl Page {
         match self {
             Self::Cell(id) => format!("/console/cells/{id}"),
             Self::Region(id) => format!("/console/regions/{id}"),
-            Self::Overview | Self::Audit => self.menu_path().to_owned(),
+            Self::Overview | Self::Vantages | Self::Audit => self.menu_path().to_owned(),
         }
     }
 
@@ -78,6 +83,7 @@ impl Page {
     pub(super) fn menu_path(&self) -> &'static str {
         match self {
             Self::Overview | Self::Cell(_) | Self::Region(_) => "/console",
+            Self::Vantages => "/console/vantages",
             Self::Audit => "/console/audit",
         }
     }
@@ -87,7 +93,7 @@ impl Page {
     pub(super) fn parent(&self) -> Option<&'static Self> {
         match self {
             Self::Cell(_) | Self::Region(_) => Some(&Self::Overview),
-            Self::Overview | Self::Audit => None,
+            Self::Overview | Self::Vantages | Self::Audit => None,
         }
     }
 
@@ -95,6 +101,7 @@ impl Page {
     pub(super) fn title(&self, t: &Texts, spec: &Spec) -> String {
         match self {
             Self::Overview => t.overview.to_owned(),
+            Self::Vantages => t.vantages.to_owned(),
             Self::Audit => t.audit.to_owned(),
             Self::Cell(id) => format!("{} {id}", t.cell),
             Self::Region(id) => {
@@ -123,6 +130,7 @@ impl Page {
             Self::Region(id) => {
                 made(region::RegionPage::of(&scene, id).ok_or_else(not_found)?.render())
             }
+            Self::Vantages => made(vantages::VantagesPage::read(&scene, reader).await?.render()),
             Self::Audit => made(audit::AuditPage::read(&scene).await?.render()),
         }
     }
@@ -227,7 +235,13 @@ mod tests {
 
     #[test]
     fn a_page_is_found_by_its_path() {
-        for path in ["/console", "/console/cells/c1", "/console/regions/east", "/console/audit"] {
+        for path in [
+            "/console",
+            "/console/cells/c1",
+            "/console/regions/east",
+            "/console/vantages",
+            "/console/audit",
+        ] {
             assert_eq!(Page::from_path(path).unwrap().path(), path);
         }
         for other in

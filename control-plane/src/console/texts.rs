@@ -24,6 +24,7 @@ texts! {
     skip: "Skip to the content", "跳到正文";
     navigation: "Pages", "页面";
     overview: "Overview", "总览";
+    vantages: "Vantages", "观察点";
     audit: "Audit", "审计";
     seen_from: "Seen from {region}", "观察点：{region}";
     other_language: "中文", "English";
@@ -104,6 +105,11 @@ texts! {
     behind: "{bytes} behind", "落后 {bytes}";
     in_step: "in step", "同步";
     alerts_here: "alerts: {count}", "告警：{count}";
+    traffic: "Users get", "用户所得";
+    traffic_rate: "{rate} requests/s", "{rate} 次请求/秒";
+    traffic_failed: "{percent} % fail", "失败 {percent}%";
+    traffic_median: "half within {millis} ms", "半数在 {millis} 毫秒内";
+    traffic_little: "too few requests to tell", "请求过少，无法判断";
     no_site: "no site", "无站点";
 
     // Routers.
@@ -203,6 +209,18 @@ texts! {
     goes_on: "going on, or never ended", "进行中，或未结束";
     details: "Details", "详情";
     asked_in: "asked in {region}", "在 {region} 提出";
+
+    // The matrix.
+    vantages_lead: "Who sees which site how. A bad row is a site's; a bad column is an observer's, and moves nothing.", "各观察点所见的各站点。整行异常是站点的问题；整列异常是观察点的问题，不会引起迁移。";
+    vantages_caption: "Each site as each vantage sees it: its health, and how long a probe through gateway, session and database took", "各观察点所见的站点健康状况，以及贯穿网关、会话与数据库的探测用时";
+    site: "Site", "站点";
+    healthy: "healthy", "健康";
+    slow: "slow", "缓慢";
+    failing: "failing", "故障";
+    counts: "counts", "计入";
+    counts_not: "does not count", "不计入";
+    heard_ago: "last heard {age} ago", "{age}前收到";
+    blind_to: "alone in seeing badly: {regions}", "仅此观察点看不清：{regions}";
 }
 
 /// Puts values where a text has their names in braces.

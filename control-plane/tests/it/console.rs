@@ -104,6 +104,10 @@ async fn moves_it_back(browser: &Browser, platform: &Platform) {
     browser.until("tbody tr", "otto").await;
     browser.until("tbody tr", "switchover").await;
     browser.screenshot("audit-light-1280").await;
+    browser.open(&url(platform, "/console/vantages")).await;
+    browser.until("tbody tr th", "c1").await;
+    browser.until("tbody td .mark", "healthy").await;
+    browser.screenshot("vantages-light-1280").await;
     browser.open(&url(platform, "/console/regions/south")).await;
     browser.until("h1", "Region South").await;
     browser.screenshot("region-light-1280").await;
