@@ -30,3 +30,5 @@ mod token;
 mod up;
 mod upgrade;
 mod wan;
+
+pub use decide::plan::etcd_arguments;

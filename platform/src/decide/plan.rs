@@ -38,8 +38,11 @@ impl Planned {
 /// (`docs/decisions/0002`).
 const ETCD_HEARTBEAT: &str = "100";
 const ETCD_ELECTION: &str = "500";
-/// A thousand times what is stored; etcd refuses writes beyond it.
-const ETCD_QUOTA: u64 = 256 * 1024 * 1024;
+/// How much of its past etcd keeps: nobody reads it, and every renewal adds to it. Compaction comes as
+/// often, so that twice as much is kept at most.
+const ETCD_PAST: &str = "1m";
+/// Several times what a thousand cells write in that time (docs/scale.md); etcd refuses writes beyond it.
+const ETCD_QUOTA: u64 = 1024 * 1024 * 1024;
 
 /// Returns what to start, in the order to start it: each finds what it needs already there, if all
 /// goes well, and waits for it otherwise.
@@ -66,7 +69,19 @@ fn wan(run_dir: &RunDir) -> Planned {
 }
 
 fn etcd(spec: &Spec, run_dir: &RunDir, region: &RegionId) -> Planned {
-    let client = of_region(spec, region, Port::EtcdClient);
+    Planned {
+        name: format!("etcd@{region}"),
+        role: FleetRole::Etcd,
+        region: Some(region.clone()),
+        cell: None,
+        arguments: etcd_arguments(spec, region, &run_dir.etcd(region.as_str())),
+        address: Some(of_region(spec, region, Port::EtcdClient)),
+    }
+}
+
+/// Returns how a region's member of etcd is started.
+#[must_use]
+pub fn etcd_arguments(spec: &Spec, region: &RegionId, data: &Path) -> Vec<String> {
     let url = |region: &RegionId, port| format!("http://{}", of_region(spec, region, port));
     let members: Vec<String> = spec
         .regions
@@ -75,7 +90,7 @@ fn etcd(spec: &Spec, run_dir: &RunDir, region: &RegionId) -> Planned {
         .collect();
     let flags = [
         ("name", region.to_string()),
-        ("data-dir", text(&run_dir.etcd(region.as_str()))),
+        ("data-dir", text(data)),
         ("listen-client-urls", url(region, Port::EtcdClient)),
         ("advertise-client-urls", url(region, Port::EtcdClient)),
         ("listen-peer-urls", url(region, Port::EtcdPeer)),
@@ -88,19 +103,12 @@ fn etcd(spec: &Spec, run_dir: &RunDir, region: &RegionId) -> Planned {
         // Off by default before etcd 3.5: a member that comes back must not unseat the leader.
         ("pre-vote", "true".to_owned()),
         ("auto-compaction-mode", "periodic".to_owned()),
-        ("auto-compaction-retention", "1h".to_owned()),
+        ("auto-compaction-retention", ETCD_PAST.to_owned()),
         ("quota-backend-bytes", ETCD_QUOTA.to_string()),
         ("logger", "zap".to_owned()),
         ("log-level", "warn".to_owned()),
     ];
-    Planned {
-        name: format!("etcd@{region}"),
-        role: FleetRole::Etcd,
-        region: Some(region.clone()),
-        cell: None,
-        arguments: flags.into_iter().map(|(flag, value)| format!("--{flag}={value}")).collect(),
-        address: Some(client),
-    }
+    flags.into_iter().map(|(flag, value)| format!("--{flag}={value}")).collect()
 }
 
 fn control_plane(spec: &Spec, run_dir: &RunDir, region: &RegionId) -> Planned {
