@@ -1,7 +1,7 @@
 # The doors. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help install build run check test sim drill soak bench-router bench-isolation
+.PHONY: help install build run check test sim drill soak bench-router bench-isolation bench-control-plane
 
 PROGRAMS := target/debug
 # Passed on to `platform up`, as in `make run UP="--fresh --run-dir /tmp/bulkhead"`.
@@ -12,7 +12,7 @@ NAME ?= region-loss
 FOR ?= 30m
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
 
 install: ## Install what is missing: etcd, PostgreSQL, build tools
 	@scripts/install
@@ -45,3 +45,7 @@ bench-router: install ## What a request costs, beside nginx, HAProxy and Envoy
 
 bench-isolation: install ## What a slow and flooded cell costs the users of others
 	@ROUNDS=$(ROUNDS) SECONDS=$(SECONDS) scripts/bench-isolation
+
+# As in `make bench-control-plane STEPS="10 100" SECONDS=5` for a look.
+bench-control-plane: install ## What many cells cost the control planes and etcd
+	@STEPS="$(STEPS)" SECONDS=$(SECONDS) scripts/bench-control-plane
