@@ -7,19 +7,22 @@ pub mod auth;
 mod call;
 mod cells;
 mod docs;
-mod error;
+pub(crate) mod error;
 mod etag;
 mod events;
 mod evidence;
 mod explain;
+mod freeze;
 mod list;
 mod lost_writes;
 mod moves;
 mod openapi;
+mod operations;
 mod platform;
 mod problem;
 mod rate;
 pub(crate) mod view;
+mod write;
 
 use std::sync::Arc;
 
@@ -68,6 +71,13 @@ fn calls() -> Calls {
         .add(lost_writes::call(), lost_writes::of_cell)
         .add(evidence::of_cell_call(), evidence::of_cell)
         .add(platform::regions_call(), platform::regions)
+        .add(operations::evacuate_call(), operations::evacuate)
+        .add(operations::restore_call(), operations::restore)
+        .add(operations::list_call(), operations::list)
+        .add(operations::one_call(), operations::one)
+        .add(operations::cancel_call(), operations::cancel)
+        .add(freeze::get_call(), freeze::get)
+        .add(freeze::put_call(), freeze::put)
         .add(platform::sites_call(), platform::sites)
         .add(platform::routers_call(), platform::routers)
         .add(evidence::vantages_call(), evidence::vantages)

@@ -19,6 +19,7 @@ use crate::metrics;
 use crate::store::etcd::Store;
 use crate::tasks::control::Control;
 use crate::tasks::hands::Hands;
+use crate::tasks::operate::Executor;
 use crate::tasks::{deeds, history, probe, read, sight};
 
 /// How long requests and writes in flight may go on after the process was asked to stop.
@@ -39,7 +40,7 @@ pub async fn run() -> anyhow::Result<()> {
 
 /// Serves until `asked` resolves. Starts without etcd, and outlives it.
 pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let Config { region, spec, callers, console_key, listen, admin } = config;
+    let Config { region, spec, callers, console_key, listen, admin, failpoint } = config;
     let (api_listener, admin_listener) = (admin::bind(listen).await?, admin::bind(admin).await?);
     metrics::register();
 
@@ -59,7 +60,9 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
         agents: agents.clone(),
         state: state.clone(),
         facts: facts.clone(),
+        failpoint,
     };
+    let executor = Executor::new(hands.clone(), orders.clone());
     let told = (store.clone(), state.clone(), board.clone());
     let kept = (store.clone(), region.clone(), state.clone(), board.clone());
     let answering = (store.clone(), agents.clone(), region, Arc::clone(&spec));
@@ -72,6 +75,7 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
         probe::probe(&probed, &agents, facts, stop).await
     });
     tasks.start("keep cells active", |stop| control.run(facts_in, orders_in, stop));
+    tasks.start("execute operations", |stop| executor.run(stop));
     tasks.start("tell what is seen", |stop| {
         let (store, state, board) = told;
         sight::tell(store, state, board, stop)

@@ -11,6 +11,7 @@ use topology::{RegionId, Spec};
 
 use crate::callers::Callers;
 use crate::console::session::Key;
+use crate::failpoint::Failpoint;
 
 /// A shorter key could be guessed from a cookie.
 const KEY_MIN: usize = 32;
@@ -44,6 +45,8 @@ pub struct Config {
     pub console_key: Key,
     pub listen: SocketAddr,
     pub admin: SocketAddr,
+    /// Where a test lets this process end; nowhere in earnest.
+    pub failpoint: Failpoint,
 }
 
 impl Config {
@@ -71,6 +74,7 @@ impl Config {
             console_key: Key::new(key.trim_ascii()),
             listen: address(Port::ControlPlane)?,
             admin: address(Port::ControlPlaneAdmin)?,
+            failpoint: Failpoint::default(),
             spec: Arc::new(spec),
         })
     }

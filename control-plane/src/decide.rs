@@ -10,6 +10,9 @@ pub mod failover;
 pub mod first_start;
 pub mod happenings;
 pub mod history;
+pub mod operation;
+pub mod plan;
+pub mod safety;
 pub mod state;
 pub mod switchover;
 pub mod verdict;
@@ -111,7 +114,20 @@ pub fn decide(state: &State, policy: &Policy, now: Instant) -> Vec<Action> {
     let matrix = Matrix::new(state, policy, now);
     actions.extend(failover::decide(state, policy, &matrix, now));
     actions.extend(verdict::gray::decide(state, policy, &matrix, now));
-    actions
+    actions.into_iter().map(|action| held_back(action, state, now)).collect()
+}
+
+/// Replaces what would move a cell that somebody may still serve by a freeze, as long as a person
+/// says that nothing moves. What is interrupted already is brought to its end.
+fn held_back(action: Action, state: &State, now: Instant) -> Action {
+    let (Action::TakeOver { cell, epoch, reason, .. }
+    | Action::Relieve { cell, epoch, reason, .. }) = &action
+    else {
+        return action;
+    };
+    let Some(freeze) = safety::frozen(state, now) else { return action };
+    let reason = format!("everything is frozen, {freeze}; else: {reason}");
+    Action::Freeze { cell: cell.clone(), epoch: *epoch, reason }
 }
 
 impl fmt::Display for Action {

@@ -14,6 +14,8 @@ pub mod decide;
 pub mod decision_log;
 pub mod event_log;
 pub mod evidence;
+pub mod failpoint;
+pub mod levers;
 pub mod metrics;
 pub mod store;
 pub mod tasks;

@@ -2,8 +2,10 @@
 
 pub mod etcd;
 mod history;
+pub mod operation;
+pub mod operations;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use topology::snapshot::RoutedCell;
@@ -11,10 +13,14 @@ use topology::wire::Malformed;
 use topology::wire::cell::CellRecord;
 use topology::wire::key;
 use topology::wire::lease::LeaseRecord;
+use topology::wire::lever::{FreezeRecord, RegionRecord};
+use topology::wire::operation::OperationRecord;
 use topology::wire::placement::PlacementRecord;
 use topology::wire::report::{RouterReport, SiteReport};
 use topology::wire::vantage::VantageReport;
 use topology::{CellId, Epoch, Placement, RegionId, SiteId, Version};
+
+use crate::decide::operation::Operation;
 
 /// A value and what wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +39,17 @@ pub struct Lease {
     pub epoch: Epoch,
 }
 
+/// What a person has said about moving anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Freeze {
+    pub frozen: bool,
+    pub reason: String,
+    pub who: String,
+    pub since_unix_ms: u64,
+    /// When it ends by itself.
+    pub until_unix_ms: Option<u64>,
+}
+
 /// Everything that decisions rest on, read at one revision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
@@ -44,6 +61,11 @@ pub struct Reading {
     pub sites: BTreeMap<SiteId, SiteReport>,
     pub routers: BTreeMap<String, RouterReport>,
     pub vantages: BTreeMap<RegionId, Arc<VantageReport>>,
+    pub operations: BTreeMap<String, Kept<Operation>>,
+    pub drained: BTreeSet<RegionId>,
+    pub freeze: Option<Kept<Freeze>>,
+    /// The wall clock's time of the reading: a freeze may end by it.
+    pub read_unix_ms: u64,
     /// Keys whose value means nothing here, and why. They are left out above, so that one bad value
     /// costs one cell and not all of them.
     pub malformed: BTreeMap<String, Kept<String>>,
@@ -104,8 +126,33 @@ impl Reading {
         } else if let Some(vantage) = key.strip_prefix(key::VANTAGES) {
             let report = Arc::new(serde_json::from_slice(value)?);
             self.vantages.insert(vantage.parse()?, report);
+        } else if let Some(id) = key.strip_prefix(key::OPERATIONS) {
+            let record: OperationRecord = serde_json::from_slice(value)?;
+            self.operations.insert(id.to_owned(), kept(entry, operation::operation(record)?));
+        } else if let Some(region) = key.strip_prefix(key::REGIONS) {
+            let record: RegionRecord = serde_json::from_slice(value)?;
+            if record.drained {
+                self.drained.insert(region.parse()?);
+            }
+        } else if key == key::FREEZE {
+            let record: FreezeRecord = serde_json::from_slice(value)?;
+            self.freeze = Some(kept(entry, record.into()));
         }
         Ok(())
+    }
+}
+
+impl From<FreezeRecord> for Freeze {
+    fn from(record: FreezeRecord) -> Self {
+        let FreezeRecord { frozen, reason, who, since_unix_ms, until_unix_ms } = record;
+        Self { frozen, reason, who, since_unix_ms, until_unix_ms }
+    }
+}
+
+impl From<&Freeze> for FreezeRecord {
+    fn from(freeze: &Freeze) -> Self {
+        let Freeze { frozen, reason, who, since_unix_ms, until_unix_ms } = freeze.clone();
+        Self { frozen, reason, who, since_unix_ms, until_unix_ms }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod fail_over;
 pub mod hands;
 pub mod history;
 pub mod note;
+pub mod operate;
 pub mod probe;
 pub mod read;
 pub mod sight;

@@ -45,6 +45,8 @@ pub struct Region {
     /// For people; may be in any language.
     pub name: String,
     pub network: Network,
+    /// How much weight of cells it can carry; nothing is known without.
+    pub capacity: Option<u32>,
 }
 
 /// A `/16`, written `127.1.0.0/16`; everything of a region listens inside it.

@@ -1,12 +1,14 @@
 //! The audit log: written before anything is done, completed with what came of it.
 
+mod repeat;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use runtime::{Problem, clock};
 use schemars::JsonSchema;
@@ -14,8 +16,8 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use topology::CellId;
 use topology::wire::audit::{AuditRecord, Evidence, Outcome, SiteEvidence};
+use topology::{CellId, RegionId};
 use tracing::{error, info};
 
 use super::auth::Caller;
@@ -23,6 +25,7 @@ use super::call::Call;
 use super::list::{Asked, Page, PageQuery};
 use super::{Api, error, problem, view};
 use crate::decide::State as Known;
+use crate::levers::asked;
 
 /// Names the entry in which a write and what came of it is kept.
 pub(super) const HEADER: &str = "audit-id";
@@ -35,8 +38,50 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 pub(super) struct Act {
     pub(super) who: Caller,
     pub(super) what: &'static str,
-    pub(super) cell: CellId,
+    pub(super) subject: Subject,
     pub(super) reason: Option<String>,
+    pub(super) idempotency_key: Option<String>,
+}
+
+/// What it is about.
+pub(super) enum Subject {
+    Cell(CellId),
+    Region(RegionId),
+    Operation(String),
+    Platform,
+}
+
+/// What is answered to an act that was done.
+#[derive(Debug)]
+pub(super) struct Reply {
+    status: u16,
+    body: Value,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl Reply {
+    pub(super) fn new(status: u16, body: &impl Serialize) -> Self {
+        let body = serde_json::to_value(body).unwrap_or(Value::Null);
+        Self { status, body, headers: Vec::new() }
+    }
+
+    pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self.body)).into_response();
+        for (name, value) in self.headers {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -67,25 +112,29 @@ pub(super) async fn list(
 }
 
 /// Does what is asked between the two writes of its entry, to its end, whether or not whoever asked
-/// waits for it. Without the first write nothing is done.
-pub(super) async fn audited<T: Serialize + Send + 'static>(
+/// waits for it. Without the first write nothing is done. What was asked before with the same key is
+/// not done again.
+pub(super) async fn audited(
     api: &Api,
     act: Act,
     body: &impl Serialize,
-    deed: impl Future<Output = Result<Json<T>, Problem>> + Send + 'static,
+    deed: impl Future<Output = Result<Reply, Problem>> + Send + 'static,
 ) -> Result<Response, Problem> {
     let id = next_id(api.vantage.as_str());
     let mut record = record(api, act, body);
-    let AuditRecord { who, what, cell, reason, .. } = &record;
-    info!(audit = id, who, what, cell, reason, body = %record.body, "asked");
-    api.store.write_audit(&id, &record).await.map_err(|err| error::etcd_unreachable(&err))?;
+    if let Some(before) = repeat::earlier(api, &record).await? {
+        return Ok(before);
+    }
+    let AuditRecord { who, what, cell, region, operation, reason, .. } = &record;
+    info!(audit = id, who, what, cell, region, operation, reason, body = %record.body, "asked");
+    asked(|| api.store.write_audit(&id, &record)).await?;
     let written = id.clone();
     let (reply, answer) = oneshot::channel();
     let store = api.store.clone();
     let deed = async move {
         let result = deed.await;
         let (status, body) = match &result {
-            Ok(Json(done)) => (200, serde_json::to_value(done).unwrap_or(Value::Null)),
+            Ok(Reply { status, body, .. }) => (*status, body.clone()),
             Err(problem) => (problem.status, serde_json::to_value(problem).unwrap_or(Value::Null)),
         };
         info!(audit = id, status, outcome = %body, "done");
@@ -128,10 +177,13 @@ pub(super) async fn refused(api: &Api, who: Caller, what: String, answer: Respon
         who: who.name,
         vantage: api.vantage.to_string(),
         what,
-        cell: String::new(),
+        cell: None,
+        region: None,
+        operation: None,
+        idempotency_key: None,
         body: Value::Null,
         reason: None,
-        evidence: Evidence::default(),
+        evidence: None,
         outcome: Some(outcome),
     };
     let AuditRecord { who, what, .. } = &record;
@@ -159,16 +211,29 @@ pub(crate) fn next_id(vantage: &str) -> String {
 }
 
 fn record(api: &Api, act: Act, body: &impl Serialize) -> AuditRecord {
-    let Act { who, what, cell, reason } = act;
+    let Act { who, what, subject, reason, idempotency_key } = act;
+    let (cell, region, operation) = match &subject {
+        Subject::Cell(cell) => (Some(cell.to_string()), None, None),
+        Subject::Region(region) => (None, Some(region.to_string()), None),
+        Subject::Operation(id) => (None, None, Some(id.clone())),
+        Subject::Platform => (None, None, None),
+    };
+    let evidence = match &subject {
+        Subject::Cell(cell) => Some(evidence(&api.state.borrow(), cell, Instant::now())),
+        Subject::Region(_) | Subject::Operation(_) | Subject::Platform => None,
+    };
     AuditRecord {
         at_unix_ms: clock::unix_millis(),
         who: who.name,
         vantage: api.vantage.to_string(),
         what: what.to_owned(),
-        cell: cell.to_string(),
+        cell,
+        region,
+        operation,
+        idempotency_key,
         body: serde_json::to_value(body).unwrap_or(Value::Null),
         reason,
-        evidence: evidence(&api.state.borrow(), &cell, Instant::now()),
+        evidence,
         outcome: None,
     }
 }

@@ -63,6 +63,10 @@ impl Call {
         Self::new(Method::POST, path)
     }
 
+    pub(super) fn put(path: &'static str) -> Self {
+        Self::new(Method::PUT, path)
+    }
+
     fn new(method: Method, path: &'static str) -> Self {
         Self {
             method,
@@ -120,6 +124,14 @@ impl Call {
     ) -> Self {
         let schema = SchemaGenerator::subschema_for::<T>;
         self.answers.push(Answer { status: 200, about, content, schema, example: None });
+        self
+    }
+
+    /// The last kind of answer comes before what was asked for is done.
+    pub(super) fn accepted(mut self) -> Self {
+        if let Some(answer) = self.answers.last_mut() {
+            answer.status = 202;
+        }
         self
     }
 

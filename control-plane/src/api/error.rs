@@ -4,39 +4,109 @@ use axum::response::IntoResponse as _;
 use axum::response::Response;
 use client::etcd::EtcdError;
 use runtime::Problem;
+use serde_json::json;
 use topology::CellId;
 
 use super::problem;
 use crate::decide::asked_failover;
 use crate::decide::data_loss::Blocked;
+use crate::decide::operation::Operation;
+use crate::decide::safety::{Broken, Rule};
 use crate::decide::switchover::Refusal;
 use crate::tasks::fail_over::Unelected;
 use crate::tasks::switch::Undone;
 
-pub(super) fn no_such_route() -> Response {
+pub(crate) fn no_such_route() -> Response {
     problem::NO_SUCH_ROUTE.problem().into_response()
 }
 
-pub(super) fn method_not_allowed() -> Response {
+pub(crate) fn method_not_allowed() -> Response {
     problem::METHOD_NOT_ALLOWED.problem().into_response()
 }
 
-pub(super) fn unknown_cell(id: &str) -> Problem {
+pub(crate) fn unknown_cell(id: &str) -> Problem {
     problem::UNKNOWN_CELL.problem().detail(format!("cell {id:?}"))
 }
 
+pub(crate) fn unknown_region(id: &str) -> Problem {
+    problem::UNKNOWN_REGION.problem().detail(format!("region {id:?}"))
+}
+
+pub(crate) fn unknown_operation(id: &str) -> Problem {
+    problem::UNKNOWN_OPERATION.problem().detail(format!("operation {id:?}"))
+}
+
+/// A plan would break safety rules: the first one is the problem, all of them are named.
+pub(crate) fn broken(first: &Broken, broken: &[&Broken]) -> Problem {
+    let kind = match first.rule {
+        Rule::Frozen => problem::FROZEN,
+        Rule::RegionDrained => problem::REGION_DRAINED,
+        Rule::SecondRegion => problem::SECOND_REGION,
+        Rule::NoReadySite => problem::NO_READY_SITE,
+        Rule::NoHeadroom => problem::NO_HEADROOM,
+    };
+    let rule = |broken: &&Broken| {
+        let Broken { rule, detail } = broken;
+        let may = rule.may_be_overridden();
+        json!({ "rule": rule.code(), "detail": detail, "may_be_overridden": may })
+    };
+    let rules: Vec<serde_json::Value> = broken.iter().map(rule).collect();
+    kind.problem().detail(first.detail.clone()).with("rules", rules)
+}
+
+/// Two plans at once could break together what neither breaks alone.
+pub(crate) fn operation_running(id: &str, operation: &Operation) -> Problem {
+    let Operation { goal, status, .. } = operation;
+    let detail = format!("{id}, to {goal}, is {}", status.name());
+    problem::OPERATION_RUNNING.problem().detail(detail).with("operation", id)
+}
+
+pub(crate) fn operation_ended(id: &str, operation: &Operation) -> Problem {
+    let Operation { goal, status, .. } = operation;
+    let detail = format!("{id}, to {goal}, is {}", status.name());
+    problem::OPERATION_ENDED.problem().detail(detail)
+}
+
+pub(crate) fn overtaken(why: &str) -> Problem {
+    problem::OVERTAKEN.problem().detail(why)
+}
+
+/// The key names another write than this.
+pub(crate) fn key_reused() -> Problem {
+    problem::KEY_REUSED.problem()
+}
+
+/// The same write was asked for before, and has no outcome.
+pub(crate) fn outcome_pending(audit: &str) -> Problem {
+    problem::OUTCOME_PENDING.problem().detail(format!("entry {audit}")).with("audit", audit)
+}
+
+/// Refuses what rests on another state than the one there is.
+pub(crate) fn matches(expected: &str, now: &str) -> Result<(), Problem> {
+    let named = expected.split(',').any(|tag| tag.trim().trim_start_matches("W/") == now);
+    if named { Ok(()) } else { Err(stale(expected, now)) }
+}
+
+fn stale(expected: &str, now: &str) -> Problem {
+    problem::STALE
+        .problem()
+        .detail(format!("it was {expected}, and it is {now} by now"))
+        .with("etag", now)
+        .header("etag", now)
+}
+
 /// etcd has not been read since this process started.
-pub(super) fn nothing_known() -> Problem {
+pub(crate) fn nothing_known() -> Problem {
     problem::NOTHING_KNOWN.problem().header("retry-after", "1")
 }
 
 /// The loop that answers has ended: so does this process.
-pub(super) fn stopping(closed: &impl std::error::Error) -> Problem {
+pub(crate) fn stopping(closed: &impl std::error::Error) -> Problem {
     problem::STOPPING.problem().detail(closed.to_string()).header("retry-after", "1")
 }
 
 /// Why a cell was not moved as asked.
-pub(super) fn undone(undone: &Undone) -> Problem {
+pub(crate) fn undone(undone: &Undone) -> Problem {
     let kind = match undone {
         Undone::Refused(refusal) => return refused(refusal),
         Undone::Overtaken => problem::OVERTAKEN,
@@ -54,12 +124,15 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::ActiveUnreachable(_) => problem::ACTIVE_UNREACHABLE,
         Refusal::TargetUnreachable(_) => problem::TARGET_UNREACHABLE,
         Refusal::TargetLagging { .. } => problem::TARGET_LAGGING,
+        Refusal::Stale { planned, now } => {
+            return stale(&format!("\"{planned}\""), &format!("\"{now}\""));
+        }
     };
     kind.problem().detail(refusal.to_string())
 }
 
 /// Why nobody was promoted, or somebody else than asked for.
-pub(super) fn unelected(cell: &CellId, unelected: &Unelected) -> Problem {
+pub(crate) fn unelected(cell: &CellId, unelected: &Unelected) -> Problem {
     let kind = match unelected {
         Unelected::Refused(refusal) => return failover_refused(refusal),
         Unelected::TooFewVotes(_) => {
@@ -92,6 +165,7 @@ fn failover_refused(refusal: &asked_failover::Refusal) -> Problem {
         Refusal::Electing(_) => problem::ELECTING,
         Refusal::Outdated => problem::OUTDATED,
         Refusal::TargetUnreachable(_) => problem::TARGET_UNREACHABLE,
+        Refusal::TargetDrained(_) => problem::REGION_DRAINED,
         Refusal::Behind { .. } => problem::TARGET_BEHIND,
     };
     let mut detail = refusal.to_string();
@@ -103,19 +177,19 @@ fn failover_refused(refusal: &asked_failover::Refusal) -> Problem {
 }
 
 /// The election was begun, and goes on.
-pub(super) fn still_electing(cell: &CellId, now: &str) -> Problem {
+pub(crate) fn still_electing(cell: &CellId, now: &str) -> Problem {
     problem::STILL_ELECTING.problem().detail(format!(
         "the cell is now {now}, and its voters are asked on; see GET /v1/cells/{cell}"
     ))
 }
 
 /// Nothing was done: what cannot be written down is not done.
-pub(super) fn etcd_unreachable(err: &EtcdError) -> Problem {
+pub(crate) fn etcd_unreachable(err: &EtcdError) -> Problem {
     problem::ETCD_UNREACHABLE.problem().detail(err.to_string()).header("retry-after", "1")
 }
 
 /// The move was carried out up to the promotion, which then did not end as it should.
-pub(super) fn not_opened(epoch: u64, now: &str) -> Problem {
+pub(crate) fn not_opened(epoch: u64, now: &str) -> Problem {
     problem::NOT_OPENED
         .problem()
         .detail(format!("promoted under epoch {epoch}; the cell is now {now}"))

@@ -1,12 +1,14 @@
 //! Moving a cell: by plan, or because its active site is lost and a person says so.
 
+mod ahead;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::{Path, State};
-use axum::response::{Json, Response};
+use axum::response::Response;
 use runtime::Problem;
 use runtime::json_body::{JsonBody, invalid};
 use schemars::JsonSchema;
@@ -16,16 +18,19 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 use topology::{CellId, Epoch, Phase, RegionId};
 
-use super::audit::{Act, audited};
+use super::audit::{Act, Reply, Subject, audited};
 use super::auth::Caller;
 use super::call::Call;
 use super::cells::{cell_id, known};
+use super::write::{Flags, Write};
 use super::{Api, error, problem, view};
 use crate::callers::Role;
 use crate::decide::asked_failover::Asked;
+use crate::decide::switchover;
+use crate::levers;
 use crate::tasks::control::Order;
 use crate::tasks::fail_over::{Elected, Failover, Forced};
-use crate::tasks::switch::{Handed, Switchover};
+use crate::tasks::switch::{Handed, Switchover, Undone};
 
 /// How long a promoted target may take to open its epoch; a cell that takes longer is in trouble,
 /// and whoever asked should look.
@@ -49,6 +54,8 @@ struct Switched {
     to: String,
     epoch: u64,
     took_ms: u64,
+    /// How much of that nobody served.
+    hold_ms: u64,
 }
 
 pub(super) fn switchover_call() -> Call {
@@ -56,10 +63,11 @@ pub(super) fn switchover_call() -> Call {
         .of("cells", "Moves a cell to a standby, by plan.")
         .about("Answers once the new active site is open. Both sides must be alive.")
         .id("The cell")
+        .query::<Flags>()
         .takes::<SwitchoverRequest>(json!({ "to": "south" }))
         .answers::<Switched>("The cell is active there")
         .example(json!({
-            "cell": "c1", "from": "east", "to": "south", "epoch": 8, "took_ms": 412,
+            "cell": "c1", "from": "east", "to": "south", "epoch": 8, "took_ms": 412, "hold_ms": 230,
         }))
         .problems(&[
             &problem::UNKNOWN_CELL,
@@ -80,32 +88,54 @@ pub(super) async fn switchover(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
+    write: Write,
     JsonBody(request): JsonBody<SwitchoverRequest>,
 ) -> Result<Response, Problem> {
     known(&api)?;
     let cell = cell_id(&id)?;
     let to = region("/to", &request.to)?;
-    let act = Act { who: caller, what: "switchover", cell: cell.clone(), reason: None };
+    let planned = write.expected.as_deref().map(epoch).transpose()?;
+    if write.dry_run {
+        return ahead::switchover(&api, &cell, &to).await;
+    }
+    let act = Act {
+        who: caller,
+        what: "switchover",
+        subject: Subject::Cell(cell.clone()),
+        reason: None,
+        idempotency_key: write.idempotency_key,
+    };
     audited(&api, act, &request, {
         let api = api.clone();
-        async move { switch(&api, cell, to).await.map(Json) }
+        Box::pin(async move {
+            let switched = switch(&api, cell, to, planned).await?;
+            Ok(Reply::new(200, &switched))
+        })
     })
     .await
 }
 
-async fn switch(api: &Api, cell: CellId, to: RegionId) -> Result<Switched, Problem> {
+async fn switch(
+    api: &Api,
+    cell: CellId,
+    to: RegionId,
+    planned: Option<Epoch>,
+) -> Result<Switched, Problem> {
     let begun = Instant::now();
+    let broken = ahead::broken(&levers::fresh(api).await?, &api.spec, &cell, &to);
+    levers::permitted(&broken, &[])?;
     let (reply, answer) = oneshot::channel();
-    let order = Order::Switchover(Switchover { cell: cell.clone(), to: to.clone(), reply });
+    let order =
+        Order::Switchover(Switchover { cell: cell.clone(), to: to.clone(), planned, reply });
     api.orders.send(order).await.map_err(|closed| error::stopping(&closed))?;
     let handed = answer.await.map_err(|closed| error::stopping(&closed))?;
-    let Handed { from, epoch } = handed.map_err(|undone| error::undone(&undone))?;
+    let Handed { from, epoch, announced } = handed.map_err(|undone| error::undone(&undone))?;
     if !opened(api, &cell, &to, epoch).await? {
         return Err(error::not_opened(epoch.0, &standing(api, &cell)));
     }
-    let took_ms = view::millis(begun.elapsed());
+    let (took_ms, hold_ms) = (view::millis(begun.elapsed()), view::millis(announced.elapsed()));
     let (cell, from, to) = (cell.to_string(), from.to_string(), to.to_string());
-    Ok(Switched { cell, from, to, epoch: epoch.0, took_ms })
+    Ok(Switched { cell, from, to, epoch: epoch.0, took_ms, hold_ms })
 }
 
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -164,6 +194,7 @@ pub(super) fn failover_call() -> Call {
         .of("cells", "Promotes a standby of a cell whose active site is lost.")
         .about("Cells do so by themselves; this is for those that cannot. Giving up data takes an admin.")
         .id("The cell")
+        .query::<Flags>()
         .takes::<FailoverRequest>(json!({
             "accept_data_loss": true, "reason": "east and north have burnt down",
         }))
@@ -196,6 +227,7 @@ pub(super) async fn failover(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
+    write: Write,
     JsonBody(request): JsonBody<FailoverRequest>,
 ) -> Result<Response, Problem> {
     if request.accept_data_loss {
@@ -205,30 +237,62 @@ pub(super) async fn failover(
     let cell = cell_id(&id)?;
     let to = request.to.as_deref().map(|to| region("/to", to)).transpose()?;
     let reason = reason(&request)?;
-    let act =
-        Act { who: caller, what: "failover", cell: cell.clone(), reason: request.reason.clone() };
-    let asked = Asked { cell, to, accept_data_loss: reason };
+    let planned = write.expected.as_deref().map(epoch).transpose()?;
+    let asked = Asked { cell: cell.clone(), to, accept_data_loss: reason };
+    if write.dry_run {
+        return ahead::failover(&api, &asked).await;
+    }
+    let act = Act {
+        who: caller,
+        what: "failover",
+        subject: Subject::Cell(cell),
+        reason: request.reason.clone(),
+        idempotency_key: write.idempotency_key,
+    };
     audited(&api, act, &request, {
         let api = api.clone();
-        async move { fail_over(&api, asked).await.map(Json) }
+        Box::pin(async move {
+            still(&api, &asked.cell, planned)?;
+            let done = fail_over(&api, asked).await?;
+            Ok(Reply::new(200, &done))
+        })
     })
     .await
 }
 
 /// Data is given up only by somebody who says why.
 fn reason(request: &FailoverRequest) -> Result<Option<String>, Problem> {
-    let reason = request.reason.as_deref().map(str::trim);
-    let length = reason.map_or(0, |reason| reason.chars().count());
-    if length > REASON_MAX {
-        return Err(invalid("/reason", &format!("a reason has at most {REASON_MAX} characters")));
-    }
-    match reason {
-        Some(reason) if request.accept_data_loss && length > 0 => Ok(Some(reason.to_owned())),
-        Some(_) | None if request.accept_data_loss => {
+    match sentence("/reason", request.reason.as_deref())? {
+        Some(reason) if request.accept_data_loss => Ok(Some(reason)),
+        None if request.accept_data_loss => {
             Err(invalid("/reason", "accepting data loss takes a reason"))
         }
         Some(_) | None => Ok(None),
     }
+}
+
+/// Reads what somebody says for the audit log; blanks say nothing.
+pub(super) fn sentence(pointer: &str, text: Option<&str>) -> Result<Option<String>, Problem> {
+    let text = text.map(str::trim).filter(|text| !text.is_empty());
+    if text.is_some_and(|text| text.chars().count() > REASON_MAX) {
+        return Err(invalid(pointer, &format!("a reason has at most {REASON_MAX} characters")));
+    }
+    Ok(text.map(ToOwned::to_owned))
+}
+
+/// A cell's tag is its epoch.
+fn epoch(tag: &str) -> Result<Epoch, Problem> {
+    let number = tag.trim_matches('"').parse().map(Epoch);
+    number.map_err(|err| {
+        let why = format!("If-Match {tag:?} is no cell's ETag, such as \"7\": {err}");
+        invalid("", &why)
+    })
+}
+
+fn still(api: &Api, cell: &CellId, planned: Option<Epoch>) -> Result<(), Problem> {
+    let state = api.state.borrow();
+    switchover::still(&state, cell, planned)
+        .map_err(|refusal| error::undone(&Undone::Refused(refusal)))
 }
 
 async fn fail_over(api: &Api, asked: Asked) -> Result<FailedOver, Problem> {

@@ -34,6 +34,8 @@ struct Region {
     standby: Vec<String>,
     sites_reachable: usize,
     sites: usize,
+    /// No target of a failover or a planned move, until it is restored.
+    drained: bool,
 }
 
 pub(super) fn regions_call() -> Call {
@@ -74,6 +76,7 @@ pub(super) async fn regions(
             standby: names(standby.into_iter().map(|(cell, _)| cell).collect()),
             sites_reachable: reachable,
             sites: here.len(),
+            drained: state.intent().drained().contains(&region.id),
         }
     });
     Ok(etag::hashed(&headers, &state, List { data: regions.collect() }))

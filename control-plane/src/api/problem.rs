@@ -46,6 +46,10 @@ kinds! {
         "`/docs` lists every call.";
     UNKNOWN_CELL = 404 "unknown-cell" "There is no such cell":
         "`GET /v1/cells` lists those there are.";
+    UNKNOWN_REGION = 404 "unknown-region" "There is no such region":
+        "`GET /v1/regions` lists those there are.";
+    UNKNOWN_OPERATION = 404 "unknown-operation" "There is no such operation":
+        "`GET /v1/operations` lists those there are; those that ended long ago are forgotten.";
     UNKNOWN_PROBLEM = 404 "unknown-problem" "There is no such type of problem":
         "`/docs` lists every type.";
     NOTHING_RECORDED = 404 "nothing-recorded" "Nothing is recorded of that moment":
@@ -94,8 +98,29 @@ kinds! {
         "Name that site, or none.";
     STILL_ELECTING = 409 "still-electing" "The election has not come to a result yet":
         "It goes on. Look at the cell.";
+    FROZEN = 409 "frozen" "Everything is frozen":
+        "A person said so: `GET /v1/freeze` tells who and why. `PUT /v1/freeze` lifts it.";
+    REGION_DRAINED = 409 "region-drained" "A drained region is never a target":
+        "Choose another region, or restore this one first.";
+    SECOND_REGION = 409 "second-region" "No second region is emptied while one is down or drained":
+        "Restore the other region first. An admin may override it, with a reason.";
+    NO_READY_SITE = 409 "no-ready-site" "A cell would be left without a ready site":
+        "`rules` names each cell and what its sites lack.";
+    NO_HEADROOM = 409 "no-headroom" "Too little capacity would be left":
+        "Move less, or say a larger `capacity` in `regions.yaml`. An admin may override it, with a \
+         reason.";
+    OPERATION_RUNNING = 409 "operation-running" "Another operation is going on":
+        "One goes on at a time. Wait for it, or cancel it.";
+    OPERATION_ENDED = 409 "operation-ended" "The operation has ended already":
+        "There is nothing to cancel.";
+    OUTCOME_PENDING = 409 "outcome-pending" "The same request goes on, or its outcome is not known":
+        "`audit` names its entry. Look at what it is about.";
+    STALE = 412 "stale" "It has changed since you looked":
+        "`etag` is the tag of what there is now. Look again, and decide anew.";
     TOO_LONG = 413 "payload-too-large" "The request's body is too large":
         "Bodies are at most 64 KiB.";
+    KEY_REUSED = 422 "idempotency-key-reused" "The key was used for another request":
+        "Each new request takes an `Idempotency-Key` of its own.";
     TOO_MANY = 429 "too-many-requests" "The caller asks too often":
         "Wait as long as `Retry-After` says, in seconds.";
     NOTHING_KNOWN = 503 "nothing-known" "This control plane has not read etcd yet":

@@ -60,7 +60,7 @@ fn entry(scene: &Scene<'_>, id: String, record: AuditRecord) -> Entry {
         outcome: outcome(scene, &record),
         who: record.who,
         what: record.what,
-        cell: record.cell,
+        cell: record.cell.or(record.region).or(record.operation).unwrap_or_default(),
         why: record.reason.unwrap_or_default(),
         asked_in: fill(scene.t.asked_in, &[("region", &vantage)]),
         details: serde_json::to_string_pretty(&details).unwrap_or_default(),

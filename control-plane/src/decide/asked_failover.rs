@@ -37,6 +37,8 @@ pub enum Refusal {
     Outdated,
     #[error("the agent in {0} does not answer")]
     TargetUnreachable(RegionId),
+    #[error("{0} is drained")]
+    TargetDrained(RegionId),
     #[error("{who} is {bytes} bytes further than {to}; leave `to` out to promote the furthest")]
     Behind { to: RegionId, who: RegionId, bytes: u64 },
 }
@@ -61,6 +63,9 @@ pub fn check<'a>(
     if let Some(to) = &asked.to {
         if !seen.routed.gateways.contains_key(to) {
             return Err(Refusal::NotASite(to.clone()));
+        }
+        if state.intent().drained().contains(to) {
+            return Err(Refusal::TargetDrained(to.clone()));
         }
         if !state.site(&asked.cell, to).is_reachable() {
             return Err(Refusal::TargetUnreachable(to.clone()));

@@ -5,7 +5,7 @@
 //! acknowledged. The predecessor has it by itself, if it has stopped and can say how far it came.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use topology::{Activation, Phase, Place, RegionId};
 
@@ -34,6 +34,8 @@ impl Vote {
 struct Score {
     timeline: Reverse<u32>,
     lsn: Reverse<u64>,
+    /// A drained region is a target only if it alone has everything that was acknowledged (I5).
+    is_drained: bool,
     /// Whoever asked may have a wish, among equals.
     is_not_preferred: bool,
     /// Going back to the site that was just given up is the last choice among equals.
@@ -41,13 +43,22 @@ struct Score {
     rank: usize,
 }
 
-/// Returns the site to promote, or `None` while the votes do not suffice. `regions` in the order of
-/// the spec; `preferred` wins only among equals.
+/// What decides among equals, whatever they are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// In the order of the spec.
+    pub regions: &'a [RegionId],
+    /// What people want to keep empty.
+    pub drained: &'a BTreeSet<RegionId>,
+}
+
+/// Returns the site to promote, or `None` while the votes do not suffice. `preferred` wins only among
+/// equals.
 #[must_use]
 pub fn choose<'a>(
     activation: &Activation,
     votes: &'a BTreeMap<RegionId, Vote>,
-    regions: &[RegionId],
+    order: Order<'_>,
     preferred: Option<&RegionId>,
 ) -> Option<&'a RegionId> {
     let predecessor = predecessor(activation);
@@ -64,7 +75,7 @@ pub fn choose<'a>(
     if from_voters < activation.votes_needed() && !from_predecessor {
         return None;
     }
-    furthest(activation, valid.into_iter(), regions, preferred)
+    furthest(activation, valid.into_iter(), order, preferred)
 }
 
 /// Returns who is furthest of these votes, whether they suffice or not.
@@ -72,15 +83,20 @@ pub fn choose<'a>(
 pub(super) fn furthest<'a>(
     activation: &Activation,
     votes: impl Iterator<Item = (&'a RegionId, &'a Vote)>,
-    regions: &[RegionId],
+    order: Order<'_>,
     preferred: Option<&RegionId>,
 ) -> Option<&'a RegionId> {
+    let regions = order.regions;
+    let rank = |region: &RegionId| {
+        regions.iter().position(|listed| listed == region).unwrap_or(regions.len())
+    };
     let score = |region: &RegionId, vote: &Vote| Score {
         timeline: Reverse(vote.timeline),
         lsn: Reverse(vote.lsn),
+        is_drained: order.drained.contains(region),
         is_not_preferred: preferred.is_some_and(|preferred| preferred != region),
         is_predecessor: predecessor(activation) == Some(region),
-        rank: regions.iter().position(|listed| listed == region).unwrap_or(regions.len()),
+        rank: rank(region),
     };
     votes.min_by_key(|(region, vote)| score(region, vote)).map(|(region, _)| region)
 }
@@ -145,6 +161,14 @@ mod tests {
         check_preferring(Some("east"), "east 1/700, south 1/700", Some("east"));
     }
 
+    #[test]
+    fn a_drained_region_wins_only_if_it_alone_has_everything() {
+        check_but("north", None, "north 1/700, south 1/700", Some("south"));
+        check_but("north", None, "north 1/701, south 1/700", Some("north"));
+        check_but("north", Some("north"), "north 1/700, south 1/700", Some("south"));
+        check_but("south", None, "east 1/700, south 1/700", Some("east"));
+    }
+
     #[track_caller]
     fn check(votes: &str, expected: Option<&str>) {
         check_preferring(None, votes, expected);
@@ -152,6 +176,12 @@ mod tests {
 
     #[track_caller]
     fn check_preferring(preferred: Option<&str>, votes: &str, expected: Option<&str>) {
+        check_but("", preferred, votes, expected);
+    }
+
+    #[track_caller]
+    fn check_but(drained: &str, preferred: Option<&str>, votes: &str, expected: Option<&str>) {
+        let drained = drained.split_whitespace().map(|region| region.parse().unwrap()).collect();
         let preferred: Option<RegionId> = preferred.map(|region| region.parse().unwrap());
         let regions: Vec<RegionId> =
             ["east", "north", "south"].map(|region| region.parse().unwrap()).into();
@@ -179,7 +209,8 @@ mod tests {
                 (words[0].parse().unwrap(), vote)
             })
             .collect();
-        let chosen = choose(&activation, &votes, &regions, preferred.as_ref());
+        let order = Order { regions: &regions, drained: &drained };
+        let chosen = choose(&activation, &votes, order, preferred.as_ref());
         assert_eq!(chosen.map(RegionId::as_str), expected);
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use topology::{Activation, RegionId};
 
-use super::choose::{Vote, choose, furthest};
+use super::choose::{Order, Vote, choose, furthest};
 
 /// What came of asking a site to freeze.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,12 +62,11 @@ pub enum Blocked {
 }
 
 /// Returns who is promoted: `to`, if insisted on, else the furthest of those that have frozen.
-/// `regions` in the order of the spec.
 pub fn verdict(
     activation: &Activation,
     words: &BTreeMap<RegionId, Word>,
     to: Option<&RegionId>,
-    regions: &[RegionId],
+    order: Order<'_>,
 ) -> Result<Verdict, Blocked> {
     let mut votes = BTreeMap::new();
     for (region, word) in words {
@@ -81,7 +80,7 @@ pub fn verdict(
             Word::Frozen(_) | Word::Rebuilding | Word::Silent => {}
         }
     }
-    let best = furthest(activation, votes.iter(), regions, to).ok_or(Blocked::NobodyAnswers)?;
+    let best = furthest(activation, votes.iter(), order, to).ok_or(Blocked::NobodyAnswers)?;
     let winner = to.unwrap_or(best);
     let (had, has) = match votes.get(winner) {
         Some(has) => (&votes[best], has),
@@ -100,7 +99,7 @@ pub fn verdict(
         .filter(|region| !votes.contains_key(*region))
         .cloned()
         .collect();
-    let sufficient = choose(activation, &votes, regions, to);
+    let sufficient = choose(activation, &votes, order, to);
     let nothing_acknowledged = sufficient == Some(winner);
     let gives_up = GivesUp { behind, unheard, nothing_acknowledged };
     Ok(Verdict { winner: winner.clone(), gives_up })
@@ -108,6 +107,8 @@ pub fn verdict(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use topology::{Epoch, Phase};
 
     use super::*;
@@ -188,7 +189,8 @@ mod tests {
             let (region, said) = word.split_once(' ').unwrap();
             (region.parse().unwrap(), read(said))
         });
-        let found = match verdict(&activation, &words.collect(), to.as_ref(), &regions) {
+        let order = Order { regions: &regions, drained: &BTreeSet::new() };
+        let found = match verdict(&activation, &words.collect(), to.as_ref(), order) {
             Ok(verdict) => show(&verdict),
             Err(blocked) => blocked.to_string(),
         };

@@ -193,12 +193,12 @@ fn freeze_if_widespread(action: Action, matrix: &Matrix<'_>, suspects: &Suspects
 }
 
 /// Returns this observer's turn among the regions that are not suspect; the suspect one comes last.
-pub(super) fn rank(policy: &Policy, suspect: Option<&RegionId>) -> usize {
+pub(crate) fn rank(policy: &Policy, suspect: Option<&RegionId>) -> usize {
     let mut others = policy.regions.iter().filter(|region| Some(*region) != suspect);
     others.position(|region| *region == policy.vantage).unwrap_or(policy.regions.len() - 1)
 }
 
-pub(super) fn delay(rank: usize) -> Duration {
+pub(crate) fn delay(rank: usize) -> Duration {
     RANK * u32::try_from(rank).unwrap_or(u32::MAX)
 }
 

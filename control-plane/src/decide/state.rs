@@ -4,6 +4,7 @@
 //! [`failover`](super::failover).
 
 mod flaps;
+pub mod intent;
 mod sighting;
 mod site;
 mod traffic;
@@ -22,6 +23,7 @@ use topology::{CellId, Epoch, Phase, Placement, RegionId, SiteId, Version};
 
 use crate::store::{Kept, Lease, Reading};
 
+pub use intent::{Intent, SeenOperation};
 pub use sighting::Deep;
 pub use site::{Alert, SeenSite};
 pub use traffic::{Lately, SeenTraffic};
@@ -58,6 +60,7 @@ pub struct State {
     placement_is_stored: bool,
     /// Cells that are left as they are though their active site is lost.
     frozen: BTreeMap<CellId, Frozen>,
+    intent: Intent,
     reads: Option<Reads>,
 }
 
@@ -150,7 +153,7 @@ impl State {
         Vec::new()
     }
 
-    fn read(&mut self, reading: Reading, now: Instant) -> Vec<Violation> {
+    fn read(&mut self, mut reading: Reading, now: Instant) -> Vec<Violation> {
         let newest = reading.newest();
         let before = self.reads;
         // Old etcd versions answer stale after a pause, and a read may have overtaken our own write:
@@ -163,6 +166,7 @@ impl State {
             Some(_) | None => now,
         };
         self.reads = Some(Reads { newest, last: now, unbroken_since, failing: false });
+        self.intent.read(&mut reading, now);
         let mut violations = Vec::new();
         for (cell, seen) in &mut self.cells {
             violations.extend(seen.compare(cell, reading.cells.get(cell), now));
@@ -323,6 +327,12 @@ impl State {
     #[must_use]
     pub fn frozen(&self) -> &BTreeMap<CellId, Frozen> {
         &self.frozen
+    }
+
+    /// Returns what people want.
+    #[must_use]
+    pub fn intent(&self) -> &Intent {
+        &self.intent
     }
 
     /// Returns when etcd was last read, if ever.

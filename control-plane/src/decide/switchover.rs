@@ -1,7 +1,7 @@
 //! Whether a planned move may begin, and whether its target may be promoted.
 
 use topology::wire::agent::TenureName;
-use topology::{CellId, Phase, RegionId};
+use topology::{CellId, Epoch, Phase, RegionId};
 
 use super::State;
 use super::choose::Vote;
@@ -26,6 +26,8 @@ pub enum Refusal {
     TargetUnreachable(RegionId),
     #[error("{region} {why}")]
     TargetLagging { region: RegionId, why: String },
+    #[error("it was planned under epoch {planned}, and the cell is in epoch {now}")]
+    Stale { planned: Epoch, now: Epoch },
 }
 
 /// Returns the active site that would hand over to `target`, or why it is not asked to.
@@ -53,6 +55,15 @@ pub fn check(state: &State, cell: &CellId, target: &RegionId) -> Result<RegionId
     match behind(state, cell, active, target) {
         Ok(()) => Ok(active.clone()),
         Err(why) => Err(Refusal::TargetLagging { region: target.clone(), why }),
+    }
+}
+
+/// Refuses what was planned under another epoch: what it was planned from is no more so (I2).
+pub fn still(state: &State, cell: &CellId, planned: Option<Epoch>) -> Result<(), Refusal> {
+    let now = state.cells().get(cell).map(|seen| seen.routed.activation.epoch);
+    match (planned, now) {
+        (Some(planned), Some(now)) if planned != now => Err(Refusal::Stale { planned, now }),
+        (Some(_) | None, Some(_) | None) => Ok(()),
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use client::Etcd;
 use client::etcd::{EtcdError, PutIf, Stored, Written};
+use runtime::clock;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,7 @@ use topology::wire::key;
 use topology::wire::placement::PlacementRecord;
 use topology::wire::vantage::VantageReport;
 use topology::{CellId, Placement, RegionId, Spec};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::Reading;
 
@@ -24,8 +25,12 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// (`docs/decisions/0002`), so that a decision once made survives it.
 const SETTLE: Duration = Duration::from_secs(5);
 
+/// How long what a person asks for is tried: a busy member is no reason to send them away, and one
+/// that is gone shall be told soon.
+const PATIENT: Duration = Duration::from_secs(2);
+
 /// What is read again and again. The audit log is not: it is long, and nothing is decided by it.
-const READ: [&str; 7] = [
+const READ: [&str; 10] = [
     key::GENERATION,
     key::PLACEMENT,
     key::CELLS,
@@ -33,10 +38,35 @@ const READ: [&str; 7] = [
     key::SITES,
     key::ROUTERS,
     key::VANTAGES,
+    key::OPERATIONS,
+    key::REGIONS,
+    key::FREEZE,
 ];
+
+/// What somebody waits for: a change there is read at once.
+const HINTS: [&str; 6] =
+    [key::CELLS, key::LEASES, key::VANTAGES, key::OPERATIONS, key::REGIONS, key::FREEZE];
 
 /// How many entries the audit log has: years of acts of people, some megabytes at most.
 pub const AUDIT_KEPT: u16 = 1000;
+
+/// Asks again for a while if no member answers: for reads, and for writes that find themselves by their
+/// value.
+pub async fn patiently<T, F>(mut ask: impl FnMut() -> F) -> Result<T, EtcdError>
+where
+    F: Future<Output = Result<T, EtcdError>>,
+{
+    let begun = Instant::now();
+    loop {
+        match ask().await {
+            Err(err) if begun.elapsed() < PATIENT => {
+                debug!(error = %err, "etcd does not answer yet");
+                tokio::time::sleep(AGAIN).await;
+            }
+            result => return result,
+        }
+    }
+}
 
 /// A handle on what is stored. Cheap to clone.
 #[derive(Clone)]
@@ -63,12 +93,14 @@ impl Store {
 
     /// Reads all that decisions rest on, at one revision.
     pub async fn read(&self) -> Result<Reading, EtcdError> {
-        Ok(Reading::parse(&self.etcd.read(&READ).await?))
+        let read_unix_ms = clock::unix_millis();
+        let reading = Reading::parse(&self.etcd.read(&READ).await?);
+        Ok(Reading { read_unix_ms, ..reading })
     }
 
-    /// Wakes the waiter when a cell, a lease or a vantage's view may have changed, until stopped.
+    /// Wakes the waiter when something that decisions rest on may have changed, until stopped.
     pub async fn hint(&self, wake: &Notify, stop: &CancellationToken) {
-        self.etcd.hint(&[key::CELLS, key::LEASES, key::VANTAGES], wake, stop).await;
+        self.etcd.hint(&HINTS, wake, stop).await;
     }
 
     /// Writes the placement if there is none.

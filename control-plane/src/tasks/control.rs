@@ -378,9 +378,11 @@ impl Control {
     }
 
     fn switchover(&mut self, order: Switchover) {
-        let Switchover { cell, to, reply } = order;
+        let Switchover { cell, to, planned, reply } = order;
         let busy = self.is_busy(&cell);
-        let checked = match switchover::check(&self.state, &cell, &to) {
+        let checked = switchover::still(&self.state, &cell, planned);
+        let checked = checked.and_then(|()| switchover::check(&self.state, &cell, &to));
+        let checked = match checked {
             Ok(_) if busy => Err(Refusal::NotSteady("already being moved".to_owned())),
             checked => checked,
         };

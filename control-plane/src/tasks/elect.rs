@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use super::hands::Hands;
 use super::vote::{Ballot, Predecessor, collect, would_suffice};
 use crate::decide::Fact;
-use crate::decide::choose::choose;
+use crate::decide::choose::{Order, choose};
 use crate::decide::failover::{right_over_at, silent_since};
 use crate::decide::state::SeenCell;
 use crate::metrics::{self, Step};
@@ -113,10 +113,11 @@ pub async fn drive(
         let activation = &electing.value.activation;
         let lost = lost(activation);
         let asked = predecessor(hands, cell, lost);
-        let regions = &hands.policy.regions;
-        let suffice = |votes: &_| choose(activation, votes, regions, preferred).is_some();
+        let drained = hands.state.borrow().intent().drained().clone();
+        let order = Order { regions: &hands.policy.regions, drained: &drained };
+        let suffice = |votes: &_| choose(activation, votes, order, preferred).is_some();
         let ballot = collect(&hands.agents, cell, activation, asked, suffice).await;
-        if let Some(winner) = choose(activation, &ballot.votes, regions, preferred) {
+        if let Some(winner) = choose(activation, &ballot.votes, order, preferred) {
             if !lost.is_some_and(|lost| ballot.votes.contains_key(lost)) {
                 sleep_until(over_at).await;
             }

@@ -19,7 +19,7 @@ use super::elect::{Outcome, lost, take_over, votes};
 use super::hands::Hands;
 use super::vote::{Ballot, freeze_all};
 use crate::decide::asked_failover::{Asked, Refusal};
-use crate::decide::choose::Vote;
+use crate::decide::choose::{Order, Vote};
 use crate::decide::data_loss::{Blocked, GivesUp, Verdict, Word, verdict};
 use crate::decide::failover::right_over_at;
 use crate::decide::state::SeenCell;
@@ -172,9 +172,10 @@ impl Force<'_> {
         let asked = sites.map(|region| (region.clone(), hands.is_reachable(cell, region)));
         let ballot = freeze_all(&hands.agents, cell, activation, asked).await;
         let words = self.words(&ballot, seen);
-        let regions = &hands.policy.regions;
+        let drained = hands.state.borrow().intent().drained().clone();
+        let order = Order { regions: &hands.policy.regions, drained: &drained };
         let Verdict { winner, gives_up } =
-            verdict(activation, &words, self.asked.to.as_ref(), regions).map_err(Round::Blocked)?;
+            verdict(activation, &words, self.asked.to.as_ref(), order).map_err(Round::Blocked)?;
         if !lost(activation).is_some_and(|lost| ballot.votes.contains_key(lost)) {
             sleep_until(over_at).await;
         }

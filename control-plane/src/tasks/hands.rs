@@ -10,6 +10,7 @@ use topology::{Activation, CellId, RegionId, Spec};
 
 use crate::agents::Agents;
 use crate::decide::{Fact, Policy, State};
+use crate::failpoint::Failpoint;
 use crate::store::Kept;
 use crate::store::etcd::{Store, Unchanged};
 
@@ -22,6 +23,7 @@ pub struct Hands {
     pub agents: Agents,
     pub state: watch::Receiver<Arc<State>>,
     pub facts: mpsc::Sender<Fact>,
+    pub failpoint: Failpoint,
 }
 
 impl Hands {

@@ -31,10 +31,13 @@ impl Entry {
             who: WHO.to_owned(),
             vantage: evidence.vantage.clone(),
             what: action.kind().to_owned(),
-            cell: evidence.cell.clone(),
+            cell: Some(evidence.cell.clone()),
+            region: None,
+            operation: None,
+            idempotency_key: None,
             body: serde_json::to_value(evidence).unwrap_or_default(),
             reason: Some(action.to_string()),
-            evidence: seen,
+            evidence: Some(seen),
             outcome: None,
         };
         Self { id: next_id(&evidence.vantage), record }

@@ -25,6 +25,8 @@ use crate::store::etcd::Unchanged;
 pub struct Switchover {
     pub cell: CellId,
     pub to: RegionId,
+    /// The epoch it was planned under: under another it is refused.
+    pub planned: Option<Epoch>,
     /// Answered once the target is being promoted, or as soon as it is known that it will not be.
     pub reply: oneshot::Sender<Result<Handed, Undone>>,
 }
@@ -34,6 +36,8 @@ pub struct Switchover {
 pub struct Handed {
     pub from: RegionId,
     pub epoch: Epoch,
+    /// Since when nobody serves.
+    pub announced: Instant,
 }
 
 /// Why the target was not promoted.
@@ -84,12 +88,14 @@ pub async fn switch(
         answer(reply, Err(Undone::Overtaken));
         return Outcome::Overtaken;
     };
+    let announced = Instant::now();
+    hands.failpoint.reached("announced").await;
     info!(%cell, epoch = %switching.value.activation.epoch, reason, "switching");
     let stopped = match hand_over(hands, planned, &switching).await {
         Ok(promoting) => {
             let epoch = promoting.value.activation.epoch;
             info!(%cell, %epoch, region = %to, elapsed = ?begun.elapsed(), "promoting");
-            answer(reply, Ok(Handed { from: from.clone(), epoch }));
+            answer(reply, Ok(Handed { from: from.clone(), epoch, announced }));
             return Outcome::Won { winner: to.clone(), epoch };
         }
         Err(stopped) => stopped,
@@ -128,6 +134,7 @@ async fn hand_over(
     };
     // The target's data is enough, as the old active site has stopped; the other voters are frozen
     // with it, so that none of them can be counted by anybody else.
+    hands.failpoint.reached("stopped").await;
     let arrived = |vote: &Vote| has_everything(vote, activation.system, end);
     let suffice = |votes: &BTreeMap<RegionId, Vote>| votes.get(to).is_some_and(arrived);
     let ballot = collect(&hands.agents, cell, activation, Predecessor::Unasked, suffice).await;
@@ -136,6 +143,7 @@ async fn hand_over(
             let next = activation.promote(to, vote.place(), &activation.reason);
             let unchanged = Unchanged { cell: switching.revision, lease: None };
             let promoting = hands.replace(cell, &switching.value, next, unchanged).await;
+            hands.failpoint.reached("promoted").await;
             return promoting.ok_or_else(|| Stopped {
                 why: "somebody else changed the cell meanwhile".to_owned(),
                 cleanly: true,

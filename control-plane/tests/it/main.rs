@@ -15,6 +15,8 @@ mod events;
 mod evidence;
 mod explain;
 mod failover;
+mod failpoints;
+mod operations;
 mod platform;
 mod reads;
 mod roles;

@@ -1,5 +1,5 @@
-//! Three regions, one cell, etcd in the first region, stand-ins for its sites' agents, and as many
-//! control planes as a test wants.
+//! Three regions, one cell or more, etcd in the first region, stand-ins for the sites' agents, and as
+//! many control planes as a test wants.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use control_plane::app;
 use control_plane::config::{Config, RawConfig};
 use runtime::http_client::Answer;
 use runtime::{HttpClient, Tasks};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{interval, timeout};
 use topology::address::Port;
 use topology::snapshot::RoutedCell;
@@ -47,7 +47,6 @@ pub(crate) struct Platform {
     pub(crate) agents: Vec<Agent>,
     pub(crate) client: Client,
     folder: PathBuf,
-    http: HttpClient,
     /// Held as long as the networks are used; other test processes wait for it.
     _place: File,
 }
@@ -55,6 +54,11 @@ pub(crate) struct Platform {
 impl Platform {
     /// Finds free networks and writes down what control planes read.
     pub(crate) fn prepare() -> Self {
+        Self::prepare_cells(&["east"])
+    }
+
+    /// The same with a cell for each of these homes: c1, c2 and so on.
+    pub(crate) fn prepare_cells(homes: &[&str]) -> Self {
         let (place, number) = free_place();
         let folder =
             std::env::temp_dir().join(format!("bulkhead-cp-{}-{number}", std::process::id()));
@@ -64,13 +68,15 @@ impl Platform {
         std::fs::create_dir_all(folder.join("secrets")).unwrap();
         std::fs::write(folder.join("secrets/control-plane.callers"), CALLERS).unwrap();
         std::fs::write(folder.join("secrets/console.key"), "k".repeat(64)).unwrap();
-        let text = spec(FIRST_NETWORK + 3 * number);
+        let text = spec(FIRST_NETWORK + 3 * number, homes);
         std::fs::write(folder.join("regions.yaml"), &text).unwrap();
         let spec = Arc::new(Spec::parse(&text).unwrap());
-        let agents = REGIONS.map(|region| Agent::new(site(region)));
+        let sites = spec.cells.iter().flat_map(|cell| {
+            REGIONS.map(|region| SiteId { cell: cell.id.clone(), region: region.parse().unwrap() })
+        });
+        let agents: Vec<Agent> = sites.map(Agent::new).collect();
         let client = Client::connect(spec.etcd_endpoints(None));
-        let http = HttpClient::default();
-        Self { spec, agents: agents.into(), client, folder, http, _place: place }
+        Self { spec, agents, client, folder, _place: place }
     }
 
     /// Starts etcd, the agents and control planes in these regions, and runs the test among them.
@@ -78,8 +84,17 @@ impl Platform {
         control_planes: &[&str],
         test: F,
     ) -> Pin<Box<impl Future<Output = ()>>> {
+        Self::prepare().start(control_planes, test)
+    }
+
+    /// The same, of what was prepared.
+    pub(crate) fn start<F: AsyncFnOnce(&Self)>(
+        self,
+        control_planes: &[&str],
+        test: F,
+    ) -> Pin<Box<impl Future<Output = ()>>> {
         Box::pin(async move {
-            let platform = Self::prepare();
+            let platform = self;
             let etcd = platform.etcd();
             let mut tasks = Tasks::default();
             platform.agents(&mut tasks);
@@ -99,15 +114,19 @@ impl Platform {
     }
 
     pub(crate) fn control_plane(&self, tasks: &mut Tasks, region: &str) {
+        let config = self.config(region);
+        tasks.start(&format!("control plane {region}"), |stop| {
+            app::serve(config, stop.cancelled_owned())
+        });
+    }
+
+    pub(crate) fn config(&self, region: &str) -> Config {
         let raw = RawConfig {
             region: region.parse().unwrap(),
             spec: self.folder.join("regions.yaml"),
             run_dir: self.folder.clone(),
         };
-        let config = Config::read(&raw).unwrap();
-        tasks.start(&format!("control plane {region}"), |stop| {
-            app::serve(config, stop.cancelled_owned())
-        });
+        Config::read(&raw).unwrap()
     }
 
     /// Starts etcd, or starts it again on what it had.
@@ -121,7 +140,7 @@ impl Platform {
     }
 
     pub(crate) fn agent(&self, region: &str) -> &Agent {
-        self.agents.iter().find(|agent| agent.id.region.as_str() == region).unwrap()
+        self.agents.iter().find(|agent| agent.id == site(region)).unwrap()
     }
 
     /// Returns the cell as stored.
@@ -173,6 +192,24 @@ impl Platform {
         assert!(reached.await, "the cell is not redundant, seen from {region}");
     }
 
+    /// Waits until the cells are active in these regions and redundant, seen from `region`.
+    pub(crate) async fn until_active(&self, region: &str, expected: &[&str]) {
+        let mut last = Value::Null;
+        let reached = self.until(async || {
+            let Some(cells) = self.get(region, "/v1/cells").await else { return false };
+            let cells = cells["data"].as_array().unwrap();
+            let active = |cell: &Value| (cell["active"].clone(), cell["redundant"] == true);
+            let found: Vec<(Value, bool)> = cells.iter().map(active).collect();
+            last = json!(found);
+            found.len() == expected.len()
+                && found
+                    .iter()
+                    .zip(expected)
+                    .all(|((active, redundant), at)| active == at && *redundant)
+        });
+        assert!(reached.await, "expected {expected:?}, found {last}");
+    }
+
     /// Asks again and again, until it is so or has taken too long.
     pub(crate) async fn until(&self, mut is_so: impl AsyncFnMut() -> bool) -> bool {
         let mut ticks = interval(Duration::from_millis(20));
@@ -196,14 +233,14 @@ impl Platform {
         let mut headers = headers;
         headers.insert("authorization", format!("Bearer {TOKEN}").parse().unwrap());
         let url = format!("http://{}{path}", self.address(region, Port::ControlPlane));
-        self.http.call("GET".parse().unwrap(), &url, headers, "", LIMIT).await.unwrap()
+        http().call("GET".parse().unwrap(), &url, headers, "", LIMIT).await.unwrap()
     }
 
     /// Reads under another authorization; returns the status and the body.
     pub(crate) async fn ask_as(&self, region: &str, path: &str, who: &str) -> (u16, Value) {
         let headers = HeaderMap::from_iter([(header::AUTHORIZATION, who.parse().unwrap())]);
         let url = format!("http://{}{path}", self.address(region, Port::ControlPlane));
-        let answer = self.http.call("GET".parse().unwrap(), &url, headers, "", LIMIT).await;
+        let answer = http().call("GET".parse().unwrap(), &url, headers, "", LIMIT).await;
         let answer = answer.unwrap();
         (answer.status.as_u16(), serde_json::from_slice(&answer.body).unwrap())
     }
@@ -228,8 +265,27 @@ impl Platform {
         self.post(region, "/v1/cells/c1/failover", body).await
     }
 
-    async fn post(&self, region: &str, path: &str, body: &str) -> (u16, Value) {
-        let answer = self.call(region, "POST", path, Some(TOKEN), body).await.unwrap();
+    pub(crate) async fn post(&self, region: &str, path: &str, body: &str) -> (u16, Value) {
+        self.write_with(region, "POST", path, body, &[]).await
+    }
+
+    /// Sends a write with headers of its own.
+    pub(crate) async fn write_with(
+        &self,
+        region: &str,
+        method: &str,
+        path: &str,
+        body: &str,
+        headers: &[(&'static str, &str)],
+    ) -> (u16, Value) {
+        let url = format!("http://{}{path}", self.address(region, Port::ControlPlane));
+        let mut all = axum::http::HeaderMap::new();
+        all.insert("authorization", format!("Bearer {TOKEN}").parse().unwrap());
+        for (name, value) in headers {
+            all.insert(*name, value.parse().unwrap());
+        }
+        let method = method.parse().unwrap();
+        let answer = http().call(method, &url, all, body.to_owned(), LIMIT).await.unwrap();
         (answer.status.as_u16(), serde_json::from_slice(&answer.body).unwrap())
     }
 
@@ -247,7 +303,7 @@ impl Platform {
             headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
         }
         let method = method.parse().unwrap();
-        self.http.call(method, &url, headers, body.to_owned(), LIMIT).await.ok()
+        http().call(method, &url, headers, body.to_owned(), LIMIT).await.ok()
     }
 
     /// Sends what no client of the API would.
@@ -258,7 +314,7 @@ impl Platform {
         headers: axum::http::HeaderMap,
         body: &str,
     ) -> Answer {
-        self.http.call(method, url, headers, body.to_owned(), LIMIT).await.unwrap()
+        http().call(method, url, headers, body.to_owned(), LIMIT).await.unwrap()
     }
 
     pub(crate) fn folder(&self) -> &std::path::Path {
@@ -269,7 +325,7 @@ impl Platform {
     pub(crate) async fn tells(&self, region: &str, what: &str) -> bool {
         let url = format!("http://{}/tasks", self.address(region, Port::ControlPlaneAdmin));
         let headers = axum::http::HeaderMap::new();
-        let answer = self.http.call("GET".parse().unwrap(), &url, headers, "", LIMIT).await;
+        let answer = http().call("GET".parse().unwrap(), &url, headers, "", LIMIT).await;
         answer.is_ok_and(|answer| String::from_utf8_lossy(&answer.body).contains(what))
     }
 
@@ -288,6 +344,12 @@ impl Drop for Platform {
         // A failed test may still have etcd writing there; the next one starts from nothing anyway.
         drop(std::fs::remove_dir_all(&self.folder));
     }
+}
+
+/// A client without connections: those to a control plane that a test has ended would be answered by
+/// what is left of it.
+fn http() -> HttpClient {
+    HttpClient::default()
 }
 
 pub(crate) fn cell() -> CellId {
@@ -316,7 +378,13 @@ fn free_place() -> (File, u8) {
     (place, number)
 }
 
-fn spec(network: u8) -> String {
+fn spec(network: u8, homes: &[&str]) -> String {
+    let cells = homes.iter().enumerate().map(|(number, home)| {
+        let others: Vec<&str> = REGIONS.into_iter().filter(|region| region != home).collect();
+        let (number, standbys) = (number + 1, others.join(", "));
+        format!("  - {{id: c{number}, weight: 1, home: {home}, standbys: [{standbys}]}}\n")
+    });
+    let cells: String = cells.collect();
     format!(
         "version: 1
 regions:
@@ -324,8 +392,7 @@ regions:
   - {{id: north, name: North, network: 127.{}.0.0/16}}
   - {{id: south, name: South, network: 127.{}.0.0/16}}
 cells:
-  - {{id: c1, weight: 1, home: east, standbys: [north, south]}}
-edge: {{listen: \"127.{network}.0.2:8080\", admin: \"127.{network}.0.2:9080\", routers: 1}}
+{cells}edge: {{listen: \"127.{network}.0.2:8080\", admin: \"127.{network}.0.2:9080\", routers: 1}}
 lease: {{renew: 200ms, right: 500ms, patience: 1s}}
 messages: weak
 ",

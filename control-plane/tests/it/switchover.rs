@@ -8,9 +8,10 @@ async fn a_planned_move_ends_with_the_target_active() {
     Platform::run(&["north", "south"], async |platform| {
         platform.until_known("north").await;
         let (status, body) = platform.switchover("north", r#"{"to": "south"}"#).await;
-        let took_ms = body["took_ms"].as_u64().unwrap();
+        let (took_ms, hold_ms) = (body["took_ms"].as_u64().unwrap(), body["hold_ms"].as_u64().unwrap());
+        assert!(hold_ms <= took_ms, "{body}");
         let expected =
-            json!({"cell": "c1", "from": "east", "to": "south", "epoch": 3, "took_ms": took_ms});
+            json!({"cell": "c1", "from": "east", "to": "south", "epoch": 3, "took_ms": took_ms, "hold_ms": hold_ms});
         assert_eq!((status, body), (200, expected));
         platform.until_cell_is("epoch 3, steady in south").await;
         let votes = platform.agent("north").told(|north| north.votes.clone());

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use control_plane::decide::choose::{Vote, choose};
+use control_plane::decide::choose::{Order, Vote, choose};
 use control_plane::decide::failover::right_over_at;
 use control_plane::decide::state::SeenCell;
 use control_plane::store::Kept;
@@ -72,10 +72,11 @@ pub async fn drive(hands: &Hands, mut electing: Kept<RoutedCell>, over_at: Insta
         let asked = predecessor(hands, lost);
         let one = sim.sabotaged(Sabotage::OneVoteIsEnough);
         let counted = if one { with_all_acks(activation) } else { activation.clone() };
-        let regions = &hands.policy().regions;
-        let suffice = |votes: &_| choose(&counted, votes, regions, None).is_some();
+        let drained = BTreeSet::new();
+        let order = Order { regions: &hands.policy().regions, drained: &drained };
+        let suffice = |votes: &_| choose(&counted, votes, order, None).is_some();
         let votes = collect(hands, activation, asked, suffice).await;
-        if let Some(winner) = choose(&counted, &votes, regions, None) {
+        if let Some(winner) = choose(&counted, &votes, order, None) {
             let has_predecessor = lost.is_some_and(|lost| votes.contains_key(lost));
             if !has_predecessor && !sim.sabotaged(Sabotage::NoWaitForTheRight) {
                 hands.sleep_until(over_at).await;

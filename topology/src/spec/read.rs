@@ -16,6 +16,8 @@ use crate::{CellId, RegionId};
 /// are addresses for more.
 const CELLS_MAX: usize = 1000;
 const WEIGHT_MAX: u32 = 100;
+/// All the cells there can be, at their greatest weight.
+const CAPACITY_MAX: u32 = 25_000;
 const KEEP: RangeInclusive<u32> = 1..=1000;
 /// Shorter would fill the archive with empty WAL, longer would make it worth little.
 const ARCHIVE_EVERY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
@@ -99,10 +101,12 @@ impl Reader {
 
     fn regions(&mut self, root: &Section<'_>) -> Vec<Region> {
         let mut regions: Vec<Region> = Vec::new();
-        for item in self.list(root, "regions", &["id", "name", "network"]) {
+        for item in self.list(root, "regions", &["id", "name", "network", "capacity"]) {
             let id = self.id::<RegionId>(&item, "id");
             let name = self.text(&item, "name").map(|node| node.as_str().to_owned());
             let network = self.network(&item, "network");
+            let capacity = item.map.get_node("capacity").is_some().then_some(());
+            let capacity = capacity.and_then(|()| self.capacity(&item));
             let (Some(id), Some(name), Some(network)) = (id, name, network) else { continue };
             if regions.iter().any(|listed| listed.id == id) {
                 self.report(&item, "id", Problem::Repeated(format!("region {id}")));
@@ -111,9 +115,17 @@ impl Reader {
                 let problem = Problem::NetworkTaken(network.to_string(), other.id.clone());
                 self.report(&item, "network", problem);
             }
-            regions.push(Region { id, name, network });
+            regions.push(Region { id, name, network, capacity });
         }
         regions
+    }
+
+    fn capacity(&mut self, item: &Section<'_>) -> Option<u32> {
+        let capacity = self.parsed::<u32>(item, "capacity", "a whole number")?;
+        if capacity == 0 || capacity > CAPACITY_MAX {
+            self.report(item, "capacity", Problem::OutOfRange(capacity.to_string(), "1 to 25000"));
+        }
+        Some(capacity)
     }
 
     fn cells(&mut self, root: &Section<'_>, regions: &[Region]) -> Vec<Cell> {

@@ -43,6 +43,17 @@ fn six_mistakes_are_six_findings() {
 }
 
 #[test]
+fn a_region_may_say_what_it_can_carry() {
+    assert_eq!(Spec::parse(GOOD).unwrap().regions[0].capacity, None);
+    let with = |capacity: &str| {
+        GOOD.replace("127.1.0.0/16", &format!("127.1.0.0/16, capacity: {capacity}"))
+    };
+    assert_eq!(Spec::parse(&with("4")).unwrap().regions[0].capacity, Some(4));
+    check(&with("0"), "line 3: regions[0].capacity: 0 is out of range: 1 to 25000");
+    check(&with("much"), "line 3: regions[0].capacity: expected a whole number, found \"much\"");
+}
+
+#[test]
 fn unknown_and_missing_keys_are_named() {
     check(
         &GOOD.replace("messages: weak", "message: weak"),

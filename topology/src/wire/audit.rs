@@ -14,16 +14,26 @@ pub struct AuditRecord {
     pub who: String,
     /// The region whose control plane was asked.
     pub vantage: String,
-    /// `failover` or `switchover`.
+    /// `failover`, `switchover`, `evacuate`, `restore`, `cancel`, `freeze` or `unfreeze`.
     pub what: String,
-    pub cell: String,
+    /// What it was about, if it was about one thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// Asked again by the same with the same key, it is the same act.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
     /// What was asked, as it was sent.
     pub body: serde_json::Value,
     /// Why, in the words of whoever asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What was seen when it was asked.
-    pub evidence: Evidence,
+    /// What was seen of the cell when it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
     /// Missing while it goes on, and for ever if whoever carried it out died meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,

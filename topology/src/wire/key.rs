@@ -11,6 +11,11 @@ pub const ROUTERS: &str = "/bulkhead/v1/routers/";
 pub const VANTAGES: &str = "/bulkhead/v1/vantages/";
 pub const HISTORY: &str = "/bulkhead/v1/history/";
 pub const AUDIT: &str = "/bulkhead/v1/audit/";
+/// Operations that go on. Those that have ended are elsewhere: these are read again and again.
+pub const OPERATIONS: &str = "/bulkhead/v1/operations/";
+pub const ENDED: &str = "/bulkhead/v1/ended/";
+pub const REGIONS: &str = "/bulkhead/v1/regions/";
+pub const FREEZE: &str = "/bulkhead/v1/freeze";
 /// Which generation of etcd's history this is; see [`generation`](super::generation).
 pub const GENERATION: &str = "/bulkhead/v1/generation";
 
@@ -54,4 +59,19 @@ pub fn history_of(cell: &CellId) -> String {
 #[must_use]
 pub fn history(cell: &CellId, epoch: u64) -> String {
     format!("{HISTORY}{cell}/{epoch:020}")
+}
+
+#[must_use]
+pub fn operation(id: &str) -> String {
+    format!("{OPERATIONS}{id}")
+}
+
+#[must_use]
+pub fn ended(id: &str) -> String {
+    format!("{ENDED}{id}")
+}
+
+#[must_use]
+pub fn region(region: &RegionId) -> String {
+    format!("{REGIONS}{region}")
 }

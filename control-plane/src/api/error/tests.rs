@@ -82,3 +82,19 @@ fn cell() -> CellId {
 fn east() -> RegionId {
     "east".parse().unwrap()
 }
+
+#[test]
+fn each_broken_rule_has_the_problem_of_its_name() {
+    for (rule, code) in [
+        (Rule::Frozen, "frozen"),
+        (Rule::RegionDrained, "region-drained"),
+        (Rule::SecondRegion, "second-region"),
+        (Rule::NoReadySite, "no-ready-site"),
+        (Rule::NoHeadroom, "no-headroom"),
+    ] {
+        let rule = Broken { rule, detail: "so it is".to_owned() };
+        check(&broken(&rule, &[&rule]), code);
+        assert_eq!(rule.rule.code(), code);
+    }
+    check(&outcome_pending("17-east"), "outcome-pending");
+}

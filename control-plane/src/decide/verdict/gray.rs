@@ -103,6 +103,9 @@ fn score(
     if let Some(agreed) = matrix.agreed(cell, voter) {
         return Err(format!("is {} itself", agreed.health.name()));
     }
+    if state.intent().drained().contains(voter) {
+        return Err("is drained".to_owned());
+    }
     let (active, standby) = (state.site(cell, from), state.site(cell, voter));
     if standby.flapping_since(now).is_some() {
         return Err("comes and goes".to_owned());

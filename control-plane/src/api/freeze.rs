@@ -1,0 +1,115 @@
+//! The global freeze.
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::{IntoResponse, Json, Response};
+use runtime::Problem;
+use runtime::json_body::{JsonBody, invalid};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::audit::{Act, Reply, Subject, audited};
+use super::auth::Caller;
+use super::call::Call;
+use super::cells::known;
+use super::write::Write;
+use super::{Api, problem};
+use crate::levers::freeze::{self, Standing, standing};
+
+/// Longer than any incident; a freeze that shall last has no end.
+const FOR_MAX_S: u64 = 7 * 24 * 3600;
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FreezeRequest {
+    frozen: bool,
+    reason: String,
+    /// How long it holds; until it is lifted without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    for_s: Option<u64>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct FreezeView {
+    /// Whether it holds: nothing is moved, neither by plan nor by itself.
+    frozen: bool,
+    reason: Option<String>,
+    who: Option<String>,
+    since_unix_ms: Option<u64>,
+    until_unix_ms: Option<u64>,
+}
+
+pub(super) fn get_call() -> Call {
+    Call::get("/v1/freeze")
+        .of("platform", "Says whether everything is frozen, who said so, and why.")
+        .answers::<FreezeView>("What was said last, and whether it holds")
+        .problems(&[&problem::NOTHING_KNOWN])
+}
+
+pub(super) fn put_call() -> Call {
+    Call::put("/v1/freeze")
+        .of("platform", "Freezes everything, or lifts the freeze.")
+        .about("While it holds nothing is moved, neither by plan nor by itself.")
+        .takes::<FreezeRequest>(json!({ "frozen": true, "reason": "we are looking" }))
+        .answers::<FreezeView>("What was said")
+        .problems(&[
+            &problem::OVERTAKEN,
+            &problem::OUTCOME_PENDING,
+            &problem::STALE,
+            &problem::KEY_REUSED,
+        ])
+}
+
+pub(super) async fn get(State(api): State<Api>) -> Result<Response, Problem> {
+    let standing = standing(&*known(&api)?, Instant::now());
+    Ok(([("etag", standing.tag.clone())], Json(view(&standing))).into_response())
+}
+
+pub(super) async fn put(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    write: Write,
+    JsonBody(request): JsonBody<FreezeRequest>,
+) -> Result<Response, Problem> {
+    let write = write.in_earnest()?;
+    let reason = super::moves::sentence("/reason", Some(&request.reason))?;
+    let reason = reason.ok_or_else(|| invalid("/reason", "it takes a reason"))?;
+    if request.for_s.is_some_and(|for_s| for_s == 0 || for_s > FOR_MAX_S) {
+        return Err(invalid("/for_s", &format!("1 to {FOR_MAX_S} seconds")));
+    }
+    let act = Act {
+        who: caller.clone(),
+        what: if request.frozen { "freeze" } else { "unfreeze" },
+        subject: Subject::Platform,
+        reason: Some(reason.clone()),
+        idempotency_key: write.idempotency_key,
+    };
+    let order = freeze::Order {
+        frozen: request.frozen,
+        reason,
+        who: caller.name,
+        for_ms: request.for_s.map(|for_s| for_s * 1000),
+        expected: write.expected,
+    };
+    audited(&api, act, &request, {
+        let api = api.clone();
+        Box::pin(async move {
+            let standing = freeze::set(&api, &order).await?;
+            Ok(Reply::new(200, &view(&standing)).header("etag", &standing.tag))
+        })
+    })
+    .await
+}
+
+fn view(standing: &Standing) -> FreezeView {
+    let said = standing.said.as_ref();
+    FreezeView {
+        frozen: standing.holds,
+        reason: said.map(|said| said.reason.clone()),
+        who: said.map(|said| said.who.clone()),
+        since_unix_ms: said.map(|said| said.since_unix_ms),
+        until_unix_ms: said.and_then(|said| said.until_unix_ms),
+    }
+}

@@ -1,0 +1,73 @@
+//! What moving a cell would come to, without moving it.
+
+use axum::response::{IntoResponse as _, Json, Response};
+use runtime::Problem;
+use tokio::time::Instant;
+use topology::{CellId, RegionId, Spec};
+
+use super::super::{Api, error};
+use crate::decide::asked_failover::{self, Asked};
+use crate::decide::operation::{Move, What};
+use crate::decide::safety::{self, Broken, Proposal, Rule};
+use crate::decide::{Policy, State};
+use crate::levers::preview::{Ahead, preview};
+use crate::levers::{self, history};
+use crate::tasks::fail_over::Unelected;
+
+/// Returns the rules that a planned move would break. Whether the sites are ready is said by the move
+/// itself, in words of its own.
+pub(super) fn broken(state: &State, spec: &Spec, cell: &CellId, to: &RegionId) -> Vec<Broken> {
+    let moves: Vec<Move> = planned(state, cell, to).into_iter().collect();
+    let proposal = Proposal { drains: None, undrains: None, moves: &moves };
+    let mut broken = safety::check(proposal, state, spec, Instant::now());
+    broken.retain(|broken| broken.rule != Rule::NoReadySite);
+    broken
+}
+
+pub(super) async fn switchover(
+    api: &Api,
+    cell: &CellId,
+    to: &RegionId,
+) -> Result<Response, Problem> {
+    let state = levers::fresh(api).await?;
+    let mut broken = broken(&state, &api.spec, cell, to);
+    if let Err(refusal) = crate::decide::switchover::check(&state, cell, to) {
+        if !state.cells().contains_key(cell) {
+            return Err(error::unknown_cell(cell.as_str()));
+        }
+        broken.push(Broken { rule: Rule::NoReadySite, detail: refusal.to_string() });
+    }
+    let waves = [planned(&state, cell, to).map(What::Move).into_iter().collect()];
+    told(api, &state, cell, &waves, &broken).await
+}
+
+/// Who would win is known when the voters have been asked; nobody is asked here.
+pub(super) async fn failover(api: &Api, asked: &Asked) -> Result<Response, Problem> {
+    let state = levers::fresh(api).await?;
+    let policy = Policy::new(&api.spec, &api.vantage);
+    asked_failover::check(&state, &policy, asked, Instant::now())
+        .map_err(|refusal| error::unelected(&asked.cell, &Unelected::Refused(refusal)))?;
+    let moves = asked.to.as_ref().and_then(|to| planned(&state, &asked.cell, to));
+    let waves = [moves.map(What::Move).into_iter().collect()];
+    told(api, &state, &asked.cell, &waves, &[]).await
+}
+
+async fn told(
+    api: &Api,
+    state: &State,
+    cell: &CellId,
+    waves: &[Vec<What>],
+    broken: &[Broken],
+) -> Result<Response, Problem> {
+    let history = history::read(api).await?;
+    let epoch = state.cells().get(cell).map(|seen| seen.routed.activation.epoch);
+    let etag = format!("\"{}\"", epoch.unwrap_or_default());
+    let ahead = Ahead { waves, broken, also: Some(cell), etag };
+    Ok(Json(preview(ahead, state, &api.spec, &history)).into_response())
+}
+
+fn planned(state: &State, cell: &CellId, to: &RegionId) -> Option<Move> {
+    let activation = &state.cells().get(cell)?.routed.activation;
+    let from = activation.holder()?.clone();
+    Some(Move { cell: cell.clone(), from, to: to.clone(), epoch: activation.epoch })
+}

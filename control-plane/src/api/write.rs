@@ -1,0 +1,63 @@
+//! What every write may say besides its body: that nothing shall be done, what it rests on, and that it
+//! is the same as one before.
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use runtime::Problem;
+use runtime::json_body::invalid;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use topology::wire::header::IDEMPOTENCY_KEY;
+
+/// Longest key kept with an entry of the audit log; a UUID has 36 characters.
+const KEY_MAX: usize = 100;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Write {
+    /// Only say what would be done.
+    pub(super) dry_run: bool,
+    /// The tag of what the write rests on: another is refused.
+    pub(super) expected: Option<String>,
+    /// The same key is the same write, and the same answer.
+    pub(super) idempotency_key: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Flags {
+    /// Only say what would be done: the diff, whom it concerns, how long, and what stands in the way.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+impl Write {
+    /// Refuses to be asked what would be done, where nobody says so.
+    pub(super) fn in_earnest(self) -> Result<Self, Problem> {
+        if self.dry_run { Err(invalid("", "this call has no dry_run")) } else { Ok(self) }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Write {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let flags: Result<Query<Flags>, QueryRejection> = Query::try_from_uri(&parts.uri);
+        let Query(Flags { dry_run }) = flags.map_err(|err| invalid("", &err.body_text()))?;
+        let expected = text(&parts.headers, header::IF_MATCH.as_str())?.filter(|tag| tag != "*");
+        let idempotency_key = text(&parts.headers, IDEMPOTENCY_KEY)?;
+        let fits = |key: &String| (1..=KEY_MAX).contains(&key.len());
+        if !idempotency_key.as_ref().is_none_or(fits) {
+            let why = format!("Idempotency-Key has 1 to {KEY_MAX} characters");
+            return Err(invalid("", &why));
+        }
+        Ok(Self { dry_run, expected, idempotency_key })
+    }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let text = value.to_str().map_err(|err| invalid("", &format!("{name}: {err}")))?;
+    Ok(Some(text.trim().to_owned()))
+}

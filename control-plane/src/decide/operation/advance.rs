@@ -1,0 +1,390 @@
+//! How an operation goes on: what has come of its steps, and which are next.
+//!
+//! Everything is read from the record and from the cells, except how long this executor has tried a
+//! step and what was answered to it: whoever picks an operation up knows nothing of either, and
+//! begins to count anew.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use topology::{Epoch, Phase, RegionId, Spec};
+
+use super::memory::{Answer, Memory, Place};
+use super::{Goal, Move, Operation, Status, Step, StepState, What};
+use crate::decide::plan::target;
+use crate::decide::safety::{self, Proposal};
+use crate::decide::{State, switchover};
+
+/// How many cells are moved at once: while one moves its requests wait in the routers, and what waited
+/// is sent at once.
+pub const AT_ONCE: usize = 4;
+/// How long a step may take, or wait for a target that is not ready. A move takes a second; a standby
+/// that follows again, some.
+pub const DEADLINE: Duration = Duration::from_mins(1);
+/// Pause before a move is asked for again that was refused.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How often a cell may have elected its old site again before its move is given up.
+const ATTEMPTS: u32 = 3;
+/// How many waves there may be: those of the largest plan, and some for cells that came back
+/// meanwhile.
+const WAVES_MAX: usize = 12;
+
+/// What to do now: first write the record if it changes, then carry out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Advance {
+    /// The record as it should be; nothing if it is so.
+    pub next: Option<Operation>,
+    /// Steps that are recorded as going on and that nobody carries out.
+    pub carry_out: Vec<Place>,
+}
+
+/// What the next step is decided from.
+#[derive(Clone, Copy)]
+pub struct Situation<'a> {
+    pub state: &'a State,
+    pub spec: &'a Spec,
+    pub now: Instant,
+    /// For people.
+    pub unix_ms: u64,
+}
+
+/// Returns how the operation goes on.
+#[must_use]
+pub fn advance(operation: &Operation, memory: &Memory, at: Situation<'_>) -> Advance {
+    if operation.status.has_ended() {
+        return Advance::default();
+    }
+    let mut next = operation.clone();
+    next.waits_for = None;
+    let mut carry_out = Vec::new();
+    for (wave, steps) in operation.waves.iter().enumerate() {
+        for (index, step) in steps.iter().enumerate() {
+            let StepState::Going { attempt, since_unix_ms } = step.state else { continue };
+            let place = (wave, index);
+            let going = Going { place, attempt, since_unix_ms, memory, at };
+            match going.judge(&step.what) {
+                Found::Wait => {}
+                Found::CarryOut => carry_out.push(place),
+                Found::Ended(state) => next.waves[wave][index].state = state,
+                Found::Again(epoch) => again(&mut next.waves[wave][index], epoch),
+            }
+        }
+    }
+    if next.waves == operation.waves {
+        begin(&mut next, memory, at);
+    }
+    let next = (next != *operation).then_some(next);
+    if next.is_some() {
+        carry_out.clear();
+    }
+    Advance { next, carry_out }
+}
+
+/// Returns the operation as somebody else goes on with it.
+#[must_use]
+pub fn taken_over(operation: &Operation, by: &RegionId) -> Operation {
+    Operation { executor: by.clone(), ..operation.clone() }
+}
+
+/// Returns the operation as a person cancels it.
+#[must_use]
+pub fn cancelled(operation: &Operation, who: &str, unix_ms: u64) -> Operation {
+    let cancel = super::Cancel { who: who.to_owned(), at_unix_ms: unix_ms };
+    Operation { cancel: Some(cancel), ..operation.clone() }
+}
+
+/// What a step that is going on has come to.
+enum Found {
+    Wait,
+    CarryOut,
+    Ended(StepState),
+    /// The cell has elected its old site again, under this epoch.
+    Again(Epoch),
+}
+
+struct Going<'a> {
+    place: Place,
+    attempt: u32,
+    since_unix_ms: u64,
+    memory: &'a Memory,
+    at: Situation<'a>,
+}
+
+impl Going<'_> {
+    fn judge(&self, what: &What) -> Found {
+        match what {
+            What::Drain(region) => self.mark(self.at.state.intent().drained().contains(region)),
+            What::Undrain(region) => self.mark(!self.at.state.intent().drained().contains(region)),
+            What::Move(planned) => self.moved(planned),
+        }
+    }
+
+    fn mark(&self, is_set: bool) -> Found {
+        if is_set {
+            return Found::Ended(self.done(None));
+        }
+        self.carry_out("the mark could not be written".to_owned())
+    }
+
+    fn moved(&self, planned: &Move) -> Found {
+        let Some(seen) = self.at.state.cells().get(&planned.cell) else {
+            return Found::Ended(StepState::Failed("there is no such cell".to_owned()));
+        };
+        let activation = &seen.routed.activation;
+        match &activation.phase {
+            Phase::Steady { active } if *active == planned.to => {
+                let hold = self.memory.hold(self.place, self.at.now);
+                Found::Ended(self.done(hold))
+            }
+            Phase::Steady { active } if *active != planned.from => {
+                let why = format!("active in {active} meanwhile");
+                Found::Ended(StepState::Skipped(why))
+            }
+            Phase::Steady { .. } if activation.epoch == planned.epoch => {
+                self.carry_out("it was not begun".to_owned())
+            }
+            // The state of before its own answer may be seen after it.
+            Phase::Steady { .. } if self.memory.is_going_on(self.place) => Found::Wait,
+            Phase::Steady { active } if self.attempt >= ATTEMPTS => {
+                let why = format!("{active} was elected again {ATTEMPTS} times: {}", self.why());
+                Found::Ended(StepState::Failed(why))
+            }
+            Phase::Steady { .. } => Found::Again(activation.epoch),
+            Phase::Switching { .. } | Phase::Electing { .. } | Phase::Promoting { .. } => {
+                self.wait(&format!("the cell is {}", activation.phase))
+            }
+        }
+    }
+
+    fn done(&self, hold: Option<Duration>) -> StepState {
+        let took_ms = self.at.unix_ms.saturating_sub(self.since_unix_ms);
+        let hold_ms = hold.map(|hold| u64::try_from(hold.as_millis()).unwrap_or(u64::MAX));
+        StepState::Done { took_ms, hold_ms }
+    }
+
+    fn carry_out(&self, otherwise: String) -> Found {
+        if self.memory.is_going_on(self.place) {
+            return Found::Wait;
+        }
+        match self.memory.last(self.place) {
+            // What was done may not be seen yet.
+            Some((_, at)) if self.at.now - at < AGAIN => Found::Wait,
+            Some((Answer::Refused(why), _)) if self.is_late() => {
+                Found::Ended(StepState::Failed(why.clone()))
+            }
+            Some((Answer::Done(_), _)) | None if self.is_late() => {
+                Found::Ended(StepState::Failed(otherwise))
+            }
+            Some(_) | None => Found::CarryOut,
+        }
+    }
+
+    fn wait(&self, otherwise: &str) -> Found {
+        if !self.is_late() {
+            return Found::Wait;
+        }
+        Found::Ended(StepState::Failed(format!(
+            "no end after {} s: {otherwise}",
+            DEADLINE.as_secs()
+        )))
+    }
+
+    fn why(&self) -> &str {
+        match self.memory.last(self.place) {
+            Some((Answer::Refused(why), _)) => why,
+            Some((Answer::Done(_), _)) | None => "nobody knows why",
+        }
+    }
+
+    fn is_late(&self) -> bool {
+        self.at.now - self.memory.since(self.place, self.at.now) >= DEADLINE
+    }
+}
+
+fn again(step: &mut Step, epoch: Epoch) {
+    if let What::Move(planned) = &mut step.what {
+        planned.epoch = epoch;
+    }
+    if let StepState::Going { attempt, .. } = &mut step.state {
+        *attempt += 1;
+    }
+}
+
+/// Begins what comes next, nothing of the record having ended just now.
+fn begin(next: &mut Operation, memory: &Memory, at: Situation<'_>) {
+    let going = next.steps().filter(|step| matches!(step.state, StepState::Going { .. })).count();
+    let stops = next.status == Status::Running && next.cancel.is_some();
+    let failed = next.steps().find_map(|step| match &step.state {
+        StepState::Failed(why) => Some(format!("{}: {why}", step.what)),
+        StepState::Waiting
+        | StepState::Going { .. }
+        | StepState::Done { .. }
+        | StepState::Skipped(_) => None,
+    });
+    if stops || failed.is_some() {
+        if going > 0 {
+            return;
+        }
+        let why = if stops { "cancelled" } else { "an earlier step failed" };
+        skip_the_rest(next, why);
+        match failed {
+            None => undo(next, at),
+            Some(_) if stops && next.status == Status::Running => undo(next, at),
+            Some(why) => end(next, Status::Failed(why), at),
+        }
+        return;
+    }
+    match next.wave() {
+        Some(wave) => begin_wave(next, wave, going, memory, at),
+        None if next.status == Status::Undoing => end(next, Status::Cancelled, at),
+        None => finish(next, at),
+    }
+}
+
+fn skip_the_rest(next: &mut Operation, why: &str) {
+    for step in next.waves.iter_mut().flatten() {
+        if step.state == StepState::Waiting {
+            step.state = StepState::Skipped(why.to_owned());
+        }
+    }
+}
+
+/// What is cancelled leaves nothing that only makes sense with the rest of it: moved cells stay, and
+/// a region that is not emptied is a target again. A region that was to be let in stays so: cells may
+/// be active there already.
+fn undo(next: &mut Operation, at: Situation<'_>) {
+    let drained = match &next.goal {
+        Goal::Evacuate(region) => at.state.intent().drained().get(region),
+        Goal::Restore(_) => None,
+    };
+    match drained {
+        Some(region) => {
+            next.status = Status::Undoing;
+            next.waves.push(vec![Step::waiting(What::Undrain(region.clone()))]);
+        }
+        None => end(next, Status::Cancelled, at),
+    }
+}
+
+fn end(next: &mut Operation, status: Status, at: Situation<'_>) {
+    next.status = status;
+    next.ended_unix_ms = Some(at.unix_ms);
+}
+
+fn begin_wave(next: &mut Operation, wave: usize, going: usize, memory: &Memory, at: Situation<'_>) {
+    let pause = Duration::from_millis(next.pause_ms);
+    let since = memory.wave_since(wave, at.now);
+    // The first wave only marks the region; between waves of moves there is something to watch.
+    let untouched = next.waves[wave].iter().all(|step| step.state == StepState::Waiting);
+    if next.status == Status::Running && wave > 1 && untouched && at.now - since < pause {
+        next.waits_for = Some(format!("{} s between two waves", pause.as_secs()));
+        return;
+    }
+    let mut free = AT_ONCE.saturating_sub(going);
+    for index in 0..next.waves[wave].len() {
+        if free == 0 {
+            return;
+        }
+        if next.waves[wave][index].state != StepState::Waiting {
+            continue;
+        }
+        let may = may_begin(next, &next.waves[wave][index].what, at);
+        let late = at.now - memory.since((wave, index), at.now) >= DEADLINE;
+        let step = &mut next.waves[wave][index];
+        match may {
+            Ok(what) => {
+                step.what = what;
+                step.state = StepState::Going { attempt: 1, since_unix_ms: at.unix_ms };
+                free -= 1;
+            }
+            Err(Held::Over(why)) => step.state = StepState::Skipped(why),
+            Err(Held::NotYet(why)) if late => step.state = StepState::Failed(why),
+            Err(Held::Up(why) | Held::NotYet(why)) => next.waits_for = Some(why),
+        }
+    }
+}
+
+/// Why a step does not begin.
+enum Held {
+    /// It is no longer needed.
+    Over(String),
+    /// A person has said so, and may take their time.
+    Up(String),
+    /// It will be failed if that goes on.
+    NotYet(String),
+}
+
+/// Returns the step as it may begin now. A move that was planned under another epoch is planned anew.
+fn may_begin(operation: &Operation, what: &What, at: Situation<'_>) -> Result<What, Held> {
+    let Operation { goal, asked, .. } = operation;
+    let Situation { state, spec, now, .. } = at;
+    let planned = match what {
+        // To take a mark back moves nothing.
+        What::Drain(_) | What::Undrain(_) => return Ok(what.clone()),
+        What::Move(planned) => planned,
+    };
+    if let Some(broken) = safety::frozen(state, now) {
+        return Err(Held::Up(format!("frozen: {broken}")));
+    }
+    let Some(seen) = state.cells().get(&planned.cell) else {
+        return Err(Held::Over("there is no such cell any more".to_owned()));
+    };
+    let activation = &seen.routed.activation;
+    let Some(active) = activation.serving() else {
+        return Err(Held::NotYet(format!("{} is {}", planned.cell, activation.phase)));
+    };
+    let done = match goal {
+        Goal::Evacuate(region) => active != region,
+        Goal::Restore(region) => active == region,
+    };
+    if done {
+        return Err(Held::Over(format!("active in {active} already")));
+    }
+    let mut planned = Move { from: active.clone(), epoch: activation.epoch, ..planned.clone() };
+    if let Goal::Evacuate(region) = goal
+        && (switchover::check(state, &planned.cell, &planned.to).is_err()
+            || state.intent().drained().contains(&planned.to))
+    {
+        planned.to = target(&planned.cell, region, &[], state, spec)
+            .map_err(|broken| Held::NotYet(broken.to_string()))?;
+    }
+    let drains = match goal {
+        Goal::Evacuate(region) => Some(region),
+        Goal::Restore(_) => None,
+    };
+    let moves = [planned.clone()];
+    let proposal = Proposal { drains, undrains: None, moves: &moves };
+    let mut broken = safety::check(proposal, state, spec, now);
+    broken.retain(|broken| !broken.is_overridden(&asked.override_rules));
+    match broken.first() {
+        Some(broken) => Err(Held::NotYet(broken.to_string())),
+        None => Ok(What::Move(planned)),
+    }
+}
+
+/// Every step has ended well. Cells may have come back to the region meanwhile.
+fn finish(next: &mut Operation, at: Situation<'_>) {
+    let Goal::Evacuate(region) = &next.goal else { return end(next, Status::Done, at) };
+    let here = at.state.cells().iter().filter(|(_, seen)| {
+        let activation = &seen.routed.activation;
+        activation.holder() == Some(region)
+    });
+    let back: Vec<Step> = here
+        .map(|(cell, seen)| {
+            let (cell, from, to) = (cell.clone(), region.clone(), region.clone());
+            let epoch = seen.routed.activation.epoch;
+            Step::waiting(What::Move(Move { cell, from, to, epoch }))
+        })
+        .collect();
+    if back.is_empty() {
+        end(next, Status::Done, at);
+    } else if next.waves.len() >= WAVES_MAX {
+        let why = format!("{} cells are active in {region} again and again", back.len());
+        end(next, Status::Failed(why), at);
+    } else {
+        next.waves.push(back);
+    }
+}
+
+#[cfg(test)]
+mod tests;

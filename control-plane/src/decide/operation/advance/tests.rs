@@ -1,0 +1,348 @@
+use super::*;
+use crate::decide::operation::Asked;
+use crate::decide::plan::plan;
+use crate::decide::safety::world::World;
+
+const HOMES: &str = "east east east north";
+
+#[test]
+fn an_evacuation_drains_and_then_moves_one_cell_first() {
+    let mut run = Run::new(HOMES, "evacuate east");
+    run.until_it_ends();
+    assert_eq!(
+        run.log,
+        [
+            "wave 0: drain east",
+            "wave 1: move c3 from east to south",
+            "wave 2: move c1 from east to north",
+            "wave 3: move c2 from east to south",
+        ]
+    );
+    run.ended("done", "c1 north, c2 south, c3 south, c4 north", "east");
+}
+
+#[test]
+fn a_restore_brings_them_home() {
+    let mut run = Run::new(HOMES, "evacuate east");
+    run.until_it_ends();
+    let mut run = Run::of(run.world, "restore east");
+    run.until_it_ends();
+    run.ended("done", "c1 east, c2 east, c3 east, c4 north", "");
+}
+
+#[test]
+fn whoever_dies_at_any_point_leaves_enough_to_go_on() {
+    for goal in ["evacuate east", "restore east"] {
+        for died in Died::ALL {
+            for step in 0.. {
+                let mut run = Run::new(HOMES, goal);
+                if goal == "restore east" {
+                    run.say("east is drained, c1 is in north, c2 is in south, c3 is in north");
+                    run = Run::of(run.world, goal);
+                }
+                let reached = run.dies(step, died);
+                run.until_it_ends();
+                let (cells, drained) = match goal {
+                    "evacuate east" => ("c1 north, c2 south, c3 south, c4 north", "east"),
+                    _ => ("c1 east, c2 east, c3 east, c4 north", ""),
+                };
+                run.ended("done", cells, drained);
+                let moves: Vec<_> = run.log.iter().filter(|line| line.contains("move")).collect();
+                assert_eq!(moves.len(), 3, "{goal}, died at {step} {died:?}: {moves:?}");
+                if !reached {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn cancelled_in_any_wave_nothing_more_begins_and_the_region_is_a_target_again() {
+    for wave in 0..4 {
+        let mut run = Run::new(HOMES, "evacuate east");
+        while run.operation.wave() != Some(wave) {
+            run.round();
+        }
+        run.operation = cancelled(&run.operation, "token 2", 5);
+        run.until_it_ends();
+        let moved = run.log.iter().filter(|line| line.contains("move")).count();
+        assert_eq!(moved, wave.saturating_sub(1), "{:?}", run.log);
+        assert_eq!((run.operation.status.name(), run.world.drained().as_str()), ("cancelled", ""));
+    }
+}
+
+#[test]
+fn what_goes_on_when_it_is_cancelled_comes_to_its_end() {
+    let mut run = Run::new(HOMES, "evacuate east");
+    while run.operation.wave() != Some(1) {
+        run.round();
+    }
+    run.write();
+    let going = |run: &Run| run.operation.waves[1][0].state.name();
+    assert_eq!(going(&run), "going");
+    run.operation = cancelled(&run.operation, "token 2", 5);
+    run.until_it_ends();
+    assert_eq!(going(&run), "done");
+    run.ended("cancelled", "c1 east, c2 east, c3 south, c4 north", "");
+}
+
+#[test]
+fn a_cell_that_has_left_by_itself_is_not_moved() {
+    let mut run = Run::new(HOMES, "evacuate east");
+    run.round();
+    run.say("c1 is in south");
+    run.until_it_ends();
+    assert!(run.log.iter().all(|line| !line.contains("c1")), "{:?}", run.log);
+    run.ended("done", "c1 south, c2 south, c3 south, c4 north", "east");
+}
+
+#[test]
+fn a_cell_that_has_come_in_meanwhile_is_moved_out_too() {
+    let mut run = Run::new(HOMES, "evacuate east");
+    run.round();
+    run.say("c4 is in east");
+    run.until_it_ends();
+    run.ended("done", "c1 north, c2 south, c3 south, c4 north", "east");
+}
+
+#[test]
+fn another_target_is_taken_if_the_planned_one_does_not_keep_up() {
+    let mut run = Run::new("east", "evacuate east");
+    run.say("c1@north lags");
+    run.until_it_ends();
+    run.ended("done", "c1 south", "east");
+}
+
+#[test]
+fn nothing_begins_while_all_is_frozen_and_that_may_take_long() {
+    let mut run = Run::new("east", "evacuate east");
+    run.round();
+    run.say("frozen");
+    for _ in 0..20 {
+        run.later(DEADLINE);
+        run.round();
+    }
+    let waits = run.operation.waits_for.clone();
+    assert_eq!(waits.as_deref(), Some("frozen: token 1 said so: nobody moves"));
+    run.say("thawed");
+    run.until_it_ends();
+    run.ended("done", "c1 north", "east");
+}
+
+#[test]
+fn a_cell_that_can_go_nowhere_ends_it_in_time_and_the_region_stays_drained() {
+    let mut run = Run::new("east east", "evacuate east");
+    run.round();
+    run.say("c2@north lags, c2@south lags, c1@north lags, c1@south lags");
+    run.until_it_ends();
+    assert_eq!(run.log, ["wave 0: drain east"]);
+    run.ended("failed", "c1 east, c2 east", "east");
+    let states: Vec<&str> = run.operation.steps().map(|step| step.state.name()).collect();
+    assert_eq!(states, ["done", "failed", "skipped"]);
+}
+
+#[test]
+fn a_move_that_is_refused_is_tried_again_until_its_deadline() {
+    let mut run = Run::new("east", "evacuate east");
+    run.refuses = 5;
+    run.until_it_ends();
+    run.ended("done", "c1 north", "east");
+    let mut run = Run::new("east", "evacuate east");
+    run.refuses = usize::MAX;
+    run.until_it_ends();
+    run.ended("failed", "c1 east", "east");
+    assert_eq!(run.operation.status, Status::Failed("move c1 from east to north: busy".to_owned()));
+}
+
+#[test]
+fn a_cell_that_elects_its_old_site_again_and_again_is_given_up() {
+    let mut run = Run::new("east", "evacuate east");
+    run.elects_again = usize::MAX;
+    run.until_it_ends();
+    let moves = run.log.iter().filter(|line| line.contains("move")).count();
+    assert_eq!(moves, 3, "{:?}", run.log);
+    run.ended("failed", "c1 east", "east");
+}
+
+#[test]
+fn between_two_waves_is_the_pause_that_was_asked_for() {
+    let mut run = Run::new("east east", "evacuate east");
+    run.operation.pause_ms = 30_000;
+    let mut begun = Vec::new();
+    while !run.operation.status.has_ended() {
+        let before = run.log.len();
+        run.round();
+        if run.log.len() > before {
+            begun.push((run.now - run.first).as_secs() / 30);
+        }
+        run.later(Duration::from_secs(1));
+    }
+    // The mark, the first cell, and after a pause the second.
+    assert_eq!(begun, [0, 0, 1]);
+}
+
+/// At which point of a step an executor dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Died {
+    BeforeWriting,
+    AfterWriting,
+    AfterCarryingOut,
+}
+
+impl Died {
+    const ALL: [Self; 3] = [Self::BeforeWriting, Self::AfterWriting, Self::AfterCarryingOut];
+}
+
+/// An operation, its executor and the world they are in.
+struct Run {
+    world: World,
+    operation: Operation,
+    memory: Memory,
+    first: Instant,
+    now: Instant,
+    /// What was carried out.
+    log: Vec<String>,
+    /// How many moves are refused before one is done.
+    refuses: usize,
+    /// How many moves end where they began.
+    elects_again: usize,
+}
+
+impl Run {
+    fn new(homes: &str, goal: &str) -> Self {
+        Self::of(World::new(homes, 10), goal)
+    }
+
+    fn of(world: World, goal: &str) -> Self {
+        let now = Instant::now();
+        let (kind, region) = goal.split_once(' ').unwrap();
+        let region = region.parse().unwrap();
+        let goal = if kind == "evacuate" { Goal::Evacuate(region) } else { Goal::Restore(region) };
+        let plan = plan(&goal, &world.state(now), &world.spec, now);
+        assert_eq!(plan.broken, []);
+        let asked = Asked {
+            who: "token 1".to_owned(),
+            vantage: "north".parse().unwrap(),
+            at_unix_ms: 1,
+            reason: None,
+            override_rules: Vec::new(),
+            idempotency_key: None,
+        };
+        let operation = Operation::new(goal, asked, 0, plan.waves);
+        let (memory, log) = (Memory::default(), Vec::new());
+        Self { world, operation, memory, first: now, now, log, refuses: 0, elects_again: 0 }
+    }
+
+    fn say(&mut self, what: &str) {
+        self.world.say(what);
+    }
+
+    fn later(&mut self, by: Duration) {
+        self.now += by;
+    }
+
+    fn look(&mut self) -> Advance {
+        let state = self.world.state(self.now);
+        self.memory.look(&self.operation, self.now);
+        if safety::frozen(&state, self.now).is_some() {
+            self.memory.held_up(self.now);
+        }
+        let at = Situation { state: &state, spec: &self.world.spec, now: self.now, unix_ms: 9 };
+        advance(&self.operation, &self.memory, at)
+    }
+
+    /// Writes what is to be written, and returns whether anything was.
+    fn write(&mut self) -> bool {
+        match self.look().next {
+            Some(next) => self.operation = next,
+            None => return false,
+        }
+        true
+    }
+
+    fn carry_out(&mut self, (wave, index): Place) -> Answer {
+        let what = self.operation.waves[wave][index].what.clone();
+        self.log.push(format!("wave {wave}: {what}"));
+        match what {
+            What::Drain(region) => self.world.say(&format!("{region} is drained")),
+            What::Undrain(region) => self.world.say(&format!("{region} is a target")),
+            What::Move(_) if self.refuses > 0 => {
+                self.refuses -= 1;
+                return Answer::Refused("busy".to_owned());
+            }
+            What::Move(Move { cell, from, .. }) if self.elects_again > 0 => {
+                self.elects_again -= 1;
+                self.world.say(&format!("{cell} is in {from}"));
+                return Answer::Refused("it did not hand over".to_owned());
+            }
+            What::Move(Move { cell, to, .. }) => self.world.say(&format!("{cell} is in {to}")),
+        }
+        Answer::Done(None)
+    }
+
+    /// Looks once, and does what is to be done.
+    fn round(&mut self) {
+        if self.write() {
+            return;
+        }
+        for place in self.look().carry_out {
+            self.memory.begun(place, self.now);
+            let answer = self.carry_out(place);
+            self.memory.answered(place, answer, self.now);
+        }
+    }
+
+    fn until_it_ends(&mut self) {
+        for _ in 0..1000 {
+            if self.operation.status.has_ended() {
+                return;
+            }
+            self.round();
+            self.later(Duration::from_millis(500));
+        }
+        panic!("it never ends: {:?}", self.operation);
+    }
+
+    /// Goes as far as the step with this number, dies there, and is followed by another executor.
+    /// Returns whether there was such a step.
+    fn dies(&mut self, step: usize, died: Died) -> bool {
+        let mut number = 0;
+        while !self.operation.status.has_ended() {
+            let Advance { next, carry_out } = self.look();
+            let last = number == step;
+            if last && died == Died::BeforeWriting {
+                break;
+            }
+            if let Some(next) = next {
+                self.operation = next;
+                number += 1;
+            }
+            if last && died == Died::AfterWriting {
+                break;
+            }
+            for place in carry_out {
+                self.memory.begun(place, self.now);
+                let answer = self.carry_out(place);
+                if last && died == Died::AfterCarryingOut {
+                    break;
+                }
+                self.memory.answered(place, answer, self.now);
+            }
+            if last && died == Died::AfterCarryingOut {
+                break;
+            }
+            self.later(Duration::from_millis(500));
+        }
+        let reached = !self.operation.status.has_ended();
+        self.memory = Memory::default();
+        self.operation = taken_over(&self.operation, &"south".parse().unwrap());
+        reached
+    }
+
+    #[track_caller]
+    fn ended(&self, status: &str, active: &str, drained: &str) {
+        let found = (self.operation.status.name(), self.world.active(), self.world.drained());
+        assert_eq!(found, (status, active.to_owned(), drained.to_owned()), "{:?}", self.operation);
+    }
+}

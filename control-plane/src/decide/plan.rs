@@ -1,0 +1,142 @@
+//! What emptying a region, or letting its cells back in, comes to: which cell goes where, in which
+//! waves, and which rules that would break.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+use topology::{CellId, RegionId, Spec};
+
+use super::operation::waves::waves;
+use super::operation::{Goal, Move, What};
+use super::safety::{self, Broken, Load, Proposal, Rule};
+use super::{State, switchover};
+
+/// A plan, and what stands in its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    pub goal: Goal,
+    pub waves: Vec<Vec<What>>,
+    pub broken: Vec<Broken>,
+}
+
+impl Plan {
+    pub fn moves(&self) -> impl Iterator<Item = &Move> {
+        self.waves.iter().flatten().filter_map(|what| match what {
+            What::Move(planned) => Some(planned),
+            What::Drain(_) | What::Undrain(_) => None,
+        })
+    }
+}
+
+/// Returns the plan. It holds for the state it was made from: each move carries the epoch of its
+/// cell, and is refused under another.
+#[must_use]
+pub fn plan(goal: &Goal, state: &State, spec: &Spec, now: Instant) -> Plan {
+    let (first, drains, undrains) = match goal {
+        Goal::Evacuate(region) => (What::Drain(region.clone()), Some(region), None),
+        Goal::Restore(region) => (What::Undrain(region.clone()), None, Some(region)),
+    };
+    let mut broken = Vec::new();
+    let mut moves: Vec<Move> = Vec::new();
+    for cell in smallest_first(goal, state, spec) {
+        let seen = &state.cells()[&cell];
+        let activation = &seen.routed.activation;
+        let to = match goal {
+            Goal::Evacuate(region) => target(&cell, region, &moves, state, spec),
+            Goal::Restore(region) => Ok(region.clone()),
+        };
+        match (activation.serving(), to) {
+            (Some(from), Ok(to)) => {
+                let (from, epoch) = (from.clone(), activation.epoch);
+                moves.push(Move { cell, from, to, epoch });
+            }
+            (None, _) => broken.push(Broken {
+                rule: Rule::NoReadySite,
+                detail: format!("{cell} is {}: it cannot be moved now", activation.phase),
+            }),
+            (Some(_), Err(refusal)) => broken.push(refusal),
+        }
+    }
+    let proposal = Proposal { drains, undrains, moves: &moves };
+    broken.splice(0..0, safety::check(proposal, state, spec, now));
+    let moves: Vec<What> = moves.into_iter().map(What::Move).collect();
+    let waves = std::iter::once(vec![first]).chain(waves(moves)).collect();
+    Plan { goal: goal.clone(), waves, broken }
+}
+
+/// Returns the cells that are concerned, those with the fewest users first: what goes wrong with the
+/// first shall concern few.
+fn smallest_first(goal: &Goal, state: &State, spec: &Spec) -> Vec<CellId> {
+    let shares = state.placement().map(topology::Placement::shares).unwrap_or_default();
+    let is_concerned = |cell: &CellId| {
+        let holder = state.cells()[cell].routed.activation.holder();
+        match goal {
+            Goal::Evacuate(region) => holder == Some(region),
+            Goal::Restore(region) => {
+                holder != Some(region) && spec.cell(cell).is_some_and(|cell| cell.home == *region)
+            }
+        }
+    };
+    let mut cells: Vec<CellId> =
+        state.cells().keys().filter(|cell| is_concerned(cell)).cloned().collect();
+    cells.sort_by_key(|cell| (shares.get(cell).copied().unwrap_or_default(), cell.clone()));
+    cells
+}
+
+/// How well a region would do as a target. Lower is better; the order of the fields is the policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Score {
+    /// In per cent of the capacity; of what is in no need of one, by weight.
+    used: i64,
+    weight: u32,
+    rank: usize,
+}
+
+/// Returns where a cell should go that leaves `leaving`: to the ready site in the region with the most
+/// capacity left, with all the moves before it done.
+pub fn target(
+    cell: &CellId,
+    leaving: &RegionId,
+    before: &[Move],
+    state: &State,
+    spec: &Spec,
+) -> Result<RegionId, Broken> {
+    let loads = safety::loads(before, state, spec);
+    let mut refusals: BTreeMap<&RegionId, String> = BTreeMap::new();
+    let mut best: Option<(Score, &RegionId)> = None;
+    for (rank, region) in spec.regions.iter().map(|region| &region.id).enumerate() {
+        let has_a_site =
+            state.cells().get(cell).is_some_and(|seen| seen.routed.gateways.contains_key(region));
+        if region == leaving || !has_a_site {
+            continue;
+        }
+        if state.intent().drained().contains(region) {
+            refusals.insert(region, format!("{region} is drained"));
+            continue;
+        }
+        match switchover::check(state, cell, region) {
+            Ok(_) => {
+                let Load { weight, .. } = loads[region];
+                let used = loads[region].headroom().map_or(0, |left| 100 - left);
+                let score = Score { used, weight, rank };
+                if best.is_none_or(|(other, _)| score < other) {
+                    best = Some((score, region));
+                }
+            }
+            Err(refusal) => {
+                refusals.insert(region, refusal.to_string());
+            }
+        }
+    }
+    best.map(|(_, region)| region.clone()).ok_or_else(|| {
+        let why: Vec<&str> = refusals.values().map(String::as_str).collect();
+        let why = if why.is_empty() { "it has no other site".to_owned() } else { why.join("; ") };
+        Broken {
+            rule: Rule::NoReadySite,
+            detail: format!("{cell} can go nowhere from {leaving}: {why}"),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+use super::*;
+use crate::decide::safety::world::World;
+
+#[test]
+fn a_region_is_emptied_one_cell_first_into_the_emptiest_regions() {
+    check(
+        "east east east north",
+        6,
+        "",
+        "evacuate east",
+        "drain east | move c3 from east to south | move c1 from east to north | \
+         move c2 from east to south",
+        "",
+    );
+}
+
+#[test]
+fn cells_come_home_and_nothing_else_moves() {
+    check(
+        "east east north",
+        6,
+        "east is drained, c1 is in north, c2 is in south",
+        "restore east",
+        "undrain east | move c1 from north to east | move c2 from south to east",
+        "",
+    );
+}
+
+#[test]
+fn a_drained_region_is_never_a_target() {
+    check(
+        "east north north",
+        6,
+        "south is drained",
+        "evacuate east",
+        "drain east | move c1 from east to north",
+        "second-region: south is drained",
+    );
+}
+
+#[test]
+fn no_second_region_is_emptied_while_one_is_down() {
+    check(
+        "north",
+        6,
+        "east is down",
+        "evacuate south",
+        "drain south",
+        "second-region: east is down: none of its sites answers",
+    );
+}
+
+#[test]
+fn a_cell_that_can_go_nowhere_stops_the_plan() {
+    check(
+        "east north",
+        6,
+        "c1@north lags, south is down",
+        "evacuate east",
+        "drain east",
+        "second-region: south is down: none of its sites answers; no-ready-site: c1 can go nowhere \
+         from east: north is 18446744073709551615 bytes behind, more than 1048576; the agent in \
+         south does not answer",
+    );
+    check(
+        "east",
+        6,
+        "c1@north lags",
+        "evacuate east",
+        "drain east | move c1 from east to south",
+        "",
+    );
+}
+
+#[test]
+fn a_cell_that_is_moving_is_not_planned_with() {
+    check(
+        "east",
+        6,
+        "c1 is electing",
+        "restore east",
+        "undrain east",
+        "no-ready-site: c1 is electing: it cannot be moved now",
+    );
+}
+
+#[test]
+fn a_fifth_of_the_capacity_stays_free() {
+    let moves = "drain east | move c1 from east to north";
+    check(
+        "east north north north",
+        5,
+        "",
+        "evacuate east",
+        "drain east | move c1 from east to south",
+        "",
+    );
+    check(
+        "east north south",
+        2,
+        "",
+        "evacuate east",
+        moves,
+        "no-headroom: north would carry 2 of its capacity 2, which leaves 0 %, less than 20 %",
+    );
+    // Four of five leave exactly so much.
+    check("east north north north south south south", 5, "", "evacuate east", moves, "");
+}
+
+#[test]
+fn a_freeze_stops_every_plan() {
+    check(
+        "east",
+        6,
+        "frozen",
+        "evacuate east",
+        "drain east | move c1 from east to north",
+        "frozen: token 1 said so: nobody moves",
+    );
+    check(
+        "east",
+        6,
+        "frozen, thawed",
+        "evacuate east",
+        "drain east | move c1 from east to north",
+        "",
+    );
+}
+
+#[track_caller]
+fn check(homes: &str, capacity: u32, said: &str, goal: &str, steps: &str, broken: &str) {
+    let mut world = World::new(homes, capacity);
+    world.say(said);
+    let now = Instant::now();
+    let (kind, region) = goal.split_once(' ').unwrap();
+    let region = region.parse().unwrap();
+    let goal = if kind == "evacuate" { Goal::Evacuate(region) } else { Goal::Restore(region) };
+    let plan = plan(&goal, &world.state(now), &world.spec, now);
+    let found: Vec<String> = plan.waves.iter().flatten().map(ToString::to_string).collect();
+    let rules = plan.broken.iter().map(|broken| format!("{}: {broken}", broken.rule.code()));
+    let rules = rules.collect::<Vec<_>>().join("; ");
+    assert_eq!((found.join(" | ").as_str(), rules.as_str()), (steps, broken));
+}

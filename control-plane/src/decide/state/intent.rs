@@ -1,0 +1,84 @@
+//! What people want: operations that go on, drained regions, a freeze.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use topology::{RegionId, Version};
+
+use crate::decide::operation::Operation;
+use crate::store::{Freeze, Kept, Reading};
+
+#[derive(Clone, Debug, Default)]
+pub struct Intent {
+    operations: BTreeMap<String, SeenOperation>,
+    drained: BTreeSet<RegionId>,
+    freeze: Option<SeenFreeze>,
+}
+
+/// An operation as stored, and since when this observer has known it so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenOperation {
+    pub operation: Arc<Operation>,
+    pub revision: u64,
+    pub version: Version,
+    pub since: Instant,
+}
+
+/// A freeze as stored, and when it ends by this observer's clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenFreeze {
+    pub freeze: Freeze,
+    pub revision: u64,
+    pub version: Version,
+    until: Option<Instant>,
+}
+
+impl Intent {
+    pub(super) fn read(&mut self, reading: &mut Reading, now: Instant) {
+        let mut before = std::mem::take(&mut self.operations);
+        for (id, kept) in std::mem::take(&mut reading.operations) {
+            let Kept { revision, version, value } = kept;
+            let known = before.remove(&id).filter(|seen| seen.version >= version);
+            let seen = known.unwrap_or_else(|| {
+                let operation = Arc::new(value);
+                SeenOperation { operation, revision, version, since: now }
+            });
+            self.operations.insert(id, seen);
+        }
+        self.drained = std::mem::take(&mut reading.drained);
+        let read_unix_ms = reading.read_unix_ms;
+        self.freeze = reading.freeze.take().map(|Kept { revision, version, value: freeze }| {
+            let left = freeze.until_unix_ms.map(|until| until.saturating_sub(read_unix_ms));
+            let until = left.map(|left| now + Duration::from_millis(left));
+            SeenFreeze { freeze, revision, version, until }
+        });
+    }
+
+    /// Returns the operations that go on, by id.
+    #[must_use]
+    pub fn operations(&self) -> &BTreeMap<String, SeenOperation> {
+        &self.operations
+    }
+
+    /// Returns the regions that are no target of any move.
+    #[must_use]
+    pub fn drained(&self) -> &BTreeSet<RegionId> {
+        &self.drained
+    }
+
+    /// Returns the freeze, as long as it holds.
+    #[must_use]
+    pub fn freeze(&self, now: Instant) -> Option<&Freeze> {
+        let seen = self.freeze.as_ref()?;
+        let over = seen.until.is_some_and(|until| now >= until);
+        (seen.freeze.frozen && !over).then_some(&seen.freeze)
+    }
+
+    /// Returns what was last said about a freeze, whether or not it holds.
+    #[must_use]
+    pub fn last_freeze(&self) -> Option<&SeenFreeze> {
+        self.freeze.as_ref()
+    }
+}

@@ -1,0 +1,76 @@
+//! How long planned moves have taken: what operations and the audit log say of the last ones.
+
+use runtime::Problem;
+use serde::Serialize;
+
+use super::asked;
+use crate::api::Api;
+use crate::decide::operation::{Operation, StepState};
+
+/// How many entries of the audit log are looked at.
+const ENTRIES: u16 = 200;
+
+/// What planned moves have taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    took_ms: Vec<u64>,
+    hold_ms: Vec<u64>,
+}
+
+/// What a move is expected to take, by those before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Expected {
+    /// How many moves say so.
+    pub moves: usize,
+    /// From asking to the target serving, half of them at most.
+    pub took_ms: u64,
+    /// How long the cell's requests waited, half of them at most.
+    pub hold_ms: Option<u64>,
+    /// The longest of all.
+    pub longest_hold_ms: Option<u64>,
+}
+
+/// Reads what is known.
+pub async fn read(api: &Api) -> Result<History, Problem> {
+    let mut history = History::default();
+    for (_, operation) in asked(|| api.store.operations()).await?.ended {
+        history.add(&operation);
+    }
+    for (_, entry) in asked(|| api.store.audit(ENTRIES)).await? {
+        let outcome = entry.outcome.filter(|outcome| outcome.status == 200);
+        let Some(outcome) = outcome.filter(|_| entry.what == "switchover") else { continue };
+        let number = |name: &str| outcome.body.get(name).and_then(serde_json::Value::as_u64);
+        history.took_ms.extend(number("took_ms"));
+        history.hold_ms.extend(number("hold_ms"));
+    }
+    Ok(history)
+}
+
+impl History {
+    /// Adds the moves of an operation.
+    pub fn add(&mut self, operation: &Operation) {
+        for step in operation.steps() {
+            if let StepState::Done { took_ms, hold_ms: Some(hold_ms) } = step.state {
+                self.took_ms.push(took_ms);
+                self.hold_ms.push(hold_ms);
+            }
+        }
+    }
+
+    /// Returns what the next move is expected to take; nothing before the first.
+    #[must_use]
+    pub fn expected(&self) -> Option<Expected> {
+        Some(Expected {
+            moves: self.took_ms.len(),
+            took_ms: median(&self.took_ms)?,
+            hold_ms: median(&self.hold_ms),
+            longest_hold_ms: self.hold_ms.iter().max().copied(),
+        })
+    }
+}
+
+fn median(values: &[u64]) -> Option<u64> {
+    let mut values = values.to_vec();
+    values.sort_unstable();
+    values.get(values.len() / 2).copied()
+}

@@ -1,0 +1,60 @@
+//! Operations: which there are, and cancelling one.
+
+use runtime::{Problem, clock};
+
+use super::asked;
+use crate::api::{Api, error};
+use crate::decide::operation::Operation;
+use crate::decide::operation::advance::cancelled;
+use crate::store::operations::Operations;
+
+/// How often a cancellation is written: its executor writes too.
+const TRIES: usize = 10;
+
+/// Returns all operations with their ids, the newest first.
+pub async fn list(api: &Api) -> Result<Vec<(String, Operation)>, Problem> {
+    let Operations { going_on, ended } = asked(|| api.store.operations()).await?;
+    let going_on = going_on.into_iter().map(|(id, kept)| (id, kept.value));
+    let mut all: Vec<_> = going_on.chain(ended).collect();
+    // One that is being put away is there twice, and the same.
+    all.sort_by(|(one, _), (other, _)| other.cmp(one));
+    all.dedup_by(|(one, _), (other, _)| one == other);
+    Ok(all)
+}
+
+/// Returns one operation.
+pub async fn one(api: &Api, id: &str) -> Result<Operation, Problem> {
+    let all = list(api).await?;
+    let found = all.into_iter().find(|(known, _)| known == id);
+    found.map(|(_, operation)| operation).ok_or_else(|| error::unknown_operation(id))
+}
+
+/// Cancels an operation: no step is begun any more. Twice is once.
+pub async fn cancel(
+    api: &Api,
+    id: &str,
+    who: &str,
+    expected: Option<&str>,
+) -> Result<Operation, Problem> {
+    for _ in 0..TRIES {
+        let stored = asked(|| api.store.operations()).await?;
+        let going_on = stored.going_on.into_iter().find(|(known, _)| known == id);
+        let Some((_, kept)) = going_on.filter(|(_, kept)| !kept.value.status.has_ended()) else {
+            let ended = one(api, id).await?;
+            return Err(error::operation_ended(id, &ended));
+        };
+        if let Some(expected) = expected {
+            error::matches(expected, &format!("\"{}\"", kept.value.sequence))?;
+        }
+        if kept.value.cancel.is_some() {
+            return Ok(kept.value);
+        }
+        let next = cancelled(&kept.value, who, clock::unix_millis());
+        let next = Operation { sequence: kept.value.sequence + 1, ..next };
+        let replace = || api.store.replace_operation(id, kept.revision, &next);
+        if asked(replace).await?.is_some() {
+            return Ok(next);
+        }
+    }
+    Err(error::overtaken("its executor writes it again and again"))
+}

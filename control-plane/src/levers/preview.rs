@@ -1,0 +1,144 @@
+//! What a lever would do, without doing it: the diff, whom it would concern, how long they would
+//! wait, what would be left free, and which rules stand in the way.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use topology::{CellId, RegionId, SLOTS, Spec};
+
+use super::history::{Expected, History};
+use crate::decide::State;
+use crate::decide::operation::{Move, What};
+use crate::decide::safety::{Broken, Load, loads};
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Preview {
+    pub dry_run: bool,
+    /// No rule stands in the way.
+    pub allowed: bool,
+    pub broken: Vec<BrokenRule>,
+    /// What would be done, wave by wave.
+    pub waves: Vec<Vec<String>>,
+    pub moves: Vec<PlannedMove>,
+    pub blast_radius: BlastRadius,
+    /// By the moves before; `null` before the first.
+    pub expected: Option<Expected>,
+    /// By region.
+    pub headroom: BTreeMap<String, Headroom>,
+    /// For `If-Match`: nothing is done if it would no longer be this.
+    pub etag: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct BrokenRule {
+    pub rule: &'static str,
+    pub detail: String,
+    pub may_be_overridden: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct PlannedMove {
+    pub cell: String,
+    pub from: String,
+    pub to: String,
+    pub epoch: u64,
+    pub wave: usize,
+}
+
+/// Whom it concerns. How many users a slot has, the control plane does not know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BlastRadius {
+    pub cells: Vec<String>,
+    pub slots: usize,
+    pub of_slots: usize,
+}
+
+/// The weights of the cells active in a region, and what that leaves of its capacity in per cent;
+/// `null` for a region whose capacity `regions.yaml` does not say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Headroom {
+    pub capacity: Option<u32>,
+    pub weight: u32,
+    pub weight_after: u32,
+    pub free_percent: Option<i64>,
+    pub free_percent_after: Option<i64>,
+}
+
+/// What is looked at ahead.
+pub struct Ahead<'a> {
+    pub waves: &'a [Vec<What>],
+    pub broken: &'a [Broken],
+    /// Concerned besides those that are moved.
+    pub also: Option<&'a CellId>,
+    pub etag: String,
+}
+
+/// Returns what it comes to.
+#[must_use]
+pub fn preview(ahead: Ahead<'_>, state: &State, spec: &Spec, history: &History) -> Preview {
+    let Ahead { waves, broken, also, etag } = ahead;
+    let moves: Vec<(usize, &Move)> = waves
+        .iter()
+        .enumerate()
+        .flat_map(|(wave, steps)| steps.iter().map(move |what| (wave, what)))
+        .filter_map(|(wave, what)| match what {
+            What::Move(planned) => Some((wave, planned)),
+            What::Drain(_) | What::Undrain(_) => None,
+        })
+        .collect();
+    let cells: BTreeSet<&CellId> =
+        moves.iter().map(|(_, planned)| &planned.cell).chain(also).collect();
+    let done: Vec<Move> = moves.iter().map(|(_, planned)| Move::clone(planned)).collect();
+    Preview {
+        dry_run: true,
+        allowed: broken.is_empty(),
+        broken: broken.iter().map(rule).collect(),
+        waves: waves.iter().map(|wave| wave.iter().map(ToString::to_string).collect()).collect(),
+        moves: moves
+            .iter()
+            .map(|(wave, planned)| PlannedMove {
+                cell: planned.cell.to_string(),
+                from: planned.from.to_string(),
+                to: planned.to.to_string(),
+                epoch: planned.epoch.0,
+                wave: *wave,
+            })
+            .collect(),
+        blast_radius: blast_radius(&cells, state),
+        expected: history.expected(),
+        headroom: headroom(&loads(&[], state, spec), &loads(&done, state, spec)),
+        etag,
+    }
+}
+
+fn rule(broken: &Broken) -> BrokenRule {
+    BrokenRule {
+        rule: broken.rule.code(),
+        detail: broken.detail.clone(),
+        may_be_overridden: broken.rule.may_be_overridden(),
+    }
+}
+
+fn blast_radius(cells: &BTreeSet<&CellId>, state: &State) -> BlastRadius {
+    let shares = state.placement().map(topology::Placement::shares).unwrap_or_default();
+    let slots = cells.iter().filter_map(|cell| shares.get(*cell)).sum();
+    BlastRadius { cells: cells.iter().map(ToString::to_string).collect(), slots, of_slots: SLOTS }
+}
+
+fn headroom(
+    now: &BTreeMap<RegionId, Load>,
+    after: &BTreeMap<RegionId, Load>,
+) -> BTreeMap<String, Headroom> {
+    let regions = now.iter().zip(after.values());
+    let regions = regions.map(|((region, now), after)| {
+        let headroom = Headroom {
+            capacity: now.capacity,
+            weight: now.weight,
+            weight_after: after.weight,
+            free_percent: now.headroom(),
+            free_percent_after: after.headroom(),
+        };
+        (region.to_string(), headroom)
+    });
+    regions.collect()
+}

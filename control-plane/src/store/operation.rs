@@ -1,0 +1,126 @@
+//! An operation as it is stored.
+
+use topology::Epoch;
+use topology::wire::Malformed;
+use topology::wire::operation::{
+    AskedRecord, CancelRecord, GoalRecord, OperationRecord, StatusRecord, StepRecord,
+    StepStateRecord, WhatRecord,
+};
+
+use crate::decide::operation::{
+    Asked, Cancel, Goal, Move, Operation, Status, Step, StepState, What,
+};
+
+#[must_use]
+pub fn record(operation: &Operation) -> OperationRecord {
+    let Operation { goal, asked, cancel, .. } = operation;
+    OperationRecord {
+        goal: match goal {
+            Goal::Evacuate(region) => GoalRecord::Evacuate { region: region.to_string() },
+            Goal::Restore(region) => GoalRecord::Restore { region: region.to_string() },
+        },
+        asked: AskedRecord {
+            who: asked.who.clone(),
+            vantage: asked.vantage.to_string(),
+            at_unix_ms: asked.at_unix_ms,
+            reason: asked.reason.clone(),
+            override_rules: asked.override_rules.clone(),
+            idempotency_key: asked.idempotency_key.clone(),
+        },
+        executor: operation.executor.to_string(),
+        sequence: operation.sequence,
+        status: match &operation.status {
+            Status::Running => StatusRecord::Running,
+            Status::Undoing => StatusRecord::Undoing,
+            Status::Done => StatusRecord::Done,
+            Status::Cancelled => StatusRecord::Cancelled,
+            Status::Failed(why) => StatusRecord::Failed { why: why.clone() },
+        },
+        cancel: cancel.as_ref().map(|Cancel { who, at_unix_ms }| CancelRecord {
+            who: who.clone(),
+            at_unix_ms: *at_unix_ms,
+        }),
+        pause_ms: operation.pause_ms,
+        waves: operation.waves.iter().map(|wave| wave.iter().map(step_record).collect()).collect(),
+        waits_for: operation.waits_for.clone(),
+        ended_unix_ms: operation.ended_unix_ms,
+    }
+}
+
+fn step_record(step: &Step) -> StepRecord {
+    let what = match &step.what {
+        What::Drain(region) => WhatRecord::Drain { region: region.to_string() },
+        What::Undrain(region) => WhatRecord::Undrain { region: region.to_string() },
+        What::Move(Move { cell, from, to, epoch }) => WhatRecord::Move {
+            cell: cell.to_string(),
+            from: from.to_string(),
+            to: to.to_string(),
+            epoch: epoch.0,
+        },
+    };
+    let state = match step.state.clone() {
+        StepState::Waiting => StepStateRecord::Waiting,
+        StepState::Going { attempt, since_unix_ms } => {
+            StepStateRecord::Going { attempt, since_unix_ms }
+        }
+        StepState::Done { took_ms, hold_ms } => StepStateRecord::Done { took_ms, hold_ms },
+        StepState::Skipped(why) => StepStateRecord::Skipped { why },
+        StepState::Failed(why) => StepStateRecord::Failed { why },
+    };
+    StepRecord { what, state }
+}
+
+/// Reads a record, as far as it means something.
+pub fn operation(record: OperationRecord) -> Result<Operation, Malformed> {
+    let AskedRecord { who, vantage, at_unix_ms, reason, override_rules, idempotency_key } =
+        record.asked;
+    let vantage = vantage.parse()?;
+    Ok(Operation {
+        goal: match record.goal {
+            GoalRecord::Evacuate { region } => Goal::Evacuate(region.parse()?),
+            GoalRecord::Restore { region } => Goal::Restore(region.parse()?),
+        },
+        asked: Asked { who, vantage, at_unix_ms, reason, override_rules, idempotency_key },
+        executor: record.executor.parse()?,
+        sequence: record.sequence,
+        status: match record.status {
+            StatusRecord::Running => Status::Running,
+            StatusRecord::Undoing => Status::Undoing,
+            StatusRecord::Done => Status::Done,
+            StatusRecord::Cancelled => Status::Cancelled,
+            StatusRecord::Failed { why } => Status::Failed(why),
+        },
+        cancel: record.cancel.map(|CancelRecord { who, at_unix_ms }| Cancel { who, at_unix_ms }),
+        pause_ms: record.pause_ms,
+        waves: record
+            .waves
+            .into_iter()
+            .map(|wave| wave.into_iter().map(step).collect())
+            .collect::<Result<_, Malformed>>()?,
+        waits_for: record.waits_for,
+        ended_unix_ms: record.ended_unix_ms,
+    })
+}
+
+fn step(record: StepRecord) -> Result<Step, Malformed> {
+    let what = match record.what {
+        WhatRecord::Drain { region } => What::Drain(region.parse()?),
+        WhatRecord::Undrain { region } => What::Undrain(region.parse()?),
+        WhatRecord::Move { cell, from, to, epoch } => What::Move(Move {
+            cell: cell.parse()?,
+            from: from.parse()?,
+            to: to.parse()?,
+            epoch: Epoch(epoch),
+        }),
+    };
+    let state = match record.state {
+        StepStateRecord::Waiting => StepState::Waiting,
+        StepStateRecord::Going { attempt, since_unix_ms } => {
+            StepState::Going { attempt, since_unix_ms }
+        }
+        StepStateRecord::Done { took_ms, hold_ms } => StepState::Done { took_ms, hold_ms },
+        StepStateRecord::Skipped { why } => StepState::Skipped(why),
+        StepStateRecord::Failed { why } => StepState::Failed(why),
+    };
+    Ok(Step { what, state })
+}

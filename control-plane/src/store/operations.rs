@@ -1,0 +1,128 @@
+//! Operations, the regions they drain, and the freeze: created, replaced and ended by
+//! compare-and-swap.
+
+use client::etcd::{EtcdError, Stored, Written};
+use topology::RegionId;
+use topology::wire::key;
+use topology::wire::lever::{FreezeRecord, RegionRecord};
+use topology::wire::operation::OperationRecord;
+use tracing::warn;
+
+use super::etcd::{Store, json};
+use super::{Freeze, Kept, operation};
+use crate::decide::operation::Operation;
+
+/// How many operations are kept after they have ended: half a year of two evacuations a week.
+pub const ENDED_KEPT: u16 = 100;
+
+/// What is stored about operations, read when it matters.
+#[derive(Clone, Debug, Default)]
+pub struct Operations {
+    pub going_on: Vec<(String, Kept<Operation>)>,
+    /// The last ones that have ended, the last one first.
+    pub ended: Vec<(String, Operation)>,
+}
+
+impl Operations {
+    /// Returns the id of the next operation. Numbered one after the other, so that of two that are
+    /// begun at once one comes too late, and is checked again.
+    #[must_use]
+    pub fn next_id(&self) -> String {
+        let going_on = self.going_on.iter().map(|(id, _)| id);
+        let known = going_on.chain(self.ended.iter().map(|(id, _)| id));
+        let last = known.filter_map(|id| id.strip_prefix("op-")?.parse::<u64>().ok()).max();
+        format!("op-{:06}", last.unwrap_or(0) + 1)
+    }
+}
+
+impl Store {
+    /// Reads all operations.
+    pub async fn operations(&self) -> Result<Operations, EtcdError> {
+        let going_on = self.etcd.read(&[key::OPERATIONS]).await?;
+        // Second, so that one that ends meanwhile is found twice and not missed.
+        let ended = self.etcd.read_last(key::ENDED, ENDED_KEPT).await?;
+        let going_on = going_on.iter().filter_map(|entry| {
+            let id = entry.key.strip_prefix(key::OPERATIONS)?.to_owned();
+            let Stored { revision, version, .. } = *entry;
+            Some((id, Kept { revision, version, value: understood(entry)? }))
+        });
+        let ended = ended.iter().filter_map(|entry| {
+            Some((entry.key.strip_prefix(key::ENDED)?.to_owned(), understood(entry)?))
+        });
+        Ok(Operations { going_on: going_on.collect(), ended: ended.collect() })
+    }
+
+    /// Writes a new operation, or returns `None` if the id has been taken.
+    pub async fn create_operation(
+        &self,
+        id: &str,
+        value: &Operation,
+    ) -> Result<Option<Written>, EtcdError> {
+        let (key, ended) = (key::operation(id), key::ended(id));
+        self.etcd.swap(&key, &record(value), &[(&key, 0), (&ended, 0)]).await
+    }
+
+    /// Replaces an operation, or returns `None` if somebody else has.
+    pub async fn replace_operation(
+        &self,
+        id: &str,
+        revision: u64,
+        value: &Operation,
+    ) -> Result<Option<Written>, EtcdError> {
+        let key = key::operation(id);
+        self.etcd.swap(&key, &record(value), &[(&key, revision)]).await
+    }
+
+    /// Moves an operation that has ended to where it is no longer read all the time, and forgets the
+    /// oldest. Whoever sees one does so; twice does no harm.
+    pub async fn end_operation(&self, id: &str, value: &Operation) -> Result<(), EtcdError> {
+        self.etcd.put(&key::ended(id), record(value)).await?;
+        let key = key::operation(id);
+        self.etcd.remove(&key, &format!("{key}\0")).await?;
+        let kept = self.etcd.read_last(key::ENDED, ENDED_KEPT).await?;
+        match kept.last() {
+            Some(oldest) if kept.len() == usize::from(ENDED_KEPT) => {
+                self.etcd.remove(key::ENDED, &oldest.key).await
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Drains a region or makes it a target again, if the operation that says so is still at this
+    /// revision: an executor that comes too late changes nothing. Returns whether it was written.
+    pub async fn mark_region(
+        &self,
+        region: &RegionId,
+        mark: &RegionRecord,
+        revision: u64,
+    ) -> Result<bool, EtcdError> {
+        let (key, operation) = (key::region(region), key::operation(&mark.operation));
+        let written = self.etcd.swap(&key, &json(mark), &[(&operation, revision)]).await?;
+        Ok(written.is_some())
+    }
+
+    /// Replaces what is said about a freeze, or returns `None` if somebody else has.
+    pub async fn replace_freeze(
+        &self,
+        freeze: &Freeze,
+        revision: u64,
+    ) -> Result<Option<Written>, EtcdError> {
+        let value = json(&FreezeRecord::from(freeze));
+        self.etcd.swap(key::FREEZE, &value, &[(key::FREEZE, revision)]).await
+    }
+}
+
+fn record(value: &Operation) -> Vec<u8> {
+    json(&operation::record(value))
+}
+
+fn understood(entry: &Stored) -> Option<Operation> {
+    let record = serde_json::from_slice::<OperationRecord>(&entry.value);
+    match record.map_err(Into::into).and_then(operation::operation) {
+        Ok(value) => Some(value),
+        Err(err) => {
+            warn!(key = entry.key, error = %err, "operation not understood");
+            None
+        }
+    }
+}
