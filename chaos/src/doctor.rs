@@ -29,12 +29,7 @@ pub(crate) fn look(run_dir: &Path) -> Vec<Need> {
             "a site frozen as a whole; its processes are stopped one by one instead",
         ),
         need("cgroup cpu", cpu(), "starving a site of CPU"),
-        need(
-            "TUN",
-            there("/dev/net/tun", "load the module: modprobe tun"),
-            "the emulated distance between regions",
-        ),
-        need("unshare", program("unshare"), "a network for each region"),
+        need("emulated WAN", wan(), "distances between regions, and faults of the network"),
         need("libfaketime", faketime(), "clocks that are wrong"),
         need("processors", cores(), "claims of milliseconds: everything shares one core"),
         need("memory", memory(), "a whole platform: nine databases and their services"),
@@ -73,22 +68,13 @@ fn writable(folder: &str) -> bool {
     is_cgroup && rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
-fn there(path: &str, otherwise: &str) -> Result<String, String> {
-    if Path::new(path).exists() {
-        Ok(path.to_owned())
+fn wan() -> Result<String, String> {
+    let missing = runtime::emulation::missing();
+    if missing.is_empty() {
+        Ok("start with `platform up --wan`".to_owned())
     } else {
-        Err(format!("{path} is missing: {otherwise}"))
+        Err(missing.join("; "))
     }
-}
-
-fn program(name: &str) -> Result<String, String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut folders = std::env::split_paths(&path);
-    let found = folders.find_map(|folder| Some(folder.join(name)).filter(|path| path.exists()));
-    found.map_or_else(
-        || Err(format!("{name} is not in PATH")),
-        |path| Ok(path.display().to_string()),
-    )
 }
 
 fn faketime() -> Result<String, String> {
@@ -133,8 +119,5 @@ mod tests {
     fn what_is_too_little_is_told_with_what_is_needed() {
         assert_eq!(enough(10, 20), Err("10 MiB free, 20 MiB needed".to_owned()));
         assert_eq!(enough(30, 20), Ok("30 MiB free".to_owned()));
-        assert!(
-            there("/proc/self/no-such-thing", "nothing helps").unwrap_err().contains("missing")
-        );
     }
 }

@@ -4,6 +4,7 @@
 //! probes with `tolerance`), plus `provider: {type: fault, …}` and the keys this page lists.
 
 pub(crate) mod catalogue;
+mod lines;
 mod read;
 pub(crate) mod yaml;
 
@@ -15,6 +16,7 @@ use topology::{CellId, RegionId};
 use crate::check::Check;
 use crate::metrics::{Measure, Value};
 
+pub(crate) use lines::{Effect, Lines, Only, Others, Towards};
 pub(crate) use yaml::Finding;
 
 /// A fault that is forgotten ends after this.
@@ -115,7 +117,9 @@ pub(crate) enum Fault {
     /// A cell's active site sends its standbys nothing for a moment, while the next thing is done.
     ReplicationStall { cell: Choice<CellId>, lasting: Lasting },
     /// SIGKILL everything of a region, and keep it down.
-    RegionKill { region: Choice<RegionId> },
+    RegionKill { region: Choice<RegionId>, death: Death },
+    /// Do something to the lines between a region and the others.
+    Net { region: Choice<RegionId>, lines: Lines, effect: Effect },
     /// Move a cell by plan, as an operator would.
     Switchover { cell: Choice<CellId>, to: Choice<RegionId> },
     /// SIGKILL members of etcd, and keep them down.
@@ -135,7 +139,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const KINDS: [&str; 15] = [
+    pub(crate) const KINDS: [&str; 21] = [
         "process.kill",
         "process.freeze",
         "process.pause",
@@ -151,6 +155,12 @@ impl Fault {
         "control-plane.kill",
         "router.kill",
         "cpu.starve",
+        "net.partition",
+        "net.one-way-connect",
+        "net.latency",
+        "net.loss",
+        "net.rate",
+        "net.cut-established",
     ];
 
     pub(crate) fn kind(&self) -> &'static str {
@@ -170,6 +180,7 @@ impl Fault {
             Self::ControlPlaneKill { .. } => "control-plane.kill",
             Self::RouterKill { .. } => "router.kill",
             Self::CpuStarve { .. } => "cpu.starve",
+            Self::Net { effect, .. } => effect.kind(),
         }
     }
 }
@@ -192,9 +203,25 @@ impl Fault {
             | Self::RegionKill { .. }
             | Self::ControlPlaneKill { .. }
             | Self::EtcdKill { .. } => "by lifting the holds",
+            Self::Net { effect: Effect::CutEstablished, .. } => "by opening new connections",
+            Self::Net { .. } => "by lifting the policy of the WAN",
             Self::Switchover { .. } => "by nobody: it is no fault",
         }
     }
+
+    /// Whether the platform must be on an emulated WAN.
+    pub(crate) fn needs_wan(&self) -> bool {
+        matches!(self, Self::Net { .. } | Self::RegionKill { death: Death::Silent, .. })
+    }
+}
+
+/// What others hear of a death.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Death {
+    /// The kernel ends every connection for the dead.
+    Crash,
+    /// Nothing: packets are dropped first, as when the power goes.
+    Silent,
 }
 
 /// Which of a cell's sites.

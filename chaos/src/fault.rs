@@ -5,6 +5,7 @@ mod control_plane_kill;
 mod cpu_starve;
 mod etcd;
 pub(crate) mod hold;
+mod net;
 mod postgres_stall;
 mod process;
 mod process_freeze;
@@ -25,7 +26,7 @@ use std::time::Duration;
 use topology::{CellId, RegionId, SiteId};
 
 use crate::control_plane::ControlPlane;
-use crate::drill::Action;
+use crate::drill::{Action, Effect, Lines};
 use crate::history::Clock;
 use crate::platform::Platform;
 use crate::safeguard::Safeguard;
@@ -81,8 +82,17 @@ pub(crate) async fn inject(
         }
         Target::SiteKill(site) => site_kill::inject(bench, site, safeguard, injection).await,
         Target::SiteFreeze(site) => site_freeze::inject(bench, site, safeguard, injection).await,
-        Target::RegionKill { region, .. } => {
-            region_kill::inject(bench, region, safeguard, injection).await
+        Target::RegionKill { region, death, .. } => {
+            region_kill::inject(bench, region, *death, safeguard, injection).await
+        }
+        Target::Net { region, cells, lines, effect } => {
+            let whole = *effect == Effect::Partition && *lines == Lines::default();
+            // They are alone with their connections, and must have stopped by themselves.
+            let alone = cells.iter().filter(|_| whole);
+            injection
+                .frozen
+                .extend(alone.map(|cell| SiteId { cell: cell.clone(), region: region.clone() }));
+            net::inject(bench, region, lines, effect, safeguard, injection).await
         }
         Target::Switchover { cell, to, .. } => switchover::inject(bench, cell, to, injection).await,
         Target::PostgresStall { site, lasting } => {

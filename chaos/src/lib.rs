@@ -27,6 +27,7 @@ mod events;
 mod platform;
 mod process;
 mod token;
+mod wan;
 
 mod fault;
 mod freeze;

@@ -1,13 +1,15 @@
 //! What drills have left on this machine, found without any journal, by the names drills give to
 //! what they make: holds, cgroups, stopped processes, guards.
 
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use crate::fault::hold;
 use crate::freeze;
 use crate::platform::Platform;
 use crate::process::{Process, is_stopped};
-use crate::undo::Undo;
+use crate::undo::{PREFIX, Undo};
+use crate::wan;
 
 /// Something that is left, and what takes it away.
 pub(crate) struct Left {
@@ -16,8 +18,13 @@ pub(crate) struct Left {
 }
 
 /// What is looked for, for the proof that a machine is clean.
-pub(crate) const LOOKED_FOR: [&str; 4] =
-    ["holds of drills", "cgroups of drills", "stopped processes of the platform", "open journals"];
+pub(crate) const LOOKED_FOR: [&str; 5] = [
+    "holds of drills",
+    "cgroups of drills",
+    "stopped processes of the platform",
+    "policies of the WAN",
+    "open journals",
+];
 
 /// Returns what is left. Nobody else's drill is touched: what its maker still watches is not left.
 pub(crate) fn find(run_dir: &Path, platform: Option<&Platform>) -> anyhow::Result<Vec<Left>> {
@@ -39,7 +46,23 @@ pub(crate) fn find(run_dir: &Path, platform: Option<&Platform>) -> anyhow::Resul
             left.push(Left { what, undo: Undo::GoOn(process.into()) });
         }
     }
+    left.extend(policies(run_dir)?);
     Ok(left)
+}
+
+/// One drill at a time runs on a platform: whoever looks has its lock, or none runs.
+fn policies(run_dir: &Path) -> anyhow::Result<Vec<Left>> {
+    let socket = wan::socket(run_dir);
+    if UnixStream::connect(&socket).is_err() {
+        return Ok(Vec::new());
+    }
+    let ids = wan::policies(&socket)?.into_iter().map(|force| force.policy.id);
+    let of_drills = ids.filter(|id| id.starts_with(PREFIX));
+    let left = of_drills.map(|id| {
+        let what = format!("policy {id} of the WAN");
+        Left { what, undo: Undo::Lift { socket: socket.clone(), id } }
+    });
+    Ok(left.collect())
 }
 
 /// Takes all of it away; returns what it was.

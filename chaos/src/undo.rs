@@ -4,6 +4,7 @@
 use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::freeze::Cgroup;
 use crate::process::{Process, is_stopped};
+use crate::wan;
 
 /// How the names of what drills make begin: cgroups, files, policies. A sweep knows them by it.
 pub(crate) const PREFIX: &str = "bulkhead-drill-";
@@ -27,6 +29,8 @@ pub(crate) enum Undo {
     Leave(Cgroup),
     /// Remove a file that a drill has made.
     Remove { path: PathBuf },
+    /// Lift a policy of the emulated WAN.
+    Lift { socket: PathBuf, id: String },
     /// End a process that a drill has started; it carries the label among its arguments.
     End { label: String },
 }
@@ -54,6 +58,7 @@ impl Undo {
             Self::GoOn(named) => go_on(Process::from(*named)),
             Self::Leave(cgroup) => cgroup.thaw(),
             Self::Remove { path } => remove(path),
+            Self::Lift { socket, id } => lift_policy(socket, id),
             Self::End { label } => end(label),
         }
     }
@@ -61,7 +66,7 @@ impl Undo {
     /// Whether a restart of the machine has taken it away already.
     pub(crate) fn ends_with_the_machine(&self) -> bool {
         match self {
-            Self::GoOn(_) | Self::Leave(_) | Self::End { .. } => true,
+            Self::GoOn(_) | Self::Leave(_) | Self::Lift { .. } | Self::End { .. } => true,
             Self::Hold { .. } | Self::Remove { .. } => false,
         }
     }
@@ -78,6 +83,16 @@ fn lift(path: &Path, reason: &str) -> anyhow::Result<Undone> {
         return Ok(Undone::Before);
     }
     remove(path)
+}
+
+/// A WAN that is gone has taken its policies along.
+fn lift_policy(socket: &Path, id: &str) -> anyhow::Result<Undone> {
+    if UnixStream::connect(socket).is_err() {
+        return Ok(Undone::Before);
+    }
+    let is_there = wan::policies(socket)?.iter().any(|force| force.policy.id == id);
+    wan::lift(socket, id)?;
+    Ok(if is_there { Undone::Now } else { Undone::Before })
 }
 
 fn remove(path: &Path) -> anyhow::Result<Undone> {
@@ -131,6 +146,7 @@ impl fmt::Display for Undo {
             Self::GoOn(named) => write!(f, "let process {} go on", named.pid),
             Self::Leave(cgroup) => write!(f, "thaw and remove {cgroup}"),
             Self::Remove { path } => write!(f, "remove {}", path.display()),
+            Self::Lift { id, .. } => write!(f, "lift the policy {id} of the WAN"),
             Self::End { label } => write!(f, "end the processes called {label}"),
         }
     }

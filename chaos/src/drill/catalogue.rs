@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::{Drill, Finding};
 
 /// Embedded, so that a name works wherever the program is.
-pub(crate) const DRILLS: [(&str, &str); 18] = [
+pub(crate) const DRILLS: [(&str, &str); 24] = [
     ("region-loss", include_str!("../../drills/region-loss.yaml")),
     ("cell-loss", include_str!("../../drills/cell-loss.yaml")),
     ("postgres-kill", include_str!("../../drills/postgres-kill.yaml")),
@@ -25,6 +25,12 @@ pub(crate) const DRILLS: [(&str, &str); 18] = [
     ("router-crash", include_str!("../../drills/router-crash.yaml")),
     ("slow-site", include_str!("../../drills/slow-site.yaml")),
     ("flapping", include_str!("../../drills/flapping.yaml")),
+    ("region-silence", include_str!("../../drills/region-silence.yaml")),
+    ("region-partition", include_str!("../../drills/region-partition.yaml")),
+    ("region-mute", include_str!("../../drills/region-mute.yaml")),
+    ("etcd-cut", include_str!("../../drills/etcd-cut.yaml")),
+    ("connections-cut", include_str!("../../drills/connections-cut.yaml")),
+    ("slow-line", include_str!("../../drills/slow-line.yaml")),
     ("soak", include_str!("../../drills/soak.yaml")),
 ];
 
@@ -39,7 +45,7 @@ pub(crate) struct Found {
 pub(crate) fn find(asked: &str) -> anyhow::Result<Option<Vec<Found>>> {
     if asked == "all" {
         let every = DRILLS.iter().map(|(name, text)| found(name, name, text));
-        return Ok(Some(every.filter(|found| !found.is_long()).collect()));
+        return Ok(Some(every.filter(|found| !found.is_apart()).collect()));
     }
     if let Some((name, text)) = DRILLS.iter().find(|(name, _)| *name == asked) {
         return Ok(Some(vec![found(name, name, text)]));
@@ -54,9 +60,10 @@ pub(crate) fn find(asked: &str) -> anyhow::Result<Option<Vec<Found>>> {
 }
 
 impl Found {
-    /// Whether it takes so long that it has to be asked for by name.
-    fn is_long(&self) -> bool {
-        self.drill.as_ref().is_ok_and(|drill| drill.tags.iter().any(|tag| tag == "long"))
+    /// Whether it takes so long, or needs so much, that it has to be asked for by name.
+    fn is_apart(&self) -> bool {
+        let is_apart = |tag: &String| tag == "long" || tag == "wan";
+        self.drill.as_ref().is_ok_and(|drill| drill.tags.iter().any(is_apart))
     }
 }
 

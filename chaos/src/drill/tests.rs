@@ -10,7 +10,10 @@ fn findings(text: &str) -> Vec<String> {
 #[test]
 fn the_region_drill_claims_what_the_design_promises() {
     let drill = Drill::parse("region-loss", DRILLS[0].1).unwrap();
-    assert_eq!(drill.actions[0].fault, Fault::RegionKill { region: Choice::Auto });
+    assert_eq!(
+        drill.actions[0].fault,
+        Fault::RegionKill { region: Choice::Auto, death: Death::Crash }
+    );
     assert_eq!(drill.limits[&Measure::Recover99], Value::Time(Duration::from_secs(5)));
     assert_eq!(drill.goals[&Measure::Recover99], Value::Time(Duration::from_secs(3)));
     assert_eq!(drill.limits[&Measure::AckedStrongLost], Value::Count(0));

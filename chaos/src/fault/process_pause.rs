@@ -28,7 +28,9 @@ pub(super) async fn inject(
     let mut random = StdRng::seed_from_u64(seed);
     injection.begin(&bench.clock);
     for _ in 0..ATTEMPTS {
-        let members = bench.platform.members()?;
+        let mut members = bench.platform.members()?;
+        // No part of the platform, but of the world it is in.
+        members.retain(|member| member.name != "wan");
         let (member, process) =
             choose(&members, &mut random).context("find a process to pause: none runs")?;
         let arguments = process.arguments();

@@ -1,5 +1,5 @@
 //! `region.kill`: everything of a region dies by SIGKILL at once, and stays down: agents, services,
-//! PostgreSQL, etcd, the control plane.
+//! PostgreSQL, etcd, the control plane. In silence, nobody hears their connections end.
 
 use std::net::SocketAddr;
 
@@ -9,13 +9,15 @@ use topology::wire::fleet::FleetProcess;
 use topology::{RegionId, SiteId};
 
 use super::refuses::all_refuse;
-use super::{Bench, Injection, hold};
+use super::{Bench, Injection, hold, net};
+use crate::drill::Death;
 use crate::process::{Process, kill_trees};
 use crate::safeguard::Safeguard;
 
 pub(super) async fn inject(
     bench: &Bench<'_>,
     region: &RegionId,
+    death: Death,
     safeguard: &mut Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
@@ -38,6 +40,10 @@ pub(super) async fn inject(
         hold::place(bench, safeguard, &process.name)?;
     }
     injection.begin(&bench.clock);
+    if death == Death::Silent {
+        net::silence(bench, region, safeguard)?;
+        injection.step(&bench.clock, format!("cut {region} off"));
+    }
     let killed = kill_trees(&roots, bench.action.verify_within).await?;
     let count = killed.len();
     injection.step(&bench.clock, format!("killed {count} processes of region {region}"));

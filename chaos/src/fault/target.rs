@@ -9,7 +9,9 @@ use rand::{RngExt as _, SeedableRng as _};
 use topology::{CellId, RegionId, SiteId};
 
 use crate::control_plane::Cell;
-use crate::drill::{Choice, EtcdMember, Fault, Lasting, Place, ProcessRole, Routers, Scope};
+use crate::drill::{
+    Choice, Death, Effect, EtcdMember, Fault, Lasting, Lines, Place, ProcessRole, Routers, Scope,
+};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -35,6 +37,13 @@ pub(crate) enum Target {
     RegionKill {
         region: RegionId,
         cells: Vec<CellId>,
+        death: Death,
+    },
+    Net {
+        region: RegionId,
+        cells: Vec<CellId>,
+        lines: Lines,
+        effect: Effect,
     },
     Switchover {
         cell: CellId,
@@ -108,18 +117,13 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
             let site = active_site(cell, cells, &mut random)?;
             Ok(Target::ReplicationStall { site, lasting: lasting.settled(&mut random) })
         }
-        Fault::RegionKill { region } => {
-            let mut homes: Vec<&RegionId> =
-                cells.iter().filter_map(|cell| cell.active.as_ref()).collect();
-            homes.sort();
-            homes.dedup();
-            let region = settled(region, &homes, &mut random).ok_or("no region has a cell")?;
-            let active = cells.iter().filter(|cell| cell.active.as_ref() == Some(&region));
-            let cells: Vec<CellId> = active.map(|cell| cell.id.clone()).collect();
-            if cells.is_empty() {
-                return Err(format!("no cell is active in {region}"));
-            }
-            Ok(Target::RegionKill { region, cells })
+        Fault::RegionKill { region, death } => {
+            let (region, cells) = home(region, cells, &mut random)?;
+            Ok(Target::RegionKill { region, cells, death: *death })
+        }
+        Fault::Net { region, lines, effect } => {
+            let (region, cells) = home(region, cells, &mut random)?;
+            Ok(Target::Net { region, cells, lines: lines.clone(), effect: *effect })
         }
         Fault::Switchover { cell, to } => {
             let SiteId { cell, region: from } = active_site(cell, cells, &mut random)?;
@@ -150,6 +154,24 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
             Ok(Target::ProcessPause { lasting, seed: random.random(), homes: homes() })
         }
     }
+}
+
+/// Returns a region that cells are active in, and which.
+fn home(
+    choice: &Choice<RegionId>,
+    cells: &[Cell],
+    random: &mut StdRng,
+) -> Result<(RegionId, Vec<CellId>), String> {
+    let mut homes: Vec<&RegionId> = cells.iter().filter_map(|cell| cell.active.as_ref()).collect();
+    homes.sort();
+    homes.dedup();
+    let region = settled(choice, &homes, random).ok_or("no region has a cell")?;
+    let active = cells.iter().filter(|cell| cell.active.as_ref() == Some(&region));
+    let cells: Vec<CellId> = active.map(|cell| cell.id.clone()).collect();
+    if cells.is_empty() {
+        return Err(format!("no cell is active in {region}"));
+    }
+    Ok((region, cells))
 }
 
 fn standby_site(cell: &CellId, cells: &[Cell], random: &mut StdRng) -> Result<SiteId, String> {
@@ -201,7 +223,7 @@ impl Target {
             | Self::CpuStarve { site, .. }
             | Self::SiteKill(site)
             | Self::SiteFreeze(site) => [(site.cell.clone(), Some(site.region.clone()))].into(),
-            Self::RegionKill { region, cells } => {
+            Self::RegionKill { region, cells, .. } | Self::Net { region, cells, .. } => {
                 cells.iter().map(|cell| (cell.clone(), Some(region.clone()))).collect()
             }
             Self::Switchover { cell, from, .. } => [(cell.clone(), Some(from.clone()))].into(),
@@ -224,7 +246,7 @@ impl Target {
             | Self::CpuStarve { site, .. }
             | Self::SiteKill(site)
             | Self::SiteFreeze(site) => Some(&site.region),
-            Self::RegionKill { region, .. } => Some(region),
+            Self::RegionKill { region, .. } | Self::Net { region, .. } => Some(region),
             Self::Switchover { from, .. } => Some(from),
             Self::ControlPlaneKill { region, .. } => region.as_ref(),
             Self::EtcdKill { .. }
@@ -241,7 +263,7 @@ impl Target {
         if cells > max {
             return Some(format!("{self} has {cells} active cells; scope.max-cells is {max}"));
         }
-        let is_region = matches!(self, Self::RegionKill { .. });
+        let is_region = matches!(self, Self::RegionKill { .. } | Self::Net { .. });
         (is_region && scope.max_regions == 0)
             .then(|| format!("{self} is a region; scope.max-regions is 0"))
     }
@@ -261,6 +283,7 @@ impl fmt::Display for Target {
                 write!(f, "replication from {site} for {} ms", lasting.as_millis())
             }
             Self::RegionKill { region, .. } => write!(f, "region {region}"),
+            Self::Net { region, lines, .. } => write!(f, "the lines of {region} {lines}"),
             Self::Switchover { cell, from, to } => write!(f, "{cell} from {from} to {to}"),
             Self::EtcdKill { member: EtcdMember::All, .. } => f.write_str("every member of etcd"),
             Self::EtcdKill { member: EtcdMember::Of(region), .. } => write!(f, "etcd@{region}"),
@@ -309,7 +332,8 @@ mod tests {
     fn a_named_region_is_hit_with_the_cells_that_live_there_now() {
         let mut cells = cells();
         cells[2].active = Some(region("east"));
-        let fault = Fault::RegionKill { region: Choice::Named(region("east")) };
+        let fault =
+            Fault::RegionKill { region: Choice::Named(region("east")), death: Death::Crash };
         let target = settle(&fault, &cells, 1).unwrap();
         assert_eq!(target.cells().len(), 2);
         assert_eq!(target.to_string(), "region east");
@@ -322,7 +346,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_hits_the_same_and_seeds_hit_everything() {
-        let fault = Fault::RegionKill { region: Choice::Auto };
+        let fault = Fault::RegionKill { region: Choice::Auto, death: Death::Crash };
         let targets: Vec<String> =
             (0..32).map(|seed| settle(&fault, &cells(), seed).unwrap().to_string()).collect();
         let again: Vec<String> =

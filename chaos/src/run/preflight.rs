@@ -34,6 +34,11 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
             return Ok(None);
         }
     };
+    if !spec.is_emulated && run.drill.actions.iter().any(|action| action.fault.needs_wan()) {
+        let why = "no target: the platform is on no emulated WAN; start it with platform up --wan";
+        course.unsteady = vec![why.to_owned()];
+        return Ok(None);
+    }
     let Some(first) = run.drill.actions.first() else {
         course.unsteady = vec!["no target: the drill does nothing".to_owned()];
         return Ok(None);

@@ -4,7 +4,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::super::yaml::{Need, Reader, Section, duration};
-use super::super::{Choice, EtcdMember, Fault, Lasting, Place, ProcessRole, Routers};
+use super::super::{
+    Choice, Death, Effect, EtcdMember, Fault, Lasting, Lines, Place, ProcessRole, Routers, lines,
+};
 
 /// Longer is no pause any more but a freeze.
 const LASTING_MAX: Duration = Duration::from_secs(10);
@@ -74,8 +76,20 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
             });
             Some(Fault::CpuStarve { cell: cell?, percent: percent? })
         }
-        "region.kill" => Some(Fault::RegionKill { region: choice(reader, &target, "region")? }),
+        "region.kill" => {
+            let region = choice(reader, &target, "region");
+            let deaths = [("crash", Death::Crash), ("silent", Death::Silent)];
+            let death = reader.value(&target, "mode", Need::May, "crash or silent", |text| {
+                deaths.iter().find(|(word, _)| *word == text).map(|(_, death)| *death)
+            });
+            Some(Fault::RegionKill { region: region?, death: death.unwrap_or(Death::Crash) })
+        }
         "etcd.kill" | "control-plane.kill" | "router.kill" => of_fleet(reader, kind, &target),
+        net if net.starts_with("net.") => {
+            let (region, lines) = (choice(reader, &target, "region"), Lines::read(reader, &target));
+            let effect = Effect::read(reader, provider, net);
+            Some(Fault::Net { region: region?, lines, effect: effect? })
+        }
         _ => {
             let cell = choice(reader, &target, "cell");
             let to = choice(reader, &target, "to");
@@ -93,7 +107,8 @@ fn keys(kind: &str) -> &'static [&'static str] {
         "site.kill" | "site.freeze" | "postgres.stall" | "replication.stall" | "cpu.starve" => {
             &["cell", "site"]
         }
-        "region.kill" => &["region"],
+        "region.kill" => &["region", "mode"],
+        net if net.starts_with("net.") => &lines::TARGET,
         "switchover" => &["cell", "to"],
         "etcd.kill" | "control-plane.kill" => &["member"],
         "router.kill" => &["router"],

@@ -88,7 +88,7 @@ fn action(reader: &mut Reader, item: &Section<'_>, turn: Turn) -> Option<(Action
     let after = pause("after", is_observed);
     let healed = pause("healed", false);
     let when = when(reader, item, turn);
-    let keys = ["type", "kind", "target", "for", "share", "ttl", "verify"];
+    let keys = ["type", "kind", "target", "arguments", "for", "share", "ttl", "verify"];
     let provider = reader.section(item, "provider", Need::Must, &keys)?;
     reader.value(&provider, "type", Need::Must, "fault", |text| (text == "fault").then_some(()));
     let fault = fault::fault(reader, &provider);

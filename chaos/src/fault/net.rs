@@ -1,0 +1,124 @@
+//! What is done to the lines between a region and the others, by policies of the emulated WAN.
+//!
+//! The lines from this machine are left alone: a region that nobody else reaches is still looked at.
+
+mod connects;
+mod cut_established;
+mod latency;
+mod loss;
+mod partition;
+mod probe;
+mod rate;
+
+use topology::RegionId;
+use topology::spec::End;
+use topology::wire::wan::{Cut, Policy, Way};
+
+use super::{Bench, Injection};
+use crate::drill::{Effect, Lines, Others, Towards};
+use crate::safeguard::Safeguard;
+use crate::undo::{PREFIX, Undo};
+use crate::wan;
+use probe::Probe;
+
+pub(super) async fn inject(
+    bench: &Bench<'_>,
+    region: &RegionId,
+    lines: &Lines,
+    effect: &Effect,
+    safeguard: &mut Safeguard,
+    injection: &mut Injection,
+) -> anyhow::Result<()> {
+    let net = Net { bench, region, lines };
+    match effect {
+        Effect::Partition => partition::inject(&net, safeguard, injection).await,
+        Effect::Connects => connects::inject(&net, safeguard, injection).await,
+        Effect::Latency { delay, jitter } => {
+            latency::inject(&net, *delay, *jitter, safeguard, injection).await
+        }
+        Effect::Loss { percent } => loss::inject(&net, *percent, safeguard, injection).await,
+        Effect::Rate { kbit } => rate::inject(&net, *kbit, safeguard, injection).await,
+        Effect::CutEstablished => cut_established::inject(&net, injection).await,
+    }
+}
+
+/// Cuts a region off from everybody, without waiting for a proof: what follows has one.
+pub(super) fn silence(
+    bench: &Bench<'_>,
+    region: &RegionId,
+    safeguard: &mut Safeguard,
+) -> anyhow::Result<()> {
+    let net = Net { bench, region, lines: &Lines::default() };
+    net.set(&Policy { cut: Some(Cut::All), ..Policy::default() }, safeguard).map(|_| ())
+}
+
+/// A region, and which of its lines.
+struct Net<'a> {
+    bench: &'a Bench<'a>,
+    region: &'a RegionId,
+    lines: &'a Lines,
+}
+
+impl Net<'_> {
+    fn here(&self) -> End {
+        End::Region(self.region.clone())
+    }
+
+    /// Returns the other ends of the lines, and the ends that are not concerned.
+    fn others(&self) -> (Vec<End>, Vec<End>) {
+        let regions = self.bench.platform.spec.regions.iter();
+        let regions = regions.map(|region| End::Region(region.id.clone()));
+        let ends = std::iter::once(End::Edge).chain(regions).filter(|end| *end != self.here());
+        ends.partition(|end| match (&self.lines.others, end) {
+            (Others::All, _) | (Others::Edge, End::Edge) | (Others::Regions, End::Region(_)) => {
+                true
+            }
+            (Others::One(region), End::Region(other)) => region == other,
+            (Others::Edge, End::Region(_)) | (Others::Regions | Others::One(_), End::Edge) => false,
+        })
+    }
+
+    /// Puts a policy in force; its undo is in the journal before.
+    fn set(&self, effect: &Policy, safeguard: &mut Safeguard) -> anyhow::Result<String> {
+        let name = self.bench.action.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        let id = format!("{PREFIX}{}-{}", self.bench.run, name.to_ascii_lowercase());
+        let ttl = self.bench.action.ttl;
+        let socket = wan::socket(&self.bench.platform.run_dir);
+        safeguard.intend(Undo::Lift { socket: socket.clone(), id: id.clone() }, ttl)?;
+        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        let policy = Policy {
+            id: id.clone(),
+            ways: self.ways(),
+            ports: self.lines.only.ports(),
+            ttl_ms,
+            ..effect.clone()
+        };
+        wan::set(&socket, policy)?;
+        Ok(id)
+    }
+
+    /// Returns whether, and how soon, each of these connects.
+    async fn probe(&self, pairs: &[(End, End)]) -> anyhow::Result<Vec<Probe>> {
+        let (platform, clock) = (self.bench.platform, self.bench.clock);
+        probe::all(&platform.spec, &platform.fleet()?, clock, self.lines.only, pairs).await
+    }
+
+    /// Returns what it is, for people.
+    fn told(&self) -> String {
+        format!("{} {}", self.region, self.lines)
+    }
+
+    fn ways(&self) -> Vec<Way> {
+        let (others, _) = self.others();
+        let here = Some(self.region.to_string());
+        let out = |other: &End| Way { from: here.clone(), to: Some(other.to_string()) };
+        let back = |other: &End| Way { from: Some(other.to_string()), to: here.clone() };
+        let (is_out, is_back) = match self.lines.towards {
+            Towards::Both => (true, true),
+            Towards::Out => (true, false),
+            Towards::In => (false, true),
+        };
+        let out = others.iter().filter(|_| is_out).map(out);
+        out.chain(others.iter().filter(|_| is_back).map(back)).collect()
+    }
+}
