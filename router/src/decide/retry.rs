@@ -60,6 +60,12 @@ pub(crate) fn reply(status: StatusCode, headers: &HeaderMap) -> Reply {
     }
 }
 
+/// Whether an answer only says that there was no room for this try: of an earlier one, which may
+/// have had its effect, it says nothing.
+pub(crate) fn is_of_this_try_alone(status: StatusCode) -> bool {
+    status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS
+}
+
 /// How many lost requests of one cell may still be sent to the same site again. A later epoch costs
 /// nothing, and neither does a refusal: there the site itself said that nothing happened.
 #[derive(Debug)]

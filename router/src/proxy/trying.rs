@@ -9,7 +9,7 @@ use tracing::debug;
 
 use super::Proxy;
 use crate::decide::hold::Evidence;
-use crate::decide::retry::{Repeatable, Reply, reply};
+use crate::decide::retry::{Repeatable, Reply, is_of_this_try_alone, reply};
 use crate::decide::stale::Accepts;
 use crate::forwarding::Forwarding;
 use crate::hold::Unplaced;
@@ -118,7 +118,7 @@ impl Proxy {
     }
 
     /// Looks at a site's reply; an error where it is not the client's answer.
-    pub(super) fn judge(&self, response: &ResponseHeader, ctx: &mut Forwarding) -> Result<()> {
+    pub(super) fn judge(&self, response: &mut ResponseHeader, ctx: &mut Forwarding) -> Result<()> {
         let may_repeat =
             ctx.asker.as_ref().is_some_and(|asker| asker.repeatable != Repeatable::Never);
         let accepts = ctx.asker.as_ref().map_or(Accepts::Never, |asker| asker.accepts);
@@ -152,6 +152,9 @@ impl Proxy {
             Reply::OutcomeUnknown | Reply::Answer => {
                 attempt.answering = true;
                 attempt.turn = None;
+                if ctx.may_be_done && is_of_this_try_alone(response.status) {
+                    response.insert_header(header::OUTCOME, "unknown")?;
+                }
                 if reply == Reply::Answer {
                     let (cell, site) = (attempt.place.cell(), &attempt.site);
                     self.holder.protection.answered(cell, site, response.status);

@@ -52,6 +52,19 @@ async fn an_unknown_outcome_is_repeated_with_a_key_and_told_without() {
 }
 
 #[tokio::test]
+async fn a_refusal_of_a_second_try_does_not_say_that_the_first_had_no_effect() {
+    let site = Site::start([Act::HangUp, Act::Shed, Act::Shed]);
+    let world = World::with_site(site.address).await;
+    let second = world.client().ask(Method::POST, &KEY, "hello").await;
+    assert_eq!(second.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(second.headers["x-bulkhead-outcome"], "unknown");
+    assert_eq!((site.seen().len(), site.effects()), (2, 1));
+    let first = world.client().ask(Method::POST, &[], "hello").await;
+    assert_eq!(first.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(!first.headers.contains_key("x-bulkhead-outcome"));
+}
+
+#[tokio::test]
 async fn a_silent_site_is_left_as_soon_as_a_later_epoch_is_served_elsewhere() {
     let silent = Site::start([Act::StaySilent]);
     let next = Site::start([]);

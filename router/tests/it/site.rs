@@ -13,6 +13,8 @@ pub(crate) enum Act {
     Answer,
     /// Fails with a plain 500.
     Fail,
+    /// Refuses with a plain 503: there is no room.
+    Shed,
     /// Refuses with 421.
     Misdirect,
     /// Refuses with 503 and `x-bulkhead-state`.
@@ -156,6 +158,7 @@ fn answer(act: Act) -> Option<String> {
                        content-length: 4\r\n\r\nold\n"
             .to_owned(),
         Act::Fail => refusal("500 Internal Server Error", ""),
+        Act::Shed => refusal("503 Service Unavailable", ""),
         Act::Misdirect => refusal("421 Misdirected Request", ""),
         Act::NotServing | Act::RefuseUnread => {
             refusal("503 Service Unavailable", "x-bulkhead-state: draining\r\n")
