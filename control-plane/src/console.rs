@@ -14,15 +14,17 @@ mod events;
 mod files;
 mod frame;
 mod language;
+mod lever;
 mod live;
+mod operations;
 mod overview;
 mod page;
+mod plan;
 mod protect;
 mod region;
 pub mod session;
 mod sign_in;
 mod site;
-mod switchover;
 mod texts;
 mod vantages;
 mod words;
@@ -106,7 +108,11 @@ pub(crate) fn routes(console: Console) -> Router {
         .route("/console/regions/{id}", get(page::show))
         .route("/console/vantages", get(page::show))
         .route("/console/audit", get(page::show))
-        .route("/console/cells/{id}/switchover", get(switchover::preview).post(switchover::confirm))
+        .route("/console/operations", get(page::show))
+        .route("/console/operations/{id}/cancel", post(operations::cancel))
+        .route("/console/cells/{id}/switchover", get(lever::preview).post(lever::confirm))
+        .route("/console/regions/{id}/evacuate", get(lever::preview).post(lever::confirm))
+        .route("/console/regions/{id}/restore", get(lever::preview).post(lever::confirm))
         .route("/console/live", get(live::stream))
         .route("/console/sign-out", post(sign_in::sign_out))
         .route("/console/{*rest}", any(nothing))

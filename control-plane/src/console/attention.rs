@@ -42,6 +42,8 @@ pub(super) fn items(
         .map(|(item, ..)| item)
         .collect();
     if of_cell.is_none() && of_region.is_none() {
+        items.extend(held_still(scene));
+        items.extend(drained(scene));
         items.extend(routers(scene));
     }
     items.sort_by_key(|item| item.tone);
@@ -137,6 +139,28 @@ fn moving<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = Placed> + 'a {
             ..at_cell(scene, Tone::Busy, cell)
         };
         (item, Some(cell.clone()), None)
+    })
+}
+
+/// What people have set, and may have forgotten.
+fn held_still(scene: &Scene<'_>) -> Option<Item> {
+    let freeze = scene.known.intent().freeze(scene.now)?;
+    Some(Item {
+        what: scene.t.platform_frozen.to_owned(),
+        place: scene.t.operations.to_owned(),
+        path: "/console/operations".to_owned(),
+        detail: format!("{}: {}", freeze.who, freeze.reason),
+        since: Some(Moment::at(freeze.since_unix_ms)),
+        ..empty(scene, Tone::Warn)
+    })
+}
+
+fn drained<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = Item> + 'a {
+    scene.known.intent().drained().iter().map(|region| Item {
+        what: scene.t.region_drained_short.to_owned(),
+        place: scene.region_name(region.as_str()),
+        path: format!("/console/regions/{region}"),
+        ..empty(scene, Tone::Busy)
     })
 }
 

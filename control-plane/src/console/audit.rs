@@ -19,12 +19,18 @@ pub(super) struct AuditPage<'a> {
     entries: Vec<Entry>,
 }
 
+struct Place {
+    path: String,
+    text: String,
+}
+
 struct Entry {
     id: String,
     at: Moment,
     who: String,
     what: String,
-    cell: String,
+    /// What it was about, and the page about that.
+    place: Option<Place>,
     why: String,
     asked_in: String,
     outcome: Mark,
@@ -58,13 +64,30 @@ fn entry(scene: &Scene<'_>, id: String, record: AuditRecord) -> Entry {
         id,
         at: Moment::at(record.at_unix_ms),
         outcome: outcome(scene, &record),
+        place: place(scene, &record),
         who: record.who,
         what: record.what,
-        cell: record.cell.or(record.region).or(record.operation).unwrap_or_default(),
         why: record.reason.unwrap_or_default(),
         asked_in: fill(scene.t.asked_in, &[("region", &vantage)]),
         details: serde_json::to_string_pretty(&details).unwrap_or_default(),
     }
+}
+
+fn place(scene: &Scene<'_>, record: &AuditRecord) -> Option<Place> {
+    let cell = record
+        .cell
+        .as_ref()
+        .filter(|cell| !cell.is_empty())
+        .map(|cell| Place { path: format!("/console/cells/{cell}"), text: cell.clone() });
+    let region = record.region.as_ref().map(|region| Place {
+        path: format!("/console/regions/{region}"),
+        text: scene.region_name(region),
+    });
+    let operation = record
+        .operation
+        .as_ref()
+        .map(|operation| Place { path: "/console/operations".to_owned(), text: operation.clone() });
+    cell.or(region).or(operation)
 }
 
 fn outcome(scene: &Scene<'_>, record: &AuditRecord) -> Mark {

@@ -12,7 +12,7 @@ use super::frame::Frame;
 use super::language::Language;
 use super::session::Session;
 use super::texts::Texts;
-use super::{Console, audit, cell, overview, region, vantages};
+use super::{Console, audit, cell, operations, overview, region, vantages};
 use crate::callers::{Caller, Role};
 use crate::decide::State as Known;
 
@@ -42,6 +42,7 @@ pub(super) enum Page {
     Overview,
     Cell(CellId),
     Region(RegionId),
+    Operations,
     Vantages,
     Audit,
 }
@@ -50,8 +51,9 @@ type Title = fn(&Texts) -> &'static str;
 
 impl Page {
     /// What the navigation has.
-    pub(super) const MENU: [(Self, Title); 3] = [
+    pub(super) const MENU: [(Self, Title); 4] = [
         (Self::Overview, |t| t.overview),
+        (Self::Operations, |t| t.operations),
         (Self::Vantages, |t| t.vantages),
         (Self::Audit, |t| t.audit),
     ];
@@ -63,6 +65,7 @@ impl Page {
             [] => Some(Self::Overview),
             ["cells", id] => Some(Self::Cell(id.parse().ok()?)),
             ["regions", id] => Some(Self::Region(id.parse().ok()?)),
+            ["operations"] => Some(Self::Operations),
             ["vantages"] => Some(Self::Vantages),
             ["audit"] => Some(Self::Audit),
             _ => None,
@@ -74,7 +77,9 @@ impl Page {
         match self {
             Self::Cell(id) => format!("/console/cells/{id}"),
             Self::Region(id) => format!("/console/regions/{id}"),
-            Self::Overview | Self::Vantages | Self::Audit => self.menu_path().to_owned(),
+            Self::Overview | Self::Operations | Self::Vantages | Self::Audit => {
+                self.menu_path().to_owned()
+            }
         }
     }
 
@@ -83,6 +88,7 @@ impl Page {
     pub(super) fn menu_path(&self) -> &'static str {
         match self {
             Self::Overview | Self::Cell(_) | Self::Region(_) => "/console",
+            Self::Operations => "/console/operations",
             Self::Vantages => "/console/vantages",
             Self::Audit => "/console/audit",
         }
@@ -93,7 +99,7 @@ impl Page {
     pub(super) fn parent(&self) -> Option<&'static Self> {
         match self {
             Self::Cell(_) | Self::Region(_) => Some(&Self::Overview),
-            Self::Overview | Self::Vantages | Self::Audit => None,
+            Self::Overview | Self::Operations | Self::Vantages | Self::Audit => None,
         }
     }
 
@@ -101,6 +107,7 @@ impl Page {
     pub(super) fn title(&self, t: &Texts, spec: &Spec) -> String {
         match self {
             Self::Overview => t.overview.to_owned(),
+            Self::Operations => t.operations.to_owned(),
             Self::Vantages => t.vantages.to_owned(),
             Self::Audit => t.audit.to_owned(),
             Self::Cell(id) => format!("{} {id}", t.cell),
@@ -129,6 +136,9 @@ impl Page {
             Self::Cell(id) => made(cell::CellPage::of(&scene, id).ok_or_else(not_found)?.render()),
             Self::Region(id) => {
                 made(region::RegionPage::of(&scene, id).ok_or_else(not_found)?.render())
+            }
+            Self::Operations => {
+                made(operations::OperationsPage::read(&scene, reader).await?.render())
             }
             Self::Vantages => made(vantages::VantagesPage::read(&scene, reader).await?.render()),
             Self::Audit => made(audit::AuditPage::read(&scene).await?.render()),
@@ -239,6 +249,7 @@ mod tests {
             "/console",
             "/console/cells/c1",
             "/console/regions/east",
+            "/console/operations",
             "/console/vantages",
             "/console/audit",
         ] {

@@ -23,6 +23,8 @@ pub(super) struct RegionPage<'a> {
     control_plane: String,
     active_here: String,
     attention: Vec<Item>,
+    may_operate: bool,
+    drained: bool,
     rows: Vec<Row>,
 }
 
@@ -62,6 +64,8 @@ impl<'a> RegionPage<'a> {
             control_plane: address.map_or_else(String::new, |address| address.to_string()),
             active_here: format!("{active} / {all}"),
             attention: attention::items(scene, None, Some(id)),
+            may_operate: scene.may_operate,
+            drained: known.intent().drained().contains(id),
             rows: rows.collect(),
         })
     }

@@ -36,8 +36,7 @@ impl Session {
     /// Begins a session.
     #[must_use]
     pub fn begin(fingerprint: String, now_unix_ms: u64) -> Self {
-        let nonce: [u8; 16] = rand::rng().random();
-        Self { fingerprint, nonce: hex(&nonce), ends_unix_ms: now_unix_ms + LIFE_SECONDS * 1000 }
+        Self { fingerprint, nonce: nonce(), ends_unix_ms: now_unix_ms + LIFE_SECONDS * 1000 }
     }
 
     /// What is signed: three parts, none of which has a dot in it.
@@ -103,6 +102,13 @@ impl Key {
     fn sign(&self, purpose: &str, body: &str) -> Hmac<Sha256> {
         self.0.clone().chain_update(purpose).chain_update("\0").chain_update(body)
     }
+}
+
+/// Returns what has never been there before, and nobody guesses.
+#[must_use]
+pub(super) fn nonce() -> String {
+    let bytes: [u8; 16] = rand::rng().random();
+    hex(&bytes)
 }
 
 fn hex(bytes: &[u8]) -> String {

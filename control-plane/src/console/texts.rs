@@ -26,6 +26,7 @@ texts! {
     overview: "Overview", "总览";
     vantages: "Vantages", "观察点";
     audit: "Audit", "审计";
+    operations: "Operations", "操作";
     seen_from: "Seen from {region}", "观察点：{region}";
     other_language: "中文", "English";
     sign_out: "Sign out", "退出";
@@ -168,24 +169,40 @@ texts! {
     // A planned move.
     no_lever_now: "The cell is being moved, or has no standby.", "单元正在迁移，或没有备用站点。";
     move_to: "Move to {region}…", "迁移到 {region}…";
-    move_title: "Move {cell} from {from} to {to}", "将 {cell} 从 {from} 迁移到 {to}";
-    move_title_unknown: "Move {cell} to {to}", "将 {cell} 迁移到 {to}";
+    region_drained_short: "The region is drained", "区域已排空";
+    region_drained: "This region is drained: no target of any move until it is restored.", "该区域已排空：在恢复之前不作为任何迁移的目标。";
+    evacuate: "Evacuate this region…", "撤空该区域…";
+    restore: "Let cells back in…", "恢复该区域…";
+    evacuate_title: "Evacuate {region}", "撤空 {region}";
+    restore_title: "Restore {region}", "恢复 {region}";
+    confirm_evacuate: "Evacuate {region} now", "立即撤空 {region}";
+    confirm_restore: "Restore {region} now", "立即恢复 {region}";
+    effect_evacuate: "Every cell that is active there is moved to another region, in waves. The region is no target any more until it is restored.", "该区域的活动单元将分批迁往其他区域；在恢复之前，该区域不再作为迁移目标。";
+    effect_restore: "The region is a target again, and the cells that are at home there are moved back, in waves.", "该区域重新成为迁移目标，归属该区域的单元将分批迁回。";
+    moves_caption: "Planned moves, wave by wave", "计划的迁移，按批次";
+    wave: "Wave", "批次";
+    from: "From", "从";
+    to: "To", "到";
+    epoch_now: "Epoch now", "当前纪元";
+    headroom_caption: "How much of each region's capacity is free", "各区域的剩余容量";
+    now: "Now", "现在";
+    afterwards: "Afterwards", "之后";
+    reason_for_audit: "Why, for the audit log", "原因（记入审计日志）";
+    wave_pause: "Seconds to watch after each wave", "每批之后的观察秒数";
+    move_title: "Move {cell} to {to}", "将 {cell} 迁移到 {to}";
     dry_run: "What this would do", "将会发生什么";
     dry_run_nothing_done: "Nothing has been done yet.", "尚未执行任何操作。";
     affected: "Users affected", "受影响用户";
-    affected_of: "{percent} % of all users ({slots} slots)", "全部用户的 {percent}%（{slots} 个槽位）";
+    affected_of: "{percent} % of all users ({slots} slots), in {cells}", "全部用户的 {percent}%（{slots} 个槽位），位于 {cells}";
     effect: "Effect", "影响";
     effect_move: "Requests of these users wait at the routers while the cell is handed over, and then go on. None is lost.", "移交期间这些用户的请求在路由器等待，随后继续，不会丢失。";
     pause: "Expected pause", "预计停顿";
-    pause_of: "{median} ms, at most {worst} ms (the last {count} planned moves)", "{median} 毫秒，最长 {worst} 毫秒（最近 {count} 次计划迁移）";
+    pause_of: "{median} ms for each cell, at most {worst} ms (by {count} moves before)", "每个单元 {median} 毫秒，最长 {worst} 毫秒（依据此前 {count} 次迁移）";
     pause_unknown: "not known: no planned move has been recorded yet", "未知：尚无计划迁移记录";
-    target: "Target", "目标站点";
-    after: "Afterwards", "迁移之后";
-    after_of: "active in {to} under epoch {epoch} or later; {from} becomes a standby", "在 {to} 活动，纪元不低于 {epoch}；{from} 成为备用";
     refused_now: "It would be refused now", "目前会被拒绝";
     confirm_move: "Move {cell} to {to} now", "立即将 {cell} 迁移到 {to}";
     cancel: "Cancel", "取消";
-    changed_since: "The cell has changed since this page was shown. Look at it again before you decide.", "页面显示后单元已变化，请重新查看后再决定。";
+    changed_since: "Something has changed since this page was shown. This is what would be done now.", "页面显示后情况已变化，以下是现在将执行的操作。";
     viewer: "Your token may look, and change nothing.", "您的令牌只能查看，不能更改。";
 
     // One region.
@@ -204,11 +221,31 @@ texts! {
     who: "Who", "操作者";
     what: "What", "操作";
     why: "Why", "原因";
+    about: "About", "对象";
     outcome: "Outcome", "结果";
     done: "done", "完成";
     goes_on: "going on, or never ended", "进行中，或未结束";
     details: "Details", "详情";
     asked_in: "asked in {region}", "在 {region} 提出";
+
+    // Operations.
+    operations_lead: "What goes on in several steps, and what has lately. Any control plane carries it on if the one that began it dies.", "分多步进行的操作及最近的操作。若发起的控制面失效，其他控制面会继续执行。";
+    no_operations: "No operation has been asked for.", "尚无操作。";
+    platform_frozen: "The platform is frozen: nothing is moved.", "平台已冻结：不进行任何迁移。";
+    running: "running", "进行中";
+    undoing: "being taken back", "正在撤销";
+    cancelled: "cancelled", "已取消";
+    failed: "failed", "失败";
+    waiting: "waiting", "等待中";
+    skipped: "skipped", "已跳过";
+    ended: "ended", "结束于";
+    eta_of: "about {time} left", "约剩 {time}";
+    step_move: "Move {cell} from {from} to {to}", "将 {cell} 从 {from} 迁移到 {to}";
+    step_drain: "{region} is no target any more", "{region} 不再作为目标";
+    step_undrain: "{region} is a target again", "{region} 重新成为目标";
+    held_for: "its requests waited {millis} ms", "请求等待 {millis} 毫秒";
+    cancel_operation: "Cancel this operation", "取消此操作";
+    cancel_means: "Steps that go on are finished. What has been moved stays where it is.", "进行中的步骤会完成，已迁移的保持不变。";
 
     // The matrix.
     vantages_lead: "Who sees which site how. A bad row is a site's; a bad column is an observer's, and moves nothing.", "各观察点所见的各站点。整行异常是站点的问题；整列异常是观察点的问题，不会引起迁移。";

@@ -27,6 +27,7 @@ async fn an_operator_watches_a_failover_and_moves_the_cell_back_and_a_viewer_onl
             signs_in(&browser, platform).await;
             watches_a_failover(&browser, platform).await;
             moves_it_back(&browser, platform).await;
+            evacuates_a_region(&browser, platform).await;
             reads_chinese(&browser, platform).await;
             may_only_look(&browser, platform).await;
             is_told_what_is_old(&browser, platform).await;
@@ -88,7 +89,7 @@ async fn moves_it_back(browser: &Browser, platform: &Platform) {
     browser.until("#site-east .mark", "standby").await;
     platform.until_known("north").await;
     browser.click("#move-east").await;
-    browser.until("h1", "Move c1 from South to East").await;
+    browser.until("h1", "Move c1 to East").await;
     browser.until(".facts", "100.0 % of all users (16,384 slots)").await;
     browser.screenshot("switchover-light-1280").await;
     browser.click("#confirm").await;
@@ -111,6 +112,36 @@ async fn moves_it_back(browser: &Browser, platform: &Platform) {
     browser.open(&url(platform, "/console/regions/south")).await;
     browser.until("h1", "Region South").await;
     browser.screenshot("region-light-1280").await;
+}
+
+async fn evacuates_a_region(browser: &Browser, platform: &Platform) {
+    platform.until_known("north").await;
+    browser.open(&url(platform, "/console/regions/east")).await;
+    browser.until("h1", "Region East").await;
+    browser.click("#evacuate").await;
+    browser.until("h1", "Evacuate East").await;
+    browser.until("tbody tr", "c1").await;
+    browser.write("#reason", "power works in the east").await;
+    for (width, dark) in [(390, true), (1280, false)] {
+        browser.look(width, dark).await;
+        browser.screenshot(&format!("evacuate-{}-{width}", theme(dark))).await;
+    }
+    browser.click("#confirm").await;
+    browser.until("h1", "Operations").await;
+    browser.until(".operation .mark.good", "done").await;
+    browser.until(".operation", "power works in the east").await;
+    let active = platform.cell().await.unwrap().activation.serving().cloned();
+    assert_ne!(active.unwrap().as_str(), "east");
+    browser.screenshot("operations-light-1280").await;
+    browser.open(&url(platform, "/console")).await;
+    browser.until(".attention", "The region is drained").await;
+
+    browser.open(&url(platform, "/console/regions/east/restore")).await;
+    browser.until("h1", "Restore East").await;
+    browser.click("#confirm").await;
+    browser.until(".operation h2", "Restore East").await;
+    platform.until_serving("east").await;
+    platform.until_known("north").await;
 }
 
 async fn reads_chinese(browser: &Browser, platform: &Platform) {
@@ -140,8 +171,7 @@ async fn may_only_look(browser: &Browser, platform: &Platform) {
     let before = platform.cell().await;
     let forged = "
         const form_token = document.querySelector('[name=form_token]').value;
-        const epoch = [...document.querySelectorAll('.facts dd')][0].textContent;
-        const body = new URLSearchParams({ to: 'south', epoch, form_token });
+        const body = new URLSearchParams({ to: 'south', etag: '*', key: 'once', form_token });
         return fetch('/console/cells/c1/switchover', { method: 'POST', body })
             .then(answer => answer.status)";
     assert_eq!(browser.run(forged).await, 403);
@@ -189,21 +219,23 @@ async fn nobody_acts_for_somebody_who_is_signed_in() {
         let text = String::from_utf8(page.body.to_vec()).unwrap();
         let policy = page.headers["content-security-policy"].to_str().unwrap();
         assert!(policy.contains("script-src 'self';") && !policy.contains("unsafe"), "{policy}");
-        let (_, rest) = text.split_once("name=\"form_token\" value=\"").unwrap();
-        let form_token = rest.split('"').next().unwrap();
+        let (form_token, etag) = (field(&text, "form_token"), field(&text, "etag"));
 
         let path = "/console/cells/c1/switchover";
-        let body =
-            |form_token: &str, epoch| format!("to=south&epoch={epoch}&form_token={form_token}");
-        let genuine = body(form_token, 1);
+        let body = |form_token: &str, etag: &str| {
+            // A key of its own for each plan: a key that was used is answered as it was.
+            let epoch = etag.trim_matches('"');
+            format!("to=south&key=plan-{epoch}&etag=%22{epoch}%22&form_token={form_token}")
+        };
+        let genuine = body(&form_token, &etag);
         for (origin, cookie, body, expected) in [
             // Another site's page; none that says where it is from; no session; another's form; and a
             // plan for an epoch that is over.
             ("https://evil.example", cookie, &genuine, 403),
             ("", cookie, &genuine, 403),
             (&own, "", &genuine, 303),
-            (&own, cookie, &body("0000", 1), 403),
-            (&own, cookie, &body(form_token, 7), 409),
+            (&own, cookie, &body("0000", &etag), 403),
+            (&own, cookie, &body(&form_token, "\"7\""), 412),
         ] {
             let answer = form(platform, path, origin, cookie, body).await;
             assert_eq!(answer.status, expected, "{origin} {cookie} {body}");
@@ -274,6 +306,12 @@ async fn send(
         .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
         .collect();
     platform.send(method, &url(platform, path), headers, body).await
+}
+
+/// Returns what a form's hidden field has in it.
+fn field(page: &str, name: &str) -> String {
+    let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\"")).unwrap();
+    rest.split('"').next().unwrap().replace("&#34;", "\"")
 }
 
 fn token(token: &str) -> String {

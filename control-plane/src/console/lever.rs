@@ -1,0 +1,340 @@
+//! Levers: first what one would do, then, if that is still so, the deed.
+//!
+//! Both are asked of the API. The plan that was looked at is named by its tag and confirmed once, by a
+//! key, so that neither a change meanwhile nor a second click does something that nobody saw.
+
+use askama::Template;
+use axum::extract::{Extension, Form, Query, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use runtime::Problem;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use topology::{CellId, RegionId};
+
+use super::Console;
+use super::call::call;
+use super::frame::Frame;
+use super::page::{Page, Reader, failed, form_expired, missing, told};
+use super::plan::Plan;
+use super::session::nonce;
+use super::texts::{Texts, fill};
+use super::words::{Mark, Tone, grouped, percent};
+
+/// Longest reason, as in the API.
+const REASON_MAX: usize = 500;
+
+/// What may be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Lever {
+    Switchover { cell: CellId, to: RegionId },
+    Evacuate(RegionId),
+    Restore(RegionId),
+}
+
+impl Lever {
+    /// Reads the path of the page about it.
+    fn from_path(path: &str, to: Option<&str>) -> Option<Self> {
+        let parts: Vec<&str> = path.strip_prefix("/console/")?.split('/').collect();
+        match parts[..] {
+            ["cells", cell, "switchover"] => {
+                Some(Self::Switchover { cell: cell.parse().ok()?, to: to?.parse().ok()? })
+            }
+            ["regions", region, "evacuate"] => Some(Self::Evacuate(region.parse().ok()?)),
+            ["regions", region, "restore"] => Some(Self::Restore(region.parse().ok()?)),
+            _ => None,
+        }
+    }
+
+    fn path(&self) -> String {
+        match self {
+            Self::Switchover { cell, .. } => format!("/cells/{cell}/switchover"),
+            Self::Evacuate(region) => format!("/regions/{region}/evacuate"),
+            Self::Restore(region) => format!("/regions/{region}/restore"),
+        }
+    }
+
+    /// Returns the page it is found on.
+    fn page(&self) -> Page {
+        match self {
+            Self::Switchover { cell, .. } => Page::Cell(cell.clone()),
+            Self::Evacuate(region) | Self::Restore(region) => Page::Region(region.clone()),
+        }
+    }
+
+    /// Whether a reason and a pause between its waves may be given.
+    fn is_operation(&self) -> bool {
+        match self {
+            Self::Switchover { .. } => false,
+            Self::Evacuate(_) | Self::Restore(_) => true,
+        }
+    }
+
+    fn title(&self, console: &Console, t: &Texts) -> String {
+        let name = |region: &RegionId| console.region_name(region.as_str());
+        match self {
+            Self::Switchover { cell, to } => {
+                fill(t.move_title, &[("cell", cell.as_str()), ("to", &name(to))])
+            }
+            Self::Evacuate(region) => fill(t.evacuate_title, &[("region", &name(region))]),
+            Self::Restore(region) => fill(t.restore_title, &[("region", &name(region))]),
+        }
+    }
+
+    fn confirm(&self, console: &Console, t: &Texts) -> String {
+        let name = |region: &RegionId| console.region_name(region.as_str());
+        match self {
+            Self::Switchover { cell, to } => {
+                fill(t.confirm_move, &[("cell", cell.as_str()), ("to", &name(to))])
+            }
+            Self::Evacuate(region) => fill(t.confirm_evacuate, &[("region", &name(region))]),
+            Self::Restore(region) => fill(t.confirm_restore, &[("region", &name(region))]),
+        }
+    }
+
+    fn effect(&self, t: &Texts) -> &'static str {
+        match self {
+            Self::Switchover { .. } => t.effect_move,
+            Self::Evacuate(_) => t.effect_evacuate,
+            Self::Restore(_) => t.effect_restore,
+        }
+    }
+
+    fn asked(&self, confirmed: Option<&Confirmed>) -> Value {
+        match self {
+            Self::Switchover { to, .. } => json!({ "to": to.as_str() }),
+            Self::Evacuate(_) | Self::Restore(_) => {
+                let mut body = json!({});
+                if let Some(confirmed) = confirmed {
+                    let reason = confirmed.reason.trim();
+                    if !reason.is_empty() {
+                        body["reason"] = reason.into();
+                    }
+                    body["wave_pause_s"] = confirmed.wave_pause_s.unwrap_or(0).into();
+                }
+                body
+            }
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "console/lever.html")]
+struct Preview<'a> {
+    t: &'a Texts,
+    title: String,
+    action: String,
+    back: String,
+    back_text: String,
+    /// Where a cell goes.
+    to: String,
+    effect: &'static str,
+    confirm: String,
+    is_operation: bool,
+    reason_max: usize,
+    /// What the API says it would do; missing where it refuses to say.
+    plan: Option<Shown>,
+    /// What came of it, or why it cannot be looked at.
+    problem: Option<String>,
+    form_token: String,
+    key: String,
+}
+
+/// A plan in words.
+struct Shown {
+    allowed: bool,
+    broken: Vec<Stands>,
+    affected: String,
+    pause: String,
+    moves: Vec<MoveRow>,
+    headroom: Vec<HeadroomRow>,
+    etag: String,
+}
+
+struct Stands {
+    rule: String,
+    detail: String,
+}
+
+struct MoveRow {
+    wave: usize,
+    cell: String,
+    from: String,
+    to: String,
+    epoch: u64,
+}
+
+struct HeadroomRow {
+    region: String,
+    now: String,
+    after: Mark,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Target {
+    to: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Confirmed {
+    #[serde(default)]
+    to: Option<String>,
+    etag: String,
+    key: String,
+    form_token: String,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    wave_pause_s: Option<u64>,
+}
+
+/// Shows what a lever would do.
+pub(super) async fn preview(
+    State(console): State<Console>,
+    Extension(reader): Extension<Reader>,
+    uri: Uri,
+    Query(target): Query<Target>,
+) -> Response {
+    let Some(lever) = Lever::from_path(uri.path(), target.to.as_deref()) else {
+        return missing(&console, &reader);
+    };
+    if !reader.may_operate() {
+        let problem = Problem::new(403, "role-insufficient", reader.t().viewer);
+        return failed(&console, &reader, &lever.page(), &problem);
+    }
+    page(&console, &reader, &lever, None, StatusCode::OK).await
+}
+
+/// Does it, if it is still what was shown.
+pub(super) async fn confirm(
+    State(console): State<Console>,
+    Extension(reader): Extension<Reader>,
+    uri: Uri,
+    Form(confirmed): Form<Confirmed>,
+) -> Response {
+    let Some(lever) = Lever::from_path(uri.path(), confirmed.to.as_deref()) else {
+        return missing(&console, &reader);
+    };
+    if !console.key.is_form_token(&reader.session, &confirmed.form_token) {
+        return failed(&console, &reader, &lever.page(), &form_expired(&reader));
+    }
+    let path = format!("/v1{}", lever.path());
+    let headers =
+        [("if-match", confirmed.etag.clone()), ("idempotency-key", confirmed.key.clone())];
+    let asked = lever.asked(Some(&confirmed));
+    match call(&console, &reader, "POST", &path, &headers, &asked).await {
+        Ok(_) if lever.is_operation() => Redirect::to("/console/operations").into_response(),
+        Ok(_) => Redirect::to(&lever.page().path()).into_response(),
+        Err(problem) if problem.status == 403 => failed(&console, &reader, &lever.page(), &problem),
+        Err(problem) => {
+            let t = reader.t();
+            let said =
+                if problem.status == 412 { t.changed_since.to_owned() } else { told(&problem) };
+            let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::CONFLICT);
+            page(&console, &reader, &lever, Some(said), status).await
+        }
+    }
+}
+
+async fn page(
+    console: &Console,
+    reader: &Reader,
+    lever: &Lever,
+    problem: Option<String>,
+    status: StatusCode,
+) -> Response {
+    let t = reader.t();
+    let path = format!("/v1{}?dry_run=true", lever.path());
+    let answer = call(console, reader, "POST", &path, &[], &lever.asked(None)).await;
+    let plan = answer.and_then(|plan| {
+        serde_json::from_value::<Plan>(plan).map_err(|err| {
+            Problem::new(500, "internal", "The plan was not understood").detail(err.to_string())
+        })
+    });
+    let (plan, refusal) = match plan {
+        Ok(plan) => (Some(shown(console, t, plan)), None),
+        Err(problem) => (None, Some(told(&problem))),
+    };
+    let title = lever.title(console, t);
+    let parent = lever.page();
+    let to = match lever {
+        Lever::Switchover { to, .. } => to.to_string(),
+        Lever::Evacuate(_) | Lever::Restore(_) => String::new(),
+    };
+    let preview = Preview {
+        t,
+        title: title.clone(),
+        action: format!("/console{}", lever.path()),
+        back: parent.path(),
+        back_text: parent.title(t, &console.spec),
+        to,
+        effect: lever.effect(t),
+        confirm: lever.confirm(console, t),
+        is_operation: lever.is_operation(),
+        reason_max: REASON_MAX,
+        plan,
+        problem: problem.or(refusal),
+        form_token: console.key.form_token(&reader.session),
+        key: nonce(),
+    };
+    Frame::still(console, reader, &title, &parent).answer(status, preview.render())
+}
+
+fn shown(console: &Console, t: &Texts, plan: Plan) -> Shown {
+    let slots = plan.blast_radius.slots;
+    let values = [
+        ("cells", plan.blast_radius.cells.join(", ")),
+        ("percent", percent(slots)),
+        ("slots", grouped(slots as u64)),
+    ];
+    let values: Vec<(&str, &str)> =
+        values.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let pause = plan.expected.as_ref().map_or_else(
+        || t.pause_unknown.to_owned(),
+        |expected| {
+            let median = expected.hold_ms.unwrap_or(expected.took_ms);
+            let worst = expected.longest_hold_ms.unwrap_or(median);
+            fill(
+                t.pause_of,
+                &[
+                    ("median", &median.to_string()),
+                    ("worst", &worst.to_string()),
+                    ("count", &expected.moves.to_string()),
+                ],
+            )
+        },
+    );
+    let moves = plan.moves.iter().map(|planned| MoveRow {
+        wave: planned.wave + 1,
+        cell: planned.cell.clone(),
+        from: console.region_name(&planned.from),
+        to: console.region_name(&planned.to),
+        epoch: planned.epoch,
+    });
+    let headroom = plan.headroom.iter().filter_map(|(region, headroom)| {
+        let (now, after) = (headroom.headroom_percent?, headroom.headroom_percent_after?);
+        let tone = match after {
+            20.. => Tone::Good,
+            0..20 => Tone::Warn,
+            _ => Tone::Bad,
+        };
+        Some(HeadroomRow {
+            region: console.region_name(region),
+            now: format!("{now} %"),
+            after: Mark::new(tone, format!("{after} %")),
+        })
+    });
+    Shown {
+        allowed: plan.allowed,
+        broken: plan
+            .broken
+            .into_iter()
+            .map(|broken| Stands { rule: broken.rule, detail: broken.detail })
+            .collect(),
+        affected: fill(t.affected_of, &values),
+        pause,
+        moves: moves.collect(),
+        headroom: headroom.collect(),
+        etag: plan.etag,
+    }
+}

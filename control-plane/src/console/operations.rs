@@ -1,0 +1,238 @@
+//! Operations: how far each is, wave by wave, and taking one back.
+
+use askama::Template;
+use axum::extract::{Extension, Form, Path, State};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use runtime::Problem;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Console;
+use super::call::call;
+use super::page::{Page, Reader, Scene, failed, form_expired};
+use super::texts::{Texts, fill};
+use super::words::{Mark, Moment, Tone, duration};
+
+/// Operations shown in full; of the others the API tells.
+const SHOWN: usize = 20;
+
+#[derive(Template)]
+#[template(path = "console/operations.html")]
+pub(super) struct OperationsPage<'a> {
+    t: &'a Texts,
+    freeze: Option<FreezeShown>,
+    operations: Vec<Shown>,
+    may_operate: bool,
+    form_token: String,
+}
+
+struct FreezeShown {
+    detail: String,
+    since: Option<Moment>,
+}
+
+struct Shown {
+    id: String,
+    title: String,
+    status: Mark,
+    /// Why it failed, or what it waits for.
+    detail: String,
+    who: String,
+    reason: String,
+    asked: Moment,
+    ended: Option<Moment>,
+    eta: String,
+    steps_ended: usize,
+    steps: usize,
+    waves: Vec<Vec<StepShown>>,
+    /// Whether it may still be cancelled.
+    goes_on: bool,
+}
+
+struct StepShown {
+    what: String,
+    state: Mark,
+    detail: String,
+}
+
+/// What the API says of an operation, as far as it is shown.
+#[derive(Debug, Deserialize)]
+struct Operation {
+    id: String,
+    kind: String,
+    region: String,
+    status: String,
+    #[serde(default)]
+    why: Option<String>,
+    who: String,
+    asked_unix_ms: u64,
+    #[serde(default)]
+    reason: Option<String>,
+    #[serde(default)]
+    waits_for: Option<String>,
+    steps_ended: usize,
+    steps: usize,
+    #[serde(default)]
+    eta_ms: Option<u64>,
+    #[serde(default)]
+    ended_unix_ms: Option<u64>,
+    waves: Vec<Vec<Step>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Step {
+    #[serde(rename = "do")]
+    what: String,
+    #[serde(default)]
+    cell: Option<String>,
+    #[serde(default)]
+    from: Option<String>,
+    to: String,
+    state: String,
+    #[serde(default)]
+    took_ms: Option<u64>,
+    #[serde(default)]
+    hold_ms: Option<u64>,
+    #[serde(default)]
+    why: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Data<T> {
+    data: Vec<T>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Freeze {
+    frozen: bool,
+    #[serde(default)]
+    reason: Option<String>,
+    #[serde(default)]
+    who: Option<String>,
+    #[serde(default)]
+    since_unix_ms: Option<u64>,
+}
+
+impl<'a> OperationsPage<'a> {
+    /// Asks the API.
+    pub(super) async fn read(scene: &Scene<'a>, reader: &Reader) -> Result<Self, Problem> {
+        let get = async |path| call(scene.console, reader, "GET", path, &[], &Value::Null).await;
+        let Data { mut data } = understood::<Data<Operation>>(get("/v1/operations").await?)?;
+        data.sort_by_key(|operation| std::cmp::Reverse(operation.asked_unix_ms));
+        let freeze = understood::<Freeze>(get("/v1/freeze").await?)?;
+        Ok(Self {
+            t: scene.t,
+            freeze: freeze.frozen.then(|| FreezeShown {
+                detail: format!(
+                    "{}: {}",
+                    freeze.who.unwrap_or_default(),
+                    freeze.reason.unwrap_or_default()
+                ),
+                since: freeze.since_unix_ms.map(Moment::at),
+            }),
+            operations: data
+                .into_iter()
+                .take(SHOWN)
+                .map(|operation| shown(scene, operation))
+                .collect(),
+            may_operate: scene.may_operate,
+            form_token: scene.console.key.form_token(&reader.session),
+        })
+    }
+}
+
+fn understood<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Problem> {
+    serde_json::from_value(answer).map_err(|err| {
+        Problem::new(500, "internal", "The API was not understood").detail(err.to_string())
+    })
+}
+
+fn shown(scene: &Scene<'_>, operation: Operation) -> Shown {
+    let t = scene.t;
+    let region = scene.region_name(&operation.region);
+    let title = match operation.kind.as_str() {
+        "evacuate" => fill(t.evacuate_title, &[("region", &region)]),
+        "restore" => fill(t.restore_title, &[("region", &region)]),
+        other => format!("{other}: {region}"),
+    };
+    let status = match operation.status.as_str() {
+        "running" => Mark::new(Tone::Busy, t.running),
+        "undoing" => Mark::new(Tone::Busy, t.undoing),
+        "done" => Mark::new(Tone::Good, t.done),
+        "cancelled" => Mark::new(Tone::Calm, t.cancelled),
+        _ => Mark::new(Tone::Bad, t.failed),
+    };
+    let eta = operation.eta_ms.map(std::time::Duration::from_millis).map(duration);
+    Shown {
+        title,
+        status,
+        detail: operation.why.or(operation.waits_for).unwrap_or_default(),
+        who: operation.who,
+        reason: operation.reason.unwrap_or_default(),
+        asked: Moment::at(operation.asked_unix_ms),
+        ended: operation.ended_unix_ms.map(Moment::at),
+        eta: eta.map_or_else(String::new, |eta| fill(t.eta_of, &[("time", &eta)])),
+        steps_ended: operation.steps_ended,
+        steps: operation.steps,
+        waves: operation
+            .waves
+            .into_iter()
+            .map(|wave| wave.into_iter().map(|one| step(scene, one)).collect())
+            .collect(),
+        goes_on: operation.status == "running",
+        id: operation.id,
+    }
+}
+
+fn step(scene: &Scene<'_>, step: Step) -> StepShown {
+    let t = scene.t;
+    let to = scene.region_name(&step.to);
+    let what = match (step.what.as_str(), &step.cell, &step.from) {
+        ("move", Some(cell), Some(from)) => {
+            fill(t.step_move, &[("cell", cell), ("from", &scene.region_name(from)), ("to", &to)])
+        }
+        ("drain", ..) => fill(t.step_drain, &[("region", &to)]),
+        ("undrain", ..) => fill(t.step_undrain, &[("region", &to)]),
+        (other, ..) => other.to_owned(),
+    };
+    let state = match step.state.as_str() {
+        "waiting" => Mark::new(Tone::Calm, t.waiting),
+        "going" => Mark::new(Tone::Busy, t.running),
+        "done" => Mark::new(Tone::Good, t.done),
+        "skipped" => Mark::new(Tone::Calm, t.skipped),
+        _ => Mark::new(Tone::Bad, t.failed),
+    };
+    let detail = match (step.why, step.hold_ms, step.took_ms) {
+        (Some(why), ..) => why,
+        (None, Some(hold), _) => fill(t.held_for, &[("millis", &hold.to_string())]),
+        (None, None, Some(took)) => format!("{took} ms"),
+        (None, None, None) => String::new(),
+    };
+    StepShown { what, state, detail }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Cancelling {
+    form_token: String,
+}
+
+/// Takes an operation back. What has been moved stays where it is.
+pub(super) async fn cancel(
+    State(console): State<Console>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    Form(form): Form<Cancelling>,
+) -> Response {
+    if !console.key.is_form_token(&reader.session, &form.form_token) {
+        return failed(&console, &reader, &Page::Operations, &form_expired(&reader));
+    }
+    let is_id = |char: char| char.is_ascii_alphanumeric() || "-_".contains(char);
+    if !id.chars().all(is_id) {
+        return super::page::missing(&console, &reader);
+    }
+    let path = format!("/v1/operations/{id}/cancel");
+    match call(&console, &reader, "POST", &path, &[], &json!({})).await {
+        Ok(_) => Redirect::to("/console/operations").into_response(),
+        Err(problem) => failed(&console, &reader, &Page::Operations, &problem),
+    }
+}
