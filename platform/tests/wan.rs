@@ -108,7 +108,8 @@ impl World {
         fs::write(folder.join("spec.yaml"), SPEC).unwrap();
         let namespaces: Vec<_> = ENDS.map(|(end, network)| (end, namespace(network))).into();
         let mut command = Command::new("unshare");
-        command.args(["--net", env!("CARGO_BIN_EXE_platform"), "wan", "--run-dir"]).arg(&folder);
+        command.args(["--net", "sh", "-c", "ip link set dev lo up && exec \"$@\"", "sh"]);
+        command.args([env!("CARGO_BIN_EXE_platform"), "wan", "--run-dir"]).arg(&folder);
         for (end, file) in &namespaces {
             let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
             command.arg(format!("--namespace={end}={path}"));
