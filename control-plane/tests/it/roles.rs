@@ -36,11 +36,11 @@ async fn a_role_does_what_it_may_and_refused_writes_are_written_down() {
             .collect();
         let expected = [
             json!(["ada", "switchover", "c1", 200]),
-            json!(["vera", "DELETE /v1/cells", "", 403]),
+            json!(["vera", "DELETE /v1/cells", null, 403]),
             json!(["ada", "failover", "c1", 409]),
             json!(["otto", "failover", "c1", 409]),
-            json!(["otto", "POST /v1/cells/c1/failover", "", 403]),
-            json!(["vera", "POST /v1/cells/c1/switchover", "", 403]),
+            json!(["otto", "POST /v1/cells/c1/failover", null, 403]),
+            json!(["vera", "POST /v1/cells/c1/switchover", null, 403]),
         ];
         assert_eq!(told, expected);
         assert_eq!(audit["data"][5]["outcome"]["body"]["required_role"], "operator");
