@@ -53,6 +53,7 @@ pub(super) fn put_call() -> Call {
         .of("platform", "Freezes everything, or lifts the freeze.")
         .about("While it holds nothing is moved, neither by plan nor by itself.")
         .takes::<FreezeRequest>(json!({ "frozen": true, "reason": "we are looking" }))
+        .write()
         .answers::<FreezeView>("What was said")
         .problems(&[
             &problem::OVERTAKEN,

@@ -22,7 +22,7 @@ use super::audit::{Act, Reply, Subject, audited};
 use super::auth::Caller;
 use super::call::Call;
 use super::cells::{cell_id, known};
-use super::write::{Flags, Write};
+use super::write::{DoneOrAhead, Flags, Write};
 use super::{Api, error, problem, view};
 use crate::callers::Role;
 use crate::decide::asked_failover::Asked;
@@ -65,7 +65,8 @@ pub(super) fn switchover_call() -> Call {
         .id("The cell")
         .query::<Flags>()
         .takes::<SwitchoverRequest>(json!({ "to": "south" }))
-        .answers::<Switched>("The cell is active there")
+        .write()
+        .answers::<DoneOrAhead<Switched>>("The cell is active there")
         .example(json!({
             "cell": "c1", "from": "east", "to": "south", "epoch": 8, "took_ms": 412, "hold_ms": 230,
         }))
@@ -80,6 +81,12 @@ pub(super) fn switchover_call() -> Call {
             &problem::TARGET_UNREACHABLE,
             &problem::TARGET_LAGGING,
             &problem::NOT_OPENED,
+            &problem::FROZEN,
+            &problem::REGION_DRAINED,
+            &problem::NO_HEADROOM,
+            &problem::OUTCOME_PENDING,
+            &problem::STALE,
+            &problem::KEY_REUSED,
             &problem::NOTHING_KNOWN,
         ])
 }
@@ -198,7 +205,8 @@ pub(super) fn failover_call() -> Call {
         .takes::<FailoverRequest>(json!({
             "accept_data_loss": true, "reason": "east and north have burnt down",
         }))
-        .answers::<FailedOver>("A standby is promoted")
+        .write()
+        .answers::<DoneOrAhead<FailedOver>>("A standby is promoted")
         .example(json!({
             "cell": "c1", "from": "east", "to": "south", "epoch": 8, "took_ms": 930, "opened": true,
         }))
@@ -219,6 +227,10 @@ pub(super) fn failover_call() -> Call {
             &problem::TARGET_BEHIND,
             &problem::STILL_ELECTING,
             &problem::NOT_OPENED,
+            &problem::REGION_DRAINED,
+            &problem::OUTCOME_PENDING,
+            &problem::STALE,
+            &problem::KEY_REUSED,
             &problem::NOTHING_KNOWN,
         ])
 }

@@ -21,7 +21,7 @@ use crate::callers::Role;
 use crate::decide::operation::advance::AT_ONCE;
 use crate::decide::operation::{Goal, Move, Operation, Status, Step, StepState, What};
 use crate::levers::history::{self, Expected};
-use crate::levers::preview::{Ahead, preview};
+use crate::levers::preview::{Ahead, Preview, preview};
 use crate::levers::{self, region};
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -77,6 +77,8 @@ pub(super) fn evacuate_call() -> Call {
         .id("The region")
         .query::<Flags>()
         .takes::<RegionRequest>(json!({ "reason": "work on the power supply" }))
+        .write()
+        .answers::<Preview>("What would be done")
         .answers::<OperationView>("The operation goes on")
         .accepted()
         .problems(REFUSED)
@@ -89,6 +91,8 @@ pub(super) fn restore_call() -> Call {
         .id("The region")
         .query::<Flags>()
         .takes::<RegionRequest>(json!({}))
+        .write()
+        .answers::<Preview>("What would be done")
         .answers::<OperationView>("The operation goes on")
         .accepted()
         .problems(REFUSED)
@@ -123,6 +127,7 @@ pub(super) fn cancel_call() -> Call {
         )
         .id("The operation")
         .takes::<CancelRequest>(json!({}))
+        .write()
         .answers::<OperationView>("The operation is being cancelled")
         .problems(&[
             &problem::UNKNOWN_OPERATION,

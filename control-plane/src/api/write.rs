@@ -9,7 +9,11 @@ use runtime::Problem;
 use runtime::json_body::invalid;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 use topology::wire::header::IDEMPOTENCY_KEY;
+
+use super::call::Call;
+use crate::levers::preview::Preview;
 
 /// Longest key kept with an entry of the audit log; a UUID has 36 characters.
 const KEY_MAX: usize = 100;
@@ -30,6 +34,30 @@ pub(super) struct Flags {
     /// Only say what would be done: the diff, whom it concerns, how long, and what stands in the way.
     #[serde(default)]
     dry_run: bool,
+}
+
+/// What a write answers: what was done, or with `dry_run` what would be. Only its schema is used.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "whoever answers answers the one or the other")]
+pub(super) enum DoneOrAhead<T> {
+    Done(T),
+    Ahead(Box<Preview>),
+}
+
+impl Call {
+    /// Takes the headers that every write may carry.
+    pub(super) fn write(self) -> Self {
+        let header = |name: &str, about: &str| {
+            json!({ "name": name, "in": "header", "required": false, "description": about,
+                "schema": { "type": "string" } })
+        };
+        self.parameter(header("If-Match", "The tag of what was looked at: another is refused."))
+            .parameter(header(
+                "Idempotency-Key",
+                "Asked again with the same key it is the same write, and the same answer.",
+            ))
+    }
 }
 
 impl Write {

@@ -1,11 +1,15 @@
 //! How long planned moves have taken: what operations and the audit log say of the last ones.
 
+use std::collections::BTreeMap;
+
 use runtime::Problem;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::asked;
 use crate::api::Api;
 use crate::decide::operation::{Operation, StepState};
+use crate::store::operations::Operations;
 
 /// How many entries of the audit log are looked at.
 const ENTRIES: u16 = 200;
@@ -18,7 +22,7 @@ pub struct History {
 }
 
 /// What a move is expected to take, by those before it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Expected {
     /// How many moves say so.
     pub moves: usize,
@@ -33,8 +37,12 @@ pub struct Expected {
 /// Reads what is known.
 pub async fn read(api: &Api) -> Result<History, Problem> {
     let mut history = History::default();
-    for (_, operation) in asked(|| api.store.operations()).await?.ended {
-        history.add(&operation);
+    let Operations { going_on, ended } = asked(|| api.store.operations()).await?;
+    // One that is being put away is there twice, and counts once.
+    let all: BTreeMap<_, _> =
+        ended.into_iter().chain(going_on.into_iter().map(|(id, kept)| (id, kept.value))).collect();
+    for operation in all.values() {
+        history.add(operation);
     }
     for (_, entry) in asked(|| api.store.audit(ENTRIES)).await? {
         let outcome = entry.outcome.filter(|outcome| outcome.status == 200);

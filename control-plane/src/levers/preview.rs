@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use topology::{CellId, RegionId, SLOTS, Spec};
 
@@ -11,7 +12,8 @@ use crate::decide::State;
 use crate::decide::operation::{Move, What};
 use crate::decide::safety::{Broken, Load, loads};
 
-#[derive(Clone, Debug, Serialize)]
+/// What would be done, and to whom.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Preview {
     pub dry_run: bool,
     /// No rule stands in the way.
@@ -29,14 +31,14 @@ pub struct Preview {
     pub etag: String,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct BrokenRule {
     pub rule: &'static str,
     pub detail: String,
     pub may_be_overridden: bool,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct PlannedMove {
     pub cell: String,
     pub from: String,
@@ -46,7 +48,7 @@ pub struct PlannedMove {
 }
 
 /// Whom it concerns. How many users a slot has, the control plane does not know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct BlastRadius {
     pub cells: Vec<String>,
     pub slots: usize,
@@ -55,7 +57,7 @@ pub struct BlastRadius {
 
 /// The weights of the cells active in a region, and what that leaves of its capacity in per cent;
 /// `null` for a region whose capacity `regions.yaml` does not say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Headroom {
     pub capacity: Option<u32>,
     pub weight: u32,
