@@ -15,6 +15,8 @@ use tokio::time::{interval, timeout};
 
 /// How long anything that is waited for may take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
+/// How often something is looked for that was replaced before it could be clicked.
+const CLICKS: usize = 5;
 /// What it is started with: no sandbox, as tests may run as root; and it talks to nobody but us. With
 /// the pipe it ends when its driver does.
 const FLAGS: [&str; 10] = [
@@ -91,10 +93,17 @@ impl Browser {
         self.post("/execute/sync", &json!({ "script": script, "args": [] })).await
     }
 
-    /// Clicks where a person would.
+    /// Clicks where a person would. A page that is kept live may have replaced what was found.
     pub(crate) async fn click(&self, selector: &str) {
-        let element = self.element(selector).await;
-        self.post(&format!("/element/{element}/click"), &json!({})).await;
+        for _ in 0..CLICKS {
+            let element = self.element(selector).await;
+            let path = format!("/element/{element}/click");
+            match self.ask(Method::POST, &path, &json!({})).await {
+                Ok(_) => return,
+                Err(why) => assert!(why.contains("stale element"), "{selector}: {why}"),
+            }
+        }
+        panic!("{selector} was replaced each time before it could be clicked");
     }
 
     pub(crate) async fn write(&self, selector: &str, text: &str) {
@@ -176,12 +185,15 @@ impl Browser {
     }
 
     async fn call(&self, method: Method, path: &str, body: &Value) -> Value {
+        self.ask(method, path, body).await.unwrap_or_else(|why| panic!("{path}: {why}"))
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: &Value) -> Result<Value, String> {
         let url = format!("{}{path}", self.session);
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let answer = self.http.call(method, &url, HeaderMap::new(), body, LIMIT).await.unwrap();
         let mut value: Value = serde_json::from_slice(&answer.body).unwrap();
         let value = value["value"].take();
-        assert!(answer.status.is_success(), "{path}: {}", value["message"]);
-        value
+        if answer.status.is_success() { Ok(value) } else { Err(value["message"].to_string()) }
     }
 }

@@ -64,8 +64,8 @@ async fn each_name_is_shown_its_certificate_and_a_mistake_in_one_harms_no_other(
     };
     let prepare = |folder: &std::path::Path| {
         authority.write(folder, "e", NAME);
-        authority.write(folder, "w", "*.example");
-        authority.write(folder, "b", "brand.example");
+        authority.write(folder, "w", "*.shop.example");
+        authority.write(folder, "b", "brand.shop.example");
         // Not right yet when the router starts.
         std::fs::write(folder.join("b.key"), "no key").unwrap();
     };
@@ -73,19 +73,19 @@ async fn each_name_is_shown_its_certificate_and_a_mistake_in_one_harms_no_other(
     let file = |name: &str| pem_bytes(&std::fs::read_to_string(world.folder().join(name)).unwrap());
     let shown = async |name: &str| certificate(&greet(&world, &authority, "h2", name).await);
     assert_eq!(shown(NAME).await, file("e.pem"));
-    assert_eq!(shown("brand.example").await, file("w.pem"), "until its own is right");
-    authority.write(world.folder(), "b", "brand.example");
+    assert_eq!(shown("brand.shop.example").await, file("w.pem"), "until its own is right");
+    authority.write(world.folder(), "b", "brand.shop.example");
     world
         .eventually("the name has its own certificate", async || {
-            (shown("brand.example").await == file("b.pem")).then_some(())
+            (shown("brand.shop.example").await == file("b.pem")).then_some(())
         })
         .await;
     let before = file("b.pem");
     std::fs::write(world.folder().join("b.pem"), "no certificate").unwrap();
     world.eventually_said("changed files refused").await;
-    assert_eq!(shown("brand.example").await, before);
+    assert_eq!(shown("brand.shop.example").await, before);
     assert_eq!(shown(NAME).await, file("e.pem"));
-    assert_eq!(shown("any.example").await, file("w.pem"));
+    assert_eq!(shown("any.shop.example").await, file("w.pem"));
 }
 
 /// Such a client pays little for each, and has the server begin all of them (CVE-2023-44487).
