@@ -72,7 +72,7 @@ static REGRESSIONS: [Regression; 3] = [
             (4_683, 7_000, Kind::EtcdStale),
             (5_103, 83, Kind::CrashSite(FIRST)),
             (5_126, 1_044, Kind::CrashSite(SECOND)),
-            (10_812, 543, Kind::Cut(Cut::FromControllers(ACTIVE), Way::Both)),
+            (10_812, 1_500, Kind::Cut(Cut::FromControllers(ACTIVE), Way::Both)),
         ],
     },
 ];
@@ -98,7 +98,7 @@ const SABOTAGES: [(Sabotage, Theme); 17] = [
     (Sabotage::GateNotCheckedAfterwards, Theme::Frozen),
 ];
 /// Within how many schedules of its theme a mistake is found at the latest.
-const FOUND_WITHIN: u64 = 300;
+const FOUND_WITHIN: u64 = 1000;
 
 #[test]
 fn no_schedule_of_faults_breaks_an_invariant() {
