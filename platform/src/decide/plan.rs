@@ -41,7 +41,8 @@ const ETCD_ELECTION: &str = "500";
 /// How much of its past etcd keeps: nobody reads it, and every renewal adds to it. Compaction comes as
 /// often, so that twice as much is kept at most.
 const ETCD_PAST: &str = "1m";
-/// Several times what a thousand cells write in that time (docs/scale.md); etcd refuses writes beyond it.
+/// Some times what a thousand cells write in that time, by the sizes and rates of what they write;
+/// etcd refuses writes beyond it.
 const ETCD_QUOTA: u64 = 1024 * 1024 * 1024;
 
 /// Returns what to start, in the order to start it: each finds what it needs already there, if all

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{CellId, RegionId};
 
-/// As many as one etcd and one control plane in each region were measured with (docs/scale.md). There
-/// are addresses for more.
+/// As many as one etcd and one control plane in each region are meant to carry; what they do carry has
+/// yet to be measured (docs/scale.md). There are addresses for more.
 const CELLS_MAX: usize = 1000;
 const WEIGHT_MAX: u32 = 100;
 /// All the cells there can be, at their greatest weight.
