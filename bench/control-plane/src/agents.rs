@@ -16,6 +16,7 @@ use runtime::{Tasks, clock};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
+use topology::address::Port;
 use topology::snapshot::RoutedCell;
 use topology::wire::cell::CellRecord;
 use topology::wire::key;
@@ -91,15 +92,18 @@ impl Fleet {
     /// Lives until stopped.
     pub(crate) fn start(self: &Arc<Self>, tasks: &mut Tasks) {
         let fleet = || Arc::clone(self);
-        let (following, holding, answering) = (fleet(), fleet(), fleet());
+        let (following, holding) = (fleet(), fleet());
         tasks.start("follow and report", |stop| async move { following.follow(&stop).await });
         tasks.start("hold leases", |stop| async move { holding.renew(&stop).await });
-        tasks.start("answer control planes", |stop| async move {
-            tokio::select! {
-                ended = answer::serve(&answering) => ended,
-                () = stop.cancelled() => Ok(()),
-            }
-        });
+        for port in [Port::Agent, Port::SessionAdmin] {
+            let answering = fleet();
+            tasks.start("answer control planes", |stop| async move {
+                tokio::select! {
+                    ended = answer::serve(&answering, port) => ended,
+                    () = stop.cancelled() => Ok(()),
+                }
+            });
+        }
     }
 
     async fn follow(&self, stop: &CancellationToken) -> anyhow::Result<()> {

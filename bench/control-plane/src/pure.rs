@@ -14,6 +14,7 @@ use topology::wire::cell::CellRecord;
 use topology::wire::key;
 use topology::wire::lease::LeaseRecord;
 use topology::wire::placement::PlacementRecord;
+use topology::wire::vantage::{DeepOutcome, DeepSight, Health, SightedSite, VantageReport};
 use topology::{CellId, Placement, RegionId, SiteId, Spec, Version};
 
 use crate::timings::Timings;
@@ -50,8 +51,9 @@ pub(crate) fn measure(cells: usize) -> anyhow::Result<Pure> {
     let spec = world::spec(&world::text(cells))?;
     let north: RegionId = world::REGIONS[1].parse()?;
     let policy = Policy::new(&spec, &north);
-    let stored = stored(&spec, 2)?;
-    let renewed = self::stored(&spec, 3)?;
+    let nobody = |_: &SiteId| false;
+    let stored = stored(&spec, 2, &nobody)?;
+    let renewed = self::stored(&spec, 3, &nobody)?;
     let start = Instant::now();
     let mut state = State::default();
     state.saw(Fact::Read(Reading::parse(&stored)), start);
@@ -112,7 +114,11 @@ pub(crate) fn measure(cells: usize) -> anyhow::Result<Pure> {
 }
 
 /// What etcd holds once every cell is steady at home.
-pub(crate) fn stored(spec: &Spec, sequence: u64) -> anyhow::Result<Vec<Stored>> {
+fn stored(
+    spec: &Spec,
+    sequence: u64,
+    silent: &dyn Fn(&SiteId) -> bool,
+) -> anyhow::Result<Vec<Stored>> {
     let entry = |key: String, value: Vec<u8>, revision: u64| Stored {
         key,
         value,
@@ -134,7 +140,33 @@ pub(crate) fn stored(spec: &Spec, sequence: u64) -> anyhow::Result<Vec<Stored>> 
             stored.push(entry(key::site(&site), report, sequence));
         }
     }
+    for vantage in &spec.regions {
+        let seen = serde_json::to_vec(&sights(spec, sequence, silent))?;
+        stored.push(entry(key::vantage(&vantage.id), seen, sequence));
+    }
     Ok(stored)
+}
+
+/// What a vantage sees of every site, when these are silent.
+fn sights(spec: &Spec, sequence: u64, silent: &dyn Fn(&SiteId) -> bool) -> VantageReport {
+    let sites = world::sites(spec).map(|site| {
+        let report = world::report(&site, &steady(spec, &site.cell), 1);
+        let reachable = !silent(&site);
+        let deep = DeepSight {
+            outcome: if reachable { DeepOutcome::Read } else { DeepOutcome::Failed },
+            latency_us: 12_345,
+            usual_us: Some(12_000),
+        };
+        let sighted = SightedSite {
+            reachable,
+            health: if reachable { Health::Healthy } else { Health::Unreachable },
+            tenure: Some(report.tenure),
+            epoch: Some(report.epoch),
+            deep: Some(deep),
+        };
+        (site.to_string(), sighted)
+    });
+    VantageReport { sequence, sites: sites.collect() }
 }
 
 fn steady(spec: &Spec, cell: &CellId) -> RoutedCell {
@@ -169,7 +201,7 @@ fn silent(
         probe(&mut state, spec, now, |site| !is_silent(site));
     }
     // The leases of those that are silent stay as they were; the others have just been renewed.
-    let renewed = self::stored(spec, 3)?;
+    let renewed = self::stored(spec, 3, &is_silent)?;
     let reading = stored.iter().zip(renewed).map(|(old, new)| {
         let cell = old.key.strip_prefix(key::LEASES);
         let home = cell.and_then(|cell| Some(&spec.cell(&cell.parse().ok()?)?.home));

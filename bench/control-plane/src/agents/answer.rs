@@ -1,9 +1,9 @@
-//! Answers probes and votes, for all sites at once: the address that was asked tells which.
+//! Answers probes, deep ones too, and votes, for all sites at once: the address that was asked tells which.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, LazyLock, PoisonError};
 
 use anyhow::Context as _;
 use futures_util::StreamExt as _;
@@ -12,6 +12,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use topology::address::Port;
 use topology::wire::agent::{VoteReply, VoteRequest};
+use topology::wire::canary::CanaryReply;
+use topology::wire::vantage::DeepOutcome;
 
 use super::{Fleet, Site};
 use crate::world::SYSTEM;
@@ -19,15 +21,15 @@ use crate::world::SYSTEM;
 /// Longest request: a vote.
 const REQUEST_MAX: usize = 4096;
 
-/// Answers until a listener fails.
-pub(super) async fn serve(fleet: &Fleet) -> anyhow::Result<()> {
+/// Answers at this port of all sites until the listener fails.
+pub(super) async fn serve(fleet: &Fleet, port: Port) -> anyhow::Result<()> {
     let mut sites: BTreeMap<SocketAddr, &Site> = BTreeMap::new();
     for site in &fleet.sites {
-        let address = fleet.spec.site_address(&site.id.cell, &site.id.region, Port::Agent);
+        let address = fleet.spec.site_address(&site.id.cell, &site.id.region, port);
         sites.insert(address.context("find a site's address")?, site);
     }
     // One for all addresses: the network belongs to this benchmark alone.
-    let all = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), Port::Agent.number());
+    let all = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port.number());
     let listener = TcpListener::bind(all).await.with_context(|| format!("listen at {all}"))?;
     let mut connections = FuturesUnordered::new();
     loop {
@@ -61,6 +63,7 @@ async fn connection(fleet: &Fleet, site: &Site, mut stream: TcpStream) -> std::i
                 fleet.counts.probed.fetch_add(1, Ordering::Relaxed);
                 Arc::clone(&site.status.lock().unwrap_or_else(PoisonError::into_inner))
             }
+            Request::Canary => Arc::clone(&CANARY),
             Request::Vote(Some(asked)) => ok(&vote(&asked)),
             Request::Vote(None) | Request::Other => Arc::from(NOT_FOUND),
         };
@@ -73,8 +76,15 @@ async fn connection(fleet: &Fleet, site: &Site, mut stream: TcpStream) -> std::i
 const NOT_FOUND: &[u8] = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
 const NOT_YET: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
 
+/// What a write through gateway, session and database came to: nothing is wrong.
+static CANARY: LazyLock<Arc<[u8]>> = LazyLock::new(|| {
+    let reply = CanaryReply { outcome: DeepOutcome::Read, reason: None };
+    ok(&serde_json::to_vec(&reply).expect("a reply is plain JSON"))
+});
+
 enum Request {
     Status,
+    Canary,
     Vote(Option<VoteRequest>),
     Other,
 }
@@ -90,6 +100,8 @@ async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Resul
             if buffer.len() >= body + length {
                 return Ok(Some(if head.starts_with("get /v1/status ") {
                     Request::Status
+                } else if head.starts_with("post /v1/canary ") {
+                    Request::Canary
                 } else if head.starts_with("post /v1/vote ") {
                     Request::Vote(serde_json::from_slice(&buffer[body..body + length]).ok())
                 } else {
