@@ -1,5 +1,8 @@
 //! The loop that owns the state: facts in, decisions out, and at most one piece of work per cell.
 
+mod orders;
+mod telling;
+
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,31 +14,24 @@ use runtime::Board;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
-use topology::{CellId, Epoch, Phase, RegionId};
-use tracing::{error, info, warn};
+use topology::{CellId, Epoch, RegionId};
+use tracing::{error, warn};
 
 use super::create;
 use super::elect::{self, Outcome};
-use super::fail_over::{self, Failover, Unelected};
+use super::fail_over::Failover;
 use super::hands::Hands;
 use super::note::Entry;
-use super::switch::{self, Move, Switchover, Undone};
-use crate::api::audit;
-use crate::decide::asked_failover;
-use crate::decide::happenings::{Happening, Sight};
-use crate::decide::switchover::{self, Refusal};
-use crate::decide::verdict::matrix::Matrix;
-use crate::decide::verdict::{self, Judgement, Verdict, World};
+use super::switch::{self, Move, Switchover};
+use crate::decide::happenings::Sight;
+use crate::decide::verdict::Verdict;
 use crate::decide::{Action, Fact, State, decide};
-use crate::decision_log::{Decision, DecisionLog};
+use crate::decision_log::DecisionLog;
 use crate::event_log::EventLog;
-use crate::evidence;
-use crate::metrics::{self, Step};
+use crate::metrics;
 
 /// How often decisions that time alone brings about are looked for: an order below what they wait.
 const TICK: Duration = Duration::from_millis(50);
-/// How often it is looked which verdicts have changed: for people, who do not see less.
-const JUDGE: Duration = Duration::from_millis(200);
 /// Pause before work on a cell that came to nothing is begun again: voters are held back by what
 /// they promised, for up to one renewal longer than the lease is silent.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -197,20 +193,6 @@ impl Control {
         }
     }
 
-    /// Compares what is to be seen with what was, and tells the difference.
-    fn look(&mut self, now: Instant) {
-        if self.state.read_at().is_none() {
-            return;
-        }
-        let sight = Sight::of(&self.state, &self.hands.policy, now);
-        // What is there at the first reading is no news.
-        let news = self.sight.as_ref().map(|before| sight.since(before)).unwrap_or_default();
-        for happening in &news {
-            self.write(happening);
-        }
-        self.sight = Some(sight);
-    }
-
     fn publish(&mut self, now: Instant) {
         self.look(now);
         self.judge(now);
@@ -222,49 +204,6 @@ impl Control {
             None => Err("not read yet".to_owned()),
         };
         self.board.condition("etcd", etcd);
-    }
-
-    /// Tells what has become another verdict.
-    fn judge(&mut self, now: Instant) {
-        if self.judged.is_some_and(|judged| now - judged < JUDGE) {
-            return;
-        }
-        self.judged = Some(now);
-        let Self { state, hands, .. } = &*self;
-        let policy = &*hands.policy;
-        let (matrix, world) = (Matrix::new(state, policy, now), World { state, policy, now });
-        metrics::observed(matrix.fresh().count(), matrix.blind().contains_key(&policy.vantage));
-        let judged: Vec<(CellId, Epoch, Judgement)> = state
-            .cells()
-            .iter()
-            .map(|(cell, seen)| {
-                let judgement = verdict::judge(cell, seen, &matrix, world);
-                (cell.clone(), seen.routed.activation.epoch, judgement)
-            })
-            .filter(|(cell, _, now)| self.verdicts.get(cell) != Some(&now.verdict))
-            .collect();
-        for (cell, epoch, judgement) in judged {
-            metrics::judged(&cell, judgement.verdict);
-            let before = self.verdicts.insert(cell.clone(), judgement.verdict);
-            if let Some(happening) = judgement.happening(cell, epoch, before) {
-                self.write(&happening);
-            }
-        }
-    }
-
-    /// Measures how long sites that were promoted here took to open their epoch.
-    fn opened(&mut self, now: Instant) {
-        let cells = self.state.cells();
-        self.promoted.retain(|cell, (region, epoch, at)| {
-            let Some(seen) = cells.get(cell) else { return false };
-            let activation = &seen.routed.activation;
-            let steady = activation.phase == Phase::Steady { active: region.clone() };
-            if activation.epoch == *epoch && steady {
-                metrics::took(Step::Converge, now - *at);
-            }
-            // What was written last may not have been seen yet.
-            activation.epoch < *epoch || (activation.epoch == *epoch && !steady)
-        });
     }
 
     fn begin(&mut self, action: Action, now: Instant) {
@@ -287,46 +226,6 @@ impl Control {
         let cell = subject.clone();
         self.busy.insert(subject, Busy::Working);
         self.work.push(Box::pin(async move { Done { cell, ordered: false, outcome: work.await } }));
-    }
-
-    /// Says what was decided, once per cell and epoch.
-    fn tell(&mut self, action: &Action, about: Option<(&CellId, Epoch)>, now: Instant) {
-        if let Some((cell, epoch)) = about {
-            let before = self.told.insert(cell.clone(), (epoch, action.kind()));
-            if before == Some((epoch, action.kind())) {
-                return;
-            }
-            self.note(action, cell, now);
-            if let Action::Freeze { reason, .. } = action {
-                error!(%cell, %epoch, action = %action, "decided to change nothing");
-                self.learn(Fact::Frozen { cell: cell.clone(), why: reason.clone() }, now);
-            } else {
-                warn!(%cell, %epoch, action = %action, "decided");
-            }
-        }
-        metrics::decided(action.kind());
-    }
-
-    /// Keeps a decision with what it rests on: here, and in the audit log.
-    fn note(&mut self, action: &Action, cell: &CellId, now: Instant) {
-        let Some(seen) = self.state.cells().get(cell) else { return };
-        let Hands { policy, store, .. } = &self.hands;
-        let evidence = evidence::of_cell(cell, seen, &self.state, policy, now);
-        let entry = Entry::new(action, &evidence, audit::evidence(&self.state, cell, now));
-        self.notes.push(Box::pin(entry.clone().write(store.clone())));
-        self.audits.insert(cell.clone(), entry);
-        let (kind, what) = (action.kind(), action.to_string());
-        let at_unix_ms = evidence.at_unix_ms;
-        self.decisions.write(Decision { at_unix_ms, action: kind, what, evidence });
-    }
-
-    /// Writes into the audit log what came of a move that nobody asked for.
-    fn note_outcome(&mut self, cell: &CellId, outcome: &Outcome) {
-        if let Outcome::Unwilling { .. } = outcome {
-            return;
-        }
-        let Some(entry) = self.audits.remove(cell) else { return };
-        self.notes.push(Box::pin(entry.with(outcome).write(self.hands.store.clone())));
     }
 
     fn work_for(&self, action: Action) -> Option<Work<anyhow::Result<Option<Outcome>>>> {
@@ -367,73 +266,6 @@ impl Control {
             }
             Action::Freeze { .. } => None,
         }
-    }
-
-    /// Begins what a person asks for, or says why not.
-    fn ordered(&mut self, order: Order) {
-        match order {
-            Order::Switchover(order) => self.switchover(order),
-            Order::Failover(order) => self.failover(order),
-        }
-    }
-
-    fn switchover(&mut self, order: Switchover) {
-        let Switchover { cell, to, planned, reply } = order;
-        let busy = self.is_busy(&cell);
-        let checked = switchover::still(&self.state, &cell, planned);
-        let checked = checked.and_then(|()| switchover::check(&self.state, &cell, &to));
-        let checked = match checked {
-            Ok(_) if busy => Err(Refusal::NotSteady("already being moved".to_owned())),
-            checked => checked,
-        };
-        let planned = checked.and_then(|from| {
-            let seen = self.state.cells().get(&cell).cloned();
-            let seen = seen.ok_or_else(|| Refusal::UnknownCell(cell.clone()))?;
-            let vantage = &self.hands.policy.vantage;
-            let reason = format!("planned move from {from} to {to}, asked in {vantage}");
-            Ok(Move { cell: cell.clone(), seen, from, to, reason })
-        });
-        let planned = match planned {
-            Ok(planned) => planned,
-            Err(refusal) => {
-                info!(%cell, %refusal, "planned move refused");
-                if reply.send(Err(Undone::Refused(refusal))).is_err() {
-                    info!(%cell, "nobody waits for the planned move any more");
-                }
-                return;
-            }
-        };
-        metrics::decided(metrics::SWITCHOVER);
-        let hands = self.hands.clone();
-        self.carry_out(cell, async move { switch::switch(&hands, &planned, reply).await });
-    }
-
-    /// An election that is going on is no obstacle: data loss may be accepted to end it sooner.
-    fn failover(&mut self, order: Failover) {
-        let cell = order.asked.cell.clone();
-        let now = Instant::now();
-        let ordered = self.busy.get(&Some(cell.clone())) == Some(&Busy::Ordered);
-        let checked =
-            asked_failover::check(&self.state, &self.hands.policy, &order.asked, now).cloned();
-        let checked = match checked {
-            Ok(seen) if ordered => {
-                Err(asked_failover::Refusal::Electing(seen.routed.activation.phase.to_string()))
-            }
-            checked => checked,
-        };
-        let seen = match checked {
-            Ok(seen) => seen,
-            Err(refusal) => {
-                info!(%cell, %refusal, "failover refused");
-                if order.reply.send(Err(Unelected::Refused(refusal))).is_err() {
-                    info!(%cell, "nobody waits for the failover any more");
-                }
-                return;
-            }
-        };
-        metrics::decided(metrics::FAILOVER);
-        let hands = self.hands.clone();
-        self.carry_out(cell, async move { fail_over::fail_over(&hands, order, &seen).await });
     }
 
     fn is_busy(&self, cell: &CellId) -> bool {
@@ -495,12 +327,5 @@ impl Control {
             self.learn(Fact::Frozen { cell: cell.clone(), why }, now);
         }
         true
-    }
-
-    fn write(&self, happening: &Happening) {
-        let Happening { kind, cell, epoch, reason, .. } = happening;
-        let region = happening.region.as_ref().map(RegionId::as_str);
-        info!(event = kind.name(), %cell, region, %epoch, reason, "seen");
-        self.log.write(happening);
     }
 }

@@ -58,10 +58,12 @@ impl Entry {
         self
     }
 
-    /// Writes it, over what was there of it.
+    /// Writes it, over what was there of it, and forgets what the log then has beyond its bound.
     pub async fn write(self, store: Store) {
         if let Err(err) = store.write_audit(&self.id, &self.record).await {
             warn!(audit = self.id, error = %err, "decision not in the audit log");
+        } else if let Err(err) = store.shorten_audit().await {
+            warn!(error = %err, "audit log not shortened");
         }
     }
 }
