@@ -44,7 +44,15 @@ impl AccessArgs {
         let token = match (&self.token_file, std::env::var("BULKHEAD_TOKEN")) {
             (Some(path), _) => read(path)?,
             (None, Ok(token)) => token,
-            (None, Err(_)) => local_token(&run_dir()?)?,
+            (None, Err(_)) => {
+                // A platform's token is shown to that platform and to nobody else.
+                ensure!(
+                    self.address.is_empty(),
+                    "find a token for {}: name one with --token-file or BULKHEAD_TOKEN",
+                    addresses.join(", ")
+                );
+                local_token(&run_dir()?)?
+            }
         };
         let token = token.trim().to_owned();
         ensure!(!token.is_empty(), "find a token: it is empty");
@@ -97,6 +105,21 @@ fn read(path: &Path) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_token_of_a_platform_here_is_not_shown_elsewhere() {
+        let folder = std::env::temp_dir().join(format!("bulkhead-access-{}", std::process::id()));
+        fs::create_dir_all(folder.join("secrets")).unwrap();
+        fs::write(folder.join("secrets").join(LOCAL[0]), "secret").unwrap();
+        let address = vec!["http://control.example".to_owned()];
+        let args = AccessArgs { address, token_file: None, run_dir: Some(folder.clone()) };
+        let refused = args.find().unwrap_err().to_string();
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(
+            refused,
+            "find a token for http://control.example: name one with --token-file or BULKHEAD_TOKEN"
+        );
+    }
 
     #[test]
     fn an_address_is_http_and_a_host() {

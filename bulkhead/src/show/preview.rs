@@ -38,8 +38,8 @@ struct Expected {
 
 #[derive(Deserialize)]
 struct Headroom {
-    headroom_percent: Option<i64>,
-    headroom_percent_after: Option<i64>,
+    free_percent: Option<i64>,
+    free_percent_after: Option<i64>,
 }
 
 pub(crate) fn text(answer: &Value) -> anyhow::Result<String> {
@@ -55,9 +55,7 @@ pub(crate) fn text(answer: &Value) -> anyhow::Result<String> {
         lines.push(format!("  by earlier moves, {} for each{held}", time(took_ms)));
     }
     for (region, headroom) in &preview.headroom {
-        if let (Some(now), Some(after)) =
-            (headroom.headroom_percent, headroom.headroom_percent_after)
-        {
+        if let (Some(now), Some(after)) = (headroom.free_percent, headroom.free_percent_after) {
             lines.push(format!("  headroom in {region}: {now} % now, {after} % after"));
         }
     }

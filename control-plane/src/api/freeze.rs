@@ -16,6 +16,7 @@ use super::call::Call;
 use super::cells::known;
 use super::write::Write;
 use super::{Api, problem};
+use crate::callers::Role;
 use crate::levers::freeze::{self, Standing, standing};
 
 /// Longer than any incident; a freeze that shall last has no end.
@@ -51,7 +52,7 @@ pub(super) fn get_call() -> Call {
 pub(super) fn put_call() -> Call {
     Call::put("/v1/freeze")
         .of("platform", "Freezes everything, or lifts the freeze.")
-        .about("While it holds nothing is moved, neither by plan nor by itself.")
+        .about("While it holds nothing is moved, neither by plan nor by itself. It takes an admin.")
         .takes::<FreezeRequest>(json!({ "frozen": true, "reason": "we are looking" }))
         .write()
         .answers::<FreezeView>("What was said")
@@ -74,6 +75,7 @@ pub(super) async fn put(
     write: Write,
     JsonBody(request): JsonBody<FreezeRequest>,
 ) -> Result<Response, Problem> {
+    caller.require(Role::Admin)?;
     let write = write.in_earnest()?;
     let reason = super::moves::sentence("/reason", Some(&request.reason))?;
     let reason = reason.ok_or_else(|| invalid("/reason", "it takes a reason"))?;

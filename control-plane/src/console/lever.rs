@@ -312,7 +312,7 @@ fn shown(console: &Console, t: &Texts, plan: Plan) -> Shown {
         epoch: planned.epoch,
     });
     let headroom = plan.headroom.iter().filter_map(|(region, headroom)| {
-        let (now, after) = (headroom.headroom_percent?, headroom.headroom_percent_after?);
+        let (now, after) = (headroom.free_percent?, headroom.free_percent_after?);
         let tone = match after {
             20.. => Tone::Good,
             0..20 => Tone::Warn,

@@ -53,6 +53,6 @@ pub(super) struct Expected {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Headroom {
-    pub(super) headroom_percent: Option<i64>,
-    pub(super) headroom_percent_after: Option<i64>,
+    pub(super) free_percent: Option<i64>,
+    pub(super) free_percent_after: Option<i64>,
 }
