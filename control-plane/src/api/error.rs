@@ -119,6 +119,7 @@ fn refused(refusal: &Refusal) -> Problem {
     let kind = match refusal {
         Refusal::UnknownCell(cell) => return unknown_cell(CellId::as_str(cell)),
         Refusal::NotSteady(_) => problem::NOT_STEADY,
+        Refusal::Frozen(_) => problem::FROZEN,
         Refusal::AlreadyActive(_) => problem::ALREADY_ACTIVE,
         Refusal::NotAStandby(_) => problem::NOT_A_STANDBY,
         Refusal::ActiveUnreachable(_) => problem::ACTIVE_UNREACHABLE,

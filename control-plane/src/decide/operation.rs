@@ -182,6 +182,11 @@ impl Step {
     pub fn waiting(what: What) -> Self {
         Self { what, state: StepState::Waiting }
     }
+
+    #[must_use]
+    pub fn is_going(&self) -> bool {
+        matches!(self.state, StepState::Going { .. })
+    }
 }
 
 impl Operation {

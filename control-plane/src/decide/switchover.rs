@@ -16,6 +16,8 @@ pub enum Refusal {
     UnknownCell(CellId),
     #[error("the cell is {0}")]
     NotSteady(String),
+    #[error("everything is frozen: {0}")]
+    Frozen(String),
     #[error("{0} is the active site")]
     AlreadyActive(RegionId),
     #[error("{0} is not among the cell's standbys that vote")]

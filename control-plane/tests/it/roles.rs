@@ -7,6 +7,7 @@ async fn a_role_does_what_it_may_and_refused_writes_are_written_down() {
     Platform::run(&["north"], async |platform| {
         platform.until_known("north").await;
         let (switchover, failover) = ("/v1/cells/c1/switchover", "/v1/cells/c1/failover");
+        let freeze = r#"{"frozen": true, "reason": "a look"}"#;
         let force = r#"{"accept_data_loss": true, "reason": "gone"}"#;
         for (token, method, path, body, status, code) in [
             (VIEWER, "GET", "/v1/cells/c1", "", 200, Value::Null),
@@ -14,6 +15,7 @@ async fn a_role_does_what_it_may_and_refused_writes_are_written_down() {
             (OPERATOR, "POST", failover, force, 403, json!("role-insufficient")),
             (OPERATOR, "POST", failover, "{}", 409, json!("active-serves")),
             (Platform::token(), "POST", failover, force, 409, json!("active-serves")),
+            (OPERATOR, "PUT", "/v1/freeze", freeze, 403, json!("role-insufficient")),
             (VIEWER, "POST", "/v1/nothing", "", 403, json!("role-insufficient")),
             (VIEWER, "DELETE", "/v1/cells", "", 403, json!("role-insufficient")),
         ] {
@@ -37,13 +39,14 @@ async fn a_role_does_what_it_may_and_refused_writes_are_written_down() {
         let expected = [
             json!(["ada", "switchover", "c1", 200]),
             json!(["vera", "DELETE /v1/cells", null, 403]),
+            json!(["otto", "PUT /v1/freeze", null, 403]),
             json!(["ada", "failover", "c1", 409]),
             json!(["otto", "failover", "c1", 409]),
             json!(["otto", "POST /v1/cells/c1/failover", null, 403]),
             json!(["vera", "POST /v1/cells/c1/switchover", null, 403]),
         ];
         assert_eq!(told, expected);
-        assert_eq!(audit["data"][5]["outcome"]["body"]["required_role"], "operator");
+        assert_eq!(audit["data"][6]["outcome"]["body"]["required_role"], "operator");
     })
     .await;
 }

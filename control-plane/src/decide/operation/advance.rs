@@ -64,6 +64,7 @@ pub fn advance(operation: &Operation, memory: &Memory, at: Situation<'_>) -> Adv
             let going = Going { place, attempt, since_unix_ms, memory, at };
             match going.judge(&step.what) {
                 Found::Wait => {}
+                Found::Held(why) => next.waits_for = Some(why),
                 Found::CarryOut => carry_out.push(place),
                 Found::Ended(state) => next.waves[wave][index].state = state,
                 Found::Again(epoch) => again(&mut next.waves[wave][index], epoch),
@@ -96,6 +97,8 @@ pub fn cancelled(operation: &Operation, who: &str, unix_ms: u64) -> Operation {
 /// What a step that is going on has come to.
 enum Found {
     Wait,
+    /// A person has said so, and may take their time.
+    Held(String),
     CarryOut,
     Ended(StepState),
     /// The cell has elected its old site again, under this epoch.
@@ -140,11 +143,16 @@ impl Going<'_> {
                 let why = format!("active in {active} meanwhile");
                 Found::Ended(StepState::Skipped(why))
             }
+            // The state of before its own answer may be seen after it.
+            Phase::Steady { .. } if self.memory.is_going_on(self.place) => Found::Wait,
+            Phase::Steady { .. }
+                if let Some(broken) = safety::frozen(self.at.state, self.at.now) =>
+            {
+                Found::Held(format!("frozen: {broken}"))
+            }
             Phase::Steady { .. } if activation.epoch == planned.epoch => {
                 self.carry_out("it was not begun".to_owned())
             }
-            // The state of before its own answer may be seen after it.
-            Phase::Steady { .. } if self.memory.is_going_on(self.place) => Found::Wait,
             Phase::Steady { active } if self.attempt >= ATTEMPTS => {
                 let why = format!("{active} was elected again {ATTEMPTS} times: {}", self.why());
                 Found::Ended(StepState::Failed(why))
@@ -212,9 +220,11 @@ fn again(step: &mut Step, epoch: Epoch) {
 
 /// Begins what comes next, nothing of the record having ended just now.
 fn begin(next: &mut Operation, memory: &Memory, at: Situation<'_>) {
-    let going = next.steps().filter(|step| matches!(step.state, StepState::Going { .. })).count();
+    let going = next.steps().filter(|step| step.is_going()).count();
     let stops = next.status == Status::Running && next.cancel.is_some();
-    let failed = next.steps().find_map(|step| match &step.state {
+    // What is undone is undone whatever failed before: its own wave is the last.
+    let tried = if next.status == Status::Undoing { next.waves.len() - 1 } else { 0 };
+    let failed = next.waves[tried..].iter().flatten().find_map(|step| match &step.state {
         StepState::Failed(why) => Some(format!("{}: {why}", step.what)),
         StepState::Waiting
         | StepState::Going { .. }
@@ -228,9 +238,8 @@ fn begin(next: &mut Operation, memory: &Memory, at: Situation<'_>) {
         let why = if stops { "cancelled" } else { "an earlier step failed" };
         skip_the_rest(next, why);
         match failed {
-            None => undo(next, at),
-            Some(_) if stops && next.status == Status::Running => undo(next, at),
-            Some(why) => end(next, Status::Failed(why), at),
+            Some(why) if !stops => end(next, Status::Failed(why), at),
+            Some(_) | None => undo(next, at),
         }
         return;
     }
@@ -272,12 +281,8 @@ fn end(next: &mut Operation, status: Status, at: Situation<'_>) {
 }
 
 fn begin_wave(next: &mut Operation, wave: usize, going: usize, memory: &Memory, at: Situation<'_>) {
-    let pause = Duration::from_millis(next.pause_ms);
-    let since = memory.wave_since(wave, at.now);
-    // The first wave only marks the region; between waves of moves there is something to watch.
-    let untouched = next.waves[wave].iter().all(|step| step.state == StepState::Waiting);
-    if next.status == Status::Running && wave > 1 && untouched && at.now - since < pause {
-        next.waits_for = Some(format!("{} s between two waves", pause.as_secs()));
+    if memory.pauses(next, wave, at.now) {
+        next.waits_for = Some(format!("{} s between two waves", next.pause_ms / 1000));
         return;
     }
     let mut free = AT_ONCE.saturating_sub(going);

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Operation;
+use super::advance::AT_ONCE;
+use super::{Operation, Status, Step, StepState};
 
 /// A step's wave, and its place in it.
 pub type Place = (usize, usize);
@@ -21,10 +22,18 @@ pub struct Memory {
 
 #[derive(Clone, Debug)]
 struct Tried {
+    /// Since when it could have begun; once it has, since then.
     since: Instant,
+    has_begun: bool,
     going_on: bool,
     /// What was answered last, and when.
     answer: Option<(Answer, Instant)>,
+}
+
+impl Tried {
+    fn new(now: Instant) -> Self {
+        Self { since: now, has_begun: false, going_on: false, answer: None }
+    }
 }
 
 /// What came of carrying a step out.
@@ -38,8 +47,7 @@ pub enum Answer {
 impl Memory {
     /// Notes that a step is being carried out.
     pub fn begun(&mut self, place: Place, now: Instant) {
-        let fresh = Tried { since: now, going_on: false, answer: None };
-        self.tried.entry(place).or_insert(fresh).going_on = true;
+        self.tried.entry(place).or_insert(Tried::new(now)).going_on = true;
     }
 
     /// Notes what came of it.
@@ -59,10 +67,28 @@ impl Memory {
             self.wave = Some((wave, now));
         }
         let Some(wave) = wave else { return };
-        for place in 0..operation.waves[wave].len() {
-            let fresh = Tried { since: now, going_on: false, answer: None };
-            self.tried.entry((wave, place)).or_insert(fresh);
+        let steps = &operation.waves[wave];
+        let going = steps.iter().filter(|step| step.is_going()).count();
+        let none_may_begin = self.pauses(operation, wave, now) || going >= AT_ONCE;
+        for (index, step) in steps.iter().enumerate() {
+            let tried = self.tried.entry((wave, index)).or_insert(Tried::new(now));
+            let begins = step.is_going() && !tried.has_begun;
+            if begins || (step.state == StepState::Waiting && none_may_begin) {
+                tried.since = now;
+            }
+            tried.has_begun |= begins;
         }
+    }
+
+    /// Whether it is still watched what the wave before has done. The first wave only marks the
+    /// region; between waves of moves there is something to watch.
+    pub(super) fn pauses(&self, operation: &Operation, wave: usize, now: Instant) -> bool {
+        let pause = Duration::from_millis(operation.pause_ms);
+        let is_untouched = |step: &Step| step.state == StepState::Waiting;
+        operation.status == Status::Running
+            && wave > 1
+            && operation.waves[wave].iter().all(is_untouched)
+            && now - self.wave_since(wave, now) < pause
     }
 
     /// Time in which nothing may be begun does not count.
@@ -86,7 +112,7 @@ impl Memory {
         Some((answer, *at))
     }
 
-    pub(super) fn wave_since(&self, wave: usize, now: Instant) -> Instant {
+    fn wave_since(&self, wave: usize, now: Instant) -> Instant {
         self.wave.filter(|(known, _)| *known == wave).map_or(now, |(_, since)| since)
     }
 

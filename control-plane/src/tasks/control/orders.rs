@@ -5,6 +5,7 @@ use tracing::info;
 
 use super::{Busy, Control, Order};
 use crate::decide::asked_failover;
+use crate::decide::safety;
 use crate::decide::switchover::{self, Refusal};
 use crate::metrics;
 use crate::tasks::fail_over::{self, Failover, Unelected};
@@ -22,10 +23,13 @@ impl Control {
     fn switchover(&mut self, order: Switchover) {
         let Switchover { cell, to, planned, reply } = order;
         let busy = self.is_busy(&cell);
+        // Every planned move passes here, however long ago it was permitted.
+        let frozen = safety::frozen(&self.state, Instant::now());
         let checked = switchover::still(&self.state, &cell, planned);
         let checked = checked.and_then(|()| switchover::check(&self.state, &cell, &to));
         let checked = match checked {
             Ok(_) if busy => Err(Refusal::NotSteady("already being moved".to_owned())),
+            Ok(from) => frozen.map_or(Ok(from), |broken| Err(Refusal::Frozen(broken.detail))),
             checked => checked,
         };
         let planned = checked.and_then(|from| {

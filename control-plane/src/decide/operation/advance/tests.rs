@@ -131,6 +131,39 @@ fn nothing_begins_while_all_is_frozen_and_that_may_take_long() {
 }
 
 #[test]
+fn what_was_refused_before_a_freeze_is_not_tried_again_while_it_lasts() {
+    let mut run = Run::new("east", "evacuate east");
+    run.refuses = usize::MAX;
+    while run.log.len() < 2 {
+        run.round();
+    }
+    run.say("frozen");
+    for _ in 0..20 {
+        run.later(DEADLINE);
+        run.round();
+    }
+    assert_eq!(run.log.len(), 2, "{:?}", run.log);
+    let waits = run.operation.waits_for.clone();
+    assert_eq!(waits.as_deref(), Some("frozen: token 1 said so: nobody moves"));
+    run.refuses = 0;
+    run.say("thawed");
+    run.until_it_ends();
+    run.ended("done", "c1 north", "east");
+}
+
+#[test]
+fn what_is_cancelled_after_a_step_failed_leaves_a_target_too() {
+    let mut run = Run::new("east east", "evacuate east");
+    while run.operation.wave() != Some(1) {
+        run.round();
+    }
+    run.operation.waves[1][0].state = StepState::Failed("busy".to_owned());
+    run.operation = cancelled(&run.operation, "token 2", 5);
+    run.until_it_ends();
+    run.ended("cancelled", "c1 east, c2 east", "");
+}
+
+#[test]
 fn a_cell_that_can_go_nowhere_ends_it_in_time_and_the_region_stays_drained() {
     let mut run = Run::new("east east", "evacuate east");
     run.round();
@@ -180,6 +213,14 @@ fn between_two_waves_is_the_pause_that_was_asked_for() {
     }
     // The mark, the first cell, and after a pause the second.
     assert_eq!(begun, [0, 0, 1]);
+}
+
+#[test]
+fn a_pause_longer_than_a_steps_deadline_fails_nothing() {
+    let mut run = Run::new(HOMES, "evacuate east");
+    run.operation.pause_ms = 200_000;
+    run.until_it_ends();
+    run.ended("done", "c1 north, c2 south, c3 south, c4 north", "east");
 }
 
 /// At which point of a step an executor dies.
@@ -294,7 +335,7 @@ impl Run {
     }
 
     fn until_it_ends(&mut self) {
-        for _ in 0..1000 {
+        for _ in 0..3000 {
             if self.operation.status.has_ended() {
                 return;
             }
