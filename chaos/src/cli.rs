@@ -147,7 +147,7 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
     /// Say what would be done to what, and do nothing.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "fresh")]
     pub(crate) dry_run: bool,
     /// The id of the environment that is to be broken; another one is refused.
     #[arg(long, value_name = "ID")]

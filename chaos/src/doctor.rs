@@ -30,7 +30,6 @@ pub(crate) fn look(run_dir: &Path) -> Vec<Need> {
         ),
         need("cgroup cpu", cpu(), "starving a site of CPU"),
         need("emulated WAN", wan(), "distances between regions, and faults of the network"),
-        need("libfaketime", faketime(), "clocks that are wrong"),
         need("processors", cores(), "claims of milliseconds: everything shares one core"),
         need("memory", memory(), "a whole platform: nine databases and their services"),
         need("disk", disk(run_dir), "data and reports of a whole platform"),
@@ -50,17 +49,13 @@ fn freezer() -> Result<String, String> {
     )
 }
 
+/// Quotas are written as cgroup v1 has them.
 fn cpu() -> Result<String, String> {
     let v1 = "/sys/fs/cgroup/cpu";
     if Path::new(v1).join("cpu.cfs_quota_us").exists() || writable(v1) {
         return Ok(v1.to_owned());
     }
-    let v2 = "/sys/fs/cgroup/cgroup.subtree_control";
-    let controllers = fs::read_to_string(v2).unwrap_or_default();
-    if controllers.split_whitespace().any(|name| name == "cpu") {
-        return Ok(v2.to_owned());
-    }
-    Err("no cgroup hierarchy has the cpu controller".to_owned())
+    Err("no cgroup v1 hierarchy has the cpu controller".to_owned())
 }
 
 fn writable(folder: &str) -> bool {
@@ -75,14 +70,6 @@ fn wan() -> Result<String, String> {
     } else {
         Err(missing.join("; "))
     }
-}
-
-fn faketime() -> Result<String, String> {
-    const FOLDERS: [&str; 3] =
-        ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib"];
-    let paths = FOLDERS.iter().map(|folder| format!("{folder}/faketime/libfaketime.so.1"));
-    let mut found = paths.filter(|path| Path::new(path).exists());
-    found.next().ok_or_else(|| "apt-get install faketime".to_owned())
 }
 
 fn cores() -> Result<String, String> {

@@ -38,6 +38,11 @@ pub(crate) fn allows(
     })
 }
 
+/// Returns whether a platform was ever started there.
+pub(crate) fn has_id(run_dir: &Path) -> anyhow::Result<bool> {
+    Ok(read(run_dir, ID)?.is_some())
+}
+
 fn read(run_dir: &Path, name: &str) -> anyhow::Result<Option<String>> {
     let path = run_dir.join(name);
     match fs::read_to_string(&path) {

@@ -98,6 +98,8 @@ pub(crate) struct Told {
     pub(crate) guard: Option<Named>,
     /// What has not been taken away, in the order it was done.
     pub(crate) open: BTreeMap<Step, (u64, Undo)>,
+    /// What is known to have been done.
+    pub(crate) applied: BTreeSet<Step>,
     /// How many were intended, and are taken away.
     pub(crate) reverted: usize,
     /// Lines that mean nothing.
@@ -112,8 +114,12 @@ impl Journal {
         let path = folder.join(FILE);
         let opened = OpenOptions::new().append(true).create_new(true).open(&path);
         let file = opened.with_context(|| format!("make {}", path.display()))?;
-        let synced = File::open(folder).and_then(|folder| folder.sync_all());
-        synced.with_context(|| format!("write {} to disk", folder.display()))?;
+        // The folder is new, too; one without a name beside it is in the current one.
+        let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+        for folder in std::iter::once(folder).chain(parent) {
+            let synced = File::open(folder).and_then(|folder| folder.sync_all());
+            synced.with_context(|| format!("write {} to disk", folder.display()))?;
+        }
         let mut journal = Self { file, path };
         journal.append(std::slice::from_ref(begun))?;
         Ok(journal)
@@ -140,8 +146,8 @@ impl Journal {
     }
 
     /// Takes away what is due: everything that is open, the last first, or only what should have
-    /// ended by `now`. One that cannot be taken away does not keep the others; `after` is called
-    /// after each.
+    /// ended by `now`. One that cannot be taken away, or written down, does not keep the others;
+    /// `after` is called after each.
     pub(crate) fn heal(
         &mut self,
         due: Due<'_>,
@@ -150,9 +156,12 @@ impl Journal {
     ) -> anyhow::Result<Vec<String>> {
         let told = read(&self.path)?;
         let is_another_boot = told.boot != boot_id()?;
+        // What is not there yet may come a moment later: the guard looks again.
+        let runs = told.runner.is_some_and(|runner| Process::from(runner).is_alive());
+        let may_come = |step| by == By::Guard && runs && !told.applied.contains(&step);
         let mut failed = Vec::new();
-        for (step, (until, undo)) in told.open.into_iter().rev() {
-            if !due.has_come(step, until) {
+        for (step, (until, undo)) in told.open.iter().rev().map(|(step, due)| (*step, due)) {
+            if !due.has_come(step, *until) {
                 continue;
             }
             let played = if is_another_boot && undo.ends_with_the_machine() {
@@ -162,6 +171,7 @@ impl Journal {
             };
             let record = match played {
                 Ok(Undone::Now) => Record::Reverted { step, by },
+                Ok(Undone::Before) if may_come(step) => continue,
                 Ok(Undone::Before) => Record::Gone { step, by },
                 Err(err) => {
                     let why = format!("{undo}: {err:#}");
@@ -169,7 +179,9 @@ impl Journal {
                     Record::RevertFailed { step, by, why }
                 }
             };
-            self.append(&[record])?;
+            if let Err(err) = self.append(&[record]) {
+                failed.push(format!("write down what became of {undo}: {err:#}"));
+            }
             after();
         }
         Ok(failed)
@@ -222,7 +234,8 @@ impl Told {
                 self.reverted += usize::from(self.open.remove(&step).is_some());
             }
             Record::Closed { .. } => self.is_closed = true,
-            Record::Injecting { .. } | Record::Applied { .. } | Record::RevertFailed { .. } => {}
+            Record::Applied { steps } => self.applied.extend(steps),
+            Record::Injecting { .. } | Record::RevertFailed { .. } => {}
         }
     }
 }
@@ -243,10 +256,11 @@ pub(crate) fn length(folder: &Path) -> anyhow::Result<u64> {
 fn read(path: &Path) -> anyhow::Result<Told> {
     let size = fs::metadata(path).with_context(|| format!("look at {}", path.display()))?.len();
     ensure!(size <= SIZE_MAX, "read {}: {size} bytes, at most {SIZE_MAX}", path.display());
-    let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    let text = fs::read(path).with_context(|| format!("read {}", path.display()))?;
     let mut told = Told::default();
-    for line in text.lines() {
-        match serde_json::from_str(line) {
+    // By bytes: a line may have been cut short within a character.
+    for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        match serde_json::from_slice(line) {
             Ok(record) => told.take(record),
             // Cut short: its writer died before anything of it was done.
             Err(_) => told.cut_short += 1,

@@ -1,7 +1,6 @@
 //! What drills have left on this machine, found without any journal, by the names drills give to
-//! what they make: holds, cgroups, stopped processes, guards.
+//! what they make: holds, cgroups, stopped processes, policies of the WAN.
 
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use crate::fault::hold;
@@ -53,7 +52,7 @@ pub(crate) fn find(run_dir: &Path, platform: Option<&Platform>) -> anyhow::Resul
 /// One drill at a time runs on a platform: whoever looks has its lock, or none runs.
 fn policies(run_dir: &Path) -> anyhow::Result<Vec<Left>> {
     let socket = wan::socket(run_dir);
-    if UnixStream::connect(&socket).is_err() {
+    if !wan::is_there(&socket)? {
         return Ok(Vec::new());
     }
     let ids = wan::policies(&socket)?.into_iter().map(|force| force.policy.id);

@@ -4,7 +4,6 @@
 use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -87,7 +86,7 @@ fn lift(path: &Path, reason: &str) -> anyhow::Result<Undone> {
 
 /// A WAN that is gone has taken its policies along.
 fn lift_policy(socket: &Path, id: &str) -> anyhow::Result<Undone> {
-    if UnixStream::connect(socket).is_err() {
+    if !wan::is_there(socket)? {
         return Ok(Undone::Before);
     }
     let is_there = wan::policies(socket)?.iter().any(|force| force.policy.id == id);

@@ -2,7 +2,7 @@
 //! ends.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,17 @@ const WITHOUT: &str = "this platform is on no emulated WAN; start it with `platf
 /// Returns where a platform's WAN is talked to.
 pub(crate) fn socket(run_dir: &Path) -> PathBuf {
     run_dir.join(SOCKET)
+}
+
+/// Returns whether anybody answers there. That one may not ask is no sign that nobody does.
+pub(crate) fn is_there(socket: &Path) -> anyhow::Result<bool> {
+    match UnixStream::connect(socket) {
+        Ok(_) => Ok(true),
+        Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+            Ok(false)
+        }
+        Err(err) => Err(err).with_context(|| format!("connect to {}", socket.display())),
+    }
 }
 
 /// Puts a policy in force, until its time is over or it is lifted.

@@ -1,6 +1,6 @@
 //! `chaos run`, `chaos list`: finds the drills asked for, and runs them one after the other.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -58,19 +58,30 @@ pub(super) async fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Refused);
     }
     if args.fresh {
+        // What was there is asked before its data is gone; its answer outlives a fresh start.
+        if environment::has_id(&run_dir)? && !are_allowed(&drills, &run_dir, args)? {
+            return Ok(Exit::Refused);
+        }
         terminal.phase("fresh", "starting the platform anew");
         fresh::restart(&run_dir).await?;
     }
     let platform = Platform::find(&run_dir)?.context("find the platform running")?;
-    for drill in &drills {
-        let wanted = args.environment.as_deref().or(drill.scope.environment.as_deref());
-        if let Err(why) = environment::allows(&run_dir, wanted)? {
-            complain(&format!("{}: {why}", drill.name));
-            return Ok(Exit::Refused);
-        }
+    if !are_allowed(&drills, &run_dir, args)? {
+        return Ok(Exit::Refused);
     }
     if args.dry_run {
         return plan::print_all(&platform, &drills, args.seed).await;
+    }
+    let recovered = recover::recover(&run_dir).await?;
+    for done in &recovered.done {
+        terminal.line(&format!("an earlier drill had left this: {done}"));
+    }
+    // It would be taken for what this run has left, after more was broken.
+    if !recovered.left.is_empty() {
+        for left in &recovered.left {
+            complain(&format!("no drill starts: {left} is left of an earlier one"));
+        }
+        return Ok(Exit::Residue);
     }
     let mut samples = Vec::new();
     let mut documents = Vec::new();
@@ -109,6 +120,18 @@ pub(super) async fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     Ok(series::exit(&samples))
 }
 
+/// Returns whether the environment may be broken by each of the drills; says why not.
+fn are_allowed(drills: &[Drill], run_dir: &Path, args: &RunArgs) -> anyhow::Result<bool> {
+    for drill in drills {
+        let wanted = args.environment.as_deref().or(drill.scope.environment.as_deref());
+        if let Err(why) = environment::allows(run_dir, wanted)? {
+            complain(&format!("{}: {why}", drill.name));
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Runs a drill once, and writes its report.
 async fn one(
     args: &RunArgs,
@@ -119,10 +142,6 @@ async fn one(
 ) -> anyhow::Result<(Sample, Value)> {
     let mut drill = drill.clone();
     drill.seed = args.seed.unwrap_or(drill.seed).wrapping_add(u64::from(round));
-    let recovered = recover::recover(&platform.run_dir).await?;
-    for done in &recovered.done {
-        terminal.line(&format!("an earlier drill had left this: {done}"));
-    }
     let clock = Clock::start();
     let id = format!("{}-{}", drill.name, clock.begun_unix_ms);
     terminal.line(&format!("{}: {} (seed {})", drill.name, drill.title, drill.seed));

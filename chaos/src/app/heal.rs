@@ -1,15 +1,21 @@
 //! `chaos recover` and `chaos lever`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use runtime::run_dir::run_dir;
 use rustix::process::Signal;
+use tokio::time::{Instant, sleep};
 
 use crate::cli::{LeverArgs, LeverCommand, RecoverArgs};
 use crate::exit::Exit;
 use crate::lock::{self, Holder};
 use crate::terminal::{complain, print};
 use crate::{lever, recover as recovering};
+
+/// A killed process is gone within this, unless the disk hangs.
+const KILLED: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(20);
 
 pub(super) async fn recover(args: &RecoverArgs) -> anyhow::Result<Exit> {
     let run_dir = run_dir(args.place.run_dir.clone())?;
@@ -28,8 +34,10 @@ pub(super) async fn recover(args: &RecoverArgs) -> anyhow::Result<Exit> {
         // It will not end by itself; its guard, if it has one left, sees that it is gone.
         print(&format!("ending {}, which stands still", holder.told()))?;
         holder.process().signal(Signal::KILL)?;
-        while holder.process().is_alive() {
-            tokio::task::yield_now().await;
+        // What is killed may still be in the middle of a call; whoever then has the lock is told.
+        let due = Instant::now() + KILLED;
+        while holder.process().is_alive() && Instant::now() < due {
+            sleep(LOOK).await;
         }
         taken = lock::take(&drills, "chaos recover")?;
     }

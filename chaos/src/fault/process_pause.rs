@@ -35,7 +35,11 @@ pub(super) async fn inject(
             choose(&members, &mut random).context("find a process to pause: none runs")?;
         let arguments = process.arguments();
         let (ttl, within) = (bench.action.ttl, bench.action.verify_within);
-        let Ok(step) = stop_one(process, safeguard, ttl, within).await else { continue };
+        let step = match stop_one(process, safeguard, ttl, within).await {
+            Ok(step) => step,
+            Err(_) if !process.is_alive() => continue,
+            Err(err) => return Err(err),
+        };
         let what = arguments.first().map_or_else(String::new, |name| name.replace('\n', " "));
         let told = format!("{what} of {}, process {}", member.name, process.pid);
         injection.step(&bench.clock, format!("paused {told}"));

@@ -28,14 +28,20 @@ const TRY_PAUSE: Duration = Duration::from_millis(500);
 pub(crate) async fn stand_guard(folder: &Path, silence: Duration) -> anyhow::Result<()> {
     let mut watch = Watch { folder: folder.to_owned(), length: 0, told: Told::default() };
     let ended = until_over(&mut watch, silence).await;
-    if matches!(ended, Ok(Over::Silent)) {
-        // Whatever it would still do if it woke up, nobody would take away.
-        if let Some(runner) = journal::of(folder)?.and_then(|told| told.runner) {
-            Process::from(runner).signal(Signal::KILL).context("end the silent drill")?;
-        }
-    }
+    let ended = ended.and_then(|over| match over {
+        Over::Silent => end_runner(folder),
+        Over::Gone | Over::Asked => Ok(()),
+    });
     let healed = heal_all(folder).await;
-    ended.map(|_over| ()).and(healed)
+    ended.and(healed)
+}
+
+/// Whatever a silent drill would still do if it woke up, nobody would take away.
+fn end_runner(folder: &Path) -> anyhow::Result<()> {
+    match journal::of(folder)?.and_then(|told| told.runner) {
+        Some(runner) => Process::from(runner).signal(Signal::KILL).context("end the silent drill"),
+        None => Ok(()),
+    }
 }
 
 /// Why there is nothing more to watch.

@@ -31,6 +31,7 @@ fn what_was_intended_is_taken_away_the_last_first_and_only_once() {
     let mut journal = Journal::create(&folder.0, &begun()).unwrap();
     let intents: Vec<Record> = (0..3).map(|at| intent(&folder.0, at, u64::MAX)).collect();
     journal.append(&intents).unwrap();
+    journal.append(&[Record::Applied { steps: (0..3).map(Step).collect() }]).unwrap();
     fs::remove_file(folder.0.join("made-1")).unwrap();
     let mut left = Vec::new();
     let count = || (0..3).filter(|at| folder.0.join(format!("made-{at}")).exists()).count();
@@ -51,6 +52,32 @@ fn what_is_over_is_taken_away_and_the_rest_stays() {
     journal.heal(Due::By(BootTime::from_nanos(8)), By::Guard, || ()).unwrap();
     let told = of(&folder.0).unwrap().unwrap();
     assert_eq!(told.open.keys().collect::<Vec<_>>(), [&Step(1)]);
+}
+
+#[test]
+fn what_a_living_drill_has_not_done_yet_is_looked_for_again() {
+    let folder = Folder::new("early");
+    let mut journal = Journal::create(&folder.0, &begun()).unwrap();
+    let made = folder.0.join("made-0");
+    journal.append(&[intent(&folder.0, 0, u64::MAX)]).unwrap();
+    fs::remove_file(&made).unwrap();
+    journal.heal(Due::All, By::Guard, || ()).unwrap();
+    fs::write(&made, "").unwrap();
+    journal.heal(Due::All, By::Guard, || ()).unwrap();
+    assert!(!made.exists());
+    assert_eq!(of(&folder.0).unwrap().unwrap().reverted, 1);
+}
+
+#[test]
+fn a_line_cut_short_within_a_character_is_one_that_means_nothing() {
+    let folder = Folder::new("character");
+    let mut journal = Journal::create(&folder.0, &begun()).unwrap();
+    let mut file = OpenOptions::new().append(true).open(folder.0.join(FILE)).unwrap();
+    let cut = "{\"record\": \"injecting\", \"what\": \"东".as_bytes();
+    file.write_all(&cut[..cut.len() - 1]).unwrap();
+    journal.append(&[intent(&folder.0, 0, 1)]).unwrap();
+    let told = of(&folder.0).unwrap().unwrap();
+    assert_eq!((told.open.len(), told.cut_short), (1, 1));
 }
 
 #[test]

@@ -20,7 +20,7 @@ const STAGES: [(FleetRole, Duration); 5] = [
     (FleetRole::Wan, Duration::from_millis(500)),
 ];
 /// More than all stages together.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(21);
 const POLL: Duration = Duration::from_millis(20);
 /// A killed process is gone within this, unless the disk hangs.
 const KILLED: Duration = Duration::from_secs(1);
