@@ -24,8 +24,9 @@ pub async fn run() -> ExitCode {
 
 async fn carry_out(cli: Cli) -> Result<(), Failure> {
     if let Command::Completions { shell } = cli.command {
-        clap_complete::generate(shell, &mut Cli::command(), "bulkhead", &mut std::io::stdout());
-        return Ok(());
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "bulkhead", &mut script);
+        return Ok(terminal::print(&String::from_utf8_lossy(&script))?);
     }
     let api = Api::new(cli.access.find()?)?;
     let out = Out { json: cli.json };

@@ -1,12 +1,12 @@
 //! Events as they happen. When a control plane goes, the next one is asked for what came after the last
-//! event seen.
+//! event seen. Each has its own clock, so that an event of that moment may be missed, or come twice.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
 use runtime::sse::{Message, Parser};
@@ -22,6 +22,8 @@ use crate::terminal;
 const CONNECT: Duration = Duration::from_secs(2);
 /// The stream has a sign of life every 15 s.
 const SILENCE: Duration = Duration::from_secs(40);
+/// A problem is a screenful at most.
+const REFUSAL_MAX: usize = 64 * 1024;
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -83,10 +85,17 @@ async fn listen(
             .await
             .context("ask for events: no answer")?
             .context("ask for events")?;
-        if answer.status().is_client_error() && !was_heard {
-            let body = answer.into_body().collect().await.context("read the refusal")?.to_bytes();
-            let problem = serde_json::from_slice(&body).context("understand the refusal")?;
-            return Err(Stopped::Refused(Failure::Refused(Box::new(problem))));
+        let status = answer.status();
+        // A token that is withdrawn does not come back.
+        let is_final = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        if status.is_client_error() && (is_final || !was_heard) {
+            let body = Limited::new(answer.into_body(), REFUSAL_MAX).collect();
+            let body = timeout(CONNECT, body).await.context("read the refusal: no end")?;
+            let problem = body.ok().and_then(|body| serde_json::from_slice(&body.to_bytes()).ok());
+            return Err(Stopped::Refused(problem.map_or_else(
+                || Failure::Unreachable(format!("{address} answered {status}, and not why")),
+                |problem| Failure::Refused(Box::new(problem)),
+            )));
         }
         ensured(answer.status())?;
         Ok(answer.into_body())
@@ -128,8 +137,8 @@ fn show(out: Out, message: &Message) -> anyhow::Result<()> {
         serde_json::from_str(&message.data).context("understand an event")?;
     if out.json {
         data["name"] = message.event.clone().into();
-        return terminal::print(&data.to_string());
+        return terminal::print_on(&data.to_string());
     }
     let event = serde_json::from_value(data).context("understand an event")?;
-    terminal::print(&line(&message.event, &event))
+    terminal::print_on(&line(&message.event, &event))
 }

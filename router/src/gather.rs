@@ -1,7 +1,8 @@
 //! Holds an answer's first bytes back until more come, so that a head and what follows it leave
 //! together: a system call and a packet less for each answer.
 //!
-//! Nothing stays behind: who writes an answer flushes where it pauses and where it ends.
+//! Nothing stays behind: who writes an answer flushes where it ends, and it is sent as soon as the
+//! connection has nothing else to do than to listen.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -42,6 +43,22 @@ impl Gather {
             }
         }
         Pin::new(stream).poll_write(cx, bytes)
+    }
+
+    /// Sends what is held back as far as the stream takes it now.
+    pub(crate) fn send(
+        &mut self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> io::Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        match self.poll_flush(stream, cx) {
+            Poll::Ready(sent) => sent,
+            // It is tried again when the stream takes more, or when the answer goes on.
+            Poll::Pending => Ok(()),
+        }
     }
 
     /// Sends everything.

@@ -173,7 +173,11 @@ impl AsyncRead for Paced {
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(err)) => Poll::Ready(Err(err)),
-            Poll::Pending => self.poll_late(cx),
+            Poll::Pending => {
+                let Self { gather, stream, .. } = &mut *self;
+                gather.send(stream, cx)?;
+                self.poll_late(cx)
+            }
         }
     }
 }

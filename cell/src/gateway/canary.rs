@@ -5,8 +5,11 @@
 //! does it wait for a voter: whether strong writes come through is told by other means, and a site
 //! without voters is not ill.
 
+use std::time::Duration;
+
 use runtime::clock::BootTime;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 use topology::spec::Durability;
 use topology::wire::canary::CanaryReply;
 use topology::wire::vantage::DeepOutcome;
@@ -18,21 +21,31 @@ use crate::database::{Connections, Failure, Transaction};
 const WRITE: &str = "SELECT pg_logical_emit_message(true, 'canary', '')";
 const READ: &str = "SELECT pg_is_in_recovery()";
 
-/// One canary at a time, so that however many ask, users lose one connection to them at most. Whoever
-/// asks waits a second and goes away, and with it its place in this line.
+/// Whoever asks waits no longer, and may have vanished without a word.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// One canary at a time, so that however many ask, users lose one connection to them at most.
 #[derive(Default)]
 pub struct Canary(Mutex<()>);
 
 impl Canary {
     /// Writes where the site serves, and reads where it does not.
     pub async fn sing(&self, gateway: &Gateway) -> CanaryReply {
+        let sung = timeout(PATIENCE, self.sing_in_turn(gateway)).await;
+        sung.unwrap_or_else(|_late| reply(DeepOutcome::Failed, Some("no end within a second")))
+    }
+
+    async fn sing_in_turn(&self, gateway: &Gateway) -> CanaryReply {
         let _turn = self.0.lock().await;
-        let Some(_room) = gateway.place() else {
+        // Taken before the right is looked at, as requests do it: who drains counts on that.
+        let Some(room) = gateway.place() else {
             return reply(DeepOutcome::Overloaded, Some("no room at the gateway"));
         };
         let right = *gateway.right().borrow();
         let serving = right.filter(|right| may_begin(*right, BootTime::now()));
         let Some(right) = serving else {
+            // Nobody who drains waits for what is only looked at.
+            drop(room);
             return told(run(gateway.connections(), READ).await, DeepOutcome::Read);
         };
         let written = run(gateway.connections(), WRITE).await;

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use runtime::Problem;
+use tracing::info;
 
 use super::problem::{self, Kind};
 use super::rate::Rates;
@@ -43,8 +44,8 @@ impl Caller {
     }
 }
 
-/// Lets a request pass whose caller is known, not too many, and may do such a thing, and notes who it is. A write
-/// that is refused, here or behind, is written down.
+/// Lets a request pass whose caller is known, does not ask too often, and may do such a thing, and
+/// notes who it is. A write that is refused, here or behind, is written down.
 pub(super) async fn require(
     State(door): State<Door>,
     mut request: Request,
@@ -63,6 +64,8 @@ pub(super) async fn require(
         request.extensions_mut().insert(caller);
         return next.run(request).await;
     }
+    let query = request.uri().query().unwrap_or_default();
+    let is_dry = query.split('&').any(|part| part == "dry_run=true");
     let known = request.extensions().get::<MatchedPath>().is_some();
     let what = format!("{} {}", request.method(), request.uri().path());
     let response = match caller.require(Role::Operator) {
@@ -73,8 +76,12 @@ pub(super) async fn require(
         Err(problem) => problem.into_response(),
     };
     let status = response.status();
-    let is_write = known && status != StatusCode::METHOD_NOT_ALLOWED;
+    let is_write = known && !is_dry && status != StatusCode::METHOD_NOT_ALLOWED;
     if status.as_u16() < 400 || !is_write || response.headers().contains_key(audit::HEADER) {
+        return response;
+    }
+    if !door.rates.is_noted(&caller.name) {
+        info!(who = caller.name, what, status = status.as_u16(), "refused, and not written down");
         return response;
     }
     audit::refused(&door.api, caller, what, response).await

@@ -29,6 +29,8 @@ pub(crate) enum Act {
     StaySilent,
     /// Answers as a standby does, with a commit 4 s ago as the last it has heard of.
     Stale,
+    /// Begins an answer of so many bytes, and says no more.
+    Pause,
     /// Answers with an event stream: one event, then silence.
     Stream,
     /// The same, but the stream stops in its second event.
@@ -168,6 +170,7 @@ fn answer(act: Act) -> Option<String> {
         }
         Act::HangUp => return None,
         Act::StaySilent => String::new(),
+        Act::Pause => "HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nhalf".to_owned(),
         Act::Stream => "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
                         transfer-encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n"
             .to_owned(),

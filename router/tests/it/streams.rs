@@ -92,3 +92,13 @@ async fn rest(stream: &mut TcpStream) -> String {
     while stream.read_buf(&mut bytes).await.is_ok_and(|count| count > 0) {}
     String::from_utf8(bytes).unwrap()
 }
+
+/// An answer whose length is known is no stream, and its site may take its time all the same.
+#[tokio::test]
+async fn what_a_site_has_said_is_heard_while_it_pauses() {
+    let site = Site::start([Act::Pause]);
+    let world = World::with_site(site.address).await;
+    let mut stream = world.client().open(head("GET", "").as_bytes()).await;
+    let heard = read_until(&mut stream, "half").await;
+    assert!(heard.starts_with("HTTP/1.1 200 OK\r\n"), "{heard}");
+}
