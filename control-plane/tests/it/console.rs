@@ -128,7 +128,7 @@ async fn evacuates_a_region(browser: &Browser, platform: &Platform) {
     }
     browser.click("#confirm").await;
     browser.until("h1", "Operations").await;
-    browser.until(".operation .mark.good", "done").await;
+    browser.until(".operation:first-of-type .state", "done").await;
     browser.until(".operation", "power works in the east").await;
     let active = platform.cell().await.unwrap().activation.serving().cloned();
     assert_ne!(active.unwrap().as_str(), "east");
