@@ -119,8 +119,11 @@ async fn an_etcd_restored_from_an_older_copy_is_told_the_truth() -> anyhow::Resu
     let etcd = platform.kill_and_hold(&[FleetRole::Etcd])?;
     copy_folder(&folder, &copy)?;
     platform.release(&etcd)?;
-    let moved = platform.run("chaos", &["run", "switchover", "--json"])?;
-    assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
+    let cell = platform.until_redundant("c1").await?;
+    let to = text(&cell["voters"][0]);
+    let (region, body) = (to.parse()?, json!({ "to": to }));
+    let (status, moved) = platform.order(&region, "/v1/cells/c1/switchover", &body).await?;
+    assert_eq!(status, 200, "{moved:#}");
     let mut before = Vec::new();
     for cell in ["c1", "c2", "c3"] {
         before.push(platform.until_redundant(cell).await?);
