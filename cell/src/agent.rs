@@ -58,7 +58,8 @@ pub async fn run(site: Site) -> anyhow::Result<()> {
     let postgres = Arc::new(Postgres::open(&site)?);
     let backups = Backups::prepare(&site, &postgres)?;
     let shared = Arc::new(Shared::new(Voter::new(voted, BootTime::now())));
-    let etcd = Etcd::connect(site.spec.etcd_endpoints(Some(&site.id.region)));
+    let etcd =
+        Etcd::connect(site.spec.etcd_endpoints(Some(&site.id.region))).over(site.spec.round_trip);
     let http = HttpClient::default();
     let board = Board::default();
     let (calls, asked) = mpsc::channel(calls::CALLS);

@@ -168,7 +168,8 @@ pub async fn run(site: &Site) -> anyhow::Result<()> {
     let admin_listener = admin::bind(site.address(Port::SessionAdmin)).await?;
     let connections = database::connections(site, "session")?;
     let board = Board::default();
-    let etcd = Etcd::connect(site.spec.etcd_endpoints(Some(&site.id.region)));
+    let etcd =
+        Etcd::connect(site.spec.etcd_endpoints(Some(&site.id.region))).over(site.spec.round_trip);
     let follower = Follower::open(etcd, site.folder().join("snapshots"))
         .context("open the last known good snapshots")?;
     let (right_told, right) = watch::channel(None);

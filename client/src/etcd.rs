@@ -25,9 +25,12 @@ use tracing::{debug, error, warn};
 
 use crate::generation::Progress;
 
-/// How long one member is waited for: half a renewal period of the lease, and below etcd's own
-/// five seconds, during which it would keep a request over an election.
+/// How long one member is waited for beside what the way takes: half a renewal period of the lease,
+/// and below etcd's own five seconds, during which it would keep a request over an election.
 pub const TRY: Duration = Duration::from_millis(250);
+/// How often a request crosses between regions and back: a follower asks its leader, and the leader
+/// asks for a majority, before anything is read or written.
+const CROSSINGS: u32 = 2;
 /// HTTP/2 pings on idle connections: a member that died silently is noticed by the watch.
 const PING: Duration = Duration::from_secs(1);
 /// Pause before a broken watch is opened again; the periodic read goes on meanwhile.
@@ -43,6 +46,8 @@ pub struct Etcd {
     /// The member that answered last.
     preferred: Arc<AtomicUsize>,
     progress: Arc<Progress>,
+    /// How long one member is waited for.
+    patience: Duration,
 }
 
 struct Member {
@@ -101,7 +106,13 @@ impl Etcd {
             .map(|endpoint| Member { endpoint, client: OnceCell::new() })
             .collect();
         let (preferred, progress) = (Arc::default(), Arc::default());
-        Self { members, preferred, progress }
+        Self { members, preferred, progress, patience: TRY }
+    }
+
+    /// Waits for members as long as regions take that are so far apart, there and back.
+    #[must_use]
+    pub fn over(self, round_trip: Duration) -> Self {
+        Self { patience: TRY + round_trip * CROSSINGS, ..self }
     }
 
     /// Returns the latest generation of etcd's history that this handle has heard of.
@@ -305,7 +316,7 @@ impl Etcd {
         while !stop.is_cancelled() {
             let member = &self.members[turn % self.members.len()];
             tokio::select! {
-                ended = member.hint(prefixes, wake) => {
+                ended = member.hint(prefixes, wake, self.patience) => {
                     debug!(endpoint = member.endpoint, reason = ended, "watch ended");
                 }
                 () = stop.cancelled() => return,
@@ -321,7 +332,7 @@ impl Etcd {
         let mut failure = None;
         for turn in 0..self.members.len() {
             let index = (first + turn) % self.members.len();
-            match self.members[index].txn(txn.clone()).await {
+            match self.members[index].txn(txn.clone(), self.patience).await {
                 Ok(response) => {
                     self.preferred.store(index, Ordering::Relaxed);
                     return Ok(response);
@@ -334,10 +345,10 @@ impl Etcd {
 }
 
 impl Member {
-    async fn client(&self) -> Result<Client, EtcdError> {
+    async fn client(&self, patience: Duration) -> Result<Client, EtcdError> {
         let connect = || async {
             let options = ConnectOptions::new()
-                .with_connect_timeout(TRY)
+                .with_connect_timeout(patience)
                 .with_keep_alive(PING, PING)
                 .with_keep_alive_while_idle(true)
                 .with_require_leader(true);
@@ -349,28 +360,33 @@ impl Member {
         }
     }
 
-    async fn txn(&self, txn: Txn) -> Result<TxnResponse, EtcdError> {
-        let mut client = self.client().await?;
-        match tokio::time::timeout(TRY, client.txn(txn)).await {
+    async fn txn(&self, txn: Txn, patience: Duration) -> Result<TxnResponse, EtcdError> {
+        let mut client = self.client(patience).await?;
+        match tokio::time::timeout(patience, client.txn(txn)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(err)) => Err(self.failed(err.to_string())),
-            Err(_) => Err(self.failed(format!("no answer within {TRY:?}"))),
+            Err(_) => Err(self.failed(format!("no answer within {patience:?}"))),
         }
     }
 
     /// Watches until something ends it, and returns what.
-    async fn hint(&self, prefixes: &[&str], wake: &Notify) -> String {
-        match self.watch(prefixes, wake).await {
+    async fn hint(&self, prefixes: &[&str], wake: &Notify, patience: Duration) -> String {
+        match self.watch(prefixes, wake, patience).await {
             Ok(()) => "closed".to_owned(),
             Err(reason) => reason,
         }
     }
 
-    async fn watch(&self, prefixes: &[&str], wake: &Notify) -> Result<(), String> {
-        let mut client = self.client().await.map_err(|err| err.to_string())?;
+    async fn watch(
+        &self,
+        prefixes: &[&str],
+        wake: &Notify,
+        patience: Duration,
+    ) -> Result<(), String> {
+        let mut client = self.client(patience).await.map_err(|err| err.to_string())?;
         let options = || Some(WatchOptions::new().with_prefix());
         let Some((first, rest)) = prefixes.split_first() else { return Ok(()) };
-        let opening = tokio::time::timeout(TRY, client.watch(*first, options())).await;
+        let opening = tokio::time::timeout(patience, client.watch(*first, options())).await;
         let mut stream = opening.map_err(|err| err.to_string())?.map_err(|err| err.to_string())?;
         for prefix in rest {
             stream.watch(*prefix, options()).await.map_err(|err| err.to_string())?;

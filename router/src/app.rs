@@ -84,7 +84,7 @@ fn serve(config: Config) -> anyhow::Result<()> {
     let certificates = certificates(&config, &metrics)?;
     let Listeners { opening, admin, sharing } = Listeners::open(&config, certificates.as_ref())?;
     let (listen, admin_address) = (config.listen, config.admin);
-    let etcd = Etcd::connect(config.spec.etcd_endpoints(None));
+    let etcd = Etcd::connect(config.spec.etcd_endpoints(None)).over(config.spec.round_trip);
     let follower = Follower::open(etcd.clone(), config.folder.join("snapshots"))
         .context("read kept snapshots")?;
     let (table, board) = (Arc::new(Table::new(mutual.clone())), Board::default());

@@ -33,6 +33,9 @@ pub struct Spec {
     pub wan: Option<Wan>,
     /// Whether this is a platform on an emulated WAN: its edge is in a network of its own then.
     pub is_emulated: bool,
+    /// What a packet takes between the two regions that are furthest apart, there and back. Who asks
+    /// etcd waits that much longer.
+    pub round_trip: Duration,
 }
 
 /// The line that `platform up --wan` adds to the `regions.yaml` it applies: everybody who reads that

@@ -87,7 +87,7 @@ impl Store {
     /// Makes a handle that asks the region's own member first.
     #[must_use]
     pub fn connect(spec: &Spec, nearest: &RegionId) -> Self {
-        let etcd = Etcd::connect(spec.etcd_endpoints(Some(nearest)));
+        let etcd = Etcd::connect(spec.etcd_endpoints(Some(nearest))).over(spec.round_trip);
         Self { etcd, vantage: nearest.clone() }
     }
 

@@ -19,6 +19,8 @@ const WEIGHT_MAX: u32 = 100;
 /// All the cells there can be, at their greatest weight.
 const CAPACITY_MAX: u32 = 25_000;
 const KEEP: RangeInclusive<u32> = 1..=1000;
+/// Light goes around the world and back in 268 ms.
+const ROUND_TRIP_MAX: Duration = Duration::from_secs(1);
 /// Shorter would fill the archive with empty WAL, longer would make it worth little.
 const ARCHIVE_EVERY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
 
@@ -54,8 +56,16 @@ impl Reader {
             root,
             String::new(),
             &[
-                "version", "regions", "cells", "edge", "lease", "messages", "backup", "wan",
+                "version",
+                "regions",
+                "cells",
+                "edge",
+                "lease",
+                "messages",
+                "backup",
+                "wan",
                 "emulated",
+                "round-trip",
             ],
         )?;
         if let Some(version) = self.parsed::<u32>(&root, "version", "the number 1")
@@ -87,6 +97,11 @@ impl Reader {
         if is_emulated && root.map.get_node("wan").is_none() {
             self.report(&root, "emulated", Problem::NoDistances);
         }
+        let emulated = wan.as_ref().filter(|_| is_emulated);
+        let round_trip = match (self.round_trip(&root), emulated) {
+            (_, Some(wan)) => wan.round_trip(),
+            (written, None) => written,
+        };
         Some(Spec {
             regions,
             cells,
@@ -96,6 +111,7 @@ impl Reader {
             backup: backup?,
             wan,
             is_emulated,
+            round_trip,
         })
     }
 
@@ -211,6 +227,20 @@ impl Reader {
             self.report(root, "lease", Problem::UnsafeLease(policy));
         }
         Some(policy)
+    }
+
+    /// Nothing, where it is left out: on one machine, or in one town.
+    fn round_trip(&mut self, root: &Section<'_>) -> Duration {
+        let key = "round-trip";
+        if root.map.get_node(key).is_none() {
+            return Duration::ZERO;
+        }
+        let round_trip = self.duration(root, key).unwrap_or_default();
+        if round_trip > ROUND_TRIP_MAX {
+            let problem = Problem::OutOfRange(format!("{round_trip:?}"), "at most 1 second");
+            self.report(root, key, problem);
+        }
+        round_trip
     }
 
     /// The one section that may be left out.

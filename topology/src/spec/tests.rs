@@ -58,7 +58,7 @@ fn unknown_and_missing_keys_are_named() {
     check(
         &GOOD.replace("messages: weak", "message: weak"),
         "line 1: regions.yaml: messages is missing
-         line 10: message: unknown key; expected one of version, regions, cells, edge, lease, messages, backup, wan, emulated",
+         line 10: message: unknown key; expected one of version, regions, cells, edge, lease, messages, backup, wan, emulated, round-trip",
     );
 }
 

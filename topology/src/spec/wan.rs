@@ -45,6 +45,17 @@ pub struct Wan {
 impl Wan {
     /// Where the machine itself looks in from, over lines of no length that nothing is done to.
     pub const MACHINE: Network = Network([LOOPBACK, 254]);
+
+    /// What a packet takes between the two regions that are furthest apart, there and back.
+    pub(super) fn round_trip(&self) -> Duration {
+        let regions = |(from, to): &(End, End)| *from != End::Edge && *to != End::Edge;
+        let there_and_back = |((from, to), there): (&(End, End), &Line)| {
+            let back = self.lines.get(&(to.clone(), from.clone()))?;
+            Some(there.delay + there.jitter + back.delay + back.jitter)
+        };
+        let ways = self.lines.iter().filter(|(ends, _)| regions(ends));
+        ways.filter_map(there_and_back).max().unwrap_or_default()
+    }
 }
 
 impl Edge {

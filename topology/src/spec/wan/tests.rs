@@ -51,6 +51,8 @@ fn a_line_holds_both_ways_or_one() {
 fn an_emulated_edge_is_in_its_own_network_and_keeps_its_ports() {
     let spec = Spec::parse(&format!("{REST}{WAN}{EMULATED}")).unwrap();
     assert!(spec.is_emulated);
+    // From south to north and back, jitter included.
+    assert_eq!(spec.round_trip.as_millis(), 176);
     assert_eq!(spec.edge.listen.to_string(), "127.100.0.1:8080");
     assert_eq!(spec.router_admin_address(2).to_string(), "127.100.0.1:9081");
 }
