@@ -9,7 +9,7 @@
 //! the next generation, and versions go on growing ([`Version`]).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use etcd_client::{
@@ -48,6 +48,16 @@ pub struct Etcd {
     progress: Arc<Progress>,
     /// How long one member is waited for.
     patience: Duration,
+    /// The revision that the last read came from.
+    read_at: Arc<AtomicU64>,
+}
+
+/// A change that was heard of and not read yet. The member that told of it has it: reading it there
+/// takes no way to other regions.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// The member's number, counted from 1; 0 when there is nothing to be read.
+    member: AtomicUsize,
 }
 
 struct Member {
@@ -106,7 +116,8 @@ impl Etcd {
             .map(|endpoint| Member { endpoint, client: OnceCell::new() })
             .collect();
         let (preferred, progress) = (Arc::default(), Arc::default());
-        Self { members, preferred, progress, patience: TRY }
+        let read_at = Arc::default();
+        Self { members, preferred, progress, patience: TRY, read_at }
     }
 
     /// Waits for members as long as regions take that are so far apart, there and back.
@@ -129,20 +140,35 @@ impl Etcd {
         self.get(gets.collect()).await
     }
 
+    /// Reads the same where a change was heard of, or from a majority if none was since the last time.
+    pub async fn read_heard(
+        &self,
+        heard: &Heard,
+        prefixes: &[&str],
+    ) -> Result<Vec<Stored>, EtcdError> {
+        let options = || GetOptions::new().with_prefix();
+        self.get_heard(heard, |more| {
+            prefixes.iter().map(|prefix| TxnOp::get(*prefix, Some(more(options())))).collect()
+        })
+        .await
+    }
+
     /// Reads the same, but of what is under `seldom` only what was written after `revision`.
     pub async fn read_after(
         &self,
+        heard: &Heard,
         prefixes: &[&str],
         (seldom, revision): (&str, u64),
     ) -> Result<Vec<Stored>, EtcdError> {
         let after = i64::try_from(revision).unwrap_or(i64::MAX).saturating_add(1);
-        let gets = prefixes.iter().map(|prefix| {
+        let options = |prefix: &str| {
             let options = GetOptions::new().with_prefix();
-            let options =
-                if *prefix == seldom { options.with_min_mod_revision(after) } else { options };
-            TxnOp::get(*prefix, Some(options))
-        });
-        self.get(gets.collect()).await
+            if prefix == seldom { options.with_min_mod_revision(after) } else { options }
+        };
+        self.get_heard(heard, |more| {
+            prefixes.iter().map(|prefix| TxnOp::get(*prefix, Some(more(options(prefix))))).collect()
+        })
+        .await
     }
 
     /// Reads the last keys under a prefix, the last one first.
@@ -170,11 +196,35 @@ impl Etcd {
         self.get(vec![TxnOp::get(first, Some(options))]).await
     }
 
-    async fn get(&self, mut gets: Vec<TxnOp>) -> Result<Vec<Stored>, EtcdError> {
-        let asked = gets.len();
-        gets.push(TxnOp::get(key::GENERATION, None));
-        let response = self.txn(&Txn::new().and_then(gets)).await?;
-        let generation = generation(&response).number;
+    /// Reads from the member that told of a change, or from a majority: where none did, where that one
+    /// does not answer, or knows less than what was read before.
+    async fn get_heard(
+        &self,
+        heard: &Heard,
+        gets: impl Fn(fn(GetOptions) -> GetOptions) -> Vec<TxnOp>,
+    ) -> Result<Vec<Stored>, EtcdError> {
+        let told = heard.member.swap(0, Ordering::AcqRel).checked_sub(1);
+        if let Some(member) = told.and_then(|index| self.members.get(index)) {
+            let (txn, asked) = reading(gets(GetOptions::with_serializable), true);
+            if let Ok(response) = member.txn(txn, self.patience).await
+                && revision(&response) >= self.read_at.load(Ordering::Acquire)
+            {
+                return Ok(self.found(&response, asked));
+            }
+        }
+        self.get(gets(|options| options)).await
+    }
+
+    async fn get(&self, gets: Vec<TxnOp>) -> Result<Vec<Stored>, EtcdError> {
+        let (txn, asked) = reading(gets, false);
+        let response = self.txn(&txn).await?;
+        Ok(self.found(&response, asked))
+    }
+
+    /// Returns what a transaction of this many reads has found.
+    fn found(&self, response: &TxnResponse, asked: usize) -> Vec<Stored> {
+        self.read_at.store(revision(response), Ordering::Release);
+        let generation = generation(response).number;
         self.progress.read(generation);
         let mut entries = Vec::new();
         for response in response.op_responses().into_iter().take(asked) {
@@ -189,7 +239,7 @@ impl Etcd {
                 }
             }));
         }
-        Ok(entries)
+        entries
     }
 
     /// Writes without a condition: for reports that nothing rests on.
@@ -310,13 +360,24 @@ impl Etcd {
     }
 
     /// Wakes the waiter at each change under the prefixes, and once after each reconnection, until
-    /// stopped. Only a hint: the waiter reads everything again.
-    pub async fn hint(&self, prefixes: &[&str], wake: &Notify, stop: &CancellationToken) {
+    /// stopped. Only a hint: the waiter reads everything again, from the member that told it.
+    pub async fn hint(
+        &self,
+        prefixes: &[&str],
+        heard: &Heard,
+        wake: &Notify,
+        stop: &CancellationToken,
+    ) {
         let mut turn = self.preferred.load(Ordering::Relaxed);
         while !stop.is_cancelled() {
-            let member = &self.members[turn % self.members.len()];
+            let index = turn % self.members.len();
+            let member = &self.members[index];
+            let tell = || {
+                heard.member.store(index + 1, Ordering::Release);
+                wake.notify_one();
+            };
             tokio::select! {
-                ended = member.hint(prefixes, wake, self.patience) => {
+                ended = member.hint(prefixes, tell, self.patience) => {
                     debug!(endpoint = member.endpoint, reason = ended, "watch ended");
                 }
                 () = stop.cancelled() => return,
@@ -370,8 +431,8 @@ impl Member {
     }
 
     /// Watches until something ends it, and returns what.
-    async fn hint(&self, prefixes: &[&str], wake: &Notify, patience: Duration) -> String {
-        match self.watch(prefixes, wake, patience).await {
+    async fn hint(&self, prefixes: &[&str], tell: impl Fn(), patience: Duration) -> String {
+        match self.watch(prefixes, tell, patience).await {
             Ok(()) => "closed".to_owned(),
             Err(reason) => reason,
         }
@@ -380,7 +441,7 @@ impl Member {
     async fn watch(
         &self,
         prefixes: &[&str],
-        wake: &Notify,
+        tell: impl Fn(),
         patience: Duration,
     ) -> Result<(), String> {
         let mut client = self.client(patience).await.map_err(|err| err.to_string())?;
@@ -395,7 +456,7 @@ impl Member {
             if response.canceled() {
                 return Err(response.cancel_reason().to_owned());
             }
-            wake.notify_one();
+            tell();
         }
         Ok(())
     }
@@ -403,6 +464,14 @@ impl Member {
     fn failed(&self, reason: String) -> EtcdError {
         EtcdError { endpoint: self.endpoint.clone(), reason }
     }
+}
+
+/// Returns a transaction of these reads and that of the generation, and how many they are without it.
+fn reading(mut gets: Vec<TxnOp>, serializable: bool) -> (Txn, usize) {
+    let asked = gets.len();
+    let generation = serializable.then(|| GetOptions::new().with_serializable());
+    gets.push(TxnOp::get(key::GENERATION, generation));
+    (Txn::new().and_then(gets), asked)
 }
 
 /// Returns the revision that a transaction ended up at.

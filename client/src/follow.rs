@@ -19,7 +19,7 @@ use topology::{Placement, Snapshot, Version};
 use tracing::{info, warn};
 
 use crate::Etcd;
-use crate::etcd::Stored;
+use crate::etcd::{Heard, Stored};
 use crate::last_known_good::LastKnownGood;
 use crate::rollback::Rollback;
 pub use refused::Refused;
@@ -104,11 +104,11 @@ impl Follower {
 
     /// Follows until stopped. etcd being gone is no failure: the latest snapshot stays.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let wake = Notify::new();
+        let (wake, heard) = (Notify::new(), Heard::default());
         let prefixes = [key::PLACEMENT, key::CELLS];
         tokio::select! {
-            () = self.etcd.hint(&prefixes, &wake, &stop) => {}
-            () = self.read_again_and_again(&prefixes, &wake, &stop) => {}
+            () = self.etcd.hint(&prefixes, &heard, &wake, &stop) => {}
+            () = self.read_again_and_again(&prefixes, (&heard, &wake), &stop) => {}
             () = self.look_for_rollbacks() => {}
         }
         Ok(())
@@ -117,7 +117,7 @@ impl Follower {
     async fn read_again_and_again(
         &self,
         prefixes: &[&str],
-        wake: &Notify,
+        (heard, wake): (&Heard, &Notify),
         stop: &CancellationToken,
     ) {
         let mut confirmed = Instant::now();
@@ -129,7 +129,7 @@ impl Follower {
             let known = known.map(|known| (known.revision, known.placement.version()));
             let read = if let Some((revision, _)) = known {
                 // Users wait for the cell that has moved, and the placement is large.
-                self.etcd.read_after(prefixes, (key::PLACEMENT, revision)).await
+                self.etcd.read_after(heard, prefixes, (key::PLACEMENT, revision)).await
             } else {
                 whole_at = Instant::now() + PERIOD + jitter();
                 self.etcd.read(prefixes).await

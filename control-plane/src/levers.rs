@@ -9,7 +9,7 @@ pub mod operation;
 pub mod preview;
 pub mod region;
 
-use client::etcd::EtcdError;
+use client::etcd::{EtcdError, Heard};
 use runtime::Problem;
 use tokio::time::Instant;
 
@@ -21,7 +21,9 @@ use crate::store::etcd::patiently;
 /// Returns what is known, with etcd read just now: what one control plane has written a moment ago,
 /// another must not overlook.
 pub(crate) async fn fresh(api: &Api) -> Result<State, Problem> {
-    let reading = asked(|| api.store.read()).await?;
+    // From a majority: a change that was heard of is not what counts here.
+    let nothing_heard = Heard::default();
+    let reading = asked(|| api.store.read(&nothing_heard)).await?;
     let mut state = State::clone(&api.state.borrow());
     // What it shows to be broken is told where it is read all the time.
     drop(state.saw(Fact::Read(reading), Instant::now()));

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use client::Etcd;
+use client::etcd::Heard;
 use client::lease::Lease;
 use futures_util::future::join_all;
 use runtime::{Tasks, clock};
@@ -175,7 +176,7 @@ impl Fleet {
     async fn agent(&self, site: &Site, mut ticks: Interval, stop: &CancellationToken) {
         let etcd = &self.etcd[&site.id.region];
         let own = key::cell(&site.id.cell);
-        let wake = Notify::new();
+        let (wake, heard) = (Notify::new(), Heard::default());
         let follow = async {
             let mut sequence = 0;
             loop {
@@ -183,7 +184,7 @@ impl Fleet {
                     _ = ticks.tick() => true,
                     () = wake.notified() => false,
                 };
-                self.read(site, etcd, &own).await;
+                self.read(site, etcd, &heard, &own).await;
                 sequence += u64::from(due);
                 if due && sequence.is_multiple_of(REPORT) {
                     self.report(site, etcd, sequence).await;
@@ -194,14 +195,14 @@ impl Fleet {
         let died = dead.wait_for(|dead| dead.as_ref() == Some(&site.id.region));
         let watched = [own.as_str()];
         tokio::select! {
-            () = etcd.hint(&watched, &wake, stop) => {}
+            () = etcd.hint(&watched, &heard, &wake, stop) => {}
             () = follow => {}
             _ = died => {}
         }
     }
 
-    async fn read(&self, site: &Site, etcd: &Etcd, own: &str) {
-        let Ok(stored) = etcd.read(&[own]).await else { return };
+    async fn read(&self, site: &Site, etcd: &Etcd, heard: &Heard, own: &str) {
+        let Ok(stored) = etcd.read_heard(heard, &[own]).await else { return };
         let Some(stored) = stored.iter().find(|stored| stored.key == own) else { return };
         let routed = serde_json::from_slice::<CellRecord>(&stored.value)
             .ok()

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use client::Etcd;
-use client::etcd::Written;
+use client::etcd::{Heard, Written};
 use runtime::Board;
 use runtime::clock::BootTime;
 use tokio_util::sync::CancellationToken;
@@ -30,30 +30,41 @@ pub(crate) async fn follow_cell(
 ) -> anyhow::Result<()> {
     let own = key::cell(&site.id.cell);
     let prefixes = [own.as_str()];
+    let heard = Heard::default();
     let read = || async {
-        match read(&site.id.cell, &etcd, &shared).await? {
+        match read_heard(&site.id.cell, &etcd, &heard, &shared).await? {
             Some(older) => write_anew(&site, &etcd, &shared, older).await,
             None => Ok(()),
         }
     };
     tokio::select! {
-        () = etcd.hint(&prefixes, &shared.refresh, &stop) => Ok(()),
+        () = etcd.hint(&prefixes, &heard, &shared.refresh, &stop) => Ok(()),
         ended = runtime::reconcile::reconcile(
             "follow the cell", &board, &shared.refresh, PERIOD, stop.clone(), read,
         ) => ended,
     }
 }
 
-/// Reads the record now and makes it known; nothing happens while the cell has not been set up.
-/// Returns the record if it is of an earlier epoch than is known here, though etcd says that it is
-/// the newest: etcd has gone back in time.
+/// Reads the record now, from a majority, and makes it known.
 pub(crate) async fn read(
     cell: &CellId,
     etcd: &Etcd,
     shared: &Shared,
 ) -> anyhow::Result<Option<Known>> {
+    read_heard(cell, etcd, &Heard::default(), shared).await
+}
+
+/// Reads the record where a change was heard of, and makes it known; nothing happens while the cell
+/// has not been set up. Returns the record if it is of an earlier epoch than is known here, though
+/// etcd says that it is the newest: etcd has gone back in time.
+async fn read_heard(
+    cell: &CellId,
+    etcd: &Etcd,
+    heard: &Heard,
+    shared: &Shared,
+) -> anyhow::Result<Option<Known>> {
     let own = key::cell(cell);
-    let stored = etcd.read(&[&own]).await.context("read the cell's record")?;
+    let stored = etcd.read_heard(heard, &[&own]).await.context("read the cell's record")?;
     // A prefix read may also find c10 beside c1.
     let Some(entry) = stored.into_iter().find(|entry| entry.key == own) else { return Ok(None) };
     let record: CellRecord =

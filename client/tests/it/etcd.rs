@@ -82,7 +82,7 @@ fn connect(address: SocketAddr) -> client::Etcd {
     client::Etcd::connect(vec![format!("http://{address}")])
 }
 
-fn remove(folder: &Path) {
+pub(crate) fn remove(folder: &Path) {
     if folder.exists() {
         std::fs::remove_dir_all(folder).unwrap();
     }
@@ -102,7 +102,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Asks the kernel for addresses that nobody uses.
-fn free_addresses() -> [SocketAddr; 2] {
+pub(crate) fn free_addresses() -> [SocketAddr; 2] {
     let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap())
 }

@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
 
 mod etcd;
+mod heard;
 mod last;
 mod went_back;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use client::Etcd;
-use client::etcd::{EtcdError, PutIf, Stored, Written};
+use client::etcd::{EtcdError, Heard, PutIf, Stored, Written};
 use runtime::clock;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -91,16 +91,16 @@ impl Store {
         Self { etcd, vantage: nearest.clone() }
     }
 
-    /// Reads all that decisions rest on, at one revision.
-    pub async fn read(&self) -> Result<Reading, EtcdError> {
+    /// Reads all that decisions rest on, at one revision, from the member that told of a change.
+    pub async fn read(&self, heard: &Heard) -> Result<Reading, EtcdError> {
         let read_unix_ms = clock::unix_millis();
-        let reading = Reading::parse(&self.etcd.read(&READ).await?);
+        let reading = Reading::parse(&self.etcd.read_heard(heard, &READ).await?);
         Ok(Reading { read_unix_ms, ..reading })
     }
 
     /// Wakes the waiter when something that decisions rest on may have changed, until stopped.
-    pub async fn hint(&self, wake: &Notify, stop: &CancellationToken) {
-        self.etcd.hint(&HINTS, wake, stop).await;
+    pub async fn hint(&self, heard: &Heard, wake: &Notify, stop: &CancellationToken) {
+        self.etcd.hint(&HINTS, heard, wake, stop).await;
     }
 
     /// Writes the placement if there is none.

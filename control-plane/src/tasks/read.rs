@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use client::etcd::Heard;
 use runtime::{Board, reconcile};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -31,12 +32,12 @@ pub async fn read(
     board: Board,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let wake = Arc::new(Notify::new());
+    let (wake, heard) = (Arc::new(Notify::new()), Arc::new(Heard::default()));
     let once = || {
-        let (store, facts) = (store.clone(), facts.clone());
+        let (store, facts, heard) = (store.clone(), facts.clone(), Arc::clone(&heard));
         async move {
             let begun = Instant::now();
-            let reading = store.read().await;
+            let reading = store.read(&heard).await;
             let took = begun.elapsed();
             metrics::read(took);
             let Ok(reading) = reading else {
@@ -52,7 +53,7 @@ pub async fn read(
         }
     };
     tokio::select! {
-        () = store.hint(&wake, &stop) => Ok(()),
+        () = store.hint(&heard, &wake, &stop) => Ok(()),
         ended = reconcile::reconcile("read the store", &board, &wake, PERIOD, stop.clone(), once) => {
             ended
         }

@@ -175,7 +175,7 @@ fn standby_role(upstream: &Upstream, passfile: &str) -> String {
     let conninfo = upstream.source.map_or_else(String::new, |source| {
         format!(
             "host={} port={} user=replicator application_name={} passfile={passfile} \
-             connect_timeout=2 tcp_user_timeout=2000 keepalives_idle=1 keepalives_interval=1 \
+             sslmode=disable gssencmode=disable connect_timeout=2 tcp_user_timeout=2000 keepalives_idle=1 keepalives_interval=1 \
              keepalives_count=2",
             source.ip(),
             source.port(),

@@ -1,0 +1,91 @@
+//! A change is read from the member that told of it, as long as that one knows enough.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use client::etcd::Heard;
+use tokio::process::{Child, Command};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::etcd::{free_addresses, remove};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_read_where_it_was_heard_of_and_nothing_else_is() {
+    let mut pair = Pair::start().await;
+    let (etcd, heard, wake) = (&pair.client, Arc::new(Heard::default()), Arc::new(Notify::new()));
+    let stop = CancellationToken::new();
+    let watching = tokio::spawn({
+        let (etcd, heard, wake) = (etcd.clone(), Arc::clone(&heard), Arc::clone(&wake));
+        let stop = stop.clone();
+        async move { etcd.hint(&["/log/"], &heard, &wake, &stop).await }
+    });
+    // Whether the watch has begun is seen by its first event.
+    let written = async {
+        loop {
+            etcd.put("/log/1", "first").await.unwrap();
+            if timeout(Duration::from_millis(100), wake.notified()).await.is_ok() {
+                return;
+            }
+        }
+    };
+    timeout(LIMIT, written).await.expect("a watch begins");
+
+    // Nobody can be asked for a majority from here on.
+    pair.second.kill().await.unwrap();
+    let found = etcd.read_heard(&heard, &["/log/"]).await.unwrap();
+    assert_eq!(found.len(), 1);
+    // Of another write the event may have come late.
+    let heard_no_more = async { while etcd.read_heard(&heard, &["/log/"]).await.is_ok() {} };
+    timeout(LIMIT, heard_no_more).await.expect("what was heard is read once");
+    stop.cancel();
+    watching.await.unwrap();
+}
+
+/// Two members, so that one alone is no majority. The handle knows the first.
+struct Pair {
+    client: client::Etcd,
+    second: Child,
+    _first: Child,
+    folder: std::path::PathBuf,
+}
+
+impl Pair {
+    async fn start() -> Self {
+        let folder = std::env::temp_dir().join(format!("bulkhead-heard-{}", std::process::id()));
+        remove(&folder);
+        let addresses = [free_addresses(), free_addresses()]
+            .map(|addresses| addresses.map(|address| format!("http://{address}")));
+        let cluster = format!("0={},1={}", addresses[0][1], addresses[1][1]);
+        let [first, second] = [0, 1].map(|number| {
+            let [client, peer] = &addresses[number];
+            Command::new("etcd")
+                .args(["--name", &number.to_string(), "--log-level", "error", "--logger", "zap"])
+                .arg("--data-dir")
+                .arg(folder.join(number.to_string()))
+                .args(["--listen-client-urls", client, "--advertise-client-urls", client])
+                .args(["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer])
+                .args(["--initial-cluster", &cluster])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .kill_on_drop(true)
+                .spawn()
+                .expect("etcd is installed")
+        });
+        let client = client::Etcd::connect(vec![addresses[0][0].clone()]);
+        let answers = async { while client.read(&["/probe"]).await.is_err() {} };
+        timeout(LIMIT, answers).await.expect("etcd answers");
+        Self { client, second, _first: first, folder }
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        // A failed test may still have etcd writing there; the next one starts from nothing anyway.
+        drop(std::fs::remove_dir_all(&self.folder));
+    }
+}
