@@ -8,21 +8,26 @@
 //! there again. A write that comes back below an earlier one proves that; this handle then begins
 //! the next generation, and versions go on growing ([`Version`]).
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+mod member;
+mod order;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use etcd_client::{
-    Client, Compare, CompareOp, ConnectOptions, DeleteOptions, GetOptions, SortOrder, SortTarget,
-    Txn, TxnOp, TxnOpResponse, TxnResponse, WatchOptions,
+    Compare, CompareOp, DeleteOptions, GetOptions, SortOrder, SortTarget, Txn, TxnOp,
+    TxnOpResponse, TxnResponse,
 };
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use topology::Version;
 use topology::wire::generation::GenerationRecord;
 use topology::wire::key;
 use tracing::{debug, error, warn};
 
+use self::member::Member;
+use self::order::order;
 use crate::generation::Progress;
 
 /// How long one member is waited for beside what the way takes: half a renewal period of the lease,
@@ -31,8 +36,6 @@ pub const TRY: Duration = Duration::from_millis(250);
 /// How often a request crosses between regions and back: a follower asks its leader, and the leader
 /// asks for a majority, before anything is read or written.
 const CROSSINGS: u32 = 2;
-/// HTTP/2 pings on idle connections: a member that died silently is noticed by the watch.
-const PING: Duration = Duration::from_secs(1);
 /// Pause before a broken watch is opened again; the periodic read goes on meanwhile.
 const WATCH_PAUSE: Duration = Duration::from_millis(200);
 /// How often a new generation is tried to be begun after one write: others may be at it too. The
@@ -58,11 +61,6 @@ pub struct Etcd {
 pub struct Heard {
     /// The member's number, counted from 1; 0 when there is nothing to be read.
     member: AtomicUsize,
-}
-
-struct Member {
-    endpoint: String,
-    client: OnceCell<Client>,
 }
 
 /// A stored value and what wrote it.
@@ -111,10 +109,7 @@ impl Etcd {
     #[must_use]
     pub fn connect(endpoints: Vec<String>) -> Self {
         assert!(!endpoints.is_empty(), "etcd has at least one member");
-        let members = endpoints
-            .into_iter()
-            .map(|endpoint| Member { endpoint, client: OnceCell::new() })
-            .collect();
+        let members = endpoints.into_iter().map(Member::new).collect();
         let (preferred, progress) = (Arc::default(), Arc::default());
         let read_at = Arc::default();
         Self { members, preferred, progress, patience: TRY, read_at }
@@ -388,11 +383,12 @@ impl Etcd {
         }
     }
 
+    /// Asks one member after the other.
     async fn txn(&self, txn: &Txn) -> Result<TxnResponse, EtcdError> {
-        let first = self.preferred.load(Ordering::Relaxed);
+        let failures: Vec<_> = self.members.iter().map(Member::last_failure).collect();
+        let preferred = self.preferred.load(Ordering::Relaxed);
         let mut failure = None;
-        for turn in 0..self.members.len() {
-            let index = (first + turn) % self.members.len();
+        for index in order(&failures, preferred, Instant::now()) {
             match self.members[index].txn(txn.clone(), self.patience).await {
                 Ok(response) => {
                     self.preferred.store(index, Ordering::Relaxed);
@@ -402,67 +398,6 @@ impl Etcd {
             }
         }
         Err(failure.expect("there is at least one member"))
-    }
-}
-
-impl Member {
-    async fn client(&self, patience: Duration) -> Result<Client, EtcdError> {
-        let connect = || async {
-            let options = ConnectOptions::new()
-                .with_connect_timeout(patience)
-                .with_keep_alive(PING, PING)
-                .with_keep_alive_while_idle(true)
-                .with_require_leader(true);
-            Client::connect([&self.endpoint], Some(options)).await
-        };
-        match self.client.get_or_try_init(connect).await {
-            Ok(client) => Ok(client.clone()),
-            Err(err) => Err(self.failed(err.to_string())),
-        }
-    }
-
-    async fn txn(&self, txn: Txn, patience: Duration) -> Result<TxnResponse, EtcdError> {
-        let mut client = self.client(patience).await?;
-        match tokio::time::timeout(patience, client.txn(txn)).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(err)) => Err(self.failed(err.to_string())),
-            Err(_) => Err(self.failed(format!("no answer within {patience:?}"))),
-        }
-    }
-
-    /// Watches until something ends it, and returns what.
-    async fn hint(&self, prefixes: &[&str], tell: impl Fn(), patience: Duration) -> String {
-        match self.watch(prefixes, tell, patience).await {
-            Ok(()) => "closed".to_owned(),
-            Err(reason) => reason,
-        }
-    }
-
-    async fn watch(
-        &self,
-        prefixes: &[&str],
-        tell: impl Fn(),
-        patience: Duration,
-    ) -> Result<(), String> {
-        let mut client = self.client(patience).await.map_err(|err| err.to_string())?;
-        let options = || Some(WatchOptions::new().with_prefix());
-        let Some((first, rest)) = prefixes.split_first() else { return Ok(()) };
-        let opening = tokio::time::timeout(patience, client.watch(*first, options())).await;
-        let mut stream = opening.map_err(|err| err.to_string())?.map_err(|err| err.to_string())?;
-        for prefix in rest {
-            stream.watch(*prefix, options()).await.map_err(|err| err.to_string())?;
-        }
-        while let Some(response) = stream.message().await.map_err(|err| err.to_string())? {
-            if response.canceled() {
-                return Err(response.cancel_reason().to_owned());
-            }
-            tell();
-        }
-        Ok(())
-    }
-
-    fn failed(&self, reason: String) -> EtcdError {
-        EtcdError { endpoint: self.endpoint.clone(), reason }
     }
 }
 
