@@ -16,9 +16,11 @@ use topology::wire::vantage::DeepOutcome;
 use topology::{CellId, Epoch, RegionId, SiteId, Spec};
 use tracing::debug;
 
-/// How long a probe waits: longer than any two regions are apart, short enough that two misses are
-/// known well before patience ends.
+/// How long a probe waits beside what the way takes, short enough that two misses are known well before
+/// patience ends.
 const PROBE: Duration = Duration::from_millis(400);
+/// After a miss a probe opens a connection, and then asks.
+const CROSSINGS: u32 = 2;
 /// How long a write through gateway, session and database may take: a hundred times what it does.
 const DEEP: Duration = Duration::from_secs(1);
 /// How long an agent may take to read its lost-write reports from its disk.
@@ -33,6 +35,8 @@ pub struct Agents {
     /// Looked up thousands of times a second.
     addresses: Arc<BTreeMap<SiteId, Addresses>>,
     http: HttpClient,
+    /// How long a probe waits.
+    probe: Duration,
 }
 
 /// Where a site is asked.
@@ -53,12 +57,13 @@ impl Agents {
                 Some((site, Addresses { agent, session }))
             })
         });
-        Self { addresses: Arc::new(sites.collect()), http: HttpClient::default() }
+        let probe = PROBE + spec.round_trip * CROSSINGS;
+        Self { addresses: Arc::new(sites.collect()), http: HttpClient::default(), probe }
     }
 
     /// Asks an agent how its site is.
     pub async fn status(&self, site: &SiteId) -> Result<SiteReport, CallError> {
-        self.http.get(&self.url(site, "status"), PROBE).await
+        self.http.get(&self.url(site, "status"), self.probe).await
     }
 
     /// Asks the site's session to try everything a user's write needs; nothing where it has no such

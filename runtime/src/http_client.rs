@@ -19,8 +19,8 @@ const ANSWER_MAX: usize = 4 * 1024 * 1024;
 const IDLE_MAX: usize = 64;
 /// Less than the 75 s after which servers commonly close idle connections.
 const IDLE_TIME: Duration = Duration::from_secs(30);
-/// Local and neighbouring regions answer a SYN well within this, or not at all.
-const CONNECT_TIME: Duration = Duration::from_millis(500);
+/// A lost SYN is sent again after a second; whoever cannot wait that long says so with each request.
+const CONNECT_TIME: Duration = Duration::from_millis(1500);
 
 /// A pooled HTTP/1.1 client. Cheap to clone.
 #[derive(Clone)]

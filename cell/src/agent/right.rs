@@ -13,6 +13,7 @@ use futures_util::future::join_all;
 use runtime::HttpClient;
 use runtime::clock::BootTime;
 use tokio_util::sync::CancellationToken;
+use topology::RegionId;
 use topology::address::Port;
 use topology::wire::agent::{PromiseReply, PromiseRequest, TenureLine};
 use tracing::{info, warn};
@@ -22,8 +23,11 @@ use super::postgres::Postgres;
 use super::shared::{Claim, Shared};
 use crate::config::Site;
 
-/// A promise that takes longer than this is not waited for: the next request is due.
-const PROMISE_TIME: Duration = Duration::from_millis(400);
+/// How long a promise is waited for. Giving up ends the connection, and a new one takes another round
+/// trip: over a slow line, whoever gives up sooner never gets an answer again.
+const PROMISE_TIME: Duration = Duration::from_millis(1200);
+/// Between an answer and the next request, where the answer took long.
+const PROMISE_PAUSE: Duration = Duration::from_millis(50);
 /// Renewals missed in a row before that is told.
 const TOLD: u32 = 2;
 /// A release is a courtesy that spares the next election a wait.
@@ -114,36 +118,51 @@ pub(crate) async fn collect_promises(
     let mut standing = shared.standing.subscribe();
     while !stop.is_cancelled() {
         let claim = standing.borrow_and_update().claim.clone();
-        if let Some(claim) = claim {
-            begin(&shared, &claim);
-            let request = request(&site, &claim, false);
-            let asked = claim.voters.iter().map(|voter| {
-                let url = format!("http://{}/v1/promise", site.peer_address(voter, Port::Agent));
-                let (http, request) = (&http, &request);
-                async move {
-                    let sent = BootTime::now();
-                    let reply: Result<PromiseReply, _> =
-                        http.post(&url, request, PROMISE_TIME).await;
-                    // A voter that does not answer has promised nothing; the next request is due soon.
-                    reply.is_ok_and(|reply| reply.granted).then_some((voter, sent))
-                }
-            });
-            let promises = join_all(asked).await;
-            shared.right.send_modify(|right| {
-                for (voter, sent) in promises.into_iter().flatten() {
-                    if right.epoch() == claim.epoch {
-                        right.promised(voter, sent, &site.spec.lease);
-                    }
-                }
-            });
-        }
+        let asking = async {
+            if let Some(claim) = &claim {
+                begin(&shared, claim);
+                let asked = claim.voters.iter();
+                join_all(asked.map(|voter| keep_promised(voter, claim, &site, &http, &shared)))
+                    .await;
+            }
+            // Nobody is asked for anything.
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
-            () = tokio::time::sleep(site.spec.lease.renew) => {}
-            changed = standing.changed() => changed?,
+            () = asking => {}
+            changed = standing.wait_for(|standing| standing.claim != claim) => {
+                changed?;
+            }
             () = stop.cancelled() => {}
         }
     }
     Ok(())
+}
+
+/// Asks one voter again and again, for as long as it is polled: none waits for another that is slow.
+async fn keep_promised(
+    voter: &RegionId,
+    claim: &Claim,
+    site: &Site,
+    http: &HttpClient,
+    shared: &Shared,
+) {
+    let url = format!("http://{}/v1/promise", site.peer_address(voter, Port::Agent));
+    let request = request(site, claim, false);
+    loop {
+        let sent = BootTime::now();
+        let reply: Result<PromiseReply, _> = http.post(&url, &request, PROMISE_TIME).await;
+        // A voter that does not answer has promised nothing; the next request is due soon.
+        if reply.is_ok_and(|reply| reply.granted) {
+            shared.right.send_modify(|right| {
+                if right.epoch() == claim.epoch {
+                    right.promised(voter, sent, &site.spec.lease);
+                }
+            });
+        }
+        let spent = BootTime::now().since(sent);
+        tokio::time::sleep(site.spec.lease.renew.saturating_sub(spent).max(PROMISE_PAUSE)).await;
+    }
 }
 
 /// Tells the voters that this site has stopped serving: what they promised it is over.
