@@ -2,6 +2,7 @@
 //!
 //! Pure: a [`Course`] in, numbers out.
 
+mod moves;
 mod recovery;
 mod served;
 
@@ -45,6 +46,8 @@ pub(crate) enum Measure {
     AckedWeakLost,
     /// From the first acknowledged message that is lost to the fault that lost it: how much of the past is gone.
     WeakLossSeconds,
+    /// How often a cell went on in another region.
+    Moves,
     /// By how much the cells' epochs have grown: a failover that nobody needed is seen here.
     EpochsChanged,
     /// How often a site's database was rewound or copied anew: a planned move needs neither.
@@ -74,7 +77,7 @@ pub(crate) enum Measured {
 }
 
 impl Measure {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Recover99,
         Self::RecoverAllUsers,
         Self::FirstSuccess,
@@ -90,6 +93,7 @@ impl Measure {
         Self::AckedStrongLost,
         Self::AckedWeakLost,
         Self::WeakLossSeconds,
+        Self::Moves,
         Self::EpochsChanged,
         Self::Rebuilt,
         Self::RedundancyRestored,
@@ -112,6 +116,7 @@ impl Measure {
             Self::AckedStrongLost => "acked-strong-lost",
             Self::AckedWeakLost => "acked-weak-lost",
             Self::WeakLossSeconds => "weak-loss-seconds",
+            Self::Moves => "moves",
             Self::EpochsChanged => "epochs-changed",
             Self::Rebuilt => "rebuilt",
             Self::RedundancyRestored => "redundancy-restored",
@@ -136,6 +141,7 @@ impl Measure {
             | Self::FailedAfterHeal
             | Self::AckedStrongLost
             | Self::AckedWeakLost
+            | Self::Moves
             | Self::EpochsChanged
             | Self::Rebuilt => Unit::Count,
         }
@@ -166,6 +172,9 @@ impl Measure {
             Self::AckedStrongLost => ("acknowledged tickets that are lost", "已确认而丢失的工单"),
             Self::AckedWeakLost => ("acknowledged messages that are lost", "已确认而丢失的消息"),
             Self::WeakLossSeconds => ("how far back lost messages reach", "丢失消息回溯的时长"),
+            Self::Moves => {
+                ("how often cells went on in another region", "单元改由其他地域服务的次数")
+            }
             Self::EpochsChanged => ("by how much epochs have grown", "纪元增长的数量"),
             Self::Rebuilt => ("databases rewound or copied anew", "回退或重建的数据库"),
             Self::RedundancyRestored => {
@@ -266,6 +275,7 @@ pub(crate) fn metrics(course: &Course) -> Metrics {
         let seconds = Value::Time(loss_reaches_back(course, &weak));
         measured.insert(Measure::WeakLossSeconds, Measured::Got(seconds));
     }
+    measured.insert(Measure::Moves, Measured::Got(Value::Count(moves::moves(course))));
     measured.insert(Measure::EpochsChanged, grown(course, |tally| tally.epoch.0));
     measured.insert(Measure::Rebuilt, grown(course, |tally| tally.rebuilt));
     let restored = course.healed.map(|healed| {
