@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use runtime::HttpClient;
 use runtime::http_client::CallError;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use topology::address::Port;
 use topology::wire::lost_writes::LostWritesReport;
 use topology::{CellId, Epoch, RegionId, Spec};
@@ -53,6 +54,16 @@ pub(crate) struct LostWrites {
     /// Sites that did not say.
     #[serde(default)]
     pub(crate) unreachable: Vec<String>,
+}
+
+/// An operation, as far as a drill follows it.
+#[derive(Deserialize)]
+pub(crate) struct OperationView {
+    id: String,
+    pub(crate) status: String,
+    pub(crate) why: Option<String>,
+    pub(crate) steps_ended: usize,
+    pub(crate) steps: usize,
 }
 
 #[derive(Deserialize)]
@@ -137,23 +148,56 @@ impl ControlPlane {
 
     /// Moves a cell, and returns once its new active site is open.
     pub(crate) async fn switchover(&self, cell: &CellId, to: &RegionId) -> anyhow::Result<()> {
+        let body = serde_json::json!({ "to": to.as_str() });
+        let asked = self.order(&format!("/v1/cells/{cell}/switchover"), &body).await;
+        let _: serde_json::Value = asked.with_context(|| format!("move {cell} to {to}"))?;
+        Ok(())
+    }
+
+    /// Begins what is done to a whole region, and returns the operation's id.
+    pub(crate) async fn begin(&self, what: &str, region: &RegionId) -> anyhow::Result<String> {
+        let body = serde_json::json!({ "reason": "a drill" });
+        let begun: OperationView = self
+            .order(&format!("/v1/regions/{region}/{what}"), &body)
+            .await
+            .with_context(|| format!("{what} {region}"))?;
+        Ok(begun.id)
+    }
+
+    pub(crate) async fn operation(&self, id: &str) -> anyhow::Result<OperationView> {
+        let mut last = None;
+        for address in &self.addresses {
+            let url = format!("http://{address}/v1/operations/{id}");
+            let sent = self.http.call(Method::GET, &url, self.headers.clone(), Bytes::new(), ASK);
+            match sent.await.and_then(|answer| answer.json(&url)) {
+                Ok(found) => return Ok(found),
+                Err(err) => last = Some(err),
+            }
+        }
+        let err = last.context("ask a control plane: the spec has no region")?;
+        Err(err).with_context(|| format!("ask how operation {id} is"))
+    }
+
+    /// Orders something of the first control plane that can be reached.
+    async fn order<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> anyhow::Result<T> {
         let mut headers = self.headers.clone();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let body = serde_json::json!({ "to": to.as_str() }).to_string();
         for address in &self.addresses {
-            let url = format!("http://{address}/v1/cells/{cell}/switchover");
-            let sent = self.http.call(Method::POST, &url, headers.clone(), body.clone(), SWITCH);
-            let answer = match sent.await {
-                Ok(answer) => answer,
+            let url = format!("http://{address}{path}");
+            let sent =
+                self.http.call(Method::POST, &url, headers.clone(), body.to_string(), SWITCH);
+            match sent.await {
+                Ok(answer) => return Ok(answer.json(&url)?),
                 // Nothing was sent: another one may be asked.
-                Err(CallError::Connect { .. }) => continue,
-                Err(err) => return Err(err).with_context(|| format!("move {cell} to {to}")),
-            };
-            let _: serde_json::Value =
-                answer.json(&url).with_context(|| format!("move {cell} to {to}"))?;
-            return Ok(());
+                Err(CallError::Connect { .. }) => {}
+                Err(err) => return Err(err.into()),
+            }
         }
-        bail!("move {cell} to {to}: no control plane can be reached");
+        bail!("no control plane can be reached");
     }
 }
 

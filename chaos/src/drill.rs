@@ -122,6 +122,8 @@ pub(crate) enum Fault {
     Net { region: Choice<RegionId>, lines: Lines, effect: Effect },
     /// Move a cell by plan, as an operator would.
     Switchover { cell: Choice<CellId>, to: Choice<RegionId> },
+    /// Move every cell out of a region by plan, and let them come home again.
+    Evacuate { region: Choice<RegionId> },
     /// SIGKILL members of etcd, and keep them down.
     EtcdKill { member: EtcdMember },
     /// SIGKILL etcd's leader; whoever supervises it starts it again.
@@ -139,7 +141,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const KINDS: [&str; 21] = [
+    pub(crate) const KINDS: [&str; 22] = [
         "process.kill",
         "process.freeze",
         "process.pause",
@@ -149,6 +151,7 @@ impl Fault {
         "replication.stall",
         "region.kill",
         "switchover",
+        "evacuate",
         "etcd.kill",
         "etcd.leader-kill",
         "etcd.leader-freeze",
@@ -174,6 +177,7 @@ impl Fault {
             Self::ReplicationStall { .. } => "replication.stall",
             Self::RegionKill { .. } => "region.kill",
             Self::Switchover { .. } => "switchover",
+            Self::Evacuate { .. } => "evacuate",
             Self::EtcdKill { .. } => "etcd.kill",
             Self::EtcdLeaderKill => "etcd.leader-kill",
             Self::EtcdFreeze => "etcd.leader-freeze",
@@ -206,6 +210,7 @@ impl Fault {
             Self::Net { effect: Effect::CutEstablished, .. } => "by opening new connections",
             Self::Net { .. } => "by lifting the policy of the WAN",
             Self::Switchover { .. } => "by nobody: it is no fault",
+            Self::Evacuate { .. } => "by restoring the region, which is part of it",
         }
     }
 

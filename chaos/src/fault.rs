@@ -4,6 +4,7 @@
 mod control_plane_kill;
 mod cpu_starve;
 mod etcd;
+mod evacuate;
 pub(crate) mod hold;
 mod net;
 mod postgres_stall;
@@ -94,6 +95,7 @@ pub(crate) async fn inject(
                 .extend(alone.map(|cell| SiteId { cell: cell.clone(), region: region.clone() }));
             net::inject(bench, region, lines, effect, safeguard, injection).await
         }
+        Target::Evacuate { region, .. } => evacuate::inject(bench, region, injection).await,
         Target::Switchover { cell, to, .. } => switchover::inject(bench, cell, to, injection).await,
         Target::PostgresStall { site, lasting } => {
             postgres_stall::inject(bench, site, *lasting, safeguard, injection).await

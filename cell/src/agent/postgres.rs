@@ -217,9 +217,10 @@ impl Postgres {
                     .arg(&new)
                     .args(["--username", "postgres", "--auth-host", "scram-sha-256"])
                     .args(["--auth-local", "reject", "--encoding", "UTF8", "--locale", "C.UTF-8"])
-                    // A quiet cell fills one of these with nothing each minute, for the archive and
-                    // over the standbys' lines: a quarter of the usual size.
-                    .args(["--wal-segsize", "4", "--data-checksums", "--pwfile"])
+                    // The smallest there is. A standby that changes its source is sent the segment
+                    // from its beginning, twice over a new timeline, while users wait; and a quiet
+                    // cell fills one with nothing each minute, for the archive and the standbys.
+                    .args(["--wal-segsize", "1", "--data-checksums", "--pwfile"])
                     .arg(&password);
             })
             .await?;

@@ -7,11 +7,12 @@ use anyhow::Context as _;
 use super::{Drill, Finding};
 
 /// Embedded, so that a name works wherever the program is.
-pub(crate) const DRILLS: [(&str, &str); 24] = [
+pub(crate) const DRILLS: [(&str, &str); 25] = [
     ("region-loss", include_str!("../../drills/region-loss.yaml")),
     ("cell-loss", include_str!("../../drills/cell-loss.yaml")),
     ("postgres-kill", include_str!("../../drills/postgres-kill.yaml")),
     ("switchover", include_str!("../../drills/switchover.yaml")),
+    ("evacuate", include_str!("../../drills/evacuate.yaml")),
     ("weak-loss", include_str!("../../drills/weak-loss.yaml")),
     ("freeze-site", include_str!("../../drills/freeze-site.yaml")),
     ("freeze-postgres", include_str!("../../drills/freeze-postgres.yaml")),

@@ -43,7 +43,7 @@ load: {rate: 0}
              stop-conditions, expect, scope, seed, validity",
             "7: method[0].provider.kind: expected process.kill, process.freeze, process.pause, \
              site.kill, site.freeze, postgres.stall, replication.stall, region.kill, switchover, \
-             etcd.kill, etcd.leader-kill, etcd.leader-freeze, control-plane.kill, router.kill, \
+             evacuate, etcd.kill, etcd.leader-kill, etcd.leader-freeze, control-plane.kill, router.kill, \
              cpu.starve, net.partition, net.one-way-connect, net.latency, net.loss, net.rate, \
              net.cut-established, found \"net.melt\"",
             "7: method[0].provider.ttl: expected a duration such as 500ms, 6s or 5m, found \"90\"",

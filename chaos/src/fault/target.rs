@@ -50,6 +50,10 @@ pub(crate) enum Target {
         from: RegionId,
         to: RegionId,
     },
+    Evacuate {
+        region: RegionId,
+        cells: Vec<CellId>,
+    },
     EtcdKill {
         member: EtcdMember,
         homes: Homes,
@@ -124,6 +128,10 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
         Fault::Net { region, lines, effect } => {
             let (region, cells) = home(region, cells, &mut random)?;
             Ok(Target::Net { region, cells, lines: lines.clone(), effect: *effect })
+        }
+        Fault::Evacuate { region } => {
+            let (region, cells) = home(region, cells, &mut random)?;
+            Ok(Target::Evacuate { region, cells })
         }
         Fault::Switchover { cell, to } => {
             let SiteId { cell, region: from } = active_site(cell, cells, &mut random)?;
@@ -223,7 +231,9 @@ impl Target {
             | Self::CpuStarve { site, .. }
             | Self::SiteKill(site)
             | Self::SiteFreeze(site) => [(site.cell.clone(), Some(site.region.clone()))].into(),
-            Self::RegionKill { region, cells, .. } | Self::Net { region, cells, .. } => {
+            Self::RegionKill { region, cells, .. }
+            | Self::Net { region, cells, .. }
+            | Self::Evacuate { region, cells } => {
                 cells.iter().map(|cell| (cell.clone(), Some(region.clone()))).collect()
             }
             Self::Switchover { cell, from, .. } => [(cell.clone(), Some(from.clone()))].into(),
@@ -246,7 +256,9 @@ impl Target {
             | Self::CpuStarve { site, .. }
             | Self::SiteKill(site)
             | Self::SiteFreeze(site) => Some(&site.region),
-            Self::RegionKill { region, .. } | Self::Net { region, .. } => Some(region),
+            Self::RegionKill { region, .. }
+            | Self::Net { region, .. }
+            | Self::Evacuate { region, .. } => Some(region),
             Self::Switchover { from, .. } => Some(from),
             Self::ControlPlaneKill { region, .. } => region.as_ref(),
             Self::EtcdKill { .. }
@@ -263,7 +275,8 @@ impl Target {
         if cells > max {
             return Some(format!("{self} has {cells} active cells; scope.max-cells is {max}"));
         }
-        let is_region = matches!(self, Self::RegionKill { .. } | Self::Net { .. });
+        let is_region =
+            matches!(self, Self::RegionKill { .. } | Self::Net { .. } | Self::Evacuate { .. });
         (is_region && scope.max_regions == 0)
             .then(|| format!("{self} is a region; scope.max-regions is 0"))
     }
@@ -282,7 +295,9 @@ impl fmt::Display for Target {
             Self::ReplicationStall { site, lasting } => {
                 write!(f, "replication from {site} for {} ms", lasting.as_millis())
             }
-            Self::RegionKill { region, .. } => write!(f, "region {region}"),
+            Self::RegionKill { region, .. } | Self::Evacuate { region, .. } => {
+                write!(f, "region {region}")
+            }
             Self::Net { region, lines, .. } => write!(f, "the lines of {region} {lines}"),
             Self::Switchover { cell, from, to } => write!(f, "{cell} from {from} to {to}"),
             Self::EtcdKill { member: EtcdMember::All, .. } => f.write_str("every member of etcd"),

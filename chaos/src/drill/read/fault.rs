@@ -90,6 +90,7 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
             let effect = Effect::read(reader, provider, net);
             Some(Fault::Net { region: region?, lines, effect: effect? })
         }
+        "evacuate" => Some(Fault::Evacuate { region: choice(reader, &target, "region")? }),
         _ => {
             let cell = choice(reader, &target, "cell");
             let to = choice(reader, &target, "to");
@@ -110,6 +111,7 @@ fn keys(kind: &str) -> &'static [&'static str] {
         "region.kill" => &["region", "mode"],
         net if net.starts_with("net.") => &lines::TARGET,
         "switchover" => &["cell", "to"],
+        "evacuate" => &["region"],
         "etcd.kill" | "control-plane.kill" => &["member"],
         "router.kill" => &["router"],
         _ => &["leader"],
