@@ -19,6 +19,7 @@ async fn a_change_is_read_where_it_was_heard_of_and_nothing_else_is() {
     let mut pair = Pair::start().await;
     let (etcd, heard, wake) = (&pair.client, Arc::new(Heard::default()), Arc::new(Notify::new()));
     let stop = CancellationToken::new();
+    #[expect(clippy::disallowed_methods, reason = "ends with the test")]
     let watching = tokio::spawn({
         let (etcd, heard, wake) = (etcd.clone(), Arc::clone(&heard), Arc::clone(&wake));
         let stop = stop.clone();
