@@ -8,18 +8,19 @@
 //! there again. A write that comes back below an earlier one proves that; this handle then begins
 //! the next generation, and versions go on growing ([`Version`]).
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 mod member;
 mod order;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use etcd_client::{
     Compare, CompareOp, DeleteOptions, GetOptions, SortOrder, SortTarget, Txn, TxnOp,
     TxnOpResponse, TxnResponse,
 };
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use topology::Version;
 use topology::wire::generation::GenerationRecord;

@@ -1,10 +1,11 @@
 //! One member of the cluster: its connection, and when it failed last.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use etcd_client::{Client, ConnectOptions, Txn, TxnResponse, WatchOptions};
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use super::EtcdError;
 use super::order::Failure;

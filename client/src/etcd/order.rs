@@ -1,6 +1,8 @@
 //! In which order members are asked.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// The first of the endpoints is the nearest.
 const NEAREST: usize = 0;
