@@ -160,8 +160,8 @@ async fn keep_promised(
                 }
             });
         }
-        let spent = BootTime::now().since(sent);
-        tokio::time::sleep(site.spec.lease.renew.saturating_sub(spent).max(PROMISE_PAUSE)).await;
+        let took = BootTime::now().since(sent);
+        tokio::time::sleep(site.spec.lease.renew.saturating_sub(took).max(PROMISE_PAUSE)).await;
     }
 }
 
