@@ -12,8 +12,9 @@ use pingora_core::services::background::background_service;
 use pingora_proxy::HttpProxy;
 use runtime::{Board, telemetry};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use topology::CellId;
+use topology::spec::Cell;
 use topology::spec::edge::identity::Trust;
+use topology::{CellId, SiteId};
 use tracing::{info, warn};
 
 use crate::access_log;
@@ -76,7 +77,8 @@ fn serve(config: Config) -> anyhow::Result<()> {
     }
 
     let cells: Vec<CellId> = config.spec.cells.iter().map(|cell| cell.id.clone()).collect();
-    let metrics = Arc::new(Metrics::register(&cells).context("register metrics")?);
+    let sites: Vec<SiteId> = config.spec.cells.iter().flat_map(Cell::sites).collect();
+    let metrics = Arc::new(Metrics::register(&cells, &sites).context("register metrics")?);
     let mutual = match &config.spec.edge.sites {
         Some(sites) => Some(Mutual::read(sites, &config.run_dir)?),
         None => None,

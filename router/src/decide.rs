@@ -8,6 +8,7 @@ pub(crate) mod hold;
 pub(crate) mod nearest;
 pub(crate) mod origin;
 pub(crate) mod refresh;
+pub(crate) mod release;
 pub(crate) mod retry;
 pub(crate) mod route;
 pub(crate) mod stale;

@@ -13,13 +13,13 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use topology::{CellId, Version};
 
-use crate::cell::Cell;
+use crate::cell::{Cell, Memory};
 use crate::decide::hold::{Cause, DEADLINE, Evidence, Step, cause, pause, step};
 use crate::decide::retry::Budget;
 use crate::decide::stale::{self, Asked, Occasion, occasion};
 use crate::forwarding::{Asker, Attempt, Forwarding};
 use crate::load::Place;
-use crate::metrics::{Metrics, Refusal, Release};
+use crate::metrics::{Metrics, Refusal, Release, Retry};
 use crate::protection::Protection;
 use crate::release::Turn;
 use crate::room::{Room, Seat};
@@ -129,7 +129,8 @@ impl Holder {
                         // Time has passed: look again before using the turn.
                         continue;
                     }
-                    if step == Step::Send || cell.memory.budget(Budget::spend) {
+                    let may_send = step == Step::Send || self.repeats(target.cell, &cell.memory);
+                    if may_send {
                         match self.protection.send(asker, &site, &cell.memory, cells) {
                             Ok(place) => {
                                 let version = applied.as_ref().map(|now| now.snapshot.version);
@@ -205,6 +206,13 @@ impl Holder {
         {
             self.protection.failed(&cell.memory, site);
         }
+    }
+
+    /// Takes a repetition out of the cell's budget, if there is one left.
+    fn repeats(&self, id: &CellId, cell: &Memory) -> bool {
+        let is_within = cell.budget(Budget::spend);
+        self.metrics.retry(id, if is_within { Retry::Sent } else { Retry::OverBudget });
+        is_within
     }
 
     fn count_refusal(&self, cell: &CellId, why: Unplaced, is_answered: bool) {

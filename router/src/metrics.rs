@@ -12,7 +12,7 @@ use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry,
 };
-use topology::CellId;
+use topology::{CellId, SiteId};
 
 use crate::decide::hold::Cause;
 pub(crate) use edge::EdgeMetrics;
@@ -143,8 +143,28 @@ impl Line {
     }
 }
 
+/// What became of a request that was sent, and whose answer was lost, when it was to be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retry {
+    Sent,
+    /// The cell's budget was spent: it waits for more.
+    OverBudget,
+}
+
+impl Retry {
+    const ALL: [Self; 2] = [Self::Sent, Self::OverBudget];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::OverBudget => "over-budget",
+        }
+    }
+}
+
 pub(crate) struct Metrics {
     requests: HistogramVec,
+    retries: IntCounterVec,
     attempts: IntCounterVec,
     holds: HistogramVec,
     refused: IntCounterVec,
@@ -165,8 +185,8 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Makes and registers all of them, with every series of `cells` there from the start.
-    pub(crate) fn register(cells: &[CellId]) -> anyhow::Result<Self> {
+    /// Makes and registers all of them, with every series of these cells there from the start.
+    pub(crate) fn register(cells: &[CellId], sites: &[SiteId]) -> anyhow::Result<Self> {
         let registry = prometheus::default_registry();
         let metrics = Self {
             requests: histogram(
@@ -178,6 +198,10 @@ impl Metrics {
             )?,
             attempts: IntCounterVec::new(
                 Opts::new("router_upstream_attempts_total", "Tries at sites, by how they ended"),
+                &["cell", "outcome"],
+            )?,
+            retries: IntCounterVec::new(
+                Opts::new("router_retries_total", "Repetitions of lost requests, sent or not yet"),
                 &["cell", "outcome"],
             )?,
             holds: histogram(
@@ -237,6 +261,7 @@ impl Metrics {
             )?,
         };
         registry.register(Box::new(metrics.attempts.clone()))?;
+        registry.register(Box::new(metrics.retries.clone()))?;
         registry.register(Box::new(metrics.refused.clone()))?;
         registry.register(Box::new(metrics.breakers.clone()))?;
         registry.register(Box::new(metrics.live_routers.clone()))?;
@@ -252,6 +277,7 @@ impl Metrics {
         registry.register(Box::new(metrics.table_rolled_back.clone()))?;
         registry.register(Box::new(metrics.table_refused.clone()))?;
         metrics.begin(cells);
+        metrics.edge.begin(sites);
         Ok(metrics)
     }
 
@@ -269,6 +295,9 @@ impl Metrics {
             }
             for outcome in Attempt::ALL {
                 self.attempts.with_label_values(&[cell.as_str(), outcome.as_str()]);
+            }
+            for outcome in Retry::ALL {
+                self.retries.with_label_values(&[cell.as_str(), outcome.as_str()]);
             }
             for reason in Refusal::ALL {
                 self.refused.with_label_values(&[cell.as_str(), reason.as_str()]);
@@ -307,6 +336,10 @@ impl Metrics {
 
     pub(crate) fn attempt(&self, cell: &CellId, outcome: Attempt) {
         self.attempts.with_label_values(&[cell.as_str(), outcome.as_str()]).inc();
+    }
+
+    pub(crate) fn retry(&self, cell: &CellId, outcome: Retry) {
+        self.retries.with_label_values(&[cell.as_str(), outcome.as_str()]).inc();
     }
 
     pub(crate) fn refused(&self, cell: &CellId, reason: Refusal) {

@@ -1,6 +1,7 @@
 //! Letting held requests go little by little, so that a site that just came up is not run over.
 //!
 //! Only requests that were held take turns; those that arrive meanwhile are the site's usual load.
+//! How many turns there are is decided in `decide::release`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,56 +10,23 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use topology::Epoch;
 
-/// In flight at first, of those that were held.
-const AT_FIRST: usize = 8;
-/// How long until twice as many may be.
-const DOUBLING: Duration = Duration::from_millis(100);
-/// Doublings after which every request that could be held may go (8 × 2¹⁰ > 6,000).
-const DOUBLINGS_MAX: u32 = 10;
-/// A release that was quiet for so long is over; the next one starts small again.
-const QUIET: Duration = Duration::from_secs(2);
+use crate::decide::release::{Ended, Pace};
 
 /// One cell's release.
-#[derive(Default)]
 pub(crate) struct Release {
-    state: Mutex<State>,
+    pace: Mutex<Pace>,
     freed: Notify,
+    started: Instant,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    epoch: Epoch,
-    began: Option<Instant>,
-    last: Option<Instant>,
-    in_flight: usize,
-}
-
-impl State {
-    /// Takes one of at most `most` turns under this epoch, or says how long until more may go.
-    fn take(&mut self, epoch: Epoch, most: usize, now: Instant) -> Result<(), Duration> {
-        let is_over = self.in_flight == 0 && self.last.is_none_or(|last| now - last > QUIET);
-        if is_over || epoch > self.epoch {
-            *self = Self { epoch, began: Some(now), last: None, in_flight: self.in_flight };
-        }
-        let since = self.began.map_or(Duration::ZERO, |began| now - began);
-        if self.in_flight < allowance(since).min(most) {
-            self.in_flight += 1;
-            self.last = Some(now);
-            return Ok(());
-        }
-        let into = since.as_millis() % DOUBLING.as_millis();
-        Err(DOUBLING.saturating_sub(Duration::from_millis(u64::try_from(into).unwrap_or(0))))
+impl Default for Release {
+    fn default() -> Self {
+        Self { pace: Mutex::default(), freed: Notify::new(), started: Instant::now() }
     }
 }
 
-/// Returns how many held requests may be in flight this long after the release began.
-fn allowance(since: Duration) -> usize {
-    let doublings = u32::try_from(since.as_millis() / DOUBLING.as_millis()).unwrap_or(u32::MAX);
-    AT_FIRST << doublings.min(DOUBLINGS_MAX)
-}
-
 impl Release {
-    /// Waits for a turn. `spread` sets apart those that wait for the same doubling.
+    /// Waits for a turn. `spread` sets apart those that wait for the same step.
     pub(crate) async fn turn(
         self: &Arc<Self>,
         epoch: Epoch,
@@ -66,9 +34,17 @@ impl Release {
         spread: Duration,
     ) -> Turn {
         loop {
-            let taken = self.state(|state| state.take(epoch, most, Instant::now()));
+            let (taken, wakes_another) = self.pace(|pace| {
+                (pace.take(epoch, most, self.started.elapsed()), pace.wakes_another(most))
+            });
             match taken {
-                Ok(()) => return Turn(Arc::clone(self)),
+                Ok(()) => {
+                    if wakes_another {
+                        self.freed.notify_one();
+                    }
+                    let since = Instant::now();
+                    return Turn { release: Arc::clone(self), epoch, since, ended: Ended::Unused };
+                }
                 Err(wait) => {
                     tokio::select! {
                         () = self.freed.notified() => {}
@@ -79,18 +55,37 @@ impl Release {
         }
     }
 
-    fn state<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
-        look(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Looks at the pace. The lock is held for a few additions.
+    fn pace<T>(&self, look: impl FnOnce(&mut Pace) -> T) -> T {
+        look(&mut self.pace.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// A held request's turn, over when dropped: the site has answered, or the try has failed.
-pub(crate) struct Turn(Arc<Release>);
+/// A held request's turn, over when dropped; unused unless something else has been said.
+pub(crate) struct Turn {
+    release: Arc<Release>,
+    epoch: Epoch,
+    since: Instant,
+    ended: Ended,
+}
+
+impl Turn {
+    /// Ends the turn with the site's answer.
+    pub(crate) fn answered(mut self) {
+        self.ended = Ended::Answered(self.since.elapsed());
+    }
+
+    /// Ends the turn without an answer, or with one that says that the site is not well.
+    pub(crate) fn failed(mut self) {
+        self.ended = Ended::Failed;
+    }
+}
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.state(|state| state.in_flight = state.in_flight.saturating_sub(1));
-        self.0.freed.notify_one();
+        let now = self.release.started.elapsed();
+        self.release.pace(|pace| pace.ended(self.epoch, self.ended, now));
+        self.release.freed.notify_one();
     }
 }
 
@@ -100,58 +95,55 @@ mod tests {
 
     /// More than any of these takes.
     const MOST: usize = 1000;
+    const EPOCH: Epoch = Epoch(7);
 
     #[tokio::test(start_paused = true)]
-    async fn eight_go_at_once_and_twice_as_many_each_tenth_of_a_second() {
+    async fn answers_let_more_go_and_failures_fewer() {
         let release = Arc::new(Release::default());
-        let begun = Instant::now();
-        let mut turns = Vec::new();
-        let mut when = Vec::new();
-        for _ in 0..40 {
-            turns.push(release.turn(Epoch(7), MOST, Duration::ZERO).await);
-            when.push(begun.elapsed().as_millis());
+        for (failed, expected) in [(0, 8), (0, 16), (32, 32), (16, 16), (0, 8), (0, 16)] {
+            let mut turns = at_once(&release).await;
+            assert_eq!(turns.len(), expected);
+            turns.drain(..failed).for_each(Turn::failed);
+            turns.into_iter().for_each(Turn::answered);
+            tokio::time::advance(Duration::from_millis(100)).await;
         }
-        assert_eq!(
-            (when[7], when[8], when[15], when[16], when[31], when[32]),
-            (0, 100, 100, 200, 200, 300)
-        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_makes_room_for_the_next() {
         let release = Arc::new(Release::default());
-        let mut turns = Vec::new();
-        for _ in 0..AT_FIRST {
-            turns.push(release.turn(Epoch(7), MOST, Duration::ZERO).await);
-        }
+        let mut turns = at_once(&release).await;
         let begun = Instant::now();
-        drop(turns.pop());
-        let _turn = release.turn(Epoch(7), MOST, Duration::ZERO).await;
+        turns.remove(0).answered();
+        let _turn = release.turn(EPOCH, MOST, Duration::ZERO).await;
         assert_eq!(begun.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_later_epoch_starts_small_again() {
+    async fn the_first_answer_after_a_silence_wakes_as_many_as_may_go() {
         let release = Arc::new(Release::default());
-        let mut turns = vec![release.turn(Epoch(7), MOST, Duration::ZERO).await];
-        tokio::time::advance(Duration::from_secs(1)).await;
-        for _ in 1..AT_FIRST {
-            turns.push(release.turn(Epoch(8), MOST, Duration::ZERO).await);
-        }
+        let mut turns = at_once(&release).await;
+        let asleep: Vec<_> = (0..10)
+            .map(|_| {
+                let release = Arc::clone(&release);
+                Box::pin(async move { release.turn(EPOCH, MOST, Duration::ZERO).await })
+            })
+            .collect();
+        let mut asleep = futures_util::future::join_all(asleep);
+        assert!(tokio::time::timeout(Duration::from_millis(450), &mut asleep).await.is_err());
         let begun = Instant::now();
-        turns.push(release.turn(Epoch(8), MOST, Duration::ZERO).await);
-        assert_eq!(begun.elapsed(), DOUBLING);
+        turns.drain(..2).for_each(Turn::answered);
+        let woken = asleep.await;
+        assert_eq!((woken.len(), begun.elapsed()), (10, Duration::ZERO));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn there_are_never_more_than_the_cell_may_have() {
-        let release = Arc::new(Release::default());
+    /// Takes the turns that can be had without waiting.
+    async fn at_once(release: &Arc<Release>) -> Vec<Turn> {
         let mut turns = Vec::new();
-        for _ in 0..20 {
-            turns.push(release.turn(Epoch(7), 20, Duration::ZERO).await);
+        let turn = || release.turn(EPOCH, MOST, Duration::ZERO);
+        while let Ok(turn) = tokio::time::timeout(Duration::ZERO, turn()).await {
+            turns.push(turn);
         }
-        let hour = Duration::from_hours(1);
-        let next = tokio::time::timeout(hour, release.turn(Epoch(7), 20, Duration::ZERO)).await;
-        assert!(next.is_err());
+        turns
     }
 }

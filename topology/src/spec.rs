@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::{CellId, RegionId};
+use crate::{CellId, RegionId, SiteId};
 
 pub use backup::{Backup, Repository, S3};
 pub use edge::{AccessLog, Destination, Edge, Keep, MutualTls, Pair, Public, Tls};
@@ -80,6 +80,11 @@ pub struct Cell {
 }
 
 impl Cell {
+    /// Returns every site of the cell, its home first.
+    pub fn sites(&self) -> impl Iterator<Item = SiteId> {
+        self.regions().map(|region| SiteId { cell: self.id.clone(), region: region.clone() })
+    }
+
     /// Returns every region the cell has a site in, its home first.
     pub fn regions(&self) -> impl Iterator<Item = &RegionId> {
         std::iter::once(&self.home).chain(&self.standbys)

@@ -56,6 +56,9 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    pub(crate) const ALL: [Self; 3] =
+        [Self::Answered(Duration::ZERO), Self::Failed, Self::Abandoned];
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Answered(_) => "answered",

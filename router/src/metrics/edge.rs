@@ -26,10 +26,20 @@ impl EdgeMetrics {
         registry.register(Box::new(metrics.evicted.clone()))?;
         registry.register(Box::new(metrics.reads.clone()))?;
         registry.register(Box::new(metrics.latency.clone()))?;
-        for status in Status::ALL {
-            metrics.cached.with_label_values(&[status.as_str()]);
-        }
         Ok(metrics)
+    }
+
+    /// Shows every series of these sites from the start.
+    pub(super) fn begin(&self, sites: &[SiteId]) {
+        for status in Status::ALL {
+            self.cached.with_label_values(&[status.as_str()]);
+        }
+        for SiteId { cell, region } in sites {
+            for outcome in Outcome::ALL {
+                let labels = [cell.as_str(), region.as_str(), outcome.as_str()];
+                self.reads.with_label_values(&labels);
+            }
+        }
     }
 
     fn make() -> prometheus::Result<Self> {

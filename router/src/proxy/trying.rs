@@ -15,6 +15,7 @@ use crate::forwarding::Forwarding;
 use crate::hold::Unplaced;
 use crate::metrics::Attempt;
 use crate::outgoing::{self, Client};
+use crate::release::Turn;
 use crate::stream::{Carried, Kind};
 use crate::{answer, limits, pace};
 
@@ -151,7 +152,10 @@ impl Proxy {
             }
             Reply::OutcomeUnknown | Reply::Answer => {
                 attempt.answering = true;
-                attempt.turn = None;
+                let is_well = reply == Reply::Answer && !response.status.is_server_error();
+                if let Some(turn) = attempt.turn.take_if(|_| is_well) {
+                    turn.answered();
+                }
                 if ctx.may_be_done && is_of_this_try_alone(response.status) {
                     response.insert_header(header::OUTCOME, "unknown")?;
                 }
@@ -219,9 +223,11 @@ impl Proxy {
         is_standby
     }
 
-    fn tried(&self, ctx: &Forwarding, outcome: Attempt) {
-        if let Some(attempt) = &ctx.attempt {
+    /// Counts a try. A turn that has not ended well by now has failed.
+    fn tried(&self, ctx: &mut Forwarding, outcome: Attempt) {
+        if let Some(attempt) = &mut ctx.attempt {
             self.holder.metrics.attempt(&attempt.site.cell, outcome);
+            attempt.turn.take().into_iter().for_each(Turn::failed);
         }
     }
 }

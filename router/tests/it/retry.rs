@@ -1,5 +1,6 @@
 //! Requests that were sent and lost.
 
+use futures_util::future::join_all;
 use http::{Method, StatusCode};
 
 use crate::client::code;
@@ -37,6 +38,33 @@ async fn a_get_that_was_lost_is_sent_again() {
     let answer = world.client().ask(Method::GET, &[], "").await;
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(site.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn lost_requests_are_repeated_within_the_cells_budget_and_all_under_a_later_epoch() {
+    const ASKING: usize = 30;
+    const BUDGET: usize = 100;
+    let failing = Site::start(std::iter::repeat_n(Act::HangUp, 1000));
+    let next = Site::start([]);
+    let mut world = World::with_site(failing.address).await;
+    let client = world.client();
+    let asking = join_all((0..ASKING).map(|_| client.ask(Method::GET, &[], "")));
+    let (answers, ()) = tokio::join!(asking, async {
+        world
+            .eventually("the budget is spent", async || {
+                let spent =
+                    world.metric("router_retries_total{cell=\"c1\",outcome=\"over-budget\"}");
+                spent.await.filter(|count| *count > 0.0)
+            })
+            .await;
+        world.publish(8, &Is::ActiveIn("north"), next.address).await;
+    });
+    assert!(answers.iter().all(|answer| answer.status == StatusCode::OK));
+    // Thirty new requests have earned three more at most.
+    let sent = failing.seen().len();
+    assert!((ASKING..=ASKING + BUDGET + 3).contains(&sent), "{sent} were sent");
+    let repeated = world.metric("router_retries_total{cell=\"c1\",outcome=\"sent\"}").await;
+    assert!(repeated.is_some_and(|count| (100.0..=103.0).contains(&count)), "{repeated:?}");
 }
 
 #[tokio::test]
