@@ -37,6 +37,7 @@ mod protection;
 mod proxy;
 mod public;
 mod release;
+mod report;
 mod rollback;
 mod room;
 mod site;

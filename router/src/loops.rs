@@ -28,18 +28,15 @@ use crate::certificates::Certificates;
 use crate::decide::fleet::Fleet;
 use crate::explain;
 use crate::identity::{Identities, keep_fresh};
-use crate::metrics::{Metrics, Traffic};
+use crate::metrics::Metrics;
 use crate::mutual::Mutual;
 use crate::public::Beside;
+use crate::report::{self, Reporter};
 use crate::room::Room;
 use crate::sockets::Sharing;
 use crate::stop::End;
 use crate::table::Table;
 
-/// How often the router says how it is.
-const REPORT: Duration = Duration::from_secs(2);
-/// What traffic is counted by.
-const SECOND: Duration = Duration::from_secs(1);
 /// For the loops to end; within the process's own grace.
 const GRACE: Duration = Duration::from_secs(1);
 /// The condition for being ready.
@@ -146,8 +143,8 @@ impl Parts {
         });
         tasks.start("write the access log", |stop| access_log.run(stop));
         tasks.start("report", |stop| async move {
-            let reporting = report(name, etcd, table, room, metrics, stop.clone());
-            unless(replaced, Box::pin(reporting), stop).await
+            let reporter = Reporter { name, etcd, table, room, metrics };
+            unless(replaced, Box::pin(reporter.run(stop.clone())), stop).await
         });
         tasks.run(stopped, GRACE).await
     }
@@ -225,7 +222,7 @@ async fn count(
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut turns = interval(REPORT);
+    let mut turns = interval(report::EVERY);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let started = Instant::now();
     let mut fleet = Fleet::default();
@@ -247,47 +244,4 @@ async fn count(
             Err(err) => debug!(error = %err, "routers not counted"),
         }
     }
-}
-
-/// Tells people and the control plane what this router routes by. Nothing rests on it: with etcd
-/// gone it is tried again at the next turn.
-async fn report(
-    name: String,
-    etcd: Etcd,
-    table: Arc<Table>,
-    room: Arc<Room>,
-    metrics: Arc<Metrics>,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let (mut turns, mut seconds) = (interval(REPORT), interval(SECOND));
-    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let key = key::router(&name);
-    let mut traffic = Traffic::default();
-    let mut sequence = 0;
-    loop {
-        tokio::select! {
-            _ = turns.tick() => sequence += 1,
-            _ = seconds.tick() => {
-                traffic.tick(&metrics);
-                continue;
-            }
-            () = stop.cancelled() => break,
-        }
-        let Some(applied) = table.current() else { continue };
-        let age = applied.stale_since.map_or(0.0, |since| since.elapsed().as_secs_f64());
-        metrics.table_age.set(age);
-        let report = RouterReport {
-            sequence,
-            version: applied.snapshot.version.0,
-            stale: applied.stale_since.is_some(),
-            held: room.held(),
-            traffic: traffic.take(),
-        };
-        let value = serde_json::to_vec(&report).context("write a report")?;
-        if let Err(err) = etcd.put(&key, value).await {
-            debug!(error = %err, "report not delivered");
-        }
-    }
-    Ok(())
 }

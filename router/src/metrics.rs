@@ -16,7 +16,9 @@ use topology::{CellId, SiteId};
 
 use crate::decide::hold::Cause;
 pub(crate) use edge::EdgeMetrics;
-pub(crate) use traffic::Traffic;
+#[cfg(test)]
+pub(crate) use traffic::counted;
+pub(crate) use traffic::{Told, Traffic};
 
 /// Buckets as in OpenTelemetry's HTTP conventions.
 const REQUEST_BUCKETS: [f64; 14] =

@@ -1,7 +1,7 @@
 //! What each cell's users get, second by second: the difference between two looks at the counts that
 //! are kept anyway, so that no request pays for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use prometheus::core::Collector as _;
 use prometheus::proto::{LabelPair, Metric};
@@ -9,20 +9,32 @@ use topology::wire::report::TrafficSecond;
 
 use super::{Attempt, Metrics, REQUEST_BUCKETS};
 
-/// Seconds kept for a report that cannot be delivered, so that they are not all of the past then.
+/// Seconds kept for a report that cannot be delivered: as many as are looked at together.
 const KEPT: usize = 10;
 const MS_PER_SECOND: f64 = 1000.0;
 
-/// What has been counted since the last report.
+/// What has been counted and not been told yet.
 #[derive(Default)]
 pub(crate) struct Traffic {
     counted: Option<BTreeMap<String, Counts>>,
-    seconds: BTreeMap<String, Vec<TrafficSecond>>,
+    /// The oldest first.
+    seconds: VecDeque<BTreeMap<String, TrafficSecond>>,
+    /// How many of the oldest are in the report with this sequence.
+    told: usize,
+    sequence: u64,
+}
+
+/// What goes into a report.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) sequence: u64,
+    /// Of the cells with any.
+    pub(crate) traffic: BTreeMap<String, Vec<TrafficSecond>>,
 }
 
 /// Of one cell, since the router started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Counts {
+pub(crate) struct Counts {
     failed: u64,
     unreachable: u64,
     /// How many took no longer than each of the buckets' bounds, and how many there were.
@@ -32,25 +44,38 @@ struct Counts {
 
 impl Traffic {
     /// Ends a second.
-    pub(crate) fn tick(&mut self, metrics: &Metrics) {
-        let counts = metrics.counts();
-        let Some(before) = self.counted.replace(counts.clone()) else { return };
-        for (cell, now) in counts {
-            let second = now.since(&before.get(&cell).cloned().unwrap_or_default());
-            let seconds = self.seconds.entry(cell).or_default();
-            if seconds.len() == KEPT {
-                seconds.remove(0);
-            }
-            seconds.push(second);
+    pub(crate) fn tick(&mut self, counts: BTreeMap<String, Counts>) {
+        let Some(before) = self.counted.replace(counts) else { return };
+        let second = self.counted.iter().flatten().map(|(cell, now)| {
+            (cell.clone(), now.since(&before.get(cell).cloned().unwrap_or_default()))
+        });
+        self.seconds.push_back(second.collect());
+        if self.seconds.len() > KEPT {
+            self.seconds.pop_front();
+            self.told = self.told.saturating_sub(1);
         }
     }
 
-    /// Returns the seconds since the last report, of the cells with any traffic.
-    pub(crate) fn take(&mut self) -> BTreeMap<String, Vec<TrafficSecond>> {
-        let mut seconds = std::mem::take(&mut self.seconds);
-        seconds
+    /// Returns what to tell. Until it is delivered it is told again under the same sequence, so that
+    /// no second counts twice where only etcd's word was lost.
+    pub(crate) fn tell(&mut self) -> Told {
+        if self.told == 0 {
+            self.sequence += 1;
+            self.told = self.seconds.len();
+        }
+        let mut traffic: BTreeMap<String, Vec<TrafficSecond>> = BTreeMap::new();
+        for (cell, second) in self.seconds.iter().take(self.told).flatten() {
+            traffic.entry(cell.clone()).or_default().push(*second);
+        }
+        traffic
             .retain(|_, seconds| seconds.iter().any(|second| *second != TrafficSecond::default()));
-        seconds
+        Told { sequence: self.sequence, traffic }
+    }
+
+    /// Forgets what was told last: it has arrived.
+    pub(crate) fn delivered(&mut self) {
+        self.seconds.drain(..self.told);
+        self.told = 0;
     }
 }
 
@@ -72,7 +97,7 @@ impl Counts {
 
 impl Metrics {
     /// Adds up what is counted by cell, method and status.
-    fn counts(&self) -> BTreeMap<String, Counts> {
+    pub(crate) fn counts(&self) -> BTreeMap<String, Counts> {
         let mut cells: BTreeMap<String, Counts> = BTreeMap::new();
         for family in self.requests.collect() {
             for metric in family.get_metric() {
@@ -113,6 +138,12 @@ fn millis(seconds: f64) -> u64 {
     (seconds * MS_PER_SECOND) as u64
 }
 
+/// Counts of a cell with so many requests, for tests.
+#[cfg(test)]
+pub(crate) fn counted(cell: &str, requests: u64) -> BTreeMap<String, Counts> {
+    BTreeMap::from([(cell.to_owned(), Counts { requests, ..Counts::default() })])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,5 +157,59 @@ mod tests {
         let second = TrafficSecond { requests: 10, failed: 3, unreachable: 2, median_ms: 500 };
         assert_eq!(now.since(&before), second);
         assert_eq!(now.since(&now), TrafficSecond::default());
+    }
+    #[test]
+    fn a_report_that_was_not_delivered_is_told_again_as_it_was() {
+        let mut traffic = Traffic::default();
+        ticks(&mut traffic, 0..3);
+        let first = traffic.tell();
+        assert_eq!((first.sequence, requests(&first)), (1, vec![1, 2]));
+        ticks(&mut traffic, 3..5);
+        assert_eq!(traffic.tell(), first);
+        traffic.delivered();
+        let second = traffic.tell();
+        assert_eq!((second.sequence, requests(&second)), (2, vec![3, 4]));
+    }
+
+    #[test]
+    fn only_the_last_ten_seconds_are_kept_for_when_etcd_is_back() {
+        let mut traffic = Traffic::default();
+        ticks(&mut traffic, 0..3);
+        assert_eq!(requests(&traffic.tell()), [1, 2]);
+        ticks(&mut traffic, 3..12);
+        let last = traffic.tell();
+        assert_eq!((last.sequence, requests(&last)), (1, vec![2]), "the first of two is too old");
+        ticks(&mut traffic, 12..60);
+        let last = traffic.tell();
+        assert_eq!((last.sequence, requests(&last)), (2, (50..60).collect()));
+    }
+
+    #[test]
+    fn a_second_that_ends_while_a_report_is_under_way_is_not_taken_for_told() {
+        let mut traffic = Traffic::default();
+        ticks(&mut traffic, 0..2);
+        assert_eq!(requests(&traffic.tell()), [1]);
+        ticks(&mut traffic, 2..3);
+        traffic.delivered();
+        assert_eq!(requests(&traffic.tell()), [2]);
+    }
+
+    #[test]
+    fn a_cell_without_traffic_is_left_out() {
+        let mut traffic = Traffic::default();
+        ticks(&mut traffic, 0..1);
+        traffic.tick(counted("c1", 0));
+        assert_eq!(traffic.tell().traffic, BTreeMap::new());
+    }
+
+    /// Ends these seconds, in each of which there are as many requests as its number.
+    fn ticks(traffic: &mut Traffic, seconds: std::ops::Range<u64>) {
+        for second in seconds {
+            traffic.tick(counted("c1", second * (second + 1) / 2));
+        }
+    }
+
+    fn requests(told: &Told) -> Vec<u64> {
+        told.traffic.get("c1").into_iter().flatten().map(|second| second.requests).collect()
     }
 }
