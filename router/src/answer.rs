@@ -159,3 +159,7 @@ pub(crate) fn outcome_unknown() -> Problem {
         .detail("it may or may not have been carried out")
         .header(header::OUTCOME, "unknown")
 }
+
+pub(crate) fn too_slow() -> Problem {
+    Problem::new(408, "request-timeout", "The request came too slowly")
+}

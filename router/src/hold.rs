@@ -4,10 +4,12 @@
 //! client is still there. The request's body has not been read, so its sender waits too. A read for
 //! which `decide::stale` has no more patience goes to a standby instead.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use pingora_core::protocols::SocketDigest;
+use pingora_core::protocols::http::ServerSession as HttpSession;
 use pingora_proxy::Session;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -62,7 +64,6 @@ struct Hold {
     cause: Cause,
     since: Instant,
     changes: watch::Receiver<()>,
-    client: Option<Arc<SocketDigest>>,
 }
 
 impl Holder {
@@ -74,10 +75,10 @@ impl Holder {
         asker: &Asker,
         tried: &mut Asked,
     ) -> Result<Attempt, Unplaced> {
-        let client = session.digest().and_then(|digest| digest.socket_digest.clone());
         let mut hold = None;
         let bytes = weight(session);
-        let placed = self.wait(request, asker, tried, (client, bytes), &mut hold).await;
+        let gone = pin!(gone(session));
+        let placed = self.wait(request, asker, tried, (gone, bytes), &mut hold).await;
         if let Some(hold) = hold {
             let outcome = match &placed {
                 Ok(attempt) if attempt.is_stale => Release::Stale,
@@ -98,7 +99,7 @@ impl Holder {
         request: &Forwarding,
         asker: &Asker,
         tried: &mut Asked,
-        (client, bytes): (Option<Arc<SocketDigest>>, usize),
+        (mut gone, bytes): (Pin<&mut impl Future<Output = ()>>, usize),
         hold: &mut Option<Hold>,
     ) -> Result<Attempt, Unplaced> {
         let mut turn: Option<Turn> = None;
@@ -125,7 +126,11 @@ impl Holder {
                         let most = self.protection.share(asker, cells);
                         let next = cell.memory.release.turn(site.epoch, most, spread(asker));
                         let deadline = request.arrived + DEADLINE;
-                        turn = Some(hold.until(deadline, next).await?.ok_or(Unplaced::TimedOut)?);
+                        turn = Some(
+                            hold.until(deadline, next, gone.as_mut())
+                                .await?
+                                .ok_or(Unplaced::TimedOut)?,
+                        );
                         // Time has passed: look again before using the turn.
                         continue;
                     }
@@ -171,12 +176,12 @@ impl Holder {
                     cause: why,
                     since: Instant::now(),
                     changes: self.table.changes(),
-                    client: client.clone(),
                 });
                 continue;
             };
             let mut changes = hold.changes.clone();
-            hold.until(request.arrived + until, async { changes.changed().await.is_ok() }).await?;
+            let change = async { changes.changed().await.is_ok() };
+            hold.until(request.arrived + until, change, gone.as_mut()).await?;
             hold.changes = changes;
         }
     }
@@ -233,11 +238,12 @@ impl Hold {
         &self,
         then: Instant,
         event: impl Future<Output = T>,
+        gone: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Option<T>, Unplaced> {
         tokio::select! {
             came = event => Ok(Some(came)),
             () = sleep_until(then) => Ok(None),
-            () = gone(self.client.as_deref()) => Err(Unplaced::Gone),
+            () = gone => Err(Unplaced::Gone),
         }
     }
 }
@@ -268,13 +274,25 @@ fn spread(asker: &Asker) -> Duration {
     Duration::from_millis(u64::from(asker.person.slot.number() % SPREAD))
 }
 
-/// Resolves when the client has closed its connection. Asks the kernel: the body must stay unread.
-async fn gone(client: Option<&SocketDigest>) {
+/// Resolves when the client has closed its connection, or has taken this request back by HTTP/2.
+async fn gone(session: &mut Session) {
+    let client = session.digest().and_then(|digest| digest.socket_digest.clone());
+    let closed = closed(client.as_deref());
+    let HttpSession::H2(request) = session.as_downstream_mut() else { return closed.await };
+    tokio::select! {
+        () = closed => {}
+        // An error is an end too.
+        _ = request.idle() => {}
+    }
+}
+
+/// Asks the kernel: the body must stay unread. Asks at once, for many a wait is shorter than a look.
+async fn closed(client: Option<&SocketDigest>) {
     loop {
-        sleep(LOOK).await;
         let state = client.and_then(SocketDigest::tcp_info).map(|info| info.tcpi_state);
         if state.is_some_and(|state| state != ESTABLISHED) {
             return;
         }
+        sleep(LOOK).await;
     }
 }

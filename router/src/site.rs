@@ -16,7 +16,8 @@ use crate::lines::Lines;
 use crate::mutual::Mutual;
 use crate::stream::Kind;
 
-/// A strong commit is answered within 5 s, if only as unknown; then comes the network.
+/// A strong commit is answered within 5 s, if only as unknown; then comes the network. Within this a
+/// request's body must have come, too.
 const SILENCE_MAX: Duration = Duration::from_secs(6);
 /// A standby reads a few rows of its own; the next one, or the client, is not kept waiting longer.
 const STALE_SILENCE_MAX: Duration = Duration::from_millis(750);

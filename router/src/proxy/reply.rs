@@ -99,9 +99,11 @@ impl Proxy {
 fn unexpected(error: &Error) -> Option<Problem> {
     let gone = [ErrorType::ReadError, ErrorType::WriteError, ErrorType::ConnectionClosed];
     match error.esource() {
-        ErrorSource::Downstream if pace::is_late(error) => Some(too_slow()),
+        ErrorSource::Downstream if pace::is_late(error) => Some(answer::too_slow()),
         ErrorSource::Downstream if gone.contains(error.etype()) => None,
-        ErrorSource::Downstream if *error.etype() == ErrorType::ReadTimedout => Some(too_slow()),
+        ErrorSource::Downstream if *error.etype() == ErrorType::ReadTimedout => {
+            Some(answer::too_slow())
+        }
         ErrorSource::Downstream => {
             Some(Problem::new(400, "malformed-request", "The request is not valid HTTP"))
         }
@@ -112,8 +114,4 @@ fn unexpected(error: &Error) -> Option<Problem> {
             Some(Problem::new(500, "internal-error", "The router failed"))
         }
     }
-}
-
-fn too_slow() -> Problem {
-    Problem::new(408, "request-timeout", "The request came too slowly")
 }

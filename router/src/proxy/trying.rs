@@ -11,7 +11,7 @@ use super::Proxy;
 use crate::decide::hold::Evidence;
 use crate::decide::retry::{Repeatable, Reply, is_of_this_try_alone, reply};
 use crate::decide::stale::Accepts;
-use crate::forwarding::Forwarding;
+use crate::forwarding::{Asker, Forwarding};
 use crate::hold::Unplaced;
 use crate::metrics::Attempt;
 use crate::outgoing::{self, Client};
@@ -80,8 +80,7 @@ impl Proxy {
         };
         attempt.sent = true;
         attempt.body_bytes = 0;
-        // What is said on a WebSocket is no body: it may take its time.
-        let is_whole = asker.stream == Some(Kind::Socket) || session.as_mut().is_body_done();
+        let is_whole = is_whole(session, asker);
         pace::body(session, is_whole);
         let client = Client::of(session.digest());
         outgoing::prepare(request, client, &self.holder.protection.trusted_proxies)?;
@@ -174,7 +173,7 @@ impl Proxy {
     /// Decides whether a request that failed under way is tried again.
     pub(super) fn goes_again(
         &self,
-        session: &Session,
+        session: &mut Session,
         error: &Error,
         ctx: &mut Forwarding,
     ) -> bool {
@@ -193,10 +192,14 @@ impl Proxy {
         if self.standby_is_no_help(ctx) {
             return true;
         }
+        let is_silent = *error.etype() == ErrorType::ReadTimedout;
+        if is_silent && ctx.asker.as_ref().is_some_and(|asker| !is_whole(session, asker)) {
+            // The site is not to blame: it still waits for the rest.
+            ctx.problem = Some(answer::too_slow());
+            return false;
+        }
         self.tried(ctx, Attempt::Lost);
-        if let Some(attempt) =
-            ctx.attempt.as_ref().filter(|_| *error.etype() == ErrorType::ReadTimedout)
-        {
+        if let Some(attempt) = ctx.attempt.as_ref().filter(|_| is_silent) {
             self.holder.protection.failed(attempt.place.cell(), &attempt.site);
         }
         let repeatable = ctx.asker.as_ref().map(|asker| asker.repeatable);
@@ -230,4 +233,9 @@ impl Proxy {
             attempt.turn.take().into_iter().for_each(Turn::failed);
         }
     }
+}
+
+/// Whether all of a request has come. What is said on a `WebSocket` is no body: it may take its time.
+fn is_whole(session: &mut Session, asker: &Asker) -> bool {
+    asker.stream == Some(Kind::Socket) || session.as_mut().is_body_done()
 }

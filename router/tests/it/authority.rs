@@ -7,7 +7,9 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{
+    ClientConfig, DEFAULT_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion,
+};
 
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -44,8 +46,17 @@ impl Authority {
 
     /// A user who trusts this authority.
     pub(crate) fn user(&self, protocol: &str) -> Arc<ClientConfig> {
+        self.user_with(DEFAULT_VERSIONS, protocol)
+    }
+
+    /// The same, who speaks only these versions of TLS.
+    pub(crate) fn user_with(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        protocol: &str,
+    ) -> Arc<ClientConfig> {
         let mut config = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(self.roots())
             .with_no_client_auth();

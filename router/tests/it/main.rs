@@ -10,6 +10,7 @@ mod client;
 mod files;
 mod hold;
 mod hostile;
+mod http2;
 mod identity;
 mod integrity;
 mod keys;

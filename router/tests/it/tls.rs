@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::authority::Authority;
@@ -18,16 +19,12 @@ use crate::client::{ada, head, token};
 use crate::site::Site;
 use crate::world::World;
 
-const NAME: &str = "edge.example";
+pub(crate) const NAME: &str = "edge.example";
 
 #[tokio::test]
 async fn http_1_and_2_come_in_with_tls_and_a_new_certificate_is_used_at_once() {
     let (authority, site) = (Authority::new(), Site::start([]));
-    let tls = |network| {
-        format!("tls: {{listen: '127.{network}.0.1:8443', certificate: e.pem, key: e.key}}")
-    };
-    let prepare = |folder: &std::path::Path| authority.write(folder, "e", NAME);
-    let world = World::with_edge(tls, prepare, site.address).await;
+    let world = with_tls(&authority, "", &site).await;
 
     let mut stream = handshake(&world, &authority, "http/1.1").await;
     stream.write_all(head("GET", "connection: close\r\n").as_bytes()).await.unwrap();
@@ -88,53 +85,17 @@ async fn each_name_is_shown_its_certificate_and_a_mistake_in_one_harms_no_other(
     assert_eq!(shown("any.shop.example").await, file("w.pem"));
 }
 
-/// Such a client pays little for each, and has the server begin all of them (CVE-2023-44487).
 #[tokio::test]
-async fn a_client_that_takes_back_what_it_asks_at_once_is_told_to_calm_down() {
-    const ENHANCE_YOUR_CALM: u32 = 11;
+async fn tls_1_2_and_1_3_are_spoken() {
     let (authority, site) = (Authority::new(), Site::start([]));
-    let tls = |network| {
-        format!("tls: {{listen: '127.{network}.0.1:8443', certificate: e.pem, key: e.key}}")
-    };
-    let prepare = |folder: &std::path::Path| authority.write(folder, "e", NAME);
-    let world = World::with_edge(tls, prepare, site.address).await;
-    let mut stream = handshake(&world, &authority, "h2").await;
-    stream.write_all(&flood(1000)).await.unwrap();
-    assert_eq!(said_at_the_end(&mut stream).await, ENHANCE_YOUR_CALM);
-    let stream = handshake(&world, &authority, "h2").await;
-    assert_eq!(ask_by_http_2(stream).await, (StatusCode::OK, "ok\n".into()));
-}
-
-/// Returns an HTTP/2 client's greeting, and so many requests, each followed by its reset.
-fn flood(requests: u32) -> Vec<u8> {
-    // GET, https, / and the authority, by the numbers of HPACK's static table.
-    let head: Vec<u8> = [&[0x82, 0x87, 0x84, 0x01, 12], NAME.as_bytes()].concat();
-    let frame = |kind: u8, flags: u8, stream: u32, content: &[u8]| {
-        let length = u32::try_from(content.len()).unwrap().to_be_bytes();
-        [&length[1..], &[kind, flags], &stream.to_be_bytes(), content].concat()
-    };
-    let settings = frame(4, 0, 0, &[]);
-    let mut bytes = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &settings].concat();
-    for number in 0..requests {
-        let stream = 2 * number + 1;
-        bytes.extend(frame(1, 0x05, stream, &head));
-        bytes.extend(frame(3, 0, stream, &8_u32.to_be_bytes()));
-    }
-    bytes
-}
-
-/// Reads frames up to the one that ends the connection, and returns the reason it gives.
-async fn said_at_the_end(stream: &mut TlsStream<TcpStream>) -> u32 {
-    const GOAWAY: u8 = 7;
-    loop {
-        let mut head = [0; 9];
-        stream.read_exact(&mut head).await.unwrap();
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        let mut content = vec![0; usize::try_from(length).unwrap()];
-        stream.read_exact(&mut content).await.unwrap();
-        if head[3] == GOAWAY {
-            return u32::from_be_bytes(content[4..8].try_into().unwrap());
-        }
+    let world = with_tls(&authority, "", &site).await;
+    for version in [&TLS12, &TLS13] {
+        let connector = TlsConnector::from(authority.user_with(&[version], "h2"));
+        let stream = TcpStream::connect(address(&world)).await.unwrap();
+        let name = NAME.to_owned().try_into().unwrap();
+        let stream = connector.connect(name, stream).await.unwrap();
+        assert_eq!(stream.get_ref().1.protocol_version(), Some(version.version));
+        assert_eq!(ask_by_http_2(stream).await, (StatusCode::OK, "ok\n".into()));
     }
 }
 
@@ -249,7 +210,20 @@ async fn secure_site(config: Arc<ServerConfig>) -> (SocketAddr, JoinSet<Vec<u8>>
     (address, serving)
 }
 
-async fn handshake(world: &World, authority: &Authority, protocol: &str) -> TlsStream<TcpStream> {
+/// Starts a router whose users come in with TLS, with more keys under `edge`.
+pub(crate) async fn with_tls(authority: &Authority, more: &str, site: &Site) -> World {
+    let tls = |network| {
+        format!("tls: {{listen: '127.{network}.0.1:8443', certificate: e.pem, key: e.key}}{more}")
+    };
+    let prepare = |folder: &std::path::Path| authority.write(folder, "e", NAME);
+    World::with_edge(tls, prepare, site.address).await
+}
+
+pub(crate) async fn handshake(
+    world: &World,
+    authority: &Authority,
+    protocol: &str,
+) -> TlsStream<TcpStream> {
     greet(world, authority, protocol, NAME).await
 }
 
@@ -259,13 +233,16 @@ async fn greet(
     protocol: &str,
     name: &str,
 ) -> TlsStream<TcpStream> {
-    let address = SocketAddr::new(world.edge().ip(), 8443);
-    let stream = TcpStream::connect(address).await.unwrap();
+    let stream = TcpStream::connect(address(world)).await.unwrap();
     let connector = TlsConnector::from(authority.user(protocol));
     let name = name.to_owned().try_into().unwrap();
     let stream = connector.connect(name, stream).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocol.as_bytes()));
     stream
+}
+
+fn address(world: &World) -> SocketAddr {
+    SocketAddr::new(world.edge().ip(), 8443)
 }
 
 fn certificate(stream: &TlsStream<TcpStream>) -> Vec<u8> {
@@ -278,7 +255,7 @@ fn pem_bytes(pem: &str) -> Vec<u8> {
     CertificateDer::from_pem_slice(pem.as_bytes()).unwrap().to_vec()
 }
 
-async fn ask_by_http_2(stream: TlsStream<TcpStream>) -> (StatusCode, Bytes) {
+pub(crate) async fn ask_by_http_2(stream: TlsStream<TcpStream>) -> (StatusCode, Bytes) {
     let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
     let mut driving = JoinSet::new();
     driving.spawn(connection);
