@@ -40,7 +40,12 @@ pub(crate) fn allows(
 
 /// Returns whether a platform was ever started there.
 pub(crate) fn has_id(run_dir: &Path) -> anyhow::Result<bool> {
-    Ok(read(run_dir, ID)?.is_some())
+    Ok(id(run_dir)?.is_some())
+}
+
+/// Returns the environment's id, if it has one.
+pub(crate) fn id(run_dir: &Path) -> anyhow::Result<Option<String>> {
+    read(run_dir, ID)
 }
 
 fn read(run_dir: &Path, name: &str) -> anyhow::Result<Option<String>> {

@@ -47,6 +47,7 @@ mod final_reads;
 mod lost_writes;
 
 mod fresh;
+mod logbook;
 mod plan;
 mod run;
 

@@ -252,6 +252,17 @@ impl Etcd {
         self.write(&txn).await.map(|_| ())
     }
 
+    /// Removes the first keys under a prefix, so that the last `kept` stay.
+    pub async fn shorten(&self, prefix: &str, kept: u16) -> Result<(), EtcdError> {
+        let last = self.read_last(prefix, kept).await?;
+        match last.last() {
+            Some(oldest) if last.len() == usize::from(kept) => {
+                self.remove(prefix, &oldest.key).await
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Writes `key` if each of the `expected` keys is still at its revision (0: does not exist).
     ///
     /// A try whose answer was lost is found again by its value; make values unique where two

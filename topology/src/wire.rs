@@ -7,6 +7,7 @@ pub mod agent;
 pub mod audit;
 pub mod canary;
 pub mod cell;
+pub mod drill;
 pub mod fleet;
 pub mod generation;
 pub mod header;

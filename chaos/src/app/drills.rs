@@ -13,6 +13,7 @@ use crate::environment;
 use crate::exit::Exit;
 use crate::fresh;
 use crate::history::Clock;
+use crate::logbook;
 use crate::metrics::metrics;
 use crate::plan;
 use crate::platform::Platform;
@@ -162,6 +163,9 @@ async fn one(
     let earlier = report::earlier(&platform.drills(), &drill.name, clock.begun_unix_ms)?;
     report::write(&report, &folder, &earlier)?;
     terminal.line(&format!("report: {}", folder.join("report.html").display()));
+    if let Err(err) = logbook::write(platform, &report).await {
+        terminal.line(&format!("the platform's list of drills lacks this run: failed to {err:#}"));
+    }
     let document = serde_json::to_value(report::document(&report)).context("write the report")?;
     Ok((Sample::new(&drill.name, verdict, metrics), document))
 }

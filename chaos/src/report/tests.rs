@@ -28,7 +28,7 @@ fn course() -> Course {
     }
 }
 
-fn with_report<T>(look: impl FnOnce(&Report<'_>) -> T) -> T {
+pub(crate) fn with_report<T>(look: impl FnOnce(&Report<'_>) -> T) -> T {
     let (drill, course) = (Drill::parse("region-loss", DRILLS[0].1).unwrap(), course());
     let metrics = metrics(&course);
     let verdict = verdict(&drill, &course, &metrics, Goals::Warn);

@@ -189,13 +189,7 @@ impl Store {
 
     /// Forgets what the audit log has beyond its bound.
     pub async fn shorten_audit(&self) -> Result<(), EtcdError> {
-        let kept = self.etcd.read_last(key::AUDIT, AUDIT_KEPT).await?;
-        match kept.last() {
-            Some(oldest) if kept.len() == usize::from(AUDIT_KEPT) => {
-                self.etcd.remove(key::AUDIT, &oldest.key).await
-            }
-            Some(_) | None => Ok(()),
-        }
+        self.etcd.shorten(key::AUDIT, AUDIT_KEPT).await
     }
 }
 

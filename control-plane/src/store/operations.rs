@@ -79,13 +79,7 @@ impl Store {
         self.etcd.put(&key::ended(id), record(value)).await?;
         let key = key::operation(id);
         self.etcd.remove(&key, &format!("{key}\0")).await?;
-        let kept = self.etcd.read_last(key::ENDED, ENDED_KEPT).await?;
-        match kept.last() {
-            Some(oldest) if kept.len() == usize::from(ENDED_KEPT) => {
-                self.etcd.remove(key::ENDED, &oldest.key).await
-            }
-            Some(_) | None => Ok(()),
-        }
+        self.etcd.shorten(key::ENDED, ENDED_KEPT).await
     }
 
     /// Drains a region or makes it a target again, if the operation that says so is still at this

@@ -11,6 +11,8 @@ pub const ROUTERS: &str = "/bulkhead/v1/routers/";
 pub const VANTAGES: &str = "/bulkhead/v1/vantages/";
 pub const HISTORY: &str = "/bulkhead/v1/history/";
 pub const AUDIT: &str = "/bulkhead/v1/audit/";
+/// What runs of drills came to.
+pub const DRILLS: &str = "/bulkhead/v1/drills/";
 /// Operations that go on. Those that have ended are elsewhere: these are read again and again.
 pub const OPERATIONS: &str = "/bulkhead/v1/operations/";
 pub const ENDED: &str = "/bulkhead/v1/ended/";

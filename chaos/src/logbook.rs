@@ -1,0 +1,132 @@
+//! Writes what a run came to into etcd, where every control plane finds it. The run does not depend on
+//! it: where it cannot be written, only the list of drills is the poorer.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use client::Etcd;
+use client::etcd::EtcdError;
+use runtime::clock;
+use tokio::time::{Instant, sleep};
+use topology::wire::drill::{DrillRecord, DrillVerdict, KEPT, Took};
+use topology::wire::key;
+
+use crate::environment;
+use crate::exit::Exit;
+use crate::metrics::{Measure, Measured, Value};
+use crate::platform::Platform;
+use crate::report::Report;
+
+/// How long etcd is asked: a drill may just have killed all of it.
+const PATIENCE: Duration = Duration::from_secs(10);
+const AGAIN: Duration = Duration::from_millis(500);
+/// With these bounds all that is kept is about a megabyte at most.
+const REASONS_MAX: usize = 10;
+/// Letters of a reason or a title.
+const TEXT_MAX: usize = 300;
+
+/// Writes the record of a run, and forgets what is beyond the bound.
+pub(crate) async fn write(platform: &Platform, report: &Report<'_>) -> anyhow::Result<()> {
+    let environment = environment::id(&platform.run_dir)?.unwrap_or_default();
+    let record = record(report, environment, clock::unix_millis());
+    let spec = &platform.spec;
+    let etcd = Etcd::connect(spec.etcd_endpoints(None)).over(spec.round_trip);
+    let begun = Instant::now();
+    loop {
+        match keep(&etcd, &record).await {
+            Err(_) if begun.elapsed() < PATIENCE => sleep(AGAIN).await,
+            kept => return kept.context("write the run's record into etcd"),
+        }
+    }
+}
+
+async fn keep(etcd: &Etcd, record: &DrillRecord) -> Result<(), EtcdError> {
+    let value = serde_json::to_vec(record).expect("a record is plain JSON");
+    etcd.put(&record.key(), value).await?;
+    etcd.shorten(key::DRILLS, KEPT).await
+}
+
+fn record(report: &Report<'_>, environment: String, ended_unix_ms: u64) -> DrillRecord {
+    let (drill, verdict) = (report.drill, report.verdict);
+    let measured = |measure| report.metrics.measured.get(&measure).copied();
+    let took = |measure| match measured(measure)? {
+        Measured::Got(Value::Time(time)) => {
+            Some(Took::Millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
+        }
+        Measured::Never => Some(Took::NEVER),
+        Measured::Got(Value::Count(_)) | Measured::Unseen => None,
+    };
+    let count = |measure| match measured(measure)? {
+        Measured::Got(Value::Count(count)) => Some(count),
+        Measured::Got(Value::Time(_)) | Measured::Never | Measured::Unseen => None,
+    };
+    DrillRecord {
+        run: report.id.to_owned(),
+        drill: drill.name.clone(),
+        title: cut(&drill.title),
+        environment,
+        seed: drill.seed,
+        begun_unix_ms: report.clock.begun_unix_ms,
+        ended_unix_ms,
+        verdict: told(verdict.exit),
+        exit_code: verdict.exit.code(),
+        reasons: verdict.reasons.iter().take(REASONS_MAX).map(|reason| cut(reason)).collect(),
+        recover_99_ms: took(Measure::Recover99),
+        detect_ms: took(Measure::Detect),
+        redundancy_restored_ms: took(Measure::RedundancyRestored),
+        strong_lost: count(Measure::AckedStrongLost),
+        weak_lost: count(Measure::AckedWeakLost),
+        failed: count(Measure::Failed),
+        held: u64::try_from(report.metrics.held.count).unwrap_or(u64::MAX),
+    }
+}
+
+fn told(exit: Exit) -> DrillVerdict {
+    match exit {
+        Exit::Pass => DrillVerdict::Pass,
+        Exit::Availability | Exit::Safety => DrillVerdict::Fail,
+        Exit::Inconclusive => DrillVerdict::Inconclusive,
+        Exit::Unsteady => DrillVerdict::NoSteadyState,
+        Exit::Aborted => DrillVerdict::Aborted,
+        Exit::Residue => DrillVerdict::Residue,
+        Exit::Harness => DrillVerdict::HarnessError,
+        // Neither is a run.
+        Exit::Refused | Exit::Invalid => DrillVerdict::Unknown,
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(TEXT_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tests::with_report;
+
+    #[test]
+    fn a_run_is_told_in_short_and_by_what_speaks_against_it() {
+        let record = with_report(|report| record(report, "local-1".to_owned(), 7));
+        assert_eq!(record.verdict, DrillVerdict::Fail);
+        assert_eq!((record.exit_code, record.ended_unix_ms), (1, 7));
+        assert_eq!((record.run.as_str(), record.drill.as_str()), ("region-loss-1", "region-loss"));
+        assert_eq!(record.environment, "local-1");
+        assert!(record.key().ends_with("-region-loss"), "{}", record.key());
+        // The one message that was answered late was held, and nobody saw the loss detected.
+        assert_eq!((record.failed, record.held, record.detect_ms), (Some(1), 1, None));
+        assert_eq!(record.redundancy_restored_ms, Some(Took::Millis(500)));
+        assert!(!record.reasons.is_empty());
+    }
+
+    #[test]
+    fn however_much_goes_wrong_the_record_stays_small() {
+        let record = with_report(|report| {
+            let mut verdict = report.verdict.clone();
+            verdict.reasons = (0..1000).map(|_| "错".repeat(10_000)).collect();
+            record(&Report { verdict: &verdict, again: String::new(), ..*report }, String::new(), 7)
+        });
+        let bytes = serde_json::to_vec(&record).unwrap().len();
+        // Letters take up to four bytes.
+        assert!(bytes < REASONS_MAX * TEXT_MAX * 4 + 4096, "{bytes}");
+    }
+}
