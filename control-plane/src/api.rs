@@ -7,6 +7,7 @@ pub mod auth;
 mod call;
 mod cells;
 mod docs;
+mod drills;
 pub(crate) mod error;
 mod etag;
 mod events;
@@ -34,6 +35,7 @@ use topology::{RegionId, Spec};
 
 use crate::agents::Agents;
 use crate::decide::State;
+use crate::decide::drills::Drills;
 use crate::decision_log::DecisionLog;
 use crate::event_log::EventLog;
 use crate::store::etcd::Store;
@@ -56,6 +58,7 @@ pub struct Api {
     pub orders: mpsc::Sender<Order>,
     pub deeds: mpsc::Sender<Deed>,
     pub log: EventLog,
+    pub drills: watch::Receiver<Arc<Drills>>,
     pub decisions: DecisionLog,
     /// Ends streams, which would go on for ever.
     pub stop: CancellationToken,
@@ -85,6 +88,8 @@ fn calls() -> Calls {
         .add(explain::call(), explain::explain)
         .add(alerts::call(), alerts::list)
         .add(audit::call(), audit::list)
+        .add(drills::list_call(), drills::list)
+        .add(drills::one_call(), drills::one)
         .add(events::call(), events::stream)
 }
 

@@ -12,6 +12,7 @@ use crate::agents::Agents;
 use crate::api::{self, Api};
 use crate::config::{Config, RawConfig};
 use crate::console::{self, Console};
+use crate::decide::drills::Drills;
 use crate::decide::{Policy, State};
 use crate::decision_log::DecisionLog;
 use crate::event_log::EventLog;
@@ -20,7 +21,7 @@ use crate::store::etcd::Store;
 use crate::tasks::control::Control;
 use crate::tasks::hands::Hands;
 use crate::tasks::operate::Executor;
-use crate::tasks::{deeds, history, probe, read, sight};
+use crate::tasks::{deeds, drills, history, probe, read, sight};
 
 /// How long requests and writes in flight may go on after the process was asked to stop.
 const GRACE: Duration = Duration::from_secs(3);
@@ -63,6 +64,8 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
         failpoint,
     };
     let executor = Executor::new(hands.clone(), orders.clone());
+    let (rehearsed, drills) = watch::channel(Arc::new(Drills::default()));
+    let runs = (store.clone(), board.clone());
     let told = (store.clone(), state.clone(), board.clone());
     let kept = (store.clone(), region.clone(), state.clone(), board.clone());
     let answering = (store.clone(), agents.clone(), region, Arc::clone(&spec));
@@ -79,6 +82,10 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     tasks.start("tell what is seen", |stop| {
         let (store, state, board) = told;
         sight::tell(store, state, board, stop)
+    });
+    tasks.start("read the drills", |stop| {
+        let (store, board) = runs;
+        drills::read(store, rehearsed, board, stop)
     });
     tasks.start("write the history", |stop| {
         let (store, vantage, state, board) = kept;
@@ -99,6 +106,7 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
             orders,
             deeds,
             log,
+            drills,
             decisions,
             stop: stopped,
         };

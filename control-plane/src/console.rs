@@ -10,6 +10,7 @@ mod audit;
 mod call;
 mod cell;
 mod cookie;
+mod drills;
 mod events;
 mod files;
 mod frame;
@@ -46,6 +47,7 @@ use topology::{RegionId, Spec};
 use crate::api::Api;
 use crate::callers::Callers;
 use crate::decide;
+use crate::decide::drills::Drills;
 use crate::event_log::EventLog;
 use crate::store::etcd::Store;
 use language::Language;
@@ -67,6 +69,7 @@ pub(crate) struct Console {
     state: watch::Receiver<Arc<decide::State>>,
     store: Store,
     log: EventLog,
+    drills: watch::Receiver<Arc<Drills>>,
     callers: Callers,
     key: Key,
     /// The API as it is served, for what people do here.
@@ -84,6 +87,7 @@ impl Console {
             state: api.state.clone(),
             store: api.store.clone(),
             log: api.log.clone(),
+            drills: api.drills.clone(),
             callers,
             key,
             api: routes,
@@ -108,6 +112,7 @@ pub(crate) fn routes(console: Console) -> Router {
         .route("/console/regions/{id}", get(page::show))
         .route("/console/vantages", get(page::show))
         .route("/console/audit", get(page::show))
+        .route("/console/drills", get(page::show))
         .route("/console/operations", get(page::show))
         .route("/console/operations/{id}/cancel", post(operations::cancel))
         .route("/console/cells/{id}/switchover", get(lever::preview).post(lever::confirm))

@@ -6,6 +6,7 @@ pub mod asked_failover;
 pub mod automatic;
 pub mod choose;
 pub mod data_loss;
+pub mod drills;
 pub mod failover;
 pub mod first_start;
 pub mod happenings;

@@ -148,11 +148,25 @@ pub fn observed(fresh: usize, is_blind: bool) {
     BLIND.set(i64::from(is_blind));
 }
 
+static DRILL_PASSED: LazyLock<IntGauge> = LazyLock::new(|| {
+    register_int_gauge!(
+        "control_plane_drill_passed_timestamp_seconds",
+        "When a drill last passed, in seconds since 1970; 0 where none is known to have"
+    )
+    .expect("registered once")
+});
+
+/// Shows when a drill last passed.
+pub fn drill_passed(unix_ms: Option<u64>) {
+    DRILL_PASSED.set(i64::try_from(unix_ms.unwrap_or(0) / 1000).unwrap_or(i64::MAX));
+}
+
 /// Makes all series exist from the start.
 pub fn register() {
     LazyLock::force(&VERDICTS);
     LazyLock::force(&FRESH);
     LazyLock::force(&BLIND);
+    LazyLock::force(&DRILL_PASSED);
     LazyLock::force(&DECISIONS);
     LazyLock::force(&DURATION);
     LazyLock::force(&LOOK);

@@ -1,5 +1,6 @@
 //! What is stored in etcd, as types.
 
+mod drills;
 pub mod etcd;
 mod history;
 pub mod operation;

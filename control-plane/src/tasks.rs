@@ -3,6 +3,7 @@
 pub mod control;
 pub mod create;
 pub mod deeds;
+pub mod drills;
 pub mod elect;
 pub mod fail_over;
 pub mod hands;

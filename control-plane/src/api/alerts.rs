@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use runtime::Problem;
+use runtime::{Problem, clock};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -14,6 +14,7 @@ use super::cells::known;
 use super::list::List;
 use super::{Api, etag, problem, view};
 use crate::decide::automatic::Held;
+use crate::decide::drills::Drills;
 use crate::decide::happenings::way_out;
 use crate::decide::verdict::matrix::Matrix;
 use crate::decide::verdict::{Verdict, World, gray, judge};
@@ -29,11 +30,14 @@ const FLAPPING: &str = "flapping";
 /// The alert of a control plane that sees badly what the others see well.
 const BLIND: &str = "observer-fault";
 
+/// The alert of a platform whose drills do not pass any more.
+const UNREHEARSED: &str = "no-passing-drill";
+
 /// What a person should look at.
 #[derive(Serialize, JsonSchema)]
 struct Alert {
     name: String,
-    /// Missing where the observer itself is meant.
+    /// Missing where the observer itself or the whole platform is meant.
     cell: Option<String>,
     /// Missing where the whole cell is meant.
     region: Option<String>,
@@ -79,7 +83,21 @@ pub(super) async fn list(State(api): State<Api>, headers: HeaderMap) -> Result<R
     });
     let policy = Policy::new(&api.spec, &api.vantage);
     let seen = of_verdicts(&state, &policy, now);
-    Ok(etag::hashed(&headers, &state, List { data: frozen.chain(of_sites).chain(seen).collect() }))
+    let rehearsed = of_drills(&api.drills.borrow(), clock::unix_millis());
+    let data = frozen.chain(of_sites).chain(seen).chain(rehearsed).collect();
+    Ok(etag::hashed(&headers, &state, List { data }))
+}
+
+fn of_drills(drills: &Drills, now_unix_ms: u64) -> Option<Alert> {
+    let overdue = drills.overdue(now_unix_ms)?;
+    Some(Alert {
+        name: UNREHEARSED.to_owned(),
+        cell: None,
+        region: None,
+        detail: view::overdue(overdue),
+        since_unix_ms: overdue.since_unix_ms,
+        way_out: Some("chaos run region-loss".to_owned()),
+    })
 }
 
 /// What the evidence says that no site says of itself.

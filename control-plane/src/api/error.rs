@@ -36,6 +36,10 @@ pub(crate) fn unknown_operation(id: &str) -> Problem {
     problem::UNKNOWN_OPERATION.problem().detail(format!("operation {id:?}"))
 }
 
+pub(crate) fn unknown_drill(id: &str) -> Problem {
+    problem::UNKNOWN_DRILL.problem().detail(format!("run {id:?}"))
+}
+
 /// A plan would break safety rules: the first one is the problem, all of them are named.
 pub(crate) fn broken(first: &Broken, broken: &[&Broken]) -> Problem {
     let kind = match first.rule {

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
 use crate::decide::State;
 
@@ -29,12 +30,25 @@ pub(super) fn versioned(
 
 /// Says how long ago etcd was read, in seconds.
 pub(super) fn age(state: &State) -> (HeaderName, String) {
-    let age = state.read_at().map(|read| read.elapsed()).unwrap_or_default();
+    age_of(state.read_at())
+}
+
+fn age_of(read: Option<Instant>) -> (HeaderName, String) {
+    let age = read.map(|read| read.elapsed()).unwrap_or_default();
     (header::AGE, age.as_secs().to_string())
 }
 
 /// The same, for what has no version.
 pub(super) fn hashed(asked: &HeaderMap, state: &State, body: impl Serialize) -> Response {
+    hashed_at(asked, state.read_at(), body)
+}
+
+/// The same of what was read on its own.
+pub(super) fn hashed_at(
+    asked: &HeaderMap,
+    read: Option<Instant>,
+    body: impl Serialize,
+) -> Response {
     let text = match serde_json::to_vec(&body) {
         Ok(text) => text,
         Err(err) => {
@@ -45,7 +59,7 @@ pub(super) fn hashed(asked: &HeaderMap, state: &State, body: impl Serialize) -> 
         write!(tag, "{byte:02x}").expect("a string takes any text");
         tag
     }) + "\"";
-    let head = [(header::ETAG, tag.clone()), age(state)];
+    let head = [(header::ETAG, tag.clone()), age_of(read)];
     if is_seen(asked, &tag) {
         return (StatusCode::NOT_MODIFIED, head).into_response();
     }

@@ -50,6 +50,8 @@ kinds! {
         "`GET /v1/regions` lists those there are.";
     UNKNOWN_OPERATION = 404 "unknown-operation" "There is no such operation":
         "`GET /v1/operations` lists those there are; those that ended long ago are forgotten.";
+    UNKNOWN_DRILL = 404 "unknown-drill" "There is no such run of a drill":
+        "`GET /v1/drills` lists those there are; the newest 200 are kept.";
     UNKNOWN_PROBLEM = 404 "unknown-problem" "There is no such type of problem":
         "`/docs` lists every type.";
     NOTHING_RECORDED = 404 "nothing-recorded" "Nothing is recorded of that moment":

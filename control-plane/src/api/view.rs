@@ -13,6 +13,7 @@ use topology::wire::report::SiteReport;
 use topology::{CellId, Phase, RegionId};
 
 use crate::decide::State;
+use crate::decide::drills::Overdue;
 use crate::decide::happenings::way_out;
 use crate::decide::state::SeenCell;
 
@@ -206,6 +207,14 @@ fn phase(phase: &Phase) -> &'static str {
 }
 
 /// Returns the wall time of a moment that is over, for people.
+/// Says for how long no drill has passed.
+pub(crate) fn overdue(overdue: Overdue) -> String {
+    match overdue.passed_unix_ms {
+        Some(passed) => format!("no drill has passed since {}", clock::utc(passed)),
+        None => "no drill has passed as far as is known".to_owned(),
+    }
+}
+
 pub(crate) fn unix_millis(since: Instant, now: Instant) -> u64 {
     clock::unix_millis().saturating_sub(millis(now.saturating_duration_since(since)))
 }

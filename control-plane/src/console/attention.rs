@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use runtime::clock;
+
 use super::page::Scene;
 use super::texts::Texts;
 use super::words::{Moment, Tone};
+use crate::api::view;
 use crate::decide::happenings::way_out;
 use topology::{CellId, Phase, RegionId};
 
@@ -45,6 +48,7 @@ pub(super) fn items(
         items.extend(held_still(scene));
         items.extend(drained(scene));
         items.extend(routers(scene));
+        items.extend(unrehearsed(scene));
     }
     items.sort_by_key(|item| item.tone);
     items
@@ -170,6 +174,18 @@ fn routers<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = Item> + 'a {
         what: scene.t.router_stale.to_owned(),
         place: format!("{} {id}", scene.t.router),
         path: "/console#routers".to_owned(),
+        ..empty(scene, Tone::Warn)
+    })
+}
+
+fn unrehearsed(scene: &Scene<'_>) -> Option<Item> {
+    let overdue = scene.console.drills.borrow().overdue(clock::unix_millis())?;
+    Some(Item {
+        what: scene.t.alert_no_passing_drill.to_owned(),
+        place: scene.t.drills.to_owned(),
+        path: "/console/drills".to_owned(),
+        detail: view::overdue(overdue),
+        since: Some(Moment::at(overdue.since_unix_ms)),
         ..empty(scene, Tone::Warn)
     })
 }

@@ -12,7 +12,7 @@ use super::frame::Frame;
 use super::language::Language;
 use super::session::Session;
 use super::texts::Texts;
-use super::{Console, audit, cell, operations, overview, region, vantages};
+use super::{Console, audit, cell, drills, operations, overview, region, vantages};
 use crate::callers::{Caller, Role};
 use crate::decide::State as Known;
 
@@ -45,17 +45,19 @@ pub(super) enum Page {
     Operations,
     Vantages,
     Audit,
+    Drills,
 }
 
 type Title = fn(&Texts) -> &'static str;
 
 impl Page {
     /// What the navigation has.
-    pub(super) const MENU: [(Self, Title); 4] = [
+    pub(super) const MENU: [(Self, Title); 5] = [
         (Self::Overview, |t| t.overview),
         (Self::Operations, |t| t.operations),
         (Self::Vantages, |t| t.vantages),
         (Self::Audit, |t| t.audit),
+        (Self::Drills, |t| t.drills),
     ];
 
     #[must_use]
@@ -68,6 +70,7 @@ impl Page {
             ["operations"] => Some(Self::Operations),
             ["vantages"] => Some(Self::Vantages),
             ["audit"] => Some(Self::Audit),
+            ["drills"] => Some(Self::Drills),
             _ => None,
         }
     }
@@ -77,7 +80,7 @@ impl Page {
         match self {
             Self::Cell(id) => format!("/console/cells/{id}"),
             Self::Region(id) => format!("/console/regions/{id}"),
-            Self::Overview | Self::Operations | Self::Vantages | Self::Audit => {
+            Self::Overview | Self::Operations | Self::Vantages | Self::Audit | Self::Drills => {
                 self.menu_path().to_owned()
             }
         }
@@ -91,6 +94,7 @@ impl Page {
             Self::Operations => "/console/operations",
             Self::Vantages => "/console/vantages",
             Self::Audit => "/console/audit",
+            Self::Drills => "/console/drills",
         }
     }
 
@@ -99,7 +103,7 @@ impl Page {
     pub(super) fn parent(&self) -> Option<&'static Self> {
         match self {
             Self::Cell(_) | Self::Region(_) => Some(&Self::Overview),
-            Self::Overview | Self::Operations | Self::Vantages | Self::Audit => None,
+            Self::Overview | Self::Operations | Self::Vantages | Self::Audit | Self::Drills => None,
         }
     }
 
@@ -110,6 +114,7 @@ impl Page {
             Self::Operations => t.operations.to_owned(),
             Self::Vantages => t.vantages.to_owned(),
             Self::Audit => t.audit.to_owned(),
+            Self::Drills => t.drills.to_owned(),
             Self::Cell(id) => format!("{} {id}", t.cell),
             Self::Region(id) => {
                 let name = spec.region(id).map_or(id.as_str(), |region| region.name.as_str());
@@ -142,6 +147,7 @@ impl Page {
             }
             Self::Vantages => made(vantages::VantagesPage::read(&scene, reader).await?.render()),
             Self::Audit => made(audit::AuditPage::read(&scene).await?.render()),
+            Self::Drills => made(drills::DrillsPage::of(&scene).render()),
         }
     }
 }
@@ -252,6 +258,7 @@ mod tests {
             "/console/operations",
             "/console/vantages",
             "/console/audit",
+            "/console/drills",
         ] {
             assert_eq!(Page::from_path(path).unwrap().path(), path);
         }

@@ -27,6 +27,7 @@ texts! {
     vantages: "Vantages", "观察点";
     audit: "Audit", "审计";
     operations: "Operations", "操作";
+    drills: "Drills", "演练";
     seen_from: "Seen from {region}", "观察点：{region}";
     other_language: "中文", "English";
     sign_out: "Sign out", "退出";
@@ -84,6 +85,7 @@ texts! {
     alert_archive_gap: "The archive has a gap", "归档有缺口";
     alert_backup_missing: "There is no recent base backup", "缺少近期基础备份";
     alert_voters_lag: "The voters are far behind", "投票站点严重落后";
+    alert_no_passing_drill: "No drill has passed for eight days", "已有八天没有通过的演练";
     alert_lost_writes_not_kept: "Lost writes could not be kept", "丢失的写入未能保留";
 
     // The map.
@@ -246,6 +248,34 @@ texts! {
     held_for: "its requests waited {millis} ms", "请求等待 {millis} 毫秒";
     cancel_operation: "Cancel this operation", "取消此操作";
     cancel_means: "Steps that go on are finished. What has been moved stays where it is.", "进行中的步骤会完成，已迁移的保持不变。";
+
+    // Drills.
+    drills_lead: "Failures that were rehearsed, and what came of it. The newest first.", "已演练的故障及其结果，最新在前。";
+    drills_empty: "No drill has been run here yet.", "此处尚未进行演练。";
+    drills_caption: "The last {count} runs", "最近 {count} 次演练";
+    drill: "Drill", "演练项目";
+    verdict: "Verdict", "结论";
+    recovered: "99 % served after", "99% 恢复用时";
+    detected: "Noticed after", "发现用时";
+    redundant_after: "Redundant after", "恢复冗余用时";
+    lost: "Writes lost", "丢失写入";
+    lost_of: "{strong} strong, {weak} weak", "强一致 {strong}，弱一致 {weak}";
+    requests: "Requests", "请求";
+    requests_of: "{failed} failed, {held} held", "失败 {failed}，等待 {held}";
+    never: "never", "未发生";
+    seed_of: "seed {seed}, in {environment}", "种子 {seed}，环境 {environment}";
+    trend: "How each drill went of late", "各演练近况";
+    trend_caption: "The last runs of each drill, the newest at the right: how high is how long until 99 % of the users were served; hollow did not pass", "各演练最近的运行，最新在右：高度为 99% 用户恢复所需时间；空心为未通过";
+    last_runs: "Last runs", "最近运行";
+    passed_of: "{passed} of {all} passed", "{all} 次中 {passed} 次通过";
+    last_time: "Last time", "最近一次";
+    verdict_pass: "passed", "通过";
+    verdict_fail: "failed", "未通过";
+    verdict_inconclusive: "inconclusive", "无结论";
+    verdict_no_steady_state: "not steady before", "事前不稳定";
+    verdict_aborted: "stopped", "已中止";
+    verdict_residue: "left something behind", "有残留";
+    verdict_harness_error: "the drill itself failed", "演练自身失败";
 
     // The matrix.
     vantages_lead: "Who sees which site how. A bad row is a site's; a bad column is an observer's, and moves nothing.", "各观察点所见的各站点。整行异常是站点的问题；整列异常是观察点的问题，不会引起迁移。";

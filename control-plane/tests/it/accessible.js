@@ -9,7 +9,7 @@ all("h1, h2, h3, h4").reduce((above, heading) => {
   if (level > above + 1) missing.push(`a level above ${heading.textContent}`);
   return level;
 }, 0);
-for (const landmark of ["header", "main", "footer", "html[lang]", "title"]) {
+for (const landmark of ["header", "main", "footer", "html[lang]", "head > title"]) {
   if (all(landmark).length !== 1) missing.push(`one ${landmark}`);
 }
 for (const navigation of all("nav")) {

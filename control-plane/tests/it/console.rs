@@ -9,6 +9,7 @@ use runtime::http_client::Answer;
 use topology::address::Port;
 
 use crate::browser::Browser;
+use crate::drills;
 use crate::platform::{LIMIT, OPERATOR, Platform, VIEWER};
 
 /// `WebDriver`'s name of the key.
@@ -28,6 +29,7 @@ async fn an_operator_watches_a_failover_and_moves_the_cell_back_and_a_viewer_onl
             watches_a_failover(&browser, platform).await;
             moves_it_back(&browser, platform).await;
             evacuates_a_region(&browser, platform).await;
+            reads_of_drills(&browser, platform).await;
             reads_chinese(&browser, platform).await;
             may_only_look(&browser, platform).await;
             is_told_what_is_old(&browser, platform).await;
@@ -142,6 +144,26 @@ async fn evacuates_a_region(browser: &Browser, platform: &Platform) {
     browser.until(".operation h2", "Restore East").await;
     platform.until_serving("east").await;
     platform.until_known("north").await;
+}
+
+async fn reads_of_drills(browser: &Browser, platform: &Platform) {
+    browser.open(&url(platform, "/console/drills")).await;
+    browser.until("main", "No drill has been run here yet.").await;
+    drills::write(platform, 12).await;
+    browser.until("section:first-of-type td", "10 of 12 passed").await;
+    let bars = |class: &str| format!("return document.querySelectorAll('.trend .{class}').length");
+    assert_eq!(browser.run(&bars("pass")).await, 10);
+    assert_eq!(browser.run(&bars("other")).await, 2);
+    browser.until("section:last-of-type tr", "acked-strong-lost is 1").await;
+    for (width, dark) in [(1280, false), (1280, true), (390, true)] {
+        browser.look(width, dark).await;
+        browser.screenshot(&format!("drills-{}-{width}", theme(dark))).await;
+    }
+    browser.click(".language").await;
+    browser.until("h1", "演练").await;
+    browser.screenshot("drills-chinese-dark-390").await;
+    browser.click(".language").await;
+    browser.look(1280, false).await;
 }
 
 async fn reads_chinese(browser: &Browser, platform: &Platform) {

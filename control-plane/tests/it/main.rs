@@ -10,6 +10,7 @@ mod browser;
 mod conformance;
 mod console;
 mod document;
+mod drills;
 mod etcd;
 mod events;
 mod evidence;

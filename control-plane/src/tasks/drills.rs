@@ -1,0 +1,44 @@
+//! Reads what drills came to: at each hint, and every minute whatever the hints say. Nothing is decided
+//! by it but whether a person should look.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use runtime::{Board, reconcile};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::decide::drills::Drills;
+use crate::metrics;
+use crate::store::etcd::Store;
+
+/// A drill takes minutes; whoever waits for its record may wait as long.
+const PERIOD: Duration = Duration::from_mins(1);
+
+/// Reads until stopped. While etcd cannot be read, what was read last stays.
+pub async fn read(
+    store: Store,
+    drills: watch::Sender<Arc<Drills>>,
+    board: Board,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let wake = Arc::new(Notify::new());
+    let once = || {
+        let (store, drills) = (store.clone(), drills.clone());
+        async move {
+            let runs = store.drills().await.context("read the drills")?;
+            let read = Drills { read_at: Some(Instant::now()), runs };
+            metrics::drill_passed(read.passed_unix_ms());
+            drills.send_replace(Arc::new(read));
+            Ok(())
+        }
+    };
+    tokio::select! {
+        () = store.hint_drills(&wake, &stop) => Ok(()),
+        ended = reconcile::reconcile("read the drills", &board, &wake, PERIOD, stop.clone(), once) => {
+            ended
+        }
+    }
+}

@@ -1,0 +1,76 @@
+use axum::http::HeaderMap;
+use serde_json::{Value, json};
+use topology::wire::drill::DrillRecord;
+
+use crate::platform::Platform;
+
+/// A moment that is more than eight days ago whenever this runs.
+const LONG_AGO: u64 = 1_700_000_000_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_of_drills_are_listed_page_by_page_and_missed_when_none_passes() {
+    Platform::run(&["north"], async |platform| {
+        platform.until_known("north").await;
+        let none = platform.get("north", "/v1/drills").await;
+        assert_eq!(none, Some(json!({ "data": [], "next": null })));
+        assert_eq!(platform.get("north", "/v1/alerts").await, Some(json!({ "data": [] })));
+
+        write(platform, 5).await;
+        let listed = platform.until(async || ids(platform, "").await.0.len() == 5);
+        assert!(listed.await, "the runs are not listed");
+        let (whole, _) = ids(platform, "").await;
+        assert!(whole.is_sorted_by(|one, other| one > other), "{whole:?}");
+        let (first, next) = ids(platform, "?limit=3").await;
+        let (second, end) = ids(platform, &format!("?limit=3&cursor={}", next.unwrap())).await;
+        assert_eq!(([first, second].concat(), end), (whole.clone(), None));
+
+        let one =
+            platform.ask("north", &format!("/v1/drills/{}", whole[0]), HeaderMap::new()).await;
+        let body: Value = serde_json::from_slice(&one.body).unwrap();
+        assert_eq!((&body["drill"], &body["recover_99_ms"]), (&json!("region-loss"), &json!(2400)));
+        let seen =
+            HeaderMap::from_iter([("if-none-match".parse().unwrap(), one.headers["etag"].clone())]);
+        let again = platform.ask("north", &format!("/v1/drills/{}", whole[0]), seen).await;
+        assert_eq!((again.status.as_u16(), again.body.len()), (304, 0));
+        let missing = platform.page("north", "/v1/drills/1795000000000-no-such").await;
+        assert_eq!(missing["code"], "unknown-drill");
+
+        let alerts = platform.get("north", "/v1/alerts").await.unwrap();
+        assert_eq!(alerts["data"][0]["name"], "no-passing-drill");
+        assert_eq!(alerts["data"][0]["detail"], "no drill has passed since 2023-11-14 22:18:20Z");
+    })
+    .await;
+}
+
+/// Writes runs of long ago, as `chaos run` does: the two in the middle have failed.
+pub(crate) async fn write(platform: &Platform, count: u64) {
+    for number in 0..count {
+        let has_failed = number == count / 2 || number == count / 2 - 1;
+        let begun = LONG_AGO + number * 60_000;
+        let mut run = json!({
+            "run": format!("region-loss-{begun}"), "drill": "region-loss",
+            "title": "Everything in one region is killed at once", "environment": "local-1",
+            "seed": 1, "begun_unix_ms": begun, "ended_unix_ms": begun + 60_000, "verdict": "pass",
+            "exit_code": 0, "reasons": [], "recover_99_ms": 2000 + number % 7 * 100,
+            "detect_ms": 1100, "redundancy_restored_ms": 9300, "strong_lost": 0, "weak_lost": 0,
+            "failed": 0, "held": 41,
+        });
+        if has_failed {
+            run["verdict"] = "fail".into();
+            run["exit_code"] = 1.into();
+            run["strong_lost"] = 1.into();
+            run["reasons"] = json!(["acked-strong-lost is 1, the limit is 0"]);
+            run["recover_99_ms"] = "never".into();
+        }
+        let record: DrillRecord = serde_json::from_value(run).unwrap();
+        let value = serde_json::to_vec(&record).unwrap();
+        platform.client.put(&record.key(), value).await.unwrap();
+    }
+}
+
+async fn ids(platform: &Platform, query: &str) -> (Vec<String>, Option<String>) {
+    let page = platform.page("north", &format!("/v1/drills{query}")).await;
+    let data = page["data"].as_array().unwrap().iter();
+    let ids = data.map(|run| run["id"].as_str().unwrap().to_owned());
+    (ids.collect(), page["next"].as_str().map(str::to_owned))
+}
