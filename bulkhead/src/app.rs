@@ -54,6 +54,10 @@ async fn carry_out(cli: Cli) -> Result<(), Failure> {
             let path = format!("/v1/audit?limit={}", args.limit);
             out.show(&api.get(&path).await?, show::audit::list)
         }
+        Command::Drills(args) => {
+            let path = format!("/v1/drills?limit={}", args.limit);
+            out.show(&api.get(&path).await?, show::drills::list)
+        }
         Command::Completions { .. } => Ok(()),
     }
 }

@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Alerts,
     /// List who did what, when and why.
     Audit(AuditArgs),
+    /// List runs of drills, and what each came to.
+    Drills(DrillsArgs),
     /// Write a shell's completions.
     #[command(after_help = "Example:\n  source <(bulkhead completions bash)")]
     Completions { shell: Shell },
@@ -189,6 +191,13 @@ pub(crate) struct EventsArgs {
 pub(crate) struct AuditArgs {
     /// How many to show.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) limit: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DrillsArgs {
+    /// How many to show.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=200))]
     pub(crate) limit: u16,
 }
 

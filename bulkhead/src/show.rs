@@ -3,6 +3,7 @@
 pub(crate) mod alerts;
 pub(crate) mod audit;
 pub(crate) mod cells;
+pub(crate) mod drills;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod freeze;

@@ -26,6 +26,27 @@ c1    east    steady  7      north, south  2 KiB  redundant  5462
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn drills_are_told_with_what_each_came_to() {
+    let run = json!({
+        "id": "1795386085000-region-loss", "run": "region-loss-1795386085000",
+        "drill": "region-loss", "title": "A region is lost", "environment": "local-1", "seed": 1,
+        "begun_unix_ms": 1_795_386_085_000_u64, "ended_unix_ms": 1_795_386_185_000_u64,
+        "verdict": "fail", "exit_code": 1, "reasons": ["recover-99 is never, the limit is 5 s"],
+        "recover_99_ms": "never", "detect_ms": 1120, "redundancy_restored_ms": null,
+        "strong_lost": 0, "weak_lost": null, "failed": 7, "held": 41,
+    });
+    let page = json!({ "data": [run], "next": null });
+    let address =
+        serve(Router::new().route("/v1/drills", get(async move || page.to_string()))).await;
+    let told = bulkhead(&address, &["drills"]).await;
+    let expected = "\
+WHEN                  DRILL        VERDICT  RECOVERED  NOTICED  REDUNDANT  LOST  FAILED  HELD  WHY
+2026-11-22 22:21:25Z  region-loss  fail     never      1.12 s   -          0/-   7       41    recover-99 is never, the limit is 5 s
+";
+    assert_eq!((text(&told), told.status.code()), (expected.to_owned(), Some(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_says_why_and_has_its_own_exit_code() {
     let refuse = async |headers: HeaderMap, body: String| {
         assert_eq!(headers[header::AUTHORIZATION], format!("Bearer {TOKEN}"));

@@ -30,6 +30,10 @@ fn a_second_start_finds_the_data_of_the_first() -> anyhow::Result<()> {
     let platform = Platform::up()?;
     let report = drill(&platform, "switchover")?;
     assert_eq!(report["verdict"], "pass", "{report:#}");
+    let told = platform.run("bulkhead", &["--json", "drills"])?;
+    let told: Value = serde_json::from_slice(&told.stdout).context("read the list of drills")?;
+    assert_eq!(told["data"][0]["run"], report["id"], "{told:#}");
+    assert_eq!(told["data"][0]["verdict"], report["verdict"], "{told:#}");
     let before = platform.fleet()?;
     platform.stop()?;
     for process in &before.processes {
