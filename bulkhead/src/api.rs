@@ -34,6 +34,10 @@ impl Api {
         Ok(Self { http: HttpClient::default(), addresses: access.addresses, headers })
     }
 
+    pub(crate) fn http(&self) -> &HttpClient {
+        &self.http
+    }
+
     /// Reads from the first control plane that knows.
     pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {
         let mut headers = self.headers.clone();

@@ -102,6 +102,10 @@ impl ControlPlane {
         &self.addresses
     }
 
+    pub(crate) fn http(&self) -> &HttpClient {
+        &self.http
+    }
+
     pub(crate) fn headers(&self) -> &HeaderMap {
         &self.headers
     }

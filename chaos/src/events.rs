@@ -3,17 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, header};
-use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
-use runtime::sse;
+use anyhow::Context as _;
+use runtime::sse::{self, EventStream};
 use serde::Deserialize;
-use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use topology::Epoch;
 use tracing::debug;
@@ -22,9 +15,6 @@ use crate::control_plane::ControlPlane;
 use crate::history::{Clock, Event};
 use crate::recorder::Recorder;
 
-const CONNECT: Duration = Duration::from_secs(1);
-/// The stream has a sign of life every 15 s.
-const SILENCE: Duration = Duration::from_secs(40);
 /// Between two attempts: short, because these are the moments that matter.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -52,8 +42,8 @@ pub(crate) async fn follow(
     let mut last_id = None;
     let attempts = async {
         for address in control_plane.addresses().iter().cycle() {
-            let headers = control_plane.headers();
-            if let Err(err) = listen(*address, headers, &mut last_id, &clock, &recorder).await {
+            let heard = listen(&control_plane, *address, &mut last_id, &clock, &recorder);
+            if let Err(err) = heard.await {
                 debug!(peer = %address, error = format!("{err:#}"), "event stream ended");
             }
             sleep(PAUSE).await;
@@ -67,69 +57,26 @@ pub(crate) async fn follow(
 }
 
 async fn listen(
+    control_plane: &ControlPlane,
     address: SocketAddr,
-    headers: &HeaderMap,
     last_id: &mut Option<String>,
     clock: &Clock,
     recorder: &Recorder,
 ) -> anyhow::Result<()> {
-    let stream = timeout(CONNECT, TcpStream::connect(address))
-        .await
-        .context("connect: no answer")?
-        .context("connect")?;
-    let (sender, connection) =
-        handshake::<_, Empty<Bytes>>(TokioIo::new(stream)).await.context("speak HTTP")?;
-    let driven = async {
-        if let Err(err) = connection.await {
-            debug!(peer = %address, error = %err, "connection of the event stream ended");
+    let (http, headers) = (control_plane.http(), control_plane.headers().clone());
+    let url = format!("http://{address}/v1/events");
+    let stream = EventStream::open(http, &url, headers, last_id.as_deref()).await;
+    let mut stream = stream.context("ask for events")?;
+    while let Some(message) = stream.next().await.context("hear")? {
+        if let Some(event) = event(&message, clock) {
+            recorder.event(event);
         }
-        // What it has read so far is still to be heard.
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        heard = hear(sender, address, headers, last_id, clock, recorder) => heard,
-        () = driven => Ok(()),
-    }
-}
-
-async fn hear(
-    mut sender: SendRequest<Empty<Bytes>>,
-    address: SocketAddr,
-    headers: &HeaderMap,
-    last_id: &mut Option<String>,
-    clock: &Clock,
-    recorder: &Recorder,
-) -> anyhow::Result<()> {
-    let mut request = Request::new(Empty::new());
-    *request.uri_mut() = "/v1/events".parse().context("name the event stream")?;
-    *request.headers_mut() = headers.clone();
-    let host = HeaderValue::try_from(address.to_string()).context("name the host")?;
-    request.headers_mut().insert(header::HOST, host);
-    let accept = HeaderValue::from_static("text/event-stream");
-    request.headers_mut().insert(header::ACCEPT, accept);
-    if let Some(id) = last_id.as_deref().and_then(|id| HeaderValue::try_from(id).ok()) {
-        request.headers_mut().insert("last-event-id", id);
-    }
-    let answer = timeout(CONNECT, sender.send_request(request))
-        .await
-        .context("ask for events: no answer")?
-        .context("ask for events")?;
-    ensure!(answer.status().is_success(), "ask for events: {}", answer.status());
-    let mut body: Incoming = answer.into_body();
-    let mut parser = sse::Parser::default();
-    while let Some(frame) = timeout(SILENCE, body.frame()).await.context("hear: silence")? {
-        let Ok(chunk) = frame.context("hear")?.into_data() else { continue };
-        for message in parser.push(&chunk) {
-            if let Some(event) = event(&message, clock) {
-                recorder.event(event);
-            }
-            *last_id = message.id.or_else(|| last_id.take());
-        }
+        *last_id = message.id.or_else(|| last_id.take());
     }
     Ok(())
 }
 
-/// Returns the event, unless it is from before the run or not understood.
+/// Returns the event, unless it is from before the run, not about a cell or not understood.
 fn event(message: &sse::Message, clock: &Clock) -> Option<Event> {
     let told: Told = serde_json::from_str(&message.data).ok()?;
     Some(Event {

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -80,14 +81,7 @@ impl HttpClient {
         body: impl Into<Bytes>,
         timeout: Duration,
     ) -> Result<Answer, CallError> {
-        let uri: Uri =
-            url.parse().map_err(|source| CallError::Address { url: url.to_owned(), source })?;
-        let peer = uri.authority().map_or_else(|| url.to_owned(), ToString::to_string);
-        let mut request = Request::new(Full::new(body.into()));
-        *request.method_mut() = method;
-        *request.uri_mut() = uri;
-        *request.headers_mut() = headers;
-        telemetry::inject(request.headers_mut());
+        let (peer, request) = request(method, url, headers, body)?;
         let exchange = self.exchange(&peer, request);
         tokio::time::timeout(timeout, exchange)
             .await
@@ -99,21 +93,36 @@ impl HttpClient {
         peer: &str,
         request: Request<Full<Bytes>>,
     ) -> Result<Answer, CallError> {
-        let answer = self.0.request(request).await.map_err(|source| {
+        received(peer, self.send(peer, request).await?).await
+    }
+
+    /// Returns who is asked, and the beginning of the answer, which may have no end.
+    pub(crate) async fn begin(
+        &self,
+        url: &str,
+        headers: HeaderMap,
+        timeout: Duration,
+    ) -> Result<(String, Response<Incoming>), CallError> {
+        let (peer, request) = request(Method::GET, url, headers, Bytes::new())?;
+        let sent = tokio::time::timeout(timeout, self.send(&peer, request)).await;
+        let answer = sent
+            .unwrap_or_else(|_| Err(CallError::Timeout { peer: peer.clone(), after: timeout }))?;
+        Ok((peer, answer))
+    }
+
+    async fn send(
+        &self,
+        peer: &str,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, CallError> {
+        self.0.request(request).await.map_err(|source| {
             let peer = peer.to_owned();
             if source.is_connect() {
                 CallError::Connect { peer, source }
             } else {
                 CallError::Send { peer, source }
             }
-        })?;
-        let (head, body) = answer.into_parts();
-        let body = Limited::new(body, ANSWER_MAX)
-            .collect()
-            .await
-            .map_err(|source| CallError::Receive { peer: peer.to_owned(), source })?
-            .to_bytes();
-        Ok(Answer { status: head.status, headers: head.headers, body })
+        })
     }
 
     /// Reads JSON.
@@ -141,6 +150,34 @@ impl HttpClient {
         let answer = self.call(Method::POST, url, headers, body, timeout).await?;
         answer.json(url)
     }
+}
+
+fn request(
+    method: Method,
+    url: &str,
+    headers: HeaderMap,
+    body: impl Into<Bytes>,
+) -> Result<(String, Request<Full<Bytes>>), CallError> {
+    let uri: Uri =
+        url.parse().map_err(|source| CallError::Address { url: url.to_owned(), source })?;
+    let peer = uri.authority().map_or_else(|| url.to_owned(), ToString::to_string);
+    let mut request = Request::new(Full::new(body.into()));
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    telemetry::inject(request.headers_mut());
+    Ok((peer, request))
+}
+
+/// Reads the whole of an answer.
+pub(crate) async fn received(peer: &str, answer: Response<Incoming>) -> Result<Answer, CallError> {
+    let (head, body) = answer.into_parts();
+    let body = Limited::new(body, ANSWER_MAX)
+        .collect()
+        .await
+        .map_err(|source| CallError::Receive { peer: peer.to_owned(), source })?
+        .to_bytes();
+    Ok(Answer { status: head.status, headers: head.headers, body })
 }
 
 impl Answer {

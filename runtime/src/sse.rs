@@ -1,5 +1,9 @@
 //! Server-sent events, from bytes.
 
+mod stream;
+
+pub use stream::{EventStream, NoStream};
+
 /// One event of the stream.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Message {
@@ -26,6 +30,11 @@ impl Parser {
             complete.extend(self.line(line.trim_end_matches(['\r', '\n'])));
         }
         complete
+    }
+
+    /// Returns how many bytes have arrived of what is not complete.
+    pub(crate) fn pending(&self) -> usize {
+        self.rest.len() + self.message.data.len()
     }
 
     /// Takes one line; an empty one ends an event.
