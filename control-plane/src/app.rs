@@ -21,7 +21,7 @@ use crate::store::etcd::Store;
 use crate::tasks::control::Control;
 use crate::tasks::hands::Hands;
 use crate::tasks::operate::Executor;
-use crate::tasks::{deeds, drills, history, probe, read, sight};
+use crate::tasks::{deeds, drills, history, probe, read, sight, wishes};
 
 /// How long requests and writes in flight may go on after the process was asked to stop.
 const GRACE: Duration = Duration::from_secs(3);
@@ -66,6 +66,7 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     let executor = Executor::new(hands.clone(), orders.clone());
     let (rehearsed, drills) = watch::channel(Arc::new(Drills::default()));
     let runs = (store.clone(), board.clone());
+    let wanted = (store.clone(), state.clone(), log.clone(), board.clone());
     let told = (store.clone(), state.clone(), board.clone());
     let kept = (store.clone(), region.clone(), state.clone(), board.clone());
     let answering = (store.clone(), agents.clone(), region, Arc::clone(&spec));
@@ -86,6 +87,10 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     tasks.start("read the drills", |stop| {
         let (store, board) = runs;
         drills::read(store, rehearsed, board, stop)
+    });
+    tasks.start("tell what is wanted", |stop| {
+        let (store, state, log, board) = wanted;
+        wishes::tell(store, state, log, board, stop)
     });
     tasks.start("write the history", |stop| {
         let (store, vantage, state, board) = kept;

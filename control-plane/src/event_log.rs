@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::decide::happenings::Happening;
+use crate::decide::happenings::wishes::Turn;
 
 /// How many are kept for those who come back: hours of an ordinary life, minutes of a bad one.
 const KEPT: usize = 1000;
@@ -21,16 +22,22 @@ pub struct EventLog {
 }
 
 /// A happening as it goes over the wire.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Event {
     #[serde(skip)]
     pub id: u64,
     #[serde(skip)]
     pub name: &'static str,
     pub at_unix_ms: u64,
-    pub cell: String,
+    /// What it is about: a cell, an operation, one cell of an operation, a region, or everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cell: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
     pub region: Option<String>,
-    pub epoch: u64,
+    /// The cell's, where it is about what a cell itself has done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
     pub reason: String,
     pub evidence: String,
 }
@@ -42,28 +49,43 @@ impl Default for EventLog {
 }
 
 impl EventLog {
-    /// Appends. Ids grow with wall time, so that they go on growing over a restart, and mean about
-    /// the same to every control plane.
+    /// Appends what has happened to a cell.
     pub fn write(&self, happening: &Happening) {
-        let at_unix_ms = clock::unix_millis();
-        let id = at_unix_ms.max(*self.newest.borrow() + 1);
-        let event = Event {
-            id,
+        self.append(Event {
             name: happening.kind.name(),
-            at_unix_ms,
-            cell: happening.cell.to_string(),
+            cell: Some(happening.cell.to_string()),
             region: happening.region.as_ref().map(ToString::to_string),
-            epoch: happening.epoch.0,
+            epoch: Some(happening.epoch.0),
             reason: happening.reason.clone(),
             evidence: happening.evidence.clone(),
-        };
-        {
-            let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-            if ring.len() == KEPT {
-                ring.pop_front();
-            }
-            ring.push_back(event);
+            ..Event::default()
+        });
+    }
+
+    /// Appends what has become of something that was asked for.
+    pub fn write_turn(&self, turn: &Turn) {
+        self.append(Event {
+            name: turn.kind.name(),
+            cell: turn.cell.as_ref().map(ToString::to_string),
+            operation: turn.operation.clone(),
+            region: turn.region.as_ref().map(ToString::to_string),
+            reason: turn.reason.clone(),
+            evidence: turn.evidence.clone(),
+            ..Event::default()
+        });
+    }
+
+    /// Ids grow with wall time, so that they go on growing over a restart, and mean about the same to
+    /// every control plane.
+    fn append(&self, event: Event) {
+        let at_unix_ms = clock::unix_millis();
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock: two writers never use one id.
+        let id = at_unix_ms.max(*self.newest.borrow() + 1);
+        if ring.len() == KEPT {
+            ring.pop_front();
         }
+        ring.push_back(Event { id, at_unix_ms, ..event });
         self.newest.send_replace(id);
     }
 
@@ -112,7 +134,7 @@ mod tests {
         let all = log.after(0);
         assert_eq!(
             all.iter().map(|event| event.epoch).collect::<Vec<_>>(),
-            (500..1500).collect::<Vec<_>>()
+            (500..1500).map(Some).collect::<Vec<_>>()
         );
         assert!(all.is_sorted_by(|a, b| a.id < b.id));
         assert_eq!(log.after(all[997].id), all[998..]);

@@ -15,3 +15,4 @@ pub mod read;
 pub mod sight;
 pub mod switch;
 pub mod vote;
+pub mod wishes;

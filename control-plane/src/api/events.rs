@@ -38,7 +38,10 @@ pub(super) fn call() -> Call {
         .of("records", "Tells what happens, as it happens.")
         .about(
             "A stream of server-sent events: what happens from now on, or what came after \
-             `Last-Event-ID`, as far as it is kept. Asked for `application/json`, a page of what is \
+             `Last-Event-ID`, as far as it is kept: the last thousand. What happens to cells has \
+             `cell` and `epoch`; `operation-begun`, `-step`, `-waits`, `-cancelled` and `-ended` \
+             have `operation`; `region-drained`, `region-restored`, `freeze` and `freeze-over` are \
+             what people have set. Asked for `application/json`, a page of what is \
              kept instead, the newest first. Each control plane keeps what it has seen itself.",
         )
         .query::<PageQuery>()

@@ -10,8 +10,9 @@ pub(super) struct Line {
     pub(super) id: u64,
     pub(super) at: Moment,
     pub(super) sentence: String,
-    pub(super) cell: String,
-    pub(super) epoch: u64,
+    /// The page about it.
+    pub(super) path: String,
+    pub(super) epoch: Option<u64>,
     /// In the words of the control plane.
     pub(super) reason: String,
     pub(super) evidence: String,
@@ -21,8 +22,10 @@ pub(super) struct Line {
 #[must_use]
 pub(super) fn last(scene: &Scene<'_>, of_cell: Option<&str>, count: usize) -> Vec<Line> {
     let events = scene.console.log.after(0);
-    let wanted =
-        events.into_iter().rev().filter(|event| of_cell.is_none_or(|cell| event.cell == cell));
+    let wanted = events
+        .into_iter()
+        .rev()
+        .filter(|event| of_cell.is_none_or(|cell| event.cell.as_deref() == Some(cell)));
     wanted.take(count).map(|event| line(scene, event)).collect()
 }
 
@@ -32,29 +35,50 @@ fn line(scene: &Scene<'_>, event: Event) -> Line {
         id: event.id,
         at: Moment::at(event.at_unix_ms),
         sentence: sentence(scene.t, &event, region.as_deref()),
-        cell: event.cell,
+        path: path(&event),
         epoch: event.epoch,
         reason: event.reason,
         evidence: event.evidence,
     }
 }
 
+fn path(event: &Event) -> String {
+    match (&event.operation, &event.cell, &event.region) {
+        (None, Some(cell), _) => format!("/console/cells/{cell}"),
+        (None, None, Some(region)) => format!("/console/regions/{region}"),
+        (Some(_), _, _) | (None, None, None) => "/console/operations".to_owned(),
+    }
+}
+
 /// Returns what has happened in one sentence; the event's name where there is none.
 #[must_use]
 pub(super) fn sentence(t: &Texts, event: &Event, region: Option<&str>) -> String {
-    let text = match event.name {
-        "lease-lost" => t.event_lease_lost,
-        "electing" => t.event_electing,
-        "promoting" => t.event_promoting,
-        "steady" => t.event_steady,
-        "switching" => t.event_switching,
-        "frozen" => t.event_frozen,
-        "at-risk" => t.event_at_risk,
-        "at-risk-over" => t.event_at_risk_over,
-        "voters" => t.event_voters,
-        "site-down" => t.event_site_down,
-        "site-up" => t.event_site_up,
-        other => return format!("{}: {other}", event.cell),
+    let (cell, operation) = (event.cell.as_deref(), event.operation.as_deref());
+    let text = match (event.name, cell) {
+        ("lease-lost", _) => t.event_lease_lost,
+        ("electing", _) => t.event_electing,
+        ("promoting", _) => t.event_promoting,
+        ("steady", _) => t.event_steady,
+        ("switching", _) => t.event_switching,
+        ("frozen", _) => t.event_frozen,
+        ("at-risk", _) => t.event_at_risk,
+        ("at-risk-over", _) => t.event_at_risk_over,
+        ("voters", _) => t.event_voters,
+        ("site-down", _) => t.event_site_down,
+        ("site-up", _) => t.event_site_up,
+        ("operation-begun", _) => t.event_operation_begun,
+        ("operation-step", Some(_)) => t.event_operation_moves,
+        ("operation-step", None) => t.event_operation_marks,
+        ("operation-waits", _) => t.event_operation_waits,
+        ("operation-cancelled", _) => t.event_operation_cancelled,
+        ("operation-ended", _) => t.event_operation_ended,
+        ("region-drained", _) => t.event_region_drained,
+        ("region-restored", _) => t.event_region_restored,
+        ("freeze", _) => t.event_freeze,
+        ("freeze-over", _) => t.event_freeze_over,
+        (other, _) => return format!("{}: {other}", cell.or(operation).unwrap_or("-")),
     };
-    fill(text, &[("cell", &event.cell), ("region", region.unwrap_or("?"))])
+    let (cell, operation) = (cell.unwrap_or("?"), operation.unwrap_or("?"));
+    let region = region.unwrap_or("?");
+    fill(text, &[("cell", cell), ("operation", operation), ("region", region)])
 }

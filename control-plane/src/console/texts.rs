@@ -141,6 +141,17 @@ texts! {
     event_site_down: "{cell} in {region} does not answer", "{cell} 在 {region} 无应答";
     event_site_up: "{cell} in {region} answers", "{cell} 在 {region} 恢复应答";
 
+    event_operation_begun: "Operation {operation} has begun", "操作 {operation} 已开始";
+    event_operation_moves: "Operation {operation}: {cell} moves to {region}", "操作 {operation}：{cell} 迁移到 {region}";
+    event_operation_marks: "Operation {operation}: a step in {region}", "操作 {operation}：{region} 的一个步骤";
+    event_operation_waits: "Operation {operation} waits", "操作 {operation} 等待中";
+    event_operation_cancelled: "Operation {operation} is cancelled", "操作 {operation} 被取消";
+    event_operation_ended: "Operation {operation} has ended", "操作 {operation} 已结束";
+    event_region_drained: "{region} is drained", "{region} 已排空";
+    event_region_restored: "{region} is a target again", "{region} 重新成为目标";
+    event_freeze: "The platform is frozen", "平台已冻结";
+    event_freeze_over: "The platform is no longer frozen", "平台冻结已解除";
+
     // One cell.
     slots: "Slots", "槽位";
     slots_of: "{slots} of 16,384", "{slots} / 16,384";

@@ -1,5 +1,7 @@
 //! What an operator would write in the logbook: the difference between what was seen and what is.
 
+pub mod wishes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;

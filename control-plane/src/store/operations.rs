@@ -52,6 +52,13 @@ impl Store {
         Ok(Operations { going_on: going_on.collect(), ended: ended.collect() })
     }
 
+    /// Returns an operation that has ended, if it is kept.
+    pub async fn ended_operation(&self, id: &str) -> Result<Option<Operation>, EtcdError> {
+        let key = key::ended(id);
+        let stored = self.etcd.read(&[&key]).await?;
+        Ok(stored.iter().find(|entry| entry.key == key).and_then(understood))
+    }
+
     /// Writes a new operation, or returns `None` if the id has been taken.
     pub async fn create_operation(
         &self,
