@@ -1,20 +1,29 @@
 //! Commands that are more than one read.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use http::Method;
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 
 use crate::api::Api;
 use crate::app::Out;
 use crate::cli::{CellArgs, CellCommand, ExplainArgs, OperationArgs, RegionArgs, WriteArgs};
 use crate::exit::Failure;
+use crate::follow::follow;
+use crate::show::events::{self, Event};
 use crate::show::operations::{Operation, progress};
 use crate::{show, terminal};
 
 /// How often an operation is looked at: a wave takes seconds.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long an operation's last event is waited for once it has ended.
+const LAST_EVENT: Duration = Duration::from_secs(2);
+/// What that event is called.
+const ENDED: &str = "operation-ended";
 
 pub(crate) async fn cell(api: &Api, out: Out, args: CellArgs) -> Result<(), Failure> {
     let path = format!("/v1/cells/{}", segment(&args.cell));
@@ -93,12 +102,51 @@ pub(crate) async fn operation(api: &Api, out: Out, args: OperationArgs) -> Resul
     out.show(&api.get(&path).await?, show::operations::one)
 }
 
-/// Follows an operation to its end, and says each change of its progress.
+/// Follows an operation to its end: says each of its events as it comes, and each change of its
+/// progress. How it is, is asked all the time; events that do not come change nothing.
 async fn watch(api: &Api, out: Out, id: &str) -> Result<(), Failure> {
     let path = format!("/v1/operations/{}", segment(id));
-    let mut said = String::new();
+    let begun = Operation::read(&api.get(&path).await?)?.asked_unix_ms;
+    let (ended, end_heard) = oneshot::channel();
+    let mut ended = Some(ended);
+    // Ids of events are moments: it is heard from its beginning.
+    let from = begun.saturating_sub(1).to_string();
+    let events = async {
+        let heard = follow(api, Some(from), |message| {
+            let event: Event =
+                serde_json::from_str(&message.data).context("understand an event")?;
+            if event.operation.as_deref() == Some(id) {
+                terminal::note(&events::line(&message.event, &event));
+                if let Some(ended) = ended.take_if(|_| message.event == ENDED) {
+                    // Whoever waited for it may have stopped to.
+                    ended.send(()).unwrap_or_default();
+                }
+            }
+            Ok(())
+        });
+        if let Err(failure) = heard.await {
+            terminal::note(&format!("its events are not to be had: {failure}"));
+        }
+        drop(ended);
+        std::future::pending::<Infallible>().await
+    };
+    let (answer, operation) = tokio::select! {
+        never = events => match never {},
+        end = until_ended(api, &path, end_heard) => end?,
+    };
+    out.show(&answer, show::operations::one)?;
+    operation.outcome().map_err(Failure::Undone)
+}
+
+/// Returns the operation once it has ended and its last event was heard, or was waited for.
+async fn until_ended(
+    api: &Api,
+    path: &str,
+    end_heard: oneshot::Receiver<()>,
+) -> Result<(Value, Operation), Failure> {
+    let (mut said, mut is_first) = (String::new(), true);
     loop {
-        let answer = api.get(&path).await?;
+        let answer = api.get(path).await?;
         let operation = Operation::read(&answer)?;
         let now = progress(&operation);
         if now != said {
@@ -106,9 +154,13 @@ async fn watch(api: &Api, out: Out, id: &str) -> Result<(), Failure> {
             said = now;
         }
         if operation.has_ended() {
-            out.show(&answer, show::operations::one)?;
-            return operation.outcome().map_err(Failure::Undone);
+            // One that had ended before has no events any more.
+            if !is_first && timeout(LAST_EVENT, end_heard).await.is_err() {
+                terminal::note("its last event was not heard");
+            }
+            return Ok((answer, operation));
         }
+        is_first = false;
         sleep(LOOK).await;
     }
 }

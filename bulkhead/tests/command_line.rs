@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
 
 use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -97,6 +99,39 @@ async fn an_evacuation_is_followed_to_its_end_and_its_end_is_the_exit_code() {
     assert!(said.contains("evacuate east: failed, wave 1 of 1, 0 of 1 steps"), "{said}");
     assert!(said.contains("failed to evacuate east: failed, south does not answer"), "{said}");
     assert!(text(&told).contains("1     move c1 from east to south  waiting"), "{}", text(&told));
+    assert_eq!(told.status.code(), Some(5));
+}
+
+/// The stream breaks after the first event; the second comes to whoever asks for what came after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_is_followed_by_its_events_across_a_broken_stream() {
+    let has_ended = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&has_ended);
+    let events = async move |headers: HeaderMap| {
+        let event = |id: u64, name: &str, reason: &str| {
+            let data = json!({ "at_unix_ms": id, "operation": "op-1", "region": "east",
+                "reason": reason, "evidence": "0 of 1 steps" });
+            format!("id: {id}\nevent: {name}\ndata: {data}\n\n")
+        };
+        match headers["last-event-id"].to_str().unwrap() {
+            "1795386084999" => event(1_795_386_085_100, "operation-step", "move c1: begins"),
+            "1795386085100" => {
+                ended.store(true, Ordering::Relaxed);
+                event(1_795_386_085_200, "operation-ended", "evacuate east: failed")
+            }
+            other => panic!("asked for what came after {other}"),
+        }
+    };
+    let how = async move || {
+        let why = has_ended.load(Ordering::Relaxed).then_some("south does not answer");
+        operation(why.map_or("running", |_| "failed"), why).to_string()
+    };
+    let routes =
+        Router::new().route("/v1/events", get(events)).route("/v1/operations/op-1", get(how));
+    let told = bulkhead(&serve(routes).await, &["operation", "op-1", "--watch"]).await;
+    let said = String::from_utf8(told.stderr.clone()).unwrap();
+    let (step, end) = (said.find("move c1: begins"), said.find("evacuate east: failed; 0 of 1"));
+    assert!(step.is_some() && step < end, "{said}");
     assert_eq!(told.status.code(), Some(5));
 }
 

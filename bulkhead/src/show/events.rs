@@ -1,7 +1,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{List, moment, read};
+use super::{List, NONE, moment, read};
 
 #[derive(Deserialize)]
 struct Kept {
@@ -13,9 +13,10 @@ struct Kept {
 #[derive(Deserialize)]
 pub(crate) struct Event {
     at_unix_ms: u64,
-    cell: String,
+    cell: Option<String>,
+    pub(crate) operation: Option<String>,
     region: Option<String>,
-    epoch: u64,
+    epoch: Option<u64>,
     reason: String,
     evidence: String,
 }
@@ -31,10 +32,15 @@ pub(crate) fn list(answer: &Value) -> anyhow::Result<String> {
 }
 
 pub(crate) fn line(name: &str, event: &Event) -> String {
-    let Event { at_unix_ms, cell, region, epoch, reason, evidence } = event;
-    let place = region.as_ref().map_or_else(|| cell.clone(), |region| format!("{cell}@{region}"));
+    let Event { at_unix_ms, cell, operation, region, epoch, reason, evidence } = event;
+    let place = match (cell, region) {
+        (Some(cell), Some(region)) => format!("{cell}@{region}"),
+        (Some(one), None) | (None, Some(one)) => one.clone(),
+        (None, None) => NONE.to_owned(),
+    };
+    let of = epoch.map(|epoch| format!("epoch {epoch}")).or_else(|| operation.clone());
     let told = [reason.as_str(), evidence.as_str()];
     let told: Vec<&str> = told.into_iter().filter(|text| !text.is_empty()).collect();
-    let told = told.join("; ");
-    format!("{}  {name:<18} {place:<14} epoch {epoch}  {told}", moment(*at_unix_ms))
+    let (of, told) = (of.unwrap_or_default(), told.join("; "));
+    format!("{}  {name:<18} {place:<14} {of}  {told}", moment(*at_unix_ms))
 }

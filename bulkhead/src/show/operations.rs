@@ -12,7 +12,7 @@ pub(crate) struct Operation {
     status: String,
     why: Option<String>,
     who: String,
-    asked_unix_ms: u64,
+    pub(crate) asked_unix_ms: u64,
     waits_for: Option<String>,
     wave: Option<usize>,
     steps_ended: usize,
