@@ -31,7 +31,8 @@ impl Api {
             .context("use the token: it has characters that no token has")?;
         bearer.set_sensitive(true);
         let headers = HeaderMap::from_iter([(header::AUTHORIZATION, bearer)]);
-        Ok(Self { http: HttpClient::default(), addresses: access.addresses, headers })
+        let http = HttpClient::trusting(access.ca.as_deref())?;
+        Ok(Self { http, addresses: access.addresses, headers })
     }
 
     pub(crate) fn http(&self) -> &HttpClient {

@@ -136,6 +136,33 @@ async fn an_operation_is_followed_by_its_events_across_a_broken_stream() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_control_plane_with_tls_is_believed_only_with_its_authority() {
+    let folder = std::env::temp_dir().join(format!("bulkhead-tls-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let (own, own_key) = (folder.join("own.pem"), folder.join("own.key"));
+    std::fs::write(&own, params.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(&own_key, key.serialize_pem()).unwrap();
+    let certificate = runtime::door::certificate(own.clone(), own_key).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("https://{}", listener.local_addr().unwrap());
+    let door = runtime::door::Door::new(listener, Arc::new(certificate));
+    let routes = Router::new().route("/v1/cells", get(async || cells().to_string()));
+    let serving = async move { axum::serve(door, routes).await };
+    #[expect(clippy::disallowed_methods, reason = "ends with the test")]
+    drop(tokio::spawn(serving));
+
+    let believed = bulkhead(&address, &["cells", "--ca", own.to_str().unwrap()]).await;
+    let doubted = bulkhead(&address, &["cells"]).await;
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(text(&believed).contains("redundant"), "{believed:?}");
+    let said = String::from_utf8(doubted.stderr).unwrap();
+    assert!(said.contains("UnknownIssuer"), "{said}");
+    assert_eq!(doubted.status.code(), Some(4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_command_line_is_told_from_everything_else() {
     for wrong in [&["evacuate"][..], &["freeze"], &["operations", "--wave-pause", "1"], &[]] {
         assert_eq!(bulkhead("http://127.0.0.1:1", wrong).await.status.code(), Some(2), "{wrong:?}");

@@ -1,6 +1,5 @@
 //! Asks the control plane, of a region that is not to be broken.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -10,11 +9,11 @@ use runtime::HttpClient;
 use runtime::http_client::CallError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use topology::address::Port;
 use topology::wire::lost_writes::LostWritesReport;
-use topology::{CellId, Epoch, RegionId, Spec};
+use topology::{CellId, Epoch, RegionId};
 
 use crate::course::Tally;
+use crate::platform::Platform;
 
 /// A control plane on the same machine or the same continent; the next one is asked after this.
 const ASK: Duration = Duration::from_secs(2);
@@ -27,7 +26,8 @@ const SWITCH: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub(crate) struct ControlPlane {
     http: HttpClient,
-    addresses: Vec<SocketAddr>,
+    /// Without a slash at the end.
+    urls: Vec<String>,
     headers: HeaderMap,
 }
 
@@ -85,21 +85,22 @@ struct SiteView {
 
 impl ControlPlane {
     /// Will ask every region's control plane in turn, `avoid`'s last.
-    pub(crate) fn new(spec: &Spec, token: &str, avoid: Option<&RegionId>) -> anyhow::Result<Self> {
+    pub(crate) fn new(platform: &Platform, avoid: Option<&RegionId>) -> anyhow::Result<Self> {
+        let (spec, token) = (&platform.spec, &platform.token);
+        let tls = spec.control_plane_tls.as_ref();
+        let authority = tls.map(|tls| platform.run_dir.join(&tls.authority));
         let mut regions: Vec<&RegionId> = spec.regions.iter().map(|region| &region.id).collect();
         regions.sort_by_key(|region| Some(*region) == avoid);
-        let addresses = regions
-            .into_iter()
-            .filter_map(|region| spec.region_address(region, Port::ControlPlane))
-            .collect();
+        let urls = regions.into_iter().filter_map(|region| spec.control_plane_url(region));
         let bearer = HeaderValue::try_from(format!("Bearer {token}"))
             .context("read the control plane's token")?;
         let headers = HeaderMap::from_iter([(header::AUTHORIZATION, bearer)]);
-        Ok(Self { http: HttpClient::default(), addresses, headers })
+        let http = HttpClient::trusting(authority.as_deref())?;
+        Ok(Self { http, urls: urls.collect(), headers })
     }
 
-    pub(crate) fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub(crate) fn urls(&self) -> &[String] {
+        &self.urls
     }
 
     pub(crate) fn http(&self) -> &HttpClient {
@@ -112,8 +113,8 @@ impl ControlPlane {
 
     pub(crate) async fn cells(&self) -> anyhow::Result<Vec<Cell>> {
         let mut last = None;
-        for address in &self.addresses {
-            match self.cells_of(*address).await {
+        for at in &self.urls {
+            match self.cells_of(at).await {
                 Ok(cells) => return cells.data.into_iter().map(Cell::try_from).collect(),
                 Err(err) => last = Some(err),
             }
@@ -122,8 +123,8 @@ impl ControlPlane {
         Err(err).context("list the cells")
     }
 
-    async fn cells_of(&self, address: SocketAddr) -> Result<Cells, CallError> {
-        let url = format!("http://{address}/v1/cells");
+    async fn cells_of(&self, at: &str) -> Result<Cells, CallError> {
+        let url = format!("{at}/v1/cells");
         let answer =
             self.http.call(Method::GET, &url, self.headers.clone(), Bytes::new(), ASK).await?;
         answer.json(&url)
@@ -133,8 +134,8 @@ impl ControlPlane {
     /// reports.
     pub(crate) async fn lost_writes(&self, cell: &CellId) -> anyhow::Result<Option<LostWrites>> {
         let mut last = None;
-        for address in &self.addresses {
-            let url = format!("http://{address}/v1/cells/{cell}/lost-writes");
+        for at in &self.urls {
+            let url = format!("{at}/v1/cells/{cell}/lost-writes");
             let sent =
                 self.http.call(Method::GET, &url, self.headers.clone(), Bytes::new(), GATHER);
             match sent.await {
@@ -170,8 +171,8 @@ impl ControlPlane {
 
     pub(crate) async fn operation(&self, id: &str) -> anyhow::Result<OperationView> {
         let mut last = None;
-        for address in &self.addresses {
-            let url = format!("http://{address}/v1/operations/{id}");
+        for at in &self.urls {
+            let url = format!("{at}/v1/operations/{id}");
             let sent = self.http.call(Method::GET, &url, self.headers.clone(), Bytes::new(), ASK);
             match sent.await.and_then(|answer| answer.json(&url)) {
                 Ok(found) => return Ok(found),
@@ -190,8 +191,8 @@ impl ControlPlane {
     ) -> anyhow::Result<T> {
         let mut headers = self.headers.clone();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        for address in &self.addresses {
-            let url = format!("http://{address}{path}");
+        for at in &self.urls {
+            let url = format!("{at}{path}");
             let sent =
                 self.http.call(Method::POST, &url, headers.clone(), body.to_string(), SWITCH);
             match sent.await {

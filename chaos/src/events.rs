@@ -1,6 +1,5 @@
 //! Follows what the control plane says, as it says it: the second stream of evidence.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -41,10 +40,10 @@ pub(crate) async fn follow(
 ) -> anyhow::Result<()> {
     let mut last_id = None;
     let attempts = async {
-        for address in control_plane.addresses().iter().cycle() {
-            let heard = listen(&control_plane, *address, &mut last_id, &clock, &recorder);
+        for at in control_plane.urls().iter().cycle() {
+            let heard = listen(&control_plane, at, &mut last_id, &clock, &recorder);
             if let Err(err) = heard.await {
-                debug!(peer = %address, error = format!("{err:#}"), "event stream ended");
+                debug!(peer = at, error = format!("{err:#}"), "event stream ended");
             }
             sleep(PAUSE).await;
         }
@@ -58,13 +57,13 @@ pub(crate) async fn follow(
 
 async fn listen(
     control_plane: &ControlPlane,
-    address: SocketAddr,
+    at: &str,
     last_id: &mut Option<String>,
     clock: &Clock,
     recorder: &Recorder,
 ) -> anyhow::Result<()> {
     let (http, headers) = (control_plane.http(), control_plane.headers().clone());
-    let url = format!("http://{address}/v1/events");
+    let url = format!("{at}/v1/events");
     let stream = EventStream::open(http, &url, headers, last_id.as_deref()).await;
     let mut stream = stream.context("ask for events")?;
     while let Some(message) = stream.next().await.context("hear")? {

@@ -15,7 +15,7 @@ pub(crate) async fn print_all(
     drills: &[Drill],
     seed: Option<u64>,
 ) -> anyhow::Result<Exit> {
-    let cells = ControlPlane::new(&platform.spec, &platform.token, None)?.cells().await?;
+    let cells = ControlPlane::new(platform, None)?.cells().await?;
     let mut exit = Exit::Pass;
     for drill in drills {
         match plan(drill, &cells, seed.unwrap_or(drill.seed)) {

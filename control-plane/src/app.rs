@@ -4,9 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use clap::Parser as _;
+use runtime::door::{Certificate, Door};
 use runtime::{Board, Tasks, admin, server, stop_asked, telemetry};
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::agents::Agents;
 use crate::api::{self, Api};
@@ -41,7 +45,8 @@ pub async fn run() -> anyhow::Result<()> {
 
 /// Serves until `asked` resolves. Starts without etcd, and outlives it.
 pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let Config { region, spec, callers, console_key, listen, admin, failpoint } = config;
+    let Config { region, spec, callers, console_key, listen, admin, certificate, failpoint } =
+        config;
     let (api_listener, admin_listener) = (admin::bind(listen).await?, admin::bind(admin).await?);
     metrics::register();
 
@@ -99,6 +104,9 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     tasks.start("carry out what is asked", |stop| deeds::carry_out(deeds_in, stop));
     let (known, on) = (callers.clone(), board.clone());
     tasks.start("read who may call", |stop| known.follow(on, stop));
+    if let Some(certificate) = certificate.clone() {
+        tasks.start("read the certificate", |stop| async move { certificate.watch(stop).await });
+    }
     tasks.start("serve the API", |stop| {
         let (store, agents, vantage, spec) = answering;
         let stopped = stop.clone();
@@ -117,10 +125,23 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
         };
         let calls = api::routes(api.clone(), callers.clone());
         let console = console::routes(Console::new(&api, calls.clone(), callers, console_key));
-        server::serve(api_listener, server::observed(console.merge(calls)), stop)
+        serve_all(api_listener, certificate, server::observed(console.merge(calls)), stop)
     });
     tasks.start("serve the admin endpoint", |stop| {
         server::serve(admin_listener, admin::routes(board), stop)
     });
     tasks.run(asked, GRACE).await
+}
+
+/// Serves with TLS, or in the open.
+async fn serve_all(
+    listener: TcpListener,
+    certificate: Option<Arc<Certificate>>,
+    routes: Router,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    match certificate {
+        Some(certificate) => server::serve(Door::new(listener, certificate), routes, stop).await,
+        None => server::serve(listener, routes, stop).await,
+    }
 }

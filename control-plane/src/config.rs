@@ -1,11 +1,12 @@
 //! What this process is: flags and environment, checked against `regions.yaml`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::Parser;
+use runtime::door::{self, Certificate};
 use topology::address::Port;
 use topology::{RegionId, Spec};
 
@@ -45,6 +46,8 @@ pub struct Config {
     pub console_key: Key,
     pub listen: SocketAddr,
     pub admin: SocketAddr,
+    /// What is shown to whoever asks with TLS; nothing where it is asked in the open.
+    pub certificate: Option<Arc<Certificate>>,
     /// Where a test lets this process end; nowhere in earnest.
     pub failpoint: Failpoint,
 }
@@ -68,14 +71,52 @@ impl Config {
             spec.region_address(&raw.region, port)
                 .with_context(|| format!("find region {} in {}", raw.region, raw.spec.display()))
         };
+        let listen = address(Port::ControlPlane)?;
+        let certificate = certificate(&spec, listen, &raw.run_dir)?;
         Ok(Self {
             region: raw.region.clone(),
             callers,
             console_key: Key::new(key.trim_ascii()),
-            listen: address(Port::ControlPlane)?,
+            listen,
+            certificate,
             admin: address(Port::ControlPlaneAdmin)?,
             failpoint: Failpoint::default(),
             spec: Arc::new(spec),
         })
+    }
+}
+
+/// Tokens and cookies never cross a network in the open.
+fn certificate(
+    spec: &Spec,
+    listen: SocketAddr,
+    run_dir: &Path,
+) -> anyhow::Result<Option<Arc<Certificate>>> {
+    let Some(tls) = &spec.control_plane_tls else {
+        ensure!(
+            listen.ip().is_loopback(),
+            "listen on {listen} without TLS: it is not on loopback; name a certificate under \
+             control-plane: tls: in regions.yaml"
+        );
+        return Ok(None);
+    };
+    let (own, key) = (run_dir.join(&tls.own.certificate), run_dir.join(&tls.own.key));
+    Ok(Some(Arc::new(door::certificate(own, key).context("read the API's certificate")?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_served_in_the_open_but_on_loopback() {
+        let text = include_str!("../../regions.yaml");
+        let spec = Spec::parse(text).unwrap();
+        let served = |address: &str| {
+            certificate(&spec, address.parse().unwrap(), Path::new("")).map(|it| it.is_some())
+        };
+        assert!(!served("127.1.0.1:7000").unwrap());
+        let refused = served("10.1.0.1:7000").unwrap_err().to_string();
+        assert!(refused.starts_with("listen on 10.1.0.1:7000 without TLS"), "{refused}");
     }
 }

@@ -31,7 +31,7 @@ pub(crate) async fn start(
 ) -> anyhow::Result<(Vec<CellSeen>, u32)> {
     let mut supervisor = spawn(spec_path, wan, run_dir)?;
     let pid = supervisor.id();
-    let observer = Observer::new(spec, run_dir);
+    let observer = Observer::new(spec, run_dir)?;
     let served = observer.wait(|| alive(&mut supervisor, run_dir)).await;
     match served {
         Ok(cells) => Ok((cells, pid)),

@@ -42,8 +42,10 @@ struct Cells {
 }
 
 impl<'a> Observer<'a> {
-    pub(crate) fn new(spec: &'a Spec, run_dir: &'a RunDir) -> Self {
-        Self { client: HttpClient::default(), spec, run_dir }
+    pub(crate) fn new(spec: &'a Spec, run_dir: &'a RunDir) -> anyhow::Result<Self> {
+        let tls = spec.control_plane_tls.as_ref();
+        let authority = tls.map(|tls| run_dir.path().join(&tls.authority));
+        Ok(Self { client: HttpClient::trusting(authority.as_deref())?, spec, run_dir })
     }
 
     /// Returns the cells once everything serves. `still` fails when waiting has become pointless.
@@ -98,8 +100,7 @@ impl<'a> Observer<'a> {
         let bearer = HeaderValue::from_str(&format!("Bearer {}", token.trim())).ok()?;
         let headers = HeaderMap::from_iter([(header::AUTHORIZATION, bearer)]);
         for region in &self.spec.regions {
-            let address = self.spec.region_address(&region.id, Port::ControlPlane)?;
-            let url = format!("http://{address}/v1/cells");
+            let url = format!("{}/v1/cells", self.spec.control_plane_url(&region.id)?);
             let answer =
                 self.client.call(Method::GET, &url, headers.clone(), Bytes::new(), ANSWER).await;
             match answer.and_then(|answer| answer.json::<Cells>(&url)) {

@@ -94,8 +94,7 @@ impl Report<'_> {
         self.spec
             .regions
             .iter()
-            .filter_map(|region| self.spec.region_address(&region.id, Port::ControlPlane))
-            .map(|address| format!("http://{address}"))
+            .filter_map(|region| self.spec.control_plane_url(&region.id))
             .collect()
     }
 

@@ -23,7 +23,7 @@ pub(crate) async fn status(run_dir: &RunDir, json: bool) -> anyhow::Result<Outco
         }
         return Ok(Outcome::NotRunning);
     };
-    let seen = Observer::new(&spec, run_dir).look().await;
+    let seen = Observer::new(&spec, run_dir)?.look().await;
     let text = if json {
         let document = document(run_dir, supervisor, &fleet, &spec, &seen);
         format!("{document:#}")

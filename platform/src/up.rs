@@ -162,7 +162,7 @@ async fn served(
     run_dir: &RunDir,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<Vec<CellSeen>>> {
-    let observer = Observer::new(spec, run_dir);
+    let observer = Observer::new(spec, run_dir)?;
     tokio::select! {
         cells = observer.wait(|| Ok(())) => cells.map(Some),
         () = stop.cancelled() => Ok(None),

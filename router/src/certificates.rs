@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use futures_util::future::join_all;
 use pingora_core::listeners::tls::Acceptor;
 use prometheus::GaugeVec;
+use runtime::Watched;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
@@ -17,8 +18,6 @@ use rustls::version::{TLS12, TLS13};
 use tokio_util::sync::CancellationToken;
 use topology::spec::{self, Tls};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
-
-use crate::files::Watched;
 
 /// A certificate with those that lead to its authority, and its key.
 pub(crate) struct Pair {

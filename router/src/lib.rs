@@ -17,7 +17,6 @@ mod decide;
 mod doors;
 mod drain;
 mod explain;
-mod files;
 mod forwarding;
 mod gather;
 mod hold;

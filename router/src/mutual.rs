@@ -8,12 +8,12 @@ use pingora_core::protocols::ALPN;
 use pingora_core::protocols::tls::CaType;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::utils::tls::{CertKey, WrappedX509, parse_x509};
+use runtime::Watched;
 use tokio_util::sync::CancellationToken;
 use topology::spec::MutualTls;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::certificates::{Pair, chain};
-use crate::files::Watched;
 use crate::stream::Kind;
 
 /// The router's certificate for sites, and the authority that signs theirs.

@@ -1,14 +1,23 @@
 //! Requests to other processes: bounded in time and size, traced, never repeated behind one's back.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -23,9 +32,9 @@ const IDLE_TIME: Duration = Duration::from_secs(30);
 /// A lost SYN is sent again after a second; whoever cannot wait that long says so with each request.
 const CONNECT_TIME: Duration = Duration::from_millis(1500);
 
-/// A pooled HTTP/1.1 client. Cheap to clone.
+/// A pooled HTTP/1.1 client, with TLS where an address says so. Cheap to clone.
 #[derive(Clone)]
-pub struct HttpClient(Client<HttpConnector, Full<Bytes>>);
+pub struct HttpClient(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
 /// An answer, whole.
 #[derive(Debug)]
@@ -55,11 +64,40 @@ pub enum CallError {
     Malformed { peer: String, source: serde_json::Error },
 }
 
+/// Trusts no authority: for what is asked in the open.
 impl Default for HttpClient {
     fn default() -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_TIME));
+        Self::with(RootCertStore::empty())
+    }
+}
+
+impl HttpClient {
+    /// Returns a client that trusts the authorities in a file, in PEM; none without.
+    pub fn trusting(authority: Option<&Path>) -> anyhow::Result<Self> {
+        let mut roots = RootCertStore::empty();
+        if let Some(path) = authority {
+            let pem = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+            let trust = || format!("trust the authority in {}", path.display());
+            for root in CertificateDer::pem_slice_iter(&pem) {
+                roots.add(root.with_context(trust)?).with_context(trust)?;
+            }
+            ensure!(!roots.is_empty(), "find an authority: {} has none", path.display());
+        }
+        Ok(Self::with(roots))
+    }
+
+    fn with(roots: RootCertStore) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_TIME));
+        tcp.enforce_http(false);
+        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[&TLS13, &TLS12])
+            .expect("ring has both versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        let connector = https.enable_http1().wrap_connector(tcp);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIME)
@@ -69,9 +107,7 @@ impl Default for HttpClient {
             .build(connector);
         Self(client)
     }
-}
 
-impl HttpClient {
     /// Sends one request and reads the whole answer within `timeout`. The current trace goes along.
     pub async fn call(
         &self,

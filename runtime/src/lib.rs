@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod child;
 pub mod clock;
+pub mod door;
 pub mod emulation;
 pub mod file;
 pub mod http_client;
@@ -20,8 +21,10 @@ pub mod server;
 pub mod sse;
 pub mod tasks;
 pub mod telemetry;
+pub mod watched;
 
 pub use admin::Board;
 pub use http_client::HttpClient;
 pub use problem::Problem;
 pub use tasks::{Tasks, stop_asked};
+pub use watched::Watched;

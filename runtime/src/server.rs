@@ -9,8 +9,8 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
+use axum::serve::{Listener, ListenerExt as _};
 use prometheus::{HistogramVec, register_histogram_vec};
-use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info_span};
@@ -36,14 +36,14 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// Serves until stopped; then finishes what is in flight, for at most two seconds. Routes find who is
 /// at the other end in `ConnectInfo<SocketAddr>`.
-pub async fn serve(
-    listener: TcpListener,
-    routes: Router,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
+pub async fn serve<L>(listener: L, routes: Router, stop: CancellationToken) -> anyhow::Result<()>
+where
+    L: Listener<Addr = SocketAddr>,
+{
     let asked = stop.clone();
     let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, routes)
+    // Nothing is done with connections: in this form, any listener tells who connects.
+    let server = axum::serve(listener.tap_io(|_| ()), routes)
         .with_graceful_shutdown(async move { asked.cancelled().await });
     tokio::select! {
         ended = async { server.await } => ended.context("serve requests"),

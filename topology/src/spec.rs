@@ -1,6 +1,7 @@
 //! `regions.yaml`: the world as written → as meant, with every finding at once.
 
 mod backup;
+mod control_plane;
 pub mod edge;
 mod finding;
 mod read;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use crate::{CellId, RegionId, SiteId};
 
 pub use backup::{Backup, Repository, S3};
+pub use control_plane::ControlPlaneTls;
 pub use edge::{AccessLog, Destination, Edge, Keep, MutualTls, Pair, Public, Tls};
 pub use finding::{Finding, Problem};
 pub use wan::{End, Line, Wan};
@@ -25,6 +27,7 @@ pub struct Spec {
     pub regions: Vec<Region>,
     pub cells: Vec<Cell>,
     pub edge: Edge,
+    pub control_plane_tls: Option<ControlPlaneTls>,
     pub lease: LeasePolicy,
     /// How session messages are committed; tickets are always strong.
     pub messages: Durability,

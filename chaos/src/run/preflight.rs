@@ -26,8 +26,8 @@ pub(super) struct Ready {
 /// Returns what the run works with; `None`, with the reasons recorded, where nothing may be broken.
 pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Result<Option<Ready>> {
     run.terminal.phase("preflight", "redundancy, users");
-    let (spec, token) = (&run.platform.spec, &run.platform.token);
-    let cells = match whole(run, &ControlPlane::new(spec, token, None)?).await {
+    let spec = &run.platform.spec;
+    let cells = match whole(run, &ControlPlane::new(run.platform, None)?).await {
         Ok(cells) => cells,
         Err(why) => {
             course.unsteady = vec![why];
@@ -51,7 +51,7 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
             return Ok(None);
         }
     };
-    let control_plane = ControlPlane::new(spec, token, target.region())?;
+    let control_plane = ControlPlane::new(run.platform, target.region())?;
     let mut client = Client::new(spec.edge.listen, run.id, run.drill.load.request_timeout);
     let key = &run.platform.identity_key;
     match load::users(&mut client, spec, key, run.drill.load.users).await {

@@ -23,7 +23,13 @@ const HEADERS: [(HeaderName, &str); 8] = [
 ];
 
 /// Refuses what another site's page sends, and says on every answer what a browser may do with it.
-pub(super) async fn protect(request: Request, next: Next) -> Response {
+pub(super) async fn protect(mut request: Request, next: Next) -> Response {
+    // HTTP/2 says it elsewhere.
+    let authority =
+        request.uri().authority().map(|authority| authority.as_str().parse::<HeaderValue>());
+    if let Some(Ok(host)) = authority {
+        request.headers_mut().entry(header::HOST).or_insert(host);
+    }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let mut response = if reads || is_own(request.headers()) {
         next.run(request).await

@@ -22,4 +22,5 @@ mod platform;
 mod reads;
 mod roles;
 mod switchover;
+mod tls;
 mod went_back;

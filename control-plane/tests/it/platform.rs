@@ -57,8 +57,17 @@ impl Platform {
         Self::prepare_cells(&["east"])
     }
 
+    /// The same with more in its `regions.yaml`.
+    pub(crate) fn prepare_with(more: &str) -> Self {
+        Self::prepare_spec(&["east"], more)
+    }
+
     /// The same with a cell for each of these homes: c1, c2 and so on.
     pub(crate) fn prepare_cells(homes: &[&str]) -> Self {
+        Self::prepare_spec(homes, "")
+    }
+
+    fn prepare_spec(homes: &[&str], more: &str) -> Self {
         let (place, number) = free_place();
         let folder =
             std::env::temp_dir().join(format!("bulkhead-cp-{}-{number}", std::process::id()));
@@ -68,7 +77,7 @@ impl Platform {
         std::fs::create_dir_all(folder.join("secrets")).unwrap();
         std::fs::write(folder.join("secrets/control-plane.callers"), CALLERS).unwrap();
         std::fs::write(folder.join("secrets/console.key"), "k".repeat(64)).unwrap();
-        let text = spec(FIRST_NETWORK + 3 * number, homes);
+        let text = spec(FIRST_NETWORK + 3 * number, homes) + more;
         std::fs::write(folder.join("regions.yaml"), &text).unwrap();
         let spec = Arc::new(Spec::parse(&text).unwrap());
         let sites = spec.cells.iter().flat_map(|cell| {

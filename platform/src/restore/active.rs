@@ -47,7 +47,7 @@ impl Active {
         if run_dir.supervisor().is_none() {
             return Ok(None);
         }
-        let seen = Observer::new(&request.spec, run_dir).look().await;
+        let seen = Observer::new(&request.spec, run_dir)?.look().await;
         let cells = seen.cells.unwrap_or_default();
         let cell = cells.iter().find(|cell| cell.id == request.cell.as_str());
         let Some(region) = cell.and_then(|cell| cell.active.clone()) else { return Ok(None) };

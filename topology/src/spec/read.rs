@@ -60,6 +60,7 @@ impl Reader {
                 "regions",
                 "cells",
                 "edge",
+                "control-plane",
                 "lease",
                 "messages",
                 "backup",
@@ -80,6 +81,7 @@ impl Reader {
         let regions = self.regions(&root);
         let cells = self.cells(&root, &regions);
         let edge = self.edge(&root);
+        let control_plane_tls = self.control_plane(&root);
         let lease = self.lease(&root);
         let messages = self.one_of(
             &root,
@@ -106,6 +108,7 @@ impl Reader {
             regions,
             cells,
             edge: edge?,
+            control_plane_tls,
             lease: lease?,
             messages: messages?,
             backup: backup?,

@@ -58,7 +58,7 @@ fn unknown_and_missing_keys_are_named() {
     check(
         &GOOD.replace("messages: weak", "message: weak"),
         "line 1: regions.yaml: messages is missing
-         line 10: message: unknown key; expected one of version, regions, cells, edge, lease, messages, backup, wan, emulated, round-trip",
+         line 10: message: unknown key; expected one of version, regions, cells, edge, control-plane, lease, messages, backup, wan, emulated, round-trip",
     );
 }
 
@@ -226,4 +226,19 @@ fn check(text: &str, expected: &str) {
     let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
     let expected: Vec<&str> = expected.lines().map(str::trim).collect();
     assert_eq!(lines, expected);
+}
+
+#[test]
+fn control_planes_are_asked_in_the_open_unless_their_files_are_named() {
+    let east = "east".parse().unwrap();
+    let url = |text: &str| Spec::parse(text).unwrap().control_plane_url(&east).unwrap();
+    assert_eq!(url(GOOD), "http://127.1.0.1:7000");
+    let tls = "control-plane: {tls: {certificate: c.pem, key: c.key, authority: ca.pem}}\n";
+    assert_eq!(url(&format!("{GOOD}{tls}")), "https://127.1.0.1:7000");
+    check(
+        &format!("{GOOD}control-plane: {{tls: {{certificate: c.pem, name: x}}}}\n"),
+        "line 11: control-plane.tls: authority is missing
+         line 11: control-plane.tls: key is missing
+         line 11: control-plane.tls.name: unknown key; expected one of certificate, key, authority",
+    );
 }

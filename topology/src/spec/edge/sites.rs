@@ -45,7 +45,7 @@ impl Reader {
         self.files(&pair)
     }
 
-    pub(super) fn files(&mut self, pair: &Section<'_>) -> Option<Pair> {
+    pub(in crate::spec) fn files(&mut self, pair: &Section<'_>) -> Option<Pair> {
         let certificate = self.text(pair, "certificate").map(|path| PathBuf::from(path.as_str()));
         let key = self.text(pair, "key").map(|path| PathBuf::from(path.as_str()));
         Some(Pair { certificate: certificate?, key: key? })

@@ -19,7 +19,8 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Makes of the files' bytes what is used.
 type Understand<T> = Box<dyn Fn(&[Vec<u8>]) -> anyhow::Result<T> + Send + Sync>;
 
-pub(crate) struct Watched<T> {
+/// What was made of files, as they were when they were last right.
+pub struct Watched<T> {
     /// For people.
     what: &'static str,
     files: Vec<PathBuf>,
@@ -31,7 +32,8 @@ pub(crate) struct Watched<T> {
 type Seen = Result<Vec<Vec<u8>>, String>;
 
 impl<T> Watched<T> {
-    pub(crate) fn read(
+    /// Reads the files, which must be right now.
+    pub fn read(
         what: &'static str,
         files: Vec<PathBuf>,
         understand: impl Fn(&[Vec<u8>]) -> anyhow::Result<T> + Send + Sync + 'static,
@@ -42,7 +44,7 @@ impl<T> Watched<T> {
     }
 
     /// The same for what can be done without: files that are not right yet are looked at again.
-    pub(crate) fn hope(
+    pub fn hope(
         what: &'static str,
         files: Vec<PathBuf>,
         understand: impl Fn(&[Vec<u8>]) -> anyhow::Result<T> + Send + Sync + 'static,
@@ -63,12 +65,13 @@ impl<T> Watched<T> {
         }
     }
 
-    pub(crate) fn current(&self) -> Arc<T> {
+    /// Returns what is in use.
+    pub fn current(&self) -> Arc<T> {
         self.current.load_full()
     }
 
     /// Looks at the files until stopped.
-    pub(crate) async fn watch(&self, stop: CancellationToken) -> anyhow::Result<()> {
+    pub async fn watch(&self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut turns = interval(LOOK);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut seen = self.seen();
