@@ -32,8 +32,12 @@ pub(crate) async fn cell(api: &Api, out: Out, args: CellArgs) -> Result<(), Fail
         Some(CellCommand::LostWrites) => {
             out.show(&api.get(&format!("{path}/lost-writes")).await?, show::cells::lost_writes)
         }
-        Some(CellCommand::Switchover { to, write }) => {
-            let body = json!({ "to": to });
+        Some(CellCommand::Switchover { to, reason, override_rules, write }) => {
+            let mut body = json!({ "to": to });
+            set(&mut body, "reason", reason);
+            if !override_rules.is_empty() {
+                set(&mut body, "override", Some(override_rules));
+            }
             moved(api, out, &format!("{path}/switchover"), body, &write).await
         }
         Some(CellCommand::Failover { to, accept_data_loss, reason, write }) => {

@@ -86,6 +86,12 @@ pub(crate) enum CellCommand {
         /// The region to move to.
         #[arg(long)]
         to: String,
+        /// For whoever reads the audit log.
+        #[arg(long)]
+        reason: Option<String>,
+        /// A safety rule that shall not stand in the way; may be repeated.
+        #[arg(long = "override", value_name = "RULE", requires = "reason")]
+        override_rules: Vec<String>,
         #[command(flatten)]
         write: WriteArgs,
     },

@@ -10,11 +10,14 @@ pub mod preview;
 pub mod region;
 
 use client::etcd::{EtcdError, Heard};
-use runtime::Problem;
+use runtime::json_body::invalid;
+use runtime::{Problem, clock};
 use tokio::time::Instant;
+use topology::Spec;
+use topology::spec::Closed;
 
 use crate::api::{Api, error};
-use crate::decide::safety::Broken;
+use crate::decide::safety::{Broken, Rule};
 use crate::decide::{Fact, State};
 use crate::store::etcd::patiently;
 
@@ -30,6 +33,15 @@ pub(crate) async fn fresh(api: &Api) -> Result<State, Problem> {
     Ok(state)
 }
 
+/// Returns whether planned moves may not begin now. What has begun goes on, and what a loss makes
+/// necessary is never held.
+pub(crate) fn outside_window(spec: &Spec, unix_ms: u64) -> Option<Broken> {
+    let Closed { opens_unix_ms } = spec.change_windows.closed_at(unix_ms)?;
+    let opens = clock::utc(opens_unix_ms);
+    let detail = format!("the next change window opens at {opens} of {}", spec.change_windows);
+    Some(Broken { rule: Rule::OutsideWindow, detail })
+}
+
 /// Asks etcd for a while, and then says that it does not answer.
 pub(crate) async fn asked<T, F>(ask: impl FnMut() -> F) -> Result<T, Problem>
 where
@@ -43,4 +55,18 @@ pub(crate) fn permitted(broken: &[Broken], overridden: &[String]) -> Result<(), 
     let broken: Vec<&Broken> =
         broken.iter().filter(|broken| !broken.is_overridden(overridden)).collect();
     broken.first().map_or(Ok(()), |first| Err(error::broken(first, &broken)))
+}
+
+/// A rule is overridden by somebody who names it and says why.
+pub(crate) fn may_override(names: &[String], reason: Option<&str>) -> Result<(), Problem> {
+    let may = Rule::ALL.into_iter().filter(|rule| rule.may_be_overridden());
+    let may: Vec<&str> = may.map(Rule::code).collect();
+    if let Some(name) = names.iter().find(|name| !may.contains(&name.as_str())) {
+        let why = format!("{name:?} is none of {}", may.join(", "));
+        return Err(invalid("/override", &why));
+    }
+    if !names.is_empty() && reason.is_none() {
+        return Err(invalid("/reason", "overriding a rule takes a reason"));
+    }
+    Ok(())
 }

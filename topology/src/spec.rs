@@ -1,6 +1,7 @@
 //! `regions.yaml`: the world as written → as meant, with every finding at once.
 
 mod backup;
+mod change_windows;
 mod control_plane;
 pub mod edge;
 mod finding;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use crate::{CellId, RegionId, SiteId};
 
 pub use backup::{Backup, Repository, S3};
+pub use change_windows::{ChangeWindows, Closed};
 pub use control_plane::ControlPlaneTls;
 pub use edge::{AccessLog, Destination, Edge, Keep, MutualTls, Pair, Public, Tls};
 pub use finding::{Finding, Problem};
@@ -32,6 +34,8 @@ pub struct Spec {
     /// How session messages are committed; tickets are always strong.
     pub messages: Durability,
     pub backup: Backup,
+    /// When people may move cells by plan.
+    pub change_windows: ChangeWindows,
     /// What `platform up --wan` emulates.
     pub wan: Option<Wan>,
     /// Whether this is a platform on an emulated WAN: its edge is in a network of its own then.

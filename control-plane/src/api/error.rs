@@ -44,6 +44,7 @@ pub(crate) fn unknown_drill(id: &str) -> Problem {
 pub(crate) fn broken(first: &Broken, broken: &[&Broken]) -> Problem {
     let kind = match first.rule {
         Rule::Frozen => problem::FROZEN,
+        Rule::OutsideWindow => problem::OUTSIDE_WINDOW,
         Rule::RegionDrained => problem::REGION_DRAINED,
         Rule::SecondRegion => problem::SECOND_REGION,
         Rule::NoReadySite => problem::NO_READY_SITE,

@@ -45,6 +45,12 @@ const REASON_MAX: usize = 500;
 pub(super) struct SwitchoverRequest {
     /// The region to move to: one of the cell's voters.
     to: String,
+    /// For whoever reads the audit log; at most 500 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Names of safety rules that shall not stand in the way. Takes an admin, and a reason.
+    #[serde(rename = "override", default, skip_serializing_if = "Vec::is_empty")]
+    override_rules: Vec<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -82,6 +88,7 @@ pub(super) fn switchover_call() -> Call {
             &problem::TARGET_LAGGING,
             &problem::NOT_OPENED,
             &problem::FROZEN,
+            &problem::OUTSIDE_WINDOW,
             &problem::REGION_DRAINED,
             &problem::NO_HEADROOM,
             &problem::OUTCOME_PENDING,
@@ -98,9 +105,14 @@ pub(super) async fn switchover(
     write: Write,
     JsonBody(request): JsonBody<SwitchoverRequest>,
 ) -> Result<Response, Problem> {
+    if !request.override_rules.is_empty() {
+        caller.require(Role::Admin)?;
+    }
     known(&api)?;
     let cell = cell_id(&id)?;
     let to = region("/to", &request.to)?;
+    let reason = sentence("/reason", request.reason.as_deref())?;
+    levers::may_override(&request.override_rules, reason.as_deref())?;
     let planned = write.expected.as_deref().map(epoch).transpose()?;
     if write.dry_run {
         return ahead::switchover(&api, &cell, &to).await;
@@ -109,13 +121,14 @@ pub(super) async fn switchover(
         who: caller,
         what: "switchover",
         subject: Subject::Cell(cell.clone()),
-        reason: None,
+        reason,
         idempotency_key: write.idempotency_key,
     };
+    let overridden = request.override_rules.clone();
     audited(&api, act, &request, {
         let api = api.clone();
         Box::pin(async move {
-            let switched = switch(&api, cell, to, planned).await?;
+            let switched = switch(&api, cell, to, planned, &overridden).await?;
             Ok(Reply::new(200, &switched))
         })
     })
@@ -127,10 +140,11 @@ async fn switch(
     cell: CellId,
     to: RegionId,
     planned: Option<Epoch>,
+    overridden: &[String],
 ) -> Result<Switched, Problem> {
     let begun = Instant::now();
     let broken = ahead::broken(&levers::fresh(api).await?, &api.spec, &cell, &to);
-    levers::permitted(&broken, &[])?;
+    levers::permitted(&broken, overridden)?;
     let (reply, answer) = oneshot::channel();
     let order =
         Order::Switchover(Switchover { cell: cell.clone(), to: to.clone(), planned, reply });

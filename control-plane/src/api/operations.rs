@@ -55,6 +55,7 @@ struct Listed {
 const REFUSED: &[&Kind] = &[
     &problem::UNKNOWN_REGION,
     &problem::FROZEN,
+    &problem::OUTSIDE_WINDOW,
     &problem::REGION_DRAINED,
     &problem::SECOND_REGION,
     &problem::NO_READY_SITE,

@@ -102,6 +102,9 @@ kinds! {
         "It goes on. Look at the cell.";
     FROZEN = 409 "frozen" "Everything is frozen":
         "A person said so: `GET /v1/freeze` tells who and why. `PUT /v1/freeze` lifts it.";
+    OUTSIDE_WINDOW = 409 "outside-change-window" "Planned moves are not allowed at this time":
+        "`detail` says when the next window opens. An admin may override it, with a reason. What is lost \
+         fails over at any time.";
     REGION_DRAINED = 409 "region-drained" "A drained region is never a target":
         "Choose another region, or restore this one first.";
     SECOND_REGION = 409 "second-region" "No second region is emptied while one is down or drained":

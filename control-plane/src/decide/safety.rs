@@ -19,6 +19,8 @@ const HEADROOM: i64 = 20;
 pub enum Rule {
     /// A person has frozen everything: nothing is moved, neither by plan nor by itself.
     Frozen,
+    /// Moves by plan have their hours.
+    OutsideWindow,
     /// A drained region is never a target.
     RegionDrained,
     /// No second region is emptied while one is down or drained.
@@ -30,8 +32,9 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Frozen,
+        Self::OutsideWindow,
         Self::RegionDrained,
         Self::SecondRegion,
         Self::NoReadySite,
@@ -43,6 +46,7 @@ impl Rule {
     pub fn code(self) -> &'static str {
         match self {
             Self::Frozen => "frozen",
+            Self::OutsideWindow => "outside-change-window",
             Self::RegionDrained => "region-drained",
             Self::SecondRegion => "second-region",
             Self::NoReadySite => "no-ready-site",
@@ -54,6 +58,7 @@ impl Rule {
     pub fn title(self) -> &'static str {
         match self {
             Self::Frozen => "Everything is frozen",
+            Self::OutsideWindow => "Planned moves are not allowed at this time",
             Self::RegionDrained => "A drained region is never a target",
             Self::SecondRegion => "No second region is emptied while one is down or drained",
             Self::NoReadySite => "A cell would be left without a ready site",
@@ -66,7 +71,7 @@ impl Rule {
     #[must_use]
     pub fn may_be_overridden(self) -> bool {
         match self {
-            Self::SecondRegion | Self::NoHeadroom => true,
+            Self::OutsideWindow | Self::SecondRegion | Self::NoHeadroom => true,
             Self::Frozen | Self::RegionDrained | Self::NoReadySite => false,
         }
     }

@@ -5,11 +5,11 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use topology::RegionId;
 
-use super::{asked, fresh, permitted};
+use super::{asked, fresh, may_override, outside_window, permitted};
 use crate::api::{Api, error};
+use crate::decide::State;
 use crate::decide::operation::{Asked, Goal, Operation};
 use crate::decide::plan::{Plan, plan};
-use crate::decide::safety::Rule;
 
 /// How often a new operation is tried to be written: others may begin one at the same moment.
 const TRIES: usize = 4;
@@ -36,7 +36,7 @@ pub struct Order {
 pub async fn look(api: &Api, goal: &Goal) -> Result<(Plan, String), Problem> {
     known(api, goal.region())?;
     let state = fresh(api).await?;
-    let plan = plan(goal, &state, &api.spec, Instant::now());
+    let plan = planned(api, goal, &state);
     let tag = tag(&plan);
     Ok((plan, tag))
 }
@@ -45,9 +45,7 @@ pub async fn look(api: &Api, goal: &Goal) -> Result<(Plan, String), Problem> {
 /// operation.
 pub async fn begin(api: &Api, order: &Order) -> Result<(String, Operation), Problem> {
     known(api, order.goal.region())?;
-    for name in &order.override_rules {
-        may_override(name, order.reason.as_deref())?;
-    }
+    may_override(&order.override_rules, order.reason.as_deref())?;
     for _ in 0..TRIES {
         let stored = asked(|| api.store.operations()).await?;
         if let Some(key) = &order.idempotency_key {
@@ -71,7 +69,7 @@ pub async fn begin(api: &Api, order: &Order) -> Result<(String, Operation), Prob
             return Err(error::operation_running(id, &kept.value));
         }
         let state = fresh(api).await?;
-        let plan = plan(&order.goal, &state, &api.spec, Instant::now());
+        let plan = planned(api, &order.goal, &state);
         if let Some(expected) = &order.expected {
             error::matches(expected, &tag(&plan))?;
         }
@@ -94,24 +92,17 @@ pub async fn begin(api: &Api, order: &Order) -> Result<(String, Operation), Prob
     Err(error::overtaken("others begin operations at the same moment"))
 }
 
+/// Returns the plan, and whether it may begin at this moment.
+fn planned(api: &Api, goal: &Goal, state: &State) -> Plan {
+    let mut plan = plan(goal, state, &api.spec, Instant::now());
+    plan.broken.extend(outside_window(&api.spec, clock::unix_millis()));
+    plan
+}
+
 fn known(api: &Api, region: &RegionId) -> Result<(), Problem> {
     match api.spec.region(region) {
         Some(_) => Ok(()),
         None => Err(error::unknown_region(region.as_str())),
-    }
-}
-
-/// A rule is overridden by somebody who names it and says why.
-fn may_override(name: &str, reason: Option<&str>) -> Result<(), Problem> {
-    let mut may = Rule::ALL.into_iter().filter(|rule| rule.may_be_overridden());
-    if !may.clone().any(|rule| rule.code() == name) {
-        let names: Vec<&str> = may.by_ref().map(Rule::code).collect();
-        let why = format!("{name:?} is none of {}", names.join(", "));
-        return Err(runtime::json_body::invalid("/override", &why));
-    }
-    match reason {
-        Some(_) => Ok(()),
-        None => Err(runtime::json_body::invalid("/reason", "overriding a rule takes a reason")),
     }
 }
 

@@ -24,3 +24,4 @@ mod roles;
 mod switchover;
 mod tls;
 mod went_back;
+mod windows;

@@ -64,6 +64,7 @@ impl Reader {
                 "lease",
                 "messages",
                 "backup",
+                "change-windows",
                 "wan",
                 "emulated",
                 "round-trip",
@@ -89,6 +90,7 @@ impl Reader {
             &[("weak", Durability::Weak), ("strong", Durability::Strong)],
         );
         let backup = self.backup(&root);
+        let change_windows = self.change_windows(&root);
         let wan = self.wan(&root, &regions);
         let is_emulated = root.map.get_node("emulated").is_some()
             && self.parsed::<bool>(&root, "emulated", "true or false") == Some(true);
@@ -112,6 +114,7 @@ impl Reader {
             lease: lease?,
             messages: messages?,
             backup: backup?,
+            change_windows,
             wan,
             is_emulated,
             round_trip,

@@ -58,7 +58,7 @@ fn unknown_and_missing_keys_are_named() {
     check(
         &GOOD.replace("messages: weak", "message: weak"),
         "line 1: regions.yaml: messages is missing
-         line 10: message: unknown key; expected one of version, regions, cells, edge, control-plane, lease, messages, backup, wan, emulated, round-trip",
+         line 10: message: unknown key; expected one of version, regions, cells, edge, control-plane, lease, messages, backup, change-windows, wan, emulated, round-trip",
     );
 }
 
@@ -237,8 +237,8 @@ fn control_planes_are_asked_in_the_open_unless_their_files_are_named() {
     assert_eq!(url(&format!("{GOOD}{tls}")), "https://127.1.0.1:7000");
     check(
         &format!("{GOOD}control-plane: {{tls: {{certificate: c.pem, name: x}}}}\n"),
-        "line 11: control-plane.tls: authority is missing
-         line 11: control-plane.tls: key is missing
+        "line 11: control-plane.tls: key is missing
+         line 11: control-plane.tls: authority is missing
          line 11: control-plane.tls.name: unknown key; expected one of certificate, key, authority",
     );
 }

@@ -91,6 +91,7 @@ fn each_broken_rule_has_the_problem_of_its_name() {
         (Rule::SecondRegion, "second-region"),
         (Rule::NoReadySite, "no-ready-site"),
         (Rule::NoHeadroom, "no-headroom"),
+        (Rule::OutsideWindow, "outside-change-window"),
     ] {
         let rule = Broken { rule, detail: "so it is".to_owned() };
         check(&broken(&rule, &[&rule]), code);

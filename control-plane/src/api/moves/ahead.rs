@@ -1,7 +1,7 @@
 //! What moving a cell would come to, without moving it.
 
 use axum::response::{IntoResponse as _, Json, Response};
-use runtime::Problem;
+use runtime::{Problem, clock};
 use tokio::time::Instant;
 use topology::{CellId, RegionId, Spec};
 
@@ -21,6 +21,7 @@ pub(super) fn broken(state: &State, spec: &Spec, cell: &CellId, to: &RegionId) -
     let proposal = Proposal { drains: None, undrains: None, moves: &moves };
     let mut broken = safety::check(proposal, state, spec, Instant::now());
     broken.retain(|broken| broken.rule != Rule::NoReadySite);
+    broken.extend(levers::outside_window(spec, clock::unix_millis()));
     broken
 }
 
