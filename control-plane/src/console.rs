@@ -20,7 +20,6 @@ mod live;
 mod operations;
 mod overview;
 mod page;
-mod plan;
 mod protect;
 mod region;
 pub mod session;

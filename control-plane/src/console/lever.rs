@@ -16,10 +16,10 @@ use super::Console;
 use super::call::call;
 use super::frame::Frame;
 use super::page::{Page, Reader, failed, form_expired, missing, told};
-use super::plan::Plan;
 use super::session::nonce;
 use super::texts::{Texts, fill};
 use super::words::{Mark, Tone, grouped, percent};
+use crate::levers::preview::Preview as Plan;
 
 /// Longest reason, as in the API.
 const REASON_MAX: usize = 500;

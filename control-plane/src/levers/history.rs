@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use runtime::Problem;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::asked;
 use crate::api::Api;
@@ -22,7 +22,7 @@ pub struct History {
 }
 
 /// What a move is expected to take, by those before it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Expected {
     /// How many moves say so.
     pub moves: usize,

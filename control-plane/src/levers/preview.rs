@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use topology::{CellId, RegionId, SLOTS, Spec};
 
 use super::history::{Expected, History};
@@ -12,8 +12,8 @@ use crate::decide::State;
 use crate::decide::operation::{Move, What};
 use crate::decide::safety::{Broken, Load, loads};
 
-/// What would be done, and to whom.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+/// What would be done, and to whom. The API answers with it, and the console shows what the API says.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Preview {
     pub dry_run: bool,
     /// No rule stands in the way.
@@ -31,14 +31,14 @@ pub struct Preview {
     pub etag: String,
 }
 
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct BrokenRule {
-    pub rule: &'static str,
+    pub rule: String,
     pub detail: String,
     pub may_be_overridden: bool,
 }
 
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedMove {
     pub cell: String,
     pub from: String,
@@ -48,7 +48,7 @@ pub struct PlannedMove {
 }
 
 /// Whom it concerns. How many users a slot has, the control plane does not know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BlastRadius {
     pub cells: Vec<String>,
     pub slots: usize,
@@ -57,7 +57,7 @@ pub struct BlastRadius {
 
 /// The weights of the cells active in a region, and what that leaves of its capacity in per cent;
 /// `null` for a region whose capacity `regions.yaml` does not say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Headroom {
     pub capacity: Option<u32>,
     pub weight: u32,
@@ -115,7 +115,7 @@ pub fn preview(ahead: Ahead<'_>, state: &State, spec: &Spec, history: &History) 
 
 fn rule(broken: &Broken) -> BrokenRule {
     BrokenRule {
-        rule: broken.rule.code(),
+        rule: broken.rule.code().to_owned(),
         detail: broken.detail.clone(),
         may_be_overridden: broken.rule.may_be_overridden(),
     }
