@@ -5,11 +5,13 @@
 //!   in a step of 100 ms the site            in the next there may be
 //!   ─────────────────────────────────────   ─────────────────────────────────────
 //!   has answered, well and quickly          twice as many
-//!   was slow, or failed one turn in ten     half as many, and never less than 8
+//!   was slow                                as many as before
+//!   failed one turn in ten                  half as many, and never less than 8
 //!   has said nothing                        as many as before: the step goes on
 //! ```
 //!
-//! A site is slow by its own measure, the quickest step of the same release.
+//! A site is slow by its own measure, the quickest step of the same release. What is slow may be this
+//! machine as well, and whoever is held has little time left: that alone takes nothing away.
 //! Times are durations since the cell was first heard of.
 
 use std::time::Duration;
@@ -123,8 +125,11 @@ impl Pace {
     fn go_on(&mut self, most: usize, now: Duration) {
         let Step { answered, failed, .. } = self.step;
         let is_failing = failed * TOLERATED > answered + failed;
-        let allowed =
-            if self.is_slow() || is_failing { self.allowed / 2 } else { self.allowed * 2 };
+        let allowed = match (is_failing, self.is_slow()) {
+            (true, _) => self.allowed / 2,
+            (false, true) => self.allowed,
+            (false, false) => self.allowed * 2,
+        };
         // More than the cell may have would only have to be halved in vain.
         self.allowed = allowed.min(most).max(AT_FIRST);
         self.step = Step { began: now, ..Step::default() };
