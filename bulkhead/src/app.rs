@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::api::Api;
 use crate::ask;
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, RegionArgs};
 use crate::exit::Failure;
 use crate::{follow, show, terminal};
 
@@ -34,8 +34,14 @@ async fn carry_out(cli: Cli) -> Result<(), Failure> {
         Command::Cells => out.show(&api.get("/v1/cells").await?, show::cells::list),
         Command::Cell(args) => ask::cell(&api, out, args).await,
         Command::Regions => out.show(&api.get("/v1/regions").await?, show::regions::list),
-        Command::Evacuate(args) => ask::region(&api, out, "evacuate", args).await,
-        Command::Restore(args) => ask::region(&api, out, "restore", args).await,
+        Command::Evacuate(RegionArgs { mark, wave_pause }) => {
+            ask::region(&api, out, "evacuate", mark, wave_pause).await
+        }
+        Command::Restore(RegionArgs { mark, wave_pause }) => {
+            ask::region(&api, out, "restore", mark, wave_pause).await
+        }
+        Command::Drain(mark) => ask::region(&api, out, "drain", mark, None).await,
+        Command::Undrain(mark) => ask::region(&api, out, "undrain", mark, None).await,
         Command::Operations => out.show(&api.get("/v1/operations").await?, show::operations::list),
         Command::Operation(args) => ask::operation(&api, out, args).await,
         Command::Freeze(args) => {

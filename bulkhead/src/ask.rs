@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::api::Api;
 use crate::app::Out;
-use crate::cli::{CellArgs, CellCommand, ExplainArgs, OperationArgs, RegionArgs, WriteArgs};
+use crate::cli::{CellArgs, CellCommand, ExplainArgs, MarkArgs, OperationArgs, WriteArgs};
 use crate::exit::Failure;
 use crate::follow::follow;
 use crate::show::events::{self, Event};
@@ -74,11 +74,12 @@ pub(crate) async fn region(
     api: &Api,
     out: Out,
     what: &str,
-    args: RegionArgs,
+    args: MarkArgs,
+    wave_pause: Option<Duration>,
 ) -> Result<(), Failure> {
     let mut body = json!({});
     set(&mut body, "reason", args.reason);
-    set(&mut body, "wave_pause_s", args.wave_pause.map(|pause| pause.as_secs()));
+    set(&mut body, "wave_pause_s", wave_pause.map(|pause| pause.as_secs()));
     if !args.override_rules.is_empty() {
         set(&mut body, "override", Some(args.override_rules));
     }

@@ -48,6 +48,10 @@ pub(crate) enum Command {
     Evacuate(RegionArgs),
     /// Make a region a target again, and let the cells at home there back in, in waves.
     Restore(RegionArgs),
+    /// Make a region no target of any move. Nothing is moved out of it.
+    Drain(MarkArgs),
+    /// Make a region a target again. Nothing is moved into it.
+    Undrain(MarkArgs),
     /// List operations: those that go on, and those that have ended.
     Operations,
     /// Show an operation, follow it, or cancel it.
@@ -129,6 +133,15 @@ pub(crate) struct WriteArgs {
     after_help = "Examples:\n  bulkhead evacuate east --dry-run\n  bulkhead evacuate east --watch"
 )]
 pub(crate) struct RegionArgs {
+    #[command(flatten)]
+    pub(crate) mark: MarkArgs,
+    /// How long to watch after each wave: a number and s, m or h.
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub(crate) wave_pause: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MarkArgs {
     pub(crate) region: String,
     /// Follow it to its end. Stopping to follow does not stop it.
     #[arg(long, conflicts_with = "dry_run")]
@@ -136,9 +149,6 @@ pub(crate) struct RegionArgs {
     /// For whoever reads the audit log.
     #[arg(long)]
     pub(crate) reason: Option<String>,
-    /// How long to watch after each wave: a number and s, m or h.
-    #[arg(long, value_parser = duration, value_name = "TIME")]
-    pub(crate) wave_pause: Option<Duration>,
     /// A safety rule that shall not stand in the way; may be repeated.
     #[arg(long = "override", value_name = "RULE")]
     pub(crate) override_rules: Vec<String>,

@@ -164,7 +164,13 @@ async fn a_control_plane_with_tls_is_believed_only_with_its_authority() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_command_line_is_told_from_everything_else() {
-    for wrong in [&["evacuate"][..], &["freeze"], &["operations", "--wave-pause", "1"], &[]] {
+    for wrong in [
+        &["evacuate"][..],
+        &["drain", "east", "--wave-pause", "1s"],
+        &["freeze"],
+        &["operations", "--wave-pause", "1"],
+        &[],
+    ] {
         assert_eq!(bulkhead("http://127.0.0.1:1", wrong).await.status.code(), Some(2), "{wrong:?}");
     }
     let help = bulkhead("http://127.0.0.1:1", &["--help"]).await;

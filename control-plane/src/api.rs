@@ -76,6 +76,8 @@ fn calls() -> Calls {
         .add(platform::regions_call(), platform::regions)
         .add(operations::evacuate_call(), operations::evacuate)
         .add(operations::restore_call(), operations::restore)
+        .add(operations::drain_call(), operations::drain)
+        .add(operations::undrain_call(), operations::undrain)
         .add(operations::list_call(), operations::list)
         .add(operations::one_call(), operations::one)
         .add(operations::cancel_call(), operations::cancel)

@@ -1,4 +1,5 @@
-//! Operations: emptying a region and letting its cells back in, how far that is, and cancelling it.
+//! Operations: draining or emptying a region and letting its cells back in, how far that is, and
+//! cancelling it.
 
 use axum::Extension;
 use axum::extract::{Path, State};
@@ -35,6 +36,24 @@ pub(super) struct RegionRequest {
     /// Names of safety rules that shall not stand in the way.
     #[serde(rename = "override", skip_serializing_if = "Vec::is_empty")]
     override_rules: Vec<String>,
+}
+
+/// What is asked of a region whose cells stay where they are.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MarkRequest {
+    /// For whoever reads the audit log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Names of safety rules that shall not stand in the way.
+    #[serde(rename = "override", skip_serializing_if = "Vec::is_empty")]
+    override_rules: Vec<String>,
+}
+
+impl From<MarkRequest> for RegionRequest {
+    fn from(MarkRequest { reason, override_rules }: MarkRequest) -> Self {
+        Self { reason, wave_pause_s: 0, override_rules }
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -92,6 +111,38 @@ pub(super) fn restore_call() -> Call {
         .id("The region")
         .query::<Flags>()
         .takes::<RegionRequest>(json!({}))
+        .write()
+        .answers::<Preview>("What would be done")
+        .answers::<OperationView>("The operation goes on")
+        .accepted()
+        .problems(REFUSED)
+}
+
+pub(super) fn drain_call() -> Call {
+    Call::post("/v1/regions/{id}/drain")
+        .of("regions", "Makes a region no target of any move. Nothing is moved out of it.")
+        .about(
+            "In an election it loses against every other site that has as much, and wins if it \
+             alone has everything that was acknowledged. With `dry_run=true` only says what would be \
+             done.",
+        )
+        .id("The region")
+        .query::<Flags>()
+        .takes::<MarkRequest>(json!({ "reason": "a switch there is flaky" }))
+        .write()
+        .answers::<Preview>("What would be done")
+        .answers::<OperationView>("The operation goes on")
+        .accepted()
+        .problems(REFUSED)
+}
+
+pub(super) fn undrain_call() -> Call {
+    Call::post("/v1/regions/{id}/undrain")
+        .of("regions", "Makes a region a target again. Nothing is moved into it.")
+        .about("With `dry_run=true` only says what would be done.")
+        .id("The region")
+        .query::<Flags>()
+        .takes::<MarkRequest>(json!({}))
         .write()
         .answers::<Preview>("What would be done")
         .answers::<OperationView>("The operation goes on")
@@ -160,6 +211,28 @@ pub(super) async fn restore(
 ) -> Result<Response, Problem> {
     let region = region_id(&id)?;
     ask(api, caller, Goal::Restore(region), write, request).await
+}
+
+pub(super) async fn drain(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    write: Write,
+    JsonBody(request): JsonBody<MarkRequest>,
+) -> Result<Response, Problem> {
+    let region = region_id(&id)?;
+    ask(api, caller, Goal::Drain(region), write, request.into()).await
+}
+
+pub(super) async fn undrain(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    write: Write,
+    JsonBody(request): JsonBody<MarkRequest>,
+) -> Result<Response, Problem> {
+    let region = region_id(&id)?;
+    ask(api, caller, Goal::Undrain(region), write, request.into()).await
 }
 
 fn region_id(id: &str) -> Result<RegionId, Problem> {

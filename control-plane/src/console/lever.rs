@@ -30,6 +30,8 @@ pub(super) enum Lever {
     Switchover { cell: CellId, to: RegionId },
     Evacuate(RegionId),
     Restore(RegionId),
+    Drain(RegionId),
+    Undrain(RegionId),
 }
 
 impl Lever {
@@ -42,6 +44,8 @@ impl Lever {
             }
             ["regions", region, "evacuate"] => Some(Self::Evacuate(region.parse().ok()?)),
             ["regions", region, "restore"] => Some(Self::Restore(region.parse().ok()?)),
+            ["regions", region, "drain"] => Some(Self::Drain(region.parse().ok()?)),
+            ["regions", region, "undrain"] => Some(Self::Undrain(region.parse().ok()?)),
             _ => None,
         }
     }
@@ -51,6 +55,8 @@ impl Lever {
             Self::Switchover { cell, .. } => format!("/cells/{cell}/switchover"),
             Self::Evacuate(region) => format!("/regions/{region}/evacuate"),
             Self::Restore(region) => format!("/regions/{region}/restore"),
+            Self::Drain(region) => format!("/regions/{region}/drain"),
+            Self::Undrain(region) => format!("/regions/{region}/undrain"),
         }
     }
 
@@ -58,15 +64,26 @@ impl Lever {
     fn page(&self) -> Page {
         match self {
             Self::Switchover { cell, .. } => Page::Cell(cell.clone()),
-            Self::Evacuate(region) | Self::Restore(region) => Page::Region(region.clone()),
+            Self::Evacuate(region)
+            | Self::Restore(region)
+            | Self::Drain(region)
+            | Self::Undrain(region) => Page::Region(region.clone()),
         }
     }
 
-    /// Whether a reason and a pause between its waves may be given.
+    /// Whether it goes on by itself afterwards, and a reason may be given.
     fn is_operation(&self) -> bool {
         match self {
             Self::Switchover { .. } => false,
+            Self::Evacuate(_) | Self::Restore(_) | Self::Drain(_) | Self::Undrain(_) => true,
+        }
+    }
+
+    /// Whether cells are moved in waves, with a pause between them.
+    fn has_waves(&self) -> bool {
+        match self {
             Self::Evacuate(_) | Self::Restore(_) => true,
+            Self::Switchover { .. } | Self::Drain(_) | Self::Undrain(_) => false,
         }
     }
 
@@ -78,6 +95,8 @@ impl Lever {
             }
             Self::Evacuate(region) => fill(t.evacuate_title, &[("region", &name(region))]),
             Self::Restore(region) => fill(t.restore_title, &[("region", &name(region))]),
+            Self::Drain(region) => fill(t.drain_title, &[("region", &name(region))]),
+            Self::Undrain(region) => fill(t.undrain_title, &[("region", &name(region))]),
         }
     }
 
@@ -89,6 +108,8 @@ impl Lever {
             }
             Self::Evacuate(region) => fill(t.confirm_evacuate, &[("region", &name(region))]),
             Self::Restore(region) => fill(t.confirm_restore, &[("region", &name(region))]),
+            Self::Drain(region) => fill(t.confirm_drain, &[("region", &name(region))]),
+            Self::Undrain(region) => fill(t.confirm_undrain, &[("region", &name(region))]),
         }
     }
 
@@ -97,20 +118,24 @@ impl Lever {
             Self::Switchover { .. } => t.effect_move,
             Self::Evacuate(_) => t.effect_evacuate,
             Self::Restore(_) => t.effect_restore,
+            Self::Drain(_) => t.effect_drain,
+            Self::Undrain(_) => t.effect_undrain,
         }
     }
 
     fn asked(&self, confirmed: Option<&Confirmed>) -> Value {
         match self {
             Self::Switchover { to, .. } => json!({ "to": to.as_str() }),
-            Self::Evacuate(_) | Self::Restore(_) => {
+            Self::Evacuate(_) | Self::Restore(_) | Self::Drain(_) | Self::Undrain(_) => {
                 let mut body = json!({});
                 if let Some(confirmed) = confirmed {
                     let reason = confirmed.reason.trim();
                     if !reason.is_empty() {
                         body["reason"] = reason.into();
                     }
-                    body["wave_pause_s"] = confirmed.wave_pause_s.unwrap_or(0).into();
+                    if self.has_waves() {
+                        body["wave_pause_s"] = confirmed.wave_pause_s.unwrap_or(0).into();
+                    }
                 }
                 body
             }
@@ -131,6 +156,7 @@ struct Preview<'a> {
     effect: &'static str,
     confirm: String,
     is_operation: bool,
+    has_waves: bool,
     reason_max: usize,
     /// What the API says it would do; missing where it refuses to say.
     plan: Option<Shown>,
@@ -259,7 +285,9 @@ async fn page(
     let parent = lever.page();
     let to = match lever {
         Lever::Switchover { to, .. } => to.to_string(),
-        Lever::Evacuate(_) | Lever::Restore(_) => String::new(),
+        Lever::Evacuate(_) | Lever::Restore(_) | Lever::Drain(_) | Lever::Undrain(_) => {
+            String::new()
+        }
     };
     let preview = Preview {
         t,
@@ -271,6 +299,7 @@ async fn page(
         effect: lever.effect(t),
         confirm: lever.confirm(console, t),
         is_operation: lever.is_operation(),
+        has_waves: lever.has_waves(),
         reason_max: REASON_MAX,
         plan,
         problem: problem.or(refusal),

@@ -153,6 +153,8 @@ fn shown(scene: &Scene<'_>, operation: Operation) -> Shown {
     let title = match operation.kind.as_str() {
         "evacuate" => fill(t.evacuate_title, &[("region", &region)]),
         "restore" => fill(t.restore_title, &[("region", &region)]),
+        "drain" => fill(t.drain_title, &[("region", &region)]),
+        "undrain" => fill(t.undrain_title, &[("region", &region)]),
         other => format!("{other}: {region}"),
     };
     let status = match operation.status.as_str() {

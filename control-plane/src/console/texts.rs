@@ -186,6 +186,14 @@ texts! {
     region_drained: "This region is drained: no target of any move until it is restored.", "该区域已排空：在恢复之前不作为任何迁移的目标。";
     evacuate: "Evacuate this region…", "撤空该区域…";
     restore: "Let cells back in…", "恢复该区域…";
+    drain: "Drain this region…", "排空该区域…";
+    undrain: "Make it a target again…", "取消排空…";
+    drain_title: "Drain {region}", "排空 {region}";
+    undrain_title: "Make {region} a target again", "取消排空 {region}";
+    confirm_drain: "Drain {region} now", "立即排空 {region}";
+    confirm_undrain: "Make {region} a target now", "立即取消排空 {region}";
+    effect_drain: "Nothing is moved into the region any more until it is made a target again. What is active there stays there.", "在取消排空之前，不再有单元迁入该区域；该区域的活动单元保持不动。";
+    effect_undrain: "The region is a target again. Nothing is moved.", "该区域重新成为迁移目标，不迁移任何单元。";
     evacuate_title: "Evacuate {region}", "撤空 {region}";
     restore_title: "Restore {region}", "恢复 {region}";
     confirm_evacuate: "Evacuate {region} now", "立即撤空 {region}";

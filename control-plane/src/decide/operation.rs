@@ -43,6 +43,10 @@ pub enum Goal {
     Evacuate(RegionId),
     /// The region is a target again, and the cells at home there are active there.
     Restore(RegionId),
+    /// The region is drained. No cell is moved.
+    Drain(RegionId),
+    /// The region is a target again. No cell is moved.
+    Undrain(RegionId),
 }
 
 /// Who asked, where, when and why.
@@ -108,13 +112,36 @@ impl Goal {
         match self {
             Self::Evacuate(_) => "evacuate",
             Self::Restore(_) => "restore",
+            Self::Drain(_) => "drain",
+            Self::Undrain(_) => "undrain",
         }
     }
 
     #[must_use]
     pub fn region(&self) -> &RegionId {
         match self {
-            Self::Evacuate(region) | Self::Restore(region) => region,
+            Self::Evacuate(region)
+            | Self::Restore(region)
+            | Self::Drain(region)
+            | Self::Undrain(region) => region,
+        }
+    }
+
+    /// Returns the region that is no target from its first step on.
+    #[must_use]
+    pub fn drains(&self) -> Option<&RegionId> {
+        match self {
+            Self::Evacuate(region) | Self::Drain(region) => Some(region),
+            Self::Restore(_) | Self::Undrain(_) => None,
+        }
+    }
+
+    /// Returns the region that is a target again from its first step on.
+    #[must_use]
+    pub fn undrains(&self) -> Option<&RegionId> {
+        match self {
+            Self::Restore(region) | Self::Undrain(region) => Some(region),
+            Self::Evacuate(_) | Self::Drain(_) => None,
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What emptying a region, or letting its cells back in, comes to: which cell goes where, in which
-//! waves, and which rules that would break.
+//! What draining or emptying a region, or letting its cells back in, comes to: which cell goes where,
+//! in which waves, and which rules that would break.
 
 use std::collections::BTreeMap;
 
@@ -32,9 +32,9 @@ impl Plan {
 /// cell, and is refused under another.
 #[must_use]
 pub fn plan(goal: &Goal, state: &State, spec: &Spec, now: Instant) -> Plan {
-    let (first, drains, undrains) = match goal {
-        Goal::Evacuate(region) => (What::Drain(region.clone()), Some(region), None),
-        Goal::Restore(region) => (What::Undrain(region.clone()), None, Some(region)),
+    let first = match goal {
+        Goal::Evacuate(region) | Goal::Drain(region) => What::Drain(region.clone()),
+        Goal::Restore(region) | Goal::Undrain(region) => What::Undrain(region.clone()),
     };
     let mut broken = Vec::new();
     let mut moves: Vec<Move> = Vec::new();
@@ -44,6 +44,7 @@ pub fn plan(goal: &Goal, state: &State, spec: &Spec, now: Instant) -> Plan {
         let to = match goal {
             Goal::Evacuate(region) => target(&cell, region, &moves, state, spec),
             Goal::Restore(region) => Ok(region.clone()),
+            Goal::Drain(_) | Goal::Undrain(_) => continue,
         };
         match (activation.serving(), to) {
             (Some(from), Ok(to)) => {
@@ -57,6 +58,7 @@ pub fn plan(goal: &Goal, state: &State, spec: &Spec, now: Instant) -> Plan {
             (Some(_), Err(refusal)) => broken.push(refusal),
         }
     }
+    let (drains, undrains) = (goal.drains(), goal.undrains());
     let proposal = Proposal { drains, undrains, moves: &moves };
     broken.splice(0..0, safety::check(proposal, state, spec, now));
     let moves: Vec<What> = moves.into_iter().map(What::Move).collect();
@@ -75,6 +77,7 @@ fn smallest_first(goal: &Goal, state: &State, spec: &Spec) -> Vec<CellId> {
             Goal::Restore(region) => {
                 holder != Some(region) && spec.cell(cell).is_some_and(|cell| cell.home == *region)
             }
+            Goal::Drain(_) | Goal::Undrain(_) => false,
         }
     };
     let mut cells: Vec<CellId> =
@@ -139,4 +142,4 @@ pub fn target(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

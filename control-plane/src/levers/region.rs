@@ -1,4 +1,4 @@
-//! Emptying a region, and letting its cells back in.
+//! Draining or emptying a region, and letting its cells back in.
 
 use runtime::{Problem, clock};
 use sha2::{Digest as _, Sha256};

@@ -18,6 +18,8 @@ pub fn record(operation: &Operation) -> OperationRecord {
         goal: match goal {
             Goal::Evacuate(region) => GoalRecord::Evacuate { region: region.to_string() },
             Goal::Restore(region) => GoalRecord::Restore { region: region.to_string() },
+            Goal::Drain(region) => GoalRecord::Drain { region: region.to_string() },
+            Goal::Undrain(region) => GoalRecord::Undrain { region: region.to_string() },
         },
         asked: AskedRecord {
             who: asked.who.clone(),
@@ -79,6 +81,8 @@ pub fn operation(record: OperationRecord) -> Result<Operation, Malformed> {
         goal: match record.goal {
             GoalRecord::Evacuate { region } => Goal::Evacuate(region.parse()?),
             GoalRecord::Restore { region } => Goal::Restore(region.parse()?),
+            GoalRecord::Drain { region } => Goal::Drain(region.parse()?),
+            GoalRecord::Undrain { region } => Goal::Undrain(region.parse()?),
         },
         asked: Asked { who, vantage, at_unix_ms, reason, override_rules, idempotency_key },
         executor: record.executor.parse()?,

@@ -96,6 +96,62 @@ async fn what_is_looked_at_changes_nothing_and_what_has_changed_since_is_refused
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_drained_region_is_no_target_and_keeps_its_cells() {
+    platform()
+        .start(&["north", "south"], async |platform| {
+            for region in ["north", "south"] {
+                platform.until_active(region, &HOMES).await;
+            }
+            let drain = "/v1/regions/east/drain";
+            let (status, ahead) =
+                platform.post("north", &format!("{drain}?dry_run=true"), "{}").await;
+            assert_eq!((status, &ahead["allowed"]), (200, &json!(true)), "{ahead}");
+            let planned = (&ahead["waves"], &ahead["moves"]);
+            assert_eq!(planned, (&json!([["drain east"]]), &json!([])), "{ahead}");
+            let (status, stale) = platform
+                .write_with("north", "POST", drain, "{}", &[("if-match", "\"another\"")])
+                .await;
+            assert_eq!((status, &stale["etag"]), (412, &ahead["etag"]), "{stale}");
+
+            let etag = ahead["etag"].as_str().unwrap();
+            let headers = [("if-match", etag), ("idempotency-key", "a-flaky-switch")];
+            let body = r#"{"reason": "a flaky switch"}"#;
+            let begun = platform.write_with("north", "POST", drain, body, &headers).await;
+            assert_eq!((begun.0, &begun.1["kind"]), (202, &json!("drain")), "{}", begun.1);
+            let ended = until_ended(platform, "south", &begun.1).await;
+            assert_eq!(
+                (steps(&ended), &ended["status"]),
+                (vec!["drain east".to_owned()], &json!("done"))
+            );
+            let again = platform.write_with("south", "POST", drain, body, &headers).await;
+            assert_eq!((again.0, &again.1["id"]), (202, &begun.1["id"]), "{}", again.1);
+            platform.until_active("south", &HOMES).await;
+
+            let (switchover, east) = ("/v1/cells/c3/switchover", r#"{"to": "east"}"#);
+            for (path, body, code) in [
+                (switchover, east, "region-drained"),
+                ("/v1/regions/north/drain", "{}", "second-region"),
+            ] {
+                let (status, refused) = platform.post("south", path, body).await;
+                assert_eq!((status, &refused["code"]), (409, &json!(code)), "{refused}");
+            }
+            let (status, refused) = platform.post("south", drain, r#"{"wave_pause_s": 1}"#).await;
+            assert_eq!((status, &refused["code"]), (400, &json!("validation-error")), "{refused}");
+            let (status, refused) = platform.post("south", "/v1/regions/west/drain", "{}").await;
+            assert_eq!((status, &refused["code"]), (404, &json!("unknown-region")), "{refused}");
+
+            let (status, begun) = platform.post("south", "/v1/regions/east/undrain", "{}").await;
+            assert_eq!(status, 202, "{begun}");
+            let ended = until_ended(platform, "north", &begun).await;
+            assert_eq!(steps(&ended), ["undrain east"], "{ended}");
+            platform.until_active("north", &HOMES).await;
+            let (status, moved) = platform.post("north", switchover, east).await;
+            assert_eq!(status, 200, "{moved}");
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_same_key_is_the_same_write_wherever_it_is_asked_for() {
     platform()
         .start(&REGIONS, async |platform| {

@@ -33,6 +33,10 @@ pub enum GoalRecord {
     Evacuate { region: String },
     /// The region is a target again, and the cells at home there are active there.
     Restore { region: String },
+    /// The region is drained. No cell is moved.
+    Drain { region: String },
+    /// The region is a target again. No cell is moved.
+    Undrain { region: String },
 }
 
 /// Who asked, where, when and why.

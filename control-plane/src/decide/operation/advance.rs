@@ -259,14 +259,15 @@ fn skip_the_rest(next: &mut Operation, why: &str) {
 }
 
 /// What is cancelled leaves nothing that only makes sense with the rest of it: moved cells stay, and
-/// a region that is not emptied is a target again. A region that was to be let in stays so: cells may
-/// be active there already.
+/// a region that it drained is a target again. A region that was to be let in stays so: cells may be
+/// active there already.
 fn undo(next: &mut Operation, at: Situation<'_>) {
-    let drained = match &next.goal {
-        Goal::Evacuate(region) => at.state.intent().drained().get(region),
-        Goal::Restore(_) => None,
+    let drained = next.goal.drains().and_then(|region| at.state.intent().drained().get(region));
+    let by_itself = |step: &Step| match step.what {
+        What::Drain(_) => !matches!(step.state, StepState::Waiting | StepState::Skipped(_)),
+        What::Undrain(_) | What::Move(_) => false,
     };
-    match drained {
+    match drained.filter(|_| next.steps().any(by_itself)) {
         Some(region) => {
             next.status = Status::Undoing;
             next.waves.push(vec![Step::waiting(What::Undrain(region.clone()))]);
@@ -324,7 +325,13 @@ fn may_begin(operation: &Operation, what: &What, at: Situation<'_>) -> Result<Wh
     let Operation { goal, asked, .. } = operation;
     let Situation { state, spec, now, .. } = at;
     let planned = match what {
-        // To take a mark back moves nothing.
+        // A mark moves nothing. One that is there already is somebody else's.
+        What::Drain(region) if state.intent().drained().contains(region) => {
+            return Err(Held::Over(format!("{region} is drained already")));
+        }
+        What::Undrain(region) if !state.intent().drained().contains(region) => {
+            return Err(Held::Over(format!("{region} is a target already")));
+        }
         What::Drain(_) | What::Undrain(_) => return Ok(what.clone()),
         What::Move(planned) => planned,
     };
@@ -341,6 +348,7 @@ fn may_begin(operation: &Operation, what: &What, at: Situation<'_>) -> Result<Wh
     let done = match goal {
         Goal::Evacuate(region) => active != region,
         Goal::Restore(region) => active == region,
+        Goal::Drain(_) | Goal::Undrain(_) => true,
     };
     if done {
         return Err(Held::Over(format!("active in {active} already")));
@@ -353,12 +361,8 @@ fn may_begin(operation: &Operation, what: &What, at: Situation<'_>) -> Result<Wh
         planned.to = target(&planned.cell, region, &[], state, spec)
             .map_err(|broken| Held::NotYet(broken.to_string()))?;
     }
-    let drains = match goal {
-        Goal::Evacuate(region) => Some(region),
-        Goal::Restore(_) => None,
-    };
     let moves = [planned.clone()];
-    let proposal = Proposal { drains, undrains: None, moves: &moves };
+    let proposal = Proposal { drains: goal.drains(), undrains: None, moves: &moves };
     let mut broken = safety::check(proposal, state, spec, now);
     broken.retain(|broken| !broken.is_overridden(&asked.override_rules));
     match broken.first() {

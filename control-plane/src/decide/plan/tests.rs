@@ -108,6 +108,27 @@ fn a_fifth_of_the_capacity_stays_free() {
 }
 
 #[test]
+fn a_region_is_drained_without_a_move_and_becomes_a_target_again_so() {
+    check("east east north", 6, "", "drain east", "drain east", "");
+    check(
+        "east east north",
+        6,
+        "east is drained, c1 is in north",
+        "undrain east",
+        "undrain east",
+        "",
+    );
+    check(
+        "east",
+        6,
+        "north is drained",
+        "drain east",
+        "drain east",
+        "second-region: north is drained",
+    );
+}
+
+#[test]
 fn a_freeze_stops_every_plan() {
     check(
         "east",
@@ -132,12 +153,22 @@ fn check(homes: &str, capacity: u32, said: &str, goal: &str, steps: &str, broken
     let mut world = World::new(homes, capacity);
     world.say(said);
     let now = Instant::now();
-    let (kind, region) = goal.split_once(' ').unwrap();
-    let region = region.parse().unwrap();
-    let goal = if kind == "evacuate" { Goal::Evacuate(region) } else { Goal::Restore(region) };
+    let goal = goal_of(goal);
     let plan = plan(&goal, &world.state(now), &world.spec, now);
     let found: Vec<String> = plan.waves.iter().flatten().map(ToString::to_string).collect();
     let rules = plan.broken.iter().map(|broken| format!("{}: {broken}", broken.rule.code()));
     let rules = rules.collect::<Vec<_>>().join("; ");
     assert_eq!((found.join(" | ").as_str(), rules.as_str()), (steps, broken));
+}
+
+pub(in crate::decide) fn goal_of(text: &str) -> Goal {
+    let (kind, region) = text.split_once(' ').unwrap();
+    let region = region.parse().unwrap();
+    match kind {
+        "evacuate" => Goal::Evacuate(region),
+        "restore" => Goal::Restore(region),
+        "drain" => Goal::Drain(region),
+        "undrain" => Goal::Undrain(region),
+        other => panic!("{other:?} is no goal"),
+    }
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::decide::operation::Asked;
 use crate::decide::plan::plan;
+use crate::decide::plan::tests::goal_of;
 use crate::decide::safety::world::World;
 
 const HOMES: &str = "east east east north";
@@ -28,6 +29,34 @@ fn a_restore_brings_them_home() {
     let mut run = Run::of(run.world, "restore east");
     run.until_it_ends();
     run.ended("done", "c1 east, c2 east, c3 east, c4 north", "");
+}
+
+#[test]
+fn a_drained_region_keeps_its_cells_and_becomes_a_target_again() {
+    let mut run = Run::new(HOMES, "drain east");
+    run.until_it_ends();
+    run.ended("done", "c1 east, c2 east, c3 east, c4 north", "east");
+    let mut run = Run::of(run.world, "undrain east");
+    run.until_it_ends();
+    run.ended("done", "c1 east, c2 east, c3 east, c4 north", "");
+}
+
+#[test]
+fn what_is_cancelled_takes_back_its_own_mark_only() {
+    for (said, drained) in [("", ""), ("east is drained", "east")] {
+        for goal in ["drain east", "evacuate east"] {
+            let mut world = World::new(HOMES, 10);
+            world.say(said);
+            let mut run = Run::of(world, goal);
+            // The mark is set, or found.
+            while run.operation.waves[0][0].state == StepState::Waiting {
+                run.round();
+            }
+            run.operation = cancelled(&run.operation, "token 2", 5);
+            run.until_it_ends();
+            run.ended("cancelled", "c1 east, c2 east, c3 east, c4 north", drained);
+        }
+    }
 }
 
 #[test]
@@ -257,9 +286,7 @@ impl Run {
 
     fn of(world: World, goal: &str) -> Self {
         let now = Instant::now();
-        let (kind, region) = goal.split_once(' ').unwrap();
-        let region = region.parse().unwrap();
-        let goal = if kind == "evacuate" { Goal::Evacuate(region) } else { Goal::Restore(region) };
+        let goal = goal_of(goal);
         let plan = plan(&goal, &world.state(now), &world.spec, now);
         assert_eq!(plan.broken, []);
         let asked = Asked {
