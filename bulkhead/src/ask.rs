@@ -32,6 +32,14 @@ pub(crate) async fn cell(api: &Api, out: Out, args: CellArgs) -> Result<(), Fail
         Some(CellCommand::LostWrites) => {
             out.show(&api.get(&format!("{path}/lost-writes")).await?, show::cells::lost_writes)
         }
+        Some(CellCommand::RetireSite(args)) => {
+            let path = format!("{path}/sites/{}/retire", segment(&args.region));
+            operate(api, out, &path, args, None).await
+        }
+        Some(CellCommand::AddSite(args)) => {
+            let path = format!("{path}/sites/{}/add", segment(&args.region));
+            operate(api, out, &path, args, None).await
+        }
         Some(CellCommand::Switchover { to, reason, override_rules, write }) => {
             let mut body = json!({ "to": to });
             set(&mut body, "reason", reason);
@@ -77,14 +85,25 @@ pub(crate) async fn region(
     args: MarkArgs,
     wave_pause: Option<Duration>,
 ) -> Result<(), Failure> {
+    let path = format!("/v1/regions/{}/{what}", segment(&args.region));
+    operate(api, out, &path, args, wave_pause).await
+}
+
+/// Begins an operation, and follows it if asked to.
+async fn operate(
+    api: &Api,
+    out: Out,
+    path: &str,
+    args: MarkArgs,
+    wave_pause: Option<Duration>,
+) -> Result<(), Failure> {
     let mut body = json!({});
     set(&mut body, "reason", args.reason);
     set(&mut body, "wave_pause_s", wave_pause.map(|pause| pause.as_secs()));
     if !args.override_rules.is_empty() {
         set(&mut body, "override", Some(args.override_rules));
     }
-    let path = format!("/v1/regions/{}/{what}", segment(&args.region));
-    let (path, tag) = (asked(&path, &args.write), args.write.if_match.as_deref());
+    let (path, tag) = (asked(path, &args.write), args.write.if_match.as_deref());
     let answer = api.send(Method::POST, &path, &body, tag).await?;
     if args.write.dry_run {
         return ahead(out, &answer);

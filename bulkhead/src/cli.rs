@@ -113,6 +113,10 @@ pub(crate) enum CellCommand {
         #[command(flatten)]
         write: WriteArgs,
     },
+    /// Keep a standby site out of the cell: no voter, no target, following nobody.
+    RetireSite(MarkArgs),
+    /// Let a site in again that was kept out; done once it votes.
+    AddSite(MarkArgs),
     /// List what the cell's sites had written that its history went on without.
     LostWrites,
 }

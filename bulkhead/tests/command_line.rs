@@ -167,6 +167,7 @@ async fn a_wrong_command_line_is_told_from_everything_else() {
     for wrong in [
         &["evacuate"][..],
         &["drain", "east", "--wave-pause", "1s"],
+        &["cell", "c1", "retire-site"],
         &["freeze"],
         &["operations", "--wave-pause", "1"],
         &[],

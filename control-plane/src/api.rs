@@ -22,6 +22,7 @@ mod operations;
 mod platform;
 mod problem;
 mod rate;
+mod sites;
 pub(crate) mod view;
 mod write;
 
@@ -71,6 +72,8 @@ fn calls() -> Calls {
         .add(cells::one_call(), cells::one)
         .add(moves::switchover_call(), moves::switchover)
         .add(moves::failover_call(), moves::failover)
+        .add(sites::retire_call(), sites::retire)
+        .add(sites::add_call(), sites::add)
         .add(lost_writes::call(), lost_writes::of_cell)
         .add(evidence::of_cell_call(), evidence::of_cell)
         .add(platform::regions_call(), platform::regions)

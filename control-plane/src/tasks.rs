@@ -8,6 +8,7 @@ pub mod elect;
 pub mod fail_over;
 pub mod hands;
 pub mod history;
+mod mark;
 pub mod note;
 pub mod operate;
 pub mod probe;

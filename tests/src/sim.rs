@@ -78,6 +78,8 @@ pub struct Sim {
     pub placement: Arc<Placement>,
     /// Where the control planes' clocks begin.
     pub base: Instant,
+    /// What people want of a site: that it is kept out, or let in again.
+    pub kept_out: Cell<Option<(usize, bool)>>,
     sabotage: Option<Sabotage>,
     trace: Option<RefCell<Vec<String>>>,
     traced: Cell<usize>,
@@ -161,6 +163,7 @@ impl Sim {
             placement: placement(&cell),
             cell,
             base: Instant::now(),
+            kept_out: Cell::new(None),
             sabotage,
             trace: trace.then(RefCell::default),
             traced: Cell::new(0),
@@ -175,6 +178,7 @@ impl Sim {
             epoch: Epoch(1),
             phase: Phase::Steady { active: self.sites[0].region.clone() },
             voters: self.sites[1..].iter().map(|site| site.region.clone()).collect(),
+            retired: [].into(),
             acks: 1,
             system: Some(1),
             elected_at: None,

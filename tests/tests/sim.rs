@@ -210,6 +210,29 @@ fn a_cell_is_moved_for_what_is_wrong_with_its_site_and_for_nothing_else() {
     }
 }
 
+/// With how many seeds a standby is kept out among faults.
+const KEPT_OUT_SEEDS: u64 = 300;
+
+#[test]
+fn sites_that_people_keep_out_break_nothing() {
+    let failed = Mutex::new(None);
+    let changes = AtomicU64::new(0);
+    in_parallel(1..=KEPT_OUT_SEEDS, |seed| {
+        let outcome = run(&Schedule::of_theme(seed, Theme::KeptOut), None, false);
+        changes.fetch_add(outcome.counts.voters_changed, Ordering::Relaxed);
+        let fails = outcome.failure.is_some();
+        if fails {
+            *failed.lock().unwrap() = Some(seed);
+        }
+        !fails
+    });
+    if let Some(seed) = *failed.lock().unwrap() {
+        must_hold(&Schedule::of_theme(seed, Theme::KeptOut), &format!("seed {seed}"));
+    }
+    let changes = changes.into_inner();
+    assert!(changes > KEPT_OUT_SEEDS, "hardly anybody left or joined: {changes}");
+}
+
 #[test]
 fn the_same_seed_is_the_same_history() {
     for seed in [3, 4, 5] {

@@ -21,6 +21,9 @@ pub struct Activation {
     pub phase: Phase,
     /// The standbys whose flush counts for a strong commit, and whose votes elect a successor.
     pub voters: BTreeSet<RegionId>,
+    /// The sites that people keep out: each leaves the voters, then follows nobody, and is no target.
+    /// Never the holder.
+    pub retired: BTreeSet<RegionId>,
     /// How many of the voters must have flushed before a strong commit is acknowledged (`k`).
     pub acks: usize,
     /// PostgreSQL's system identifier, once the cell's first database exists. A site with another
@@ -101,6 +104,8 @@ impl Activation {
         };
         next.elected_at = at;
         next.voters.remove(winner);
+        // Until it has left it may be the one that has everything (I5).
+        next.retired.remove(winner);
         next.voters.extend(predecessor.filter(|region| *region != winner).cloned());
         next
     }
@@ -116,14 +121,38 @@ impl Activation {
     }
 
     /// Returns the activation in which the active site is asked to hand over to `target`, or `None`
-    /// if nothing serves or `target` does already.
+    /// if nothing serves, `target` does already, or it is no standby that could.
     #[must_use]
     pub fn switch(&self, target: &RegionId, reason: &str) -> Option<Self> {
         let active = self.serving()?;
-        (active != target && self.voters.contains(target)).then(|| {
+        let may = self.voters.contains(target) && !self.retired.contains(target);
+        (active != target && may).then(|| {
             let phase = Phase::Switching { active: active.clone(), target: target.clone() };
             self.changed(phase, reason)
         })
+    }
+
+    /// Returns the activation in which a standby is kept out, or let in again, or `None` if nothing
+    /// serves or that is the site that does. The epoch and the voters stay: the active site lets it
+    /// leave or join, one safe step at a time.
+    #[must_use]
+    pub fn keep_out(&self, standby: &RegionId, out: bool, reason: &str) -> Option<Self> {
+        let active = self.serving()?;
+        (active != standby).then(|| {
+            let mut next = Self { reason: reason.to_owned(), ..self.clone() };
+            if out {
+                next.retired.insert(standby.clone());
+            } else {
+                next.retired.remove(standby);
+            }
+            next
+        })
+    }
+
+    /// Returns whether the site is kept out, and has left the voters.
+    #[must_use]
+    pub fn is_out(&self, site: &RegionId) -> bool {
+        self.retired.contains(site) && !self.voters.contains(site)
     }
 
     fn changed(&self, phase: Phase, reason: &str) -> Self {
@@ -158,6 +187,7 @@ mod tests {
             epoch: Epoch(7),
             phase: Phase::Steady { active: region("east") },
             voters: [region("north"), region("south")].into(),
+            retired: [].into(),
             acks: 1,
             system: Some(1),
             elected_at: None,
@@ -190,6 +220,23 @@ mod tests {
                 assert!(activation.votes_needed() <= voters, "N={voters} k={acks}");
             }
         }
+    }
+
+    #[test]
+    fn the_site_that_serves_is_never_kept_out() {
+        let (east, north) = (region("east"), region("north"));
+        assert_eq!(steady().keep_out(&east, true, ""), None);
+        assert_eq!(steady().elect("lost").keep_out(&north, true, ""), None);
+        let kept_out = steady().keep_out(&north, true, "old disk").unwrap();
+        assert_eq!(kept_out.epoch, steady().epoch);
+        assert_eq!(kept_out.voters, steady().voters);
+        assert_eq!(kept_out.retired, [north.clone()].into());
+        assert!(!kept_out.is_out(&north), "it may have to be elected until it has left");
+        assert_eq!(kept_out.switch(&north, ""), None);
+        let elected = kept_out.elect("lost").promote(&north, None, "it alone has everything");
+        assert_eq!(elected.retired, [].into());
+        let let_in = kept_out.keep_out(&north, false, "new disk").unwrap();
+        assert_eq!(let_in, Activation { reason: "new disk".to_owned(), ..steady() });
     }
 
     #[test]

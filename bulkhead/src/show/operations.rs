@@ -8,6 +8,7 @@ use crate::table::Table;
 pub(crate) struct Operation {
     pub(crate) id: String,
     kind: String,
+    cell: Option<String>,
     region: String,
     status: String,
     why: Option<String>,
@@ -50,14 +51,22 @@ impl Operation {
             return Ok(());
         }
         let why = self.why.as_deref().unwrap_or("somebody cancelled it");
-        Err(format!("{} {}: {}, {why}", self.kind, self.region, self.status))
+        Err(format!("{} {}: {}, {why}", self.kind, self.subject(), self.status))
+    }
+
+    /// Returns what it is about: `east`, or `c1@east`.
+    fn subject(&self) -> String {
+        match &self.cell {
+            Some(cell) => format!("{cell}@{}", self.region),
+            None => self.region.clone(),
+        }
     }
 }
 
 /// Says how far it is, in a line.
 pub(crate) fn progress(operation: &Operation) -> String {
-    let Operation { kind, region, status, wave, steps_ended, steps, waves, .. } = operation;
-    let mut text = format!("{kind} {region}: {status}");
+    let Operation { kind, status, wave, steps_ended, steps, waves, .. } = operation;
+    let mut text = format!("{kind} {}: {status}", operation.subject());
     if let Some(wave) = wave {
         text = format!("{text}, wave {} of {}", wave + 1, waves.len());
     }
@@ -74,12 +83,12 @@ pub(crate) fn progress(operation: &Operation) -> String {
 pub(crate) fn list(answer: &Value) -> anyhow::Result<String> {
     let List::<Operation> { data } = read(answer)?;
     let mut table =
-        Table::new(&["OPERATION", "WHAT", "REGION", "STATUS", "STEPS", "LEFT", "WHO", "ASKED"]);
+        Table::new(&["OPERATION", "WHAT", "WHERE", "STATUS", "STEPS", "LEFT", "WHO", "ASKED"]);
     for operation in data {
         table.row([
-            operation.id,
-            operation.kind,
-            operation.region,
+            operation.id.clone(),
+            operation.kind.clone(),
+            operation.subject(),
             operation.status,
             format!("{}/{}", operation.steps_ended, operation.steps),
             or_none(operation.eta_ms.map(time)),
@@ -112,6 +121,7 @@ pub(crate) fn one(answer: &Value) -> anyhow::Result<String> {
 fn done(step: &Step) -> String {
     match (&step.cell, &step.from) {
         (Some(cell), Some(from)) => format!("{} {cell} from {from} to {}", step.what, step.to),
-        _ => format!("{} {}", step.what, step.to),
+        (Some(cell), None) => format!("{} {cell}@{}", step.what, step.to),
+        (None, _) => format!("{} {}", step.what, step.to),
     }
 }

@@ -10,6 +10,7 @@ mod hand_over;
 mod join;
 mod open;
 mod serve;
+mod stay_out;
 mod vote;
 mod work;
 
@@ -196,6 +197,7 @@ impl Keeper {
                 }
             }
             Role::Follow { .. } => self.follow(role, known.activation()).await,
+            Role::StayOut { epoch } => self.stay_out(*epoch).await,
         }
     }
 
@@ -243,7 +245,11 @@ impl Keeper {
                     }
                     Role::Follow { .. } if rebuilding => self.stream.was_rebuilt(),
                     Role::Follow { .. } => self.cannot_start(),
-                    Role::Serve { .. } | Role::Reopen | Role::Wait | Role::StepDown => {}
+                    Role::Serve { .. }
+                    | Role::StayOut { .. }
+                    | Role::Reopen
+                    | Role::Wait
+                    | Role::StepDown => {}
                 }
             }
         }

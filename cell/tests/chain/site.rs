@@ -235,6 +235,7 @@ fn everything_is_c1() -> Followed {
         epoch: Epoch(7),
         phase: Phase::Steady { active: east.clone() },
         voters: std::collections::BTreeSet::new(),
+        retired: [].into(),
         acks: 0,
         system: None,
         elected_at: None,

@@ -217,6 +217,7 @@ fn snapshot(cells: &[(&str, u64)]) -> Snapshot {
             epoch: Epoch(epoch),
             phase: Phase::Steady { active: "east".parse().unwrap() },
             voters: ["north".parse().unwrap()].into(),
+            retired: [].into(),
             acks: 1,
             system: Some(7),
             elected_at: None,

@@ -196,6 +196,7 @@ fn snapshot(version: u64) -> Snapshot {
         epoch: Epoch(version),
         phase: Phase::Electing { predecessor: None },
         voters: ["north".parse().unwrap()].into(),
+        retired: [].into(),
         acks: 1,
         system: Some(7),
         elected_at: None,

@@ -146,6 +146,7 @@ async fn write_cell(etcd: &Etcd, epoch: u64) {
         epoch: Epoch(epoch),
         phase: Phase::Steady { active: "east".parse().unwrap() },
         voters: ["north".parse().unwrap()].into(),
+        retired: [].into(),
         acks: 1,
         system: Some(1),
         elected_at: None,

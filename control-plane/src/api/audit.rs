@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use topology::wire::audit::{AuditRecord, Evidence, Outcome, SiteEvidence};
-use topology::{CellId, RegionId};
+use topology::{CellId, RegionId, SiteId};
 use tracing::{error, info};
 
 use super::auth::Caller;
@@ -47,6 +47,7 @@ pub(super) struct Act {
 pub(super) enum Subject {
     Cell(CellId),
     Region(RegionId),
+    Site(SiteId),
     Operation(String),
     Platform,
 }
@@ -215,11 +216,16 @@ fn record(api: &Api, act: Act, body: &impl Serialize) -> AuditRecord {
     let (cell, region, operation) = match &subject {
         Subject::Cell(cell) => (Some(cell.to_string()), None, None),
         Subject::Region(region) => (None, Some(region.to_string()), None),
+        Subject::Site(SiteId { cell, region }) => {
+            (Some(cell.to_string()), Some(region.to_string()), None)
+        }
         Subject::Operation(id) => (None, None, Some(id.clone())),
         Subject::Platform => (None, None, None),
     };
     let evidence = match &subject {
-        Subject::Cell(cell) => Some(evidence(&api.state.borrow(), cell, Instant::now())),
+        Subject::Cell(cell) | Subject::Site(SiteId { cell, .. }) => {
+            Some(evidence(&api.state.borrow(), cell, Instant::now()))
+        }
         Subject::Region(_) | Subject::Operation(_) | Subject::Platform => None,
     };
     AuditRecord {

@@ -5,7 +5,7 @@ use axum::response::Response;
 use client::etcd::EtcdError;
 use runtime::Problem;
 use serde_json::json;
-use topology::CellId;
+use topology::{CellId, RegionId};
 
 use super::problem;
 use crate::decide::asked_failover;
@@ -126,7 +126,7 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::NotSteady(_) => problem::NOT_STEADY,
         Refusal::Frozen(_) => problem::FROZEN,
         Refusal::AlreadyActive(_) => problem::ALREADY_ACTIVE,
-        Refusal::NotAStandby(_) => problem::NOT_A_STANDBY,
+        Refusal::NotAStandby(_) | Refusal::KeptOut(_) => problem::NOT_A_STANDBY,
         Refusal::ActiveUnreachable(_) => problem::ACTIVE_UNREACHABLE,
         Refusal::TargetUnreachable(_) => problem::TARGET_UNREACHABLE,
         Refusal::TargetLagging { .. } => problem::TARGET_LAGGING,
@@ -135,6 +135,11 @@ fn refused(refusal: &Refusal) -> Problem {
         }
     };
     kind.problem().detail(refusal.to_string())
+}
+
+/// The cell has no site in a region there is.
+pub(crate) fn not_a_site(cell: &CellId, region: &RegionId) -> Problem {
+    problem::NOT_A_SITE.problem().detail(format!("{cell} has no site in {region}"))
 }
 
 /// Why nobody was promoted, or somebody else than asked for.

@@ -9,7 +9,7 @@ use runtime::json_body::{JsonBody, invalid};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use topology::RegionId;
+use topology::{RegionId, SiteId};
 
 use super::audit::{Act, Reply, Subject, audited};
 use super::auth::Caller;
@@ -235,11 +235,11 @@ pub(super) async fn undrain(
     ask(api, caller, Goal::Undrain(region), write, request.into()).await
 }
 
-fn region_id(id: &str) -> Result<RegionId, Problem> {
+pub(super) fn region_id(id: &str) -> Result<RegionId, Problem> {
     id.parse().map_err(|invalid: topology::InvalidId| error::unknown_region(&invalid.0))
 }
 
-async fn ask(
+pub(super) async fn ask(
     api: Api,
     caller: Caller,
     goal: Goal,
@@ -258,13 +258,17 @@ async fn ask(
     if write.dry_run {
         let (plan, etag) = region::look(&api, &goal).await?;
         let (state, history) = (levers::fresh(&api).await?, history::read(&api).await?);
-        let ahead = Ahead { waves: &plan.waves, broken: &plan.broken, also: None, etag };
+        let also = goal.site().map(|site| &site.cell);
+        let ahead = Ahead { waves: &plan.waves, broken: &plan.broken, also, etag };
         return Ok(Json(preview(ahead, &state, &api.spec, &history)).into_response());
     }
     let act = Act {
         who: caller.clone(),
         what: goal.kind(),
-        subject: Subject::Region(goal.region().clone()),
+        subject: match goal.site() {
+            Some(site) => Subject::Site(site.clone()),
+            None => Subject::Region(goal.region().clone()),
+        },
         reason: reason.clone(),
         idempotency_key: write.idempotency_key.clone(),
     };
@@ -334,9 +338,12 @@ pub(super) async fn cancel(
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct OperationView {
+pub(super) struct OperationView {
     id: String,
     kind: &'static str,
+    /// Whose site in the region it is about, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cell: Option<String>,
     region: String,
     status: &'static str,
     /// Why it failed.
@@ -368,7 +375,7 @@ struct StepView {
     cell: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<String>,
-    /// Where the cell goes, or the region that is marked.
+    /// Where the cell goes, the region that is marked, or the site's.
     to: String,
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -389,6 +396,7 @@ fn view(id: &str, operation: &Operation, expected: Option<&Expected>) -> Operati
     OperationView {
         id: id.to_owned(),
         kind: operation.goal.kind(),
+        cell: operation.goal.site().map(|site| site.cell.to_string()),
         region: operation.goal.region().to_string(),
         status: operation.status.name(),
         why,
@@ -430,6 +438,8 @@ fn step(step: &Step) -> StepView {
         What::Move(Move { cell, from, to, .. }) => {
             ("move", Some(cell.to_string()), Some(from.to_string()), to)
         }
+        What::Retire(SiteId { cell, region }) => ("retire", Some(cell.to_string()), None, region),
+        What::Add(SiteId { cell, region }) => ("add", Some(cell.to_string()), None, region),
     };
     let (attempt, took_ms, hold_ms, why) = match &step.state {
         StepState::Waiting => (None, None, None, None),

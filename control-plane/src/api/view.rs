@@ -134,18 +134,23 @@ fn site(
 ) -> Site {
     let site = state.site(id, region);
     let report = site.report();
-    let is_active = seen.routed.activation.holder() == Some(region);
+    let activation = &seen.routed.activation;
+    let is_active = activation.holder() == Some(region);
     let lag_bytes = if is_active { Some(0) } else { lag(state, id, seen, region) };
     Site {
         region: region.to_string(),
-        role: if is_active { "active" } else { "standby" },
+        role: match (is_active, activation.retired.contains(region)) {
+            (true, _) => "active",
+            (false, false) => "standby",
+            (false, true) => "retired",
+        },
         tenure: report.map(|report| report.tenure),
         postgres: report.map(|report| report.postgres.clone()),
         lsn: report.map(|report| report.lsn),
         lag_bytes,
         services: report.map(|report| report.services.clone()).unwrap_or_default(),
         reachable: site.is_reachable(),
-        votes: seen.routed.activation.voters.contains(region),
+        votes: activation.voters.contains(region),
         rebuilt: report.map(|report| report.rebuilt),
         alerts: site
             .alerts()
@@ -188,8 +193,10 @@ fn is_redundant(state: &State, id: &CellId, seen: &SeenCell) -> bool {
         let site = state.site(id, region);
         site.is_reachable() && site.report().is_some_and(is_so)
     };
-    let mut standbys = seen.routed.gateways.keys().filter(|region| *region != active);
+    let standbys = seen.routed.gateways.keys().filter(|region| *region != active);
+    let mut standbys = standbys.filter(|region| !activation.retired.contains(*region)).peekable();
     holds(active, &serves)
+        && standbys.peek().is_some()
         && standbys.all(|region| {
             activation.voters.contains(region)
                 && holds(region, &stands_by)

@@ -60,6 +60,8 @@ struct StepShown {
 struct Operation {
     id: String,
     kind: String,
+    #[serde(default)]
+    cell: Option<String>,
     region: String,
     status: String,
     #[serde(default)]
@@ -150,11 +152,14 @@ fn understood<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Proble
 fn shown(scene: &Scene<'_>, operation: Operation) -> Shown {
     let t = scene.t;
     let region = scene.region_name(&operation.region);
+    let site = format!("{}@{}", operation.cell.as_deref().unwrap_or_default(), operation.region);
     let title = match operation.kind.as_str() {
         "evacuate" => fill(t.evacuate_title, &[("region", &region)]),
         "restore" => fill(t.restore_title, &[("region", &region)]),
         "drain" => fill(t.drain_title, &[("region", &region)]),
         "undrain" => fill(t.undrain_title, &[("region", &region)]),
+        "retire-site" => fill(t.retire_title, &[("site", &site)]),
+        "add-site" => fill(t.add_title, &[("site", &site)]),
         other => format!("{other}: {region}"),
     };
     let status = match operation.status.as_str() {
@@ -195,6 +200,10 @@ fn step(scene: &Scene<'_>, step: Step) -> StepShown {
         }
         ("drain", ..) => fill(t.step_drain, &[("region", &to)]),
         ("undrain", ..) => fill(t.step_undrain, &[("region", &to)]),
+        ("retire", Some(cell), _) => {
+            fill(t.retire_title, &[("site", &format!("{cell}@{}", step.to))])
+        }
+        ("add", Some(cell), _) => fill(t.add_title, &[("site", &format!("{cell}@{}", step.to))]),
         (other, ..) => other.to_owned(),
     };
     let state = match step.state.as_str() {

@@ -52,6 +52,7 @@ pub(super) fn mark(scene: &Scene<'_>, cell: &view::Cell, site: &view::Site) -> M
         ("active", "promoting") => Mark::new(Tone::Busy, t.promoting),
         ("active", "switching") => Mark::new(Tone::Busy, t.switching),
         ("active", _) => Mark::new(Tone::Good, t.active),
+        ("retired", _) => Mark::new(Tone::Calm, t.kept_out),
         (_, "electing") => Mark::new(Tone::Busy, t.electing),
         (_, "steady") if site.lag_bytes.is_none() => Mark::new(Tone::Warn, t.not_following),
         (_, _) => Mark::new(Tone::Calm, t.standby),

@@ -186,6 +186,9 @@ texts! {
     region_drained: "This region is drained: no target of any move until it is restored.", "该区域已排空：在恢复之前不作为任何迁移的目标。";
     evacuate: "Evacuate this region…", "撤空该区域…";
     restore: "Let cells back in…", "恢复该区域…";
+    kept_out: "kept out", "已停用";
+    retire_title: "Keep {site} out", "停用 {site}";
+    add_title: "Let {site} in again", "重新启用 {site}";
     drain: "Drain this region…", "排空该区域…";
     undrain: "Make it a target again…", "取消排空…";
     drain_title: "Drain {region}", "排空 {region}";

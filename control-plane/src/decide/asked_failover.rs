@@ -81,7 +81,9 @@ pub fn check<'a>(
         return Err(Refusal::Electing(activation.phase.to_string()));
     }
     match &asked.to {
-        Some(to) if !activation.voters.contains(to) => Err(Refusal::NotAVoter(to.clone())),
+        Some(to) if !activation.voters.contains(to) || activation.retired.contains(to) => {
+            Err(Refusal::NotAVoter(to.clone()))
+        }
         Some(to) => may_win(state, asked, seen, to).map(|()| seen),
         None => Ok(seen),
     }

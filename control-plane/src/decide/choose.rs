@@ -31,10 +31,13 @@ impl Vote {
 /// of the fields is the policy. The region's rank comes last and settles ties the same way
 /// everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a line of the policy")]
 struct Score {
     timeline: Reverse<u32>,
     lsn: Reverse<u64>,
-    /// A drained region is a target only if it alone has everything that was acknowledged (I5).
+    /// A site that is kept out wins only if it alone has everything that was acknowledged (I5) …
+    is_retired: bool,
+    /// … and so does one in a drained region.
     is_drained: bool,
     /// Whoever asked may have a wish, among equals.
     is_not_preferred: bool,
@@ -93,6 +96,7 @@ pub(super) fn furthest<'a>(
     let score = |region: &RegionId, vote: &Vote| Score {
         timeline: Reverse(vote.timeline),
         lsn: Reverse(vote.lsn),
+        is_retired: activation.retired.contains(region),
         is_drained: order.drained.contains(region),
         is_not_preferred: preferred.is_some_and(|preferred| preferred != region),
         is_predecessor: predecessor(activation) == Some(region),
@@ -169,6 +173,20 @@ mod tests {
         check_but("south", None, "east 1/700, south 1/700", Some("east"));
     }
 
+    #[test]
+    fn a_site_that_is_to_leave_wins_only_if_it_alone_has_everything() {
+        let retired = |region: &str| [region.parse().unwrap()].into();
+        check_of(retired("north"), "", None, "north 1/700, south 1/700", Some("south"));
+        check_of(
+            retired("north"),
+            "south",
+            Some("north"),
+            "north 1/700, south 1/700",
+            Some("south"),
+        );
+        check_of(retired("north"), "", None, "north 1/701, south 1/700", Some("north"));
+    }
+
     #[track_caller]
     fn check(votes: &str, expected: Option<&str>) {
         check_preferring(None, votes, expected);
@@ -181,6 +199,17 @@ mod tests {
 
     #[track_caller]
     fn check_but(drained: &str, preferred: Option<&str>, votes: &str, expected: Option<&str>) {
+        check_of(BTreeSet::new(), drained, preferred, votes, expected);
+    }
+
+    #[track_caller]
+    fn check_of(
+        retired: BTreeSet<RegionId>,
+        drained: &str,
+        preferred: Option<&str>,
+        votes: &str,
+        expected: Option<&str>,
+    ) {
         let drained = drained.split_whitespace().map(|region| region.parse().unwrap()).collect();
         let preferred: Option<RegionId> = preferred.map(|region| region.parse().unwrap());
         let regions: Vec<RegionId> =
@@ -189,6 +218,7 @@ mod tests {
             epoch: Epoch(8),
             phase: Phase::Electing { predecessor: Some(regions[0].clone()) },
             voters: regions[1..].iter().cloned().collect(),
+            retired,
             acks: 1,
             system: Some(1),
             elected_at: None,

@@ -179,6 +179,7 @@ mod tests {
             epoch: Epoch(8),
             phase: Phase::Electing { predecessor: Some(regions[0].clone()) },
             voters: regions[1..3].iter().cloned().collect(),
+            retired: [].into(),
             acks: 1,
             system: Some(1),
             elected_at: None,

@@ -33,6 +33,7 @@ pub fn cell(spec: &Spec, cell: &Cell) -> RoutedCell {
         epoch: Epoch(1),
         phase: Phase::Promoting { active: cell.home.clone() },
         voters: cell.standbys.iter().cloned().collect(),
+        retired: [].into(),
         acks: 1,
         system: None,
         elected_at: None,

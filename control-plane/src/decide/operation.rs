@@ -16,7 +16,7 @@ pub mod waves;
 
 use std::fmt;
 
-use topology::{CellId, Epoch, RegionId};
+use topology::{CellId, Epoch, RegionId, SiteId};
 
 /// A plan and how far it has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,10 @@ pub enum Goal {
     Drain(RegionId),
     /// The region is a target again. No cell is moved.
     Undrain(RegionId),
+    /// The standby site is kept out of its cell: no voter, no target, and following nobody.
+    RetireSite(SiteId),
+    /// A site that was kept out stands by again, and votes.
+    AddSite(SiteId),
 }
 
 /// Who asked, where, when and why.
@@ -86,6 +90,10 @@ pub enum What {
     Drain(RegionId),
     Undrain(RegionId),
     Move(Move),
+    /// Mark the site, and see it leave the voters.
+    Retire(SiteId),
+    /// Take the mark away, and see the site vote.
+    Add(SiteId),
 }
 
 /// A planned move of a cell that is active in `from` under `epoch`.
@@ -114,6 +122,8 @@ impl Goal {
             Self::Restore(_) => "restore",
             Self::Drain(_) => "drain",
             Self::Undrain(_) => "undrain",
+            Self::RetireSite(_) => "retire-site",
+            Self::AddSite(_) => "add-site",
         }
     }
 
@@ -124,6 +134,16 @@ impl Goal {
             | Self::Restore(region)
             | Self::Drain(region)
             | Self::Undrain(region) => region,
+            Self::RetireSite(site) | Self::AddSite(site) => &site.region,
+        }
+    }
+
+    /// Returns the one site that it is about, if it is about one.
+    #[must_use]
+    pub fn site(&self) -> Option<&SiteId> {
+        match self {
+            Self::RetireSite(site) | Self::AddSite(site) => Some(site),
+            Self::Evacuate(_) | Self::Restore(_) | Self::Drain(_) | Self::Undrain(_) => None,
         }
     }
 
@@ -132,7 +152,7 @@ impl Goal {
     pub fn drains(&self) -> Option<&RegionId> {
         match self {
             Self::Evacuate(region) | Self::Drain(region) => Some(region),
-            Self::Restore(_) | Self::Undrain(_) => None,
+            Self::Restore(_) | Self::Undrain(_) | Self::RetireSite(_) | Self::AddSite(_) => None,
         }
     }
 
@@ -141,14 +161,17 @@ impl Goal {
     pub fn undrains(&self) -> Option<&RegionId> {
         match self {
             Self::Restore(region) | Self::Undrain(region) => Some(region),
-            Self::Evacuate(_) | Self::Drain(_) => None,
+            Self::Evacuate(_) | Self::Drain(_) | Self::RetireSite(_) | Self::AddSite(_) => None,
         }
     }
 }
 
 impl fmt::Display for Goal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind(), self.region())
+        match self.site() {
+            Some(site) => write!(f, "{} {site}", self.kind()),
+            None => write!(f, "{} {}", self.kind(), self.region()),
+        }
     }
 }
 
@@ -200,6 +223,8 @@ impl fmt::Display for What {
             Self::Drain(region) => write!(f, "drain {region}"),
             Self::Undrain(region) => write!(f, "undrain {region}"),
             Self::Move(Move { cell, from, to, .. }) => write!(f, "move {cell} from {from} to {to}"),
+            Self::Retire(site) => write!(f, "retire {site}"),
+            Self::Add(site) => write!(f, "add {site}"),
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use tokio::time::Instant;
-use topology::{CellId, RegionId, Spec};
+use topology::{CellId, RegionId, SiteId, Spec};
 
 use super::operation::waves::waves;
 use super::operation::{Goal, Move, What};
@@ -23,7 +23,7 @@ impl Plan {
     pub fn moves(&self) -> impl Iterator<Item = &Move> {
         self.waves.iter().flatten().filter_map(|what| match what {
             What::Move(planned) => Some(planned),
-            What::Drain(_) | What::Undrain(_) => None,
+            What::Drain(_) | What::Undrain(_) | What::Retire(_) | What::Add(_) => None,
         })
     }
 }
@@ -35,6 +35,10 @@ pub fn plan(goal: &Goal, state: &State, spec: &Spec, now: Instant) -> Plan {
     let first = match goal {
         Goal::Evacuate(region) | Goal::Drain(region) => What::Drain(region.clone()),
         Goal::Restore(region) | Goal::Undrain(region) => What::Undrain(region.clone()),
+        Goal::RetireSite(site) => {
+            return about_a_site(goal, What::Retire(site.clone()), state, now);
+        }
+        Goal::AddSite(site) => return about_a_site(goal, What::Add(site.clone()), state, now),
     };
     let mut broken = Vec::new();
     let mut moves: Vec<Move> = Vec::new();
@@ -44,7 +48,7 @@ pub fn plan(goal: &Goal, state: &State, spec: &Spec, now: Instant) -> Plan {
         let to = match goal {
             Goal::Evacuate(region) => target(&cell, region, &moves, state, spec),
             Goal::Restore(region) => Ok(region.clone()),
-            Goal::Drain(_) | Goal::Undrain(_) => continue,
+            Goal::Drain(_) | Goal::Undrain(_) | Goal::RetireSite(_) | Goal::AddSite(_) => continue,
         };
         match (activation.serving(), to) {
             (Some(from), Ok(to)) => {
@@ -66,6 +70,20 @@ pub fn plan(goal: &Goal, state: &State, spec: &Spec, now: Instant) -> Plan {
     Plan { goal: goal.clone(), waves, broken }
 }
 
+fn about_a_site(goal: &Goal, what: What, state: &State, now: Instant) -> Plan {
+    let mut broken: Vec<Broken> = safety::frozen(state, now).into_iter().collect();
+    if let What::Retire(site) = &what {
+        let is_out = |site: &SiteId| {
+            let seen = state.cells().get(&site.cell);
+            seen.is_some_and(|seen| seen.routed.activation.retired.contains(&site.region))
+        };
+        if !is_out(site) {
+            broken.extend(safety::retired(site, state));
+        }
+    }
+    Plan { goal: goal.clone(), waves: vec![vec![what]], broken }
+}
+
 /// Returns the cells that are concerned, those with the fewest users first: what goes wrong with the
 /// first shall concern few.
 fn smallest_first(goal: &Goal, state: &State, spec: &Spec) -> Vec<CellId> {
@@ -77,7 +95,7 @@ fn smallest_first(goal: &Goal, state: &State, spec: &Spec) -> Vec<CellId> {
             Goal::Restore(region) => {
                 holder != Some(region) && spec.cell(cell).is_some_and(|cell| cell.home == *region)
             }
-            Goal::Drain(_) | Goal::Undrain(_) => false,
+            Goal::Drain(_) | Goal::Undrain(_) | Goal::RetireSite(_) | Goal::AddSite(_) => false,
         }
     };
     let mut cells: Vec<CellId> =

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use tokio::time::Instant;
-use topology::{CellId, RegionId, Spec};
+use topology::{CellId, RegionId, SiteId, Spec};
 
 use super::State;
 use super::operation::Move;
@@ -168,6 +168,56 @@ fn unready(planned: &Move, state: &State) -> Option<Broken> {
     let refusal = switchover::check(state, &planned.cell, &planned.to).err()?;
     let detail = format!("{} cannot be moved to {}: {refusal}", planned.cell, planned.to);
     Some(Broken { rule: Rule::NoReadySite, detail })
+}
+
+/// Returns every rule that would be broken if the site were kept out of its cell: the others must be
+/// able to acknowledge, and one of them ready to take the cell over.
+#[must_use]
+pub fn retired(site: &SiteId, state: &State) -> Vec<Broken> {
+    let unready = |detail: String| vec![Broken { rule: Rule::NoReadySite, detail }];
+    let SiteId { cell, region } = site;
+    let Some(seen) = state.cells().get(cell) else {
+        return unready(format!("there is no cell {cell}"));
+    };
+    let activation = &seen.routed.activation;
+    match activation.serving() {
+        None => return unready(format!("{cell} is {}: nobody can leave it now", activation.phase)),
+        Some(active) if active == region => {
+            return unready(format!("{cell} is active in {region}: move it first"));
+        }
+        Some(_) => {}
+    }
+    let rest = activation.voters.iter().filter(|voter| *voter != region);
+    let rest: Vec<&RegionId> = rest.filter(|voter| !activation.retired.contains(*voter)).collect();
+    let acks = activation.acks.max(1);
+    if rest.len() < acks {
+        let left = rest.len();
+        return unready(format!(
+            "{cell} would be left with {left} standbys that vote, and needs {acks}"
+        ));
+    }
+    let why: Result<(), Vec<String>> = rest
+        .into_iter()
+        .try_fold(Vec::new(), |mut why, voter| {
+            if state.intent().drained().contains(voter) {
+                why.push(format!("{voter} is drained"));
+                return Ok(why);
+            }
+            match switchover::check(state, cell, voter) {
+                Ok(_) => Err(()),
+                Err(refusal) => {
+                    why.push(refusal.to_string());
+                    Ok(why)
+                }
+            }
+        })
+        .map_or(Ok(()), Err);
+    match why {
+        Ok(()) => Vec::new(),
+        Err(why) => {
+            unready(format!("{cell} would be left without a ready site: {}", why.join("; ")))
+        }
+    }
 }
 
 /// What of a region's capacity is used by the cells that are active there, and how much is free.

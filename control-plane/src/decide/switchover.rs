@@ -22,6 +22,8 @@ pub enum Refusal {
     AlreadyActive(RegionId),
     #[error("{0} is not among the cell's standbys that vote")]
     NotAStandby(RegionId),
+    #[error("{0} is kept out of the cell")]
+    KeptOut(RegionId),
     #[error("the agent in {0} does not answer, and could not hand over")]
     ActiveUnreachable(RegionId),
     #[error("the agent in {0} does not answer")]
@@ -44,6 +46,9 @@ pub fn check(state: &State, cell: &CellId, target: &RegionId) -> Result<RegionId
     };
     if active == target {
         return Err(Refusal::AlreadyActive(target.clone()));
+    }
+    if activation.retired.contains(target) {
+        return Err(Refusal::KeptOut(target.clone()));
     }
     if !activation.voters.contains(target) {
         return Err(Refusal::NotAStandby(target.clone()));

@@ -1,9 +1,9 @@
-//! Draining or emptying a region, and letting its cells back in.
+//! Operations on a region and on a site: what they come to, and beginning one.
 
 use runtime::{Problem, clock};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
-use topology::RegionId;
+use topology::SiteId;
 
 use super::{asked, fresh, may_override, outside_window, permitted};
 use crate::api::{Api, error};
@@ -34,7 +34,7 @@ pub struct Order {
 
 /// Returns the plan as it would be carried out now, and its tag.
 pub async fn look(api: &Api, goal: &Goal) -> Result<(Plan, String), Problem> {
-    known(api, goal.region())?;
+    known(api, goal)?;
     let state = fresh(api).await?;
     let plan = planned(api, goal, &state);
     let tag = tag(&plan);
@@ -44,7 +44,7 @@ pub async fn look(api: &Api, goal: &Goal) -> Result<(Plan, String), Problem> {
 /// Begins the operation, and returns it with its id. Asked again with the same key, it is the same
 /// operation.
 pub async fn begin(api: &Api, order: &Order) -> Result<(String, Operation), Problem> {
-    known(api, order.goal.region())?;
+    known(api, &order.goal)?;
     may_override(&order.override_rules, order.reason.as_deref())?;
     for _ in 0..TRIES {
         let stored = asked(|| api.store.operations()).await?;
@@ -99,10 +99,18 @@ fn planned(api: &Api, goal: &Goal, state: &State) -> Plan {
     plan
 }
 
-fn known(api: &Api, region: &RegionId) -> Result<(), Problem> {
-    match api.spec.region(region) {
-        Some(_) => Ok(()),
-        None => Err(error::unknown_region(region.as_str())),
+fn known(api: &Api, goal: &Goal) -> Result<(), Problem> {
+    let region = goal.region();
+    if api.spec.region(region).is_none() {
+        return Err(error::unknown_region(region.as_str()));
+    }
+    let Some(SiteId { cell, region }) = goal.site() else { return Ok(()) };
+    let state = api.state.borrow();
+    let seen = state.cells().get(cell).ok_or_else(|| error::unknown_cell(cell.as_str()))?;
+    if seen.routed.gateways.contains_key(region) {
+        Ok(())
+    } else {
+        Err(error::not_a_site(cell, region))
     }
 }
 

@@ -1,11 +1,11 @@
 //! An operation as it is stored.
 
-use topology::Epoch;
 use topology::wire::Malformed;
 use topology::wire::operation::{
     AskedRecord, CancelRecord, GoalRecord, OperationRecord, StatusRecord, StepRecord,
     StepStateRecord, WhatRecord,
 };
+use topology::{Epoch, SiteId};
 
 use crate::decide::operation::{
     Asked, Cancel, Goal, Move, Operation, Status, Step, StepState, What,
@@ -20,6 +20,12 @@ pub fn record(operation: &Operation) -> OperationRecord {
             Goal::Restore(region) => GoalRecord::Restore { region: region.to_string() },
             Goal::Drain(region) => GoalRecord::Drain { region: region.to_string() },
             Goal::Undrain(region) => GoalRecord::Undrain { region: region.to_string() },
+            Goal::RetireSite(SiteId { cell, region }) => {
+                GoalRecord::RetireSite { cell: cell.to_string(), region: region.to_string() }
+            }
+            Goal::AddSite(SiteId { cell, region }) => {
+                GoalRecord::AddSite { cell: cell.to_string(), region: region.to_string() }
+            }
         },
         asked: AskedRecord {
             who: asked.who.clone(),
@@ -59,6 +65,12 @@ fn step_record(step: &Step) -> StepRecord {
             to: to.to_string(),
             epoch: epoch.0,
         },
+        What::Retire(SiteId { cell, region }) => {
+            WhatRecord::Retire { cell: cell.to_string(), region: region.to_string() }
+        }
+        What::Add(SiteId { cell, region }) => {
+            WhatRecord::Add { cell: cell.to_string(), region: region.to_string() }
+        }
     };
     let state = match step.state.clone() {
         StepState::Waiting => StepStateRecord::Waiting,
@@ -83,6 +95,8 @@ pub fn operation(record: OperationRecord) -> Result<Operation, Malformed> {
             GoalRecord::Restore { region } => Goal::Restore(region.parse()?),
             GoalRecord::Drain { region } => Goal::Drain(region.parse()?),
             GoalRecord::Undrain { region } => Goal::Undrain(region.parse()?),
+            GoalRecord::RetireSite { cell, region } => Goal::RetireSite(site(&cell, &region)?),
+            GoalRecord::AddSite { cell, region } => Goal::AddSite(site(&cell, &region)?),
         },
         asked: Asked { who, vantage, at_unix_ms, reason, override_rules, idempotency_key },
         executor: record.executor.parse()?,
@@ -106,6 +120,10 @@ pub fn operation(record: OperationRecord) -> Result<Operation, Malformed> {
     })
 }
 
+fn site(cell: &str, region: &str) -> Result<SiteId, Malformed> {
+    Ok(SiteId { cell: cell.parse()?, region: region.parse()? })
+}
+
 fn step(record: StepRecord) -> Result<Step, Malformed> {
     let what = match record.what {
         WhatRecord::Drain { region } => What::Drain(region.parse()?),
@@ -116,6 +134,8 @@ fn step(record: StepRecord) -> Result<Step, Malformed> {
             to: to.parse()?,
             epoch: Epoch(epoch),
         }),
+        WhatRecord::Retire { cell, region } => What::Retire(site(&cell, &region)?),
+        WhatRecord::Add { cell, region } => What::Add(site(&cell, &region)?),
     };
     let state = match record.state {
         StepStateRecord::Waiting => StepState::Waiting,

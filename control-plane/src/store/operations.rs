@@ -2,10 +2,12 @@
 //! compare-and-swap.
 
 use client::etcd::{EtcdError, Stored, Written};
-use topology::RegionId;
+use topology::snapshot::RoutedCell;
+use topology::wire::cell::CellRecord;
 use topology::wire::key;
 use topology::wire::lever::{FreezeRecord, RegionRecord};
 use topology::wire::operation::OperationRecord;
+use topology::{CellId, RegionId};
 use tracing::warn;
 
 use super::etcd::{Store, json};
@@ -99,6 +101,20 @@ impl Store {
     ) -> Result<bool, EtcdError> {
         let (key, operation) = (key::region(region), key::operation(&mark.operation));
         let written = self.etcd.swap(&key, &json(mark), &[(&operation, revision)]).await?;
+        Ok(written.is_some())
+    }
+
+    /// Replaces a cell's record at this revision, if the operation that says so is still at that one: an
+    /// executor that comes too late changes nothing. Returns whether it was written.
+    pub async fn replace_cell_for(
+        &self,
+        operation: (&str, u64),
+        (cell, revision): (&CellId, u64),
+        routed: &RoutedCell,
+    ) -> Result<bool, EtcdError> {
+        let (key, of) = (key::cell(cell), key::operation(operation.0));
+        let value = json(&CellRecord::from(routed));
+        let written = self.etcd.swap(&key, &value, &[(&key, revision), (&of, operation.1)]).await?;
         Ok(written.is_some())
     }
 

@@ -213,8 +213,8 @@ impl Force<'_> {
     }
 }
 
-/// Returns the winner's activation. Without any voter of before, all other sites become voters: none
-/// would mean that nothing strong is ever acknowledged again.
+/// Returns the winner's activation. Without any voter of before, all other sites become voters that are
+/// not kept out: none would mean that nothing strong is ever acknowledged again.
 fn promoted<'a>(
     activation: &Activation,
     (winner, at): (&RegionId, Option<Place>),
@@ -223,7 +223,8 @@ fn promoted<'a>(
 ) -> Activation {
     let mut next = activation.promote(winner, at, reason);
     if next.voters.is_empty() {
-        next.voters = sites.filter(|region| *region != winner).cloned().collect();
+        let others = sites.filter(|region| *region != winner && !next.retired.contains(*region));
+        next.voters = others.cloned().collect();
     }
     next
 }

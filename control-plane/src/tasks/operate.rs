@@ -19,11 +19,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use topology::RegionId;
-use topology::wire::lever::RegionRecord;
 use tracing::{info, warn};
 
 use super::control::Order;
 use super::hands::Hands;
+use super::mark::{self, By};
 use super::switch::Switchover;
 use crate::decide::State;
 use crate::decide::operation::advance::{Advance, Situation, advance, taken_over};
@@ -223,21 +223,18 @@ impl Executor {
         let Some(driven) = self.driven.get_mut(id) else { return };
         let (wave, index) = place;
         driven.memory.begun(place, Instant::now());
-        let (region, drained) = match &driven.kept.value.waves[wave][index].what {
-            What::Drain(region) => (region, true),
-            What::Undrain(region) => (region, false),
+        let (what, revision) = (&driven.kept.value.waves[wave][index].what, driven.kept.revision);
+        let by = By { hands: &self.hands, operation: id, revision };
+        let answer = match what {
+            What::Drain(region) => mark::region(by, region, true, unix_ms).await,
+            What::Undrain(region) => mark::region(by, region, false, unix_ms).await,
+            What::Retire(site) => mark::site(by, site, true).await,
+            What::Add(site) => mark::site(by, site, false).await,
             What::Move(planned) => {
                 let work = carry_move(self.orders.clone(), id.to_owned(), place, planned.clone());
                 self.work.push(Box::pin(work));
                 return;
             }
-        };
-        let mark = RegionRecord { drained, operation: id.to_owned(), since_unix_ms: unix_ms };
-        let marked = self.hands.store.mark_region(region, &mark, driven.kept.revision).await;
-        let answer = match marked {
-            Ok(true) => Answer::Done(None),
-            Ok(false) => Answer::Refused("somebody else executes the operation".to_owned()),
-            Err(err) => Answer::Refused(err.to_string()),
         };
         self.hands.failpoint.reached("after a mark").await;
         self.answered(id, place, answer);

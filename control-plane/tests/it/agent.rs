@@ -1,7 +1,7 @@
 //! A site's agent that does as it is told: it renews, opens epochs, votes and hands over like a real
 //! one, without a database, and plays dead or refuses on command.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use topology::wire::key;
 use topology::wire::lost_writes::LostWritesReport;
 use topology::wire::report::SiteReport;
 use topology::wire::vantage::DeepOutcome;
-use topology::{Phase, SiteId, Spec};
+use topology::{Activation, Phase, RegionId, SiteId, Spec};
 
 /// How often the stand-in looks at its cell: often enough to renew in time.
 const PERIOD: Duration = Duration::from_millis(40);
@@ -52,6 +52,8 @@ pub(crate) struct Script {
     pub(crate) alerts: BTreeMap<String, String>,
     /// What it lost at changes of history.
     pub(crate) lost_writes: Vec<LostWritesReport>,
+    /// Lets no voter leave or join.
+    pub(crate) holds_its_voters: bool,
     /// Its services and its database are as good as gone, and its agent is not.
     pub(crate) ill: bool,
     /// Epochs it was asked for a real vote under, and whether as the predecessor.
@@ -75,6 +77,7 @@ impl Agent {
             at_risk: false,
             alerts: BTreeMap::new(),
             lost_writes: Vec::new(),
+            holds_its_voters: false,
             ill: false,
             votes: Vec::new(),
             dry: 0,
@@ -118,6 +121,7 @@ impl Agent {
 
     async fn follow(&self, etcd: &Etcd) {
         let mut ticks = tokio::time::interval(PERIOD);
+        let mut kept_out = BTreeSet::new();
         let mut lease: Option<Lease> = None;
         loop {
             ticks.tick().await;
@@ -148,6 +152,10 @@ impl Agent {
                 held.unwrap_or_else(|| Lease::new(etcd.clone(), cell, region, activation.epoch));
             let renewed = held.renew(stored.revision).await.is_ok();
             lease = Some(held);
+            kept_out.extend(activation.retired.iter().cloned());
+            if renewed && activation.serving().is_some() {
+                self.let_leave_and_join(etcd, stored.revision, &routed, &kept_out).await;
+            }
             if renewed && matches!(activation.phase, Phase::Promoting { .. }) {
                 let mut opened = routed.clone();
                 opened.activation = activation.open(&self.id.region, "barrier passed");
@@ -156,6 +164,30 @@ impl Agent {
                 match etcd.put_if(&key, &value, &[(&key, stored.revision)]).await {
                     Ok(PutIf::Done { .. } | PutIf::Stale) | Err(_) => {}
                 }
+            }
+        }
+    }
+
+    /// Records who leaves because people keep it out, and who joins because they do no more.
+    async fn let_leave_and_join(
+        &self,
+        etcd: &Etcd,
+        revision: u64,
+        routed: &RoutedCell,
+        kept_out: &BTreeSet<RegionId>,
+    ) {
+        let mut next = routed.clone();
+        let Activation { voters, retired, .. } = &mut next.activation;
+        if !self.told(|script| script.holds_its_voters) {
+            voters.retain(|voter| !retired.contains(voter));
+            voters.extend(kept_out.difference(retired).cloned());
+            voters.remove(&self.id.region);
+        }
+        if next != *routed {
+            let key = key::cell(&self.id.cell);
+            let value = serde_json::to_vec(&CellRecord::from(&next)).unwrap();
+            match etcd.put_if(&key, &value, &[(&key, revision)]).await {
+                Ok(PutIf::Done { .. } | PutIf::Stale) | Err(_) => {}
             }
         }
     }

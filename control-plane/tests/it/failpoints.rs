@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::operations::{EVACUATE, RESTORE, until_ended};
 use crate::platform::Platform;
+use crate::sites::{ADD, RETIRE, sites};
 
 /// Each test walks every third point, so that they can run side by side.
 const TESTS: usize = 3;
@@ -29,13 +30,49 @@ async fn an_executor_that_dies_at_the_last_third_of_the_points_is_followed_by_an
     walk(2).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_that_dies_while_a_site_leaves_is_followed_by_another() {
+    walk_sites(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_that_dies_at_another_point_while_a_site_leaves_is_followed_by_another() {
+    walk_sites(1).await;
+}
+
+/// Every second point of a site's leaving, from the first of these on.
+async fn walk_sites(first: usize) {
+    Platform::prepare()
+        .start(&["south"], async |platform| {
+            let mut died = Vec::new();
+            for point in (first..).step_by(2) {
+                platform.until_known("south").await;
+                let Some(name) = dies_at(platform, point, RETIRE, &["east"]).await else { break };
+                died.push(name);
+                let all = platform.get("south", "/v1/operations").await.unwrap();
+                let ended = until_ended(platform, "south", &all["data"][0]).await;
+                assert_eq!(ended["status"], "done", "died at {point}, {name}: {ended}");
+                let found = sites(platform).await;
+                let expected = "east active, north standby votes, south retired";
+                assert_eq!(found, expected, "died at {point}, {name}");
+                let (status, begun) = platform.post("south", ADD, "{}").await;
+                assert_eq!(status, 202, "{begun}");
+                let ended = until_ended(platform, "south", &begun).await;
+                assert_eq!(ended["status"], "done", "after {point}, {name}: {ended}");
+            }
+            assert!(died.len() >= 3, "{died:?}");
+        })
+        .await;
+}
+
 async fn walk(first: usize) {
     Platform::prepare_cells(&["east"])
         .start(&["south"], async |platform| {
             let mut died = Vec::new();
             for point in (first..).step_by(TESTS) {
                 platform.until_active("south", &["east"]).await;
-                let Some(name) = dies_at(platform, point).await else { break };
+                let east = ["east"];
+                let Some(name) = dies_at(platform, point, EVACUATE, &east).await else { break };
                 died.push(name);
                 let all = platform.get("south", "/v1/operations").await.unwrap();
                 let ended = until_ended(platform, "south", &all["data"][0]).await;
@@ -57,15 +94,20 @@ async fn walk(first: usize) {
         .await;
 }
 
-/// Lets the control plane in north execute an evacuation up to the point with this number, and kills
+/// Lets the control plane in north execute what is asked for up to the point with this number, and kills
 /// it there. Returns the point's name, or `None` if the operation has ended before.
-async fn dies_at(platform: &Platform, number: usize) -> Option<&'static str> {
+async fn dies_at(
+    platform: &Platform,
+    number: usize,
+    asked: &str,
+    active: &[&str],
+) -> Option<&'static str> {
     let (listener, mut reached) = mpsc::channel(1);
     let mut config = platform.config("north");
     config.failpoint = Failpoint::told(listener);
     let scenario = async {
-        platform.until_active("north", &["east"]).await;
-        let (status, begun) = platform.post("north", EVACUATE, "{}").await;
+        platform.until_active("north", active).await;
+        let (status, begun) = platform.post("north", asked, "{}").await;
         assert_eq!(status, 202, "{begun}");
         let mut passed = 0;
         loop {

@@ -21,6 +21,7 @@ mod operations;
 mod platform;
 mod reads;
 mod roles;
+mod sites;
 mod switchover;
 mod tls;
 mod went_back;

@@ -127,6 +127,7 @@ mod tests {
             epoch: Epoch(7),
             phase,
             voters: [].into(),
+            retired: [].into(),
             acks: 1,
             system: None,
             elected_at: None,

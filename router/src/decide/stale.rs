@@ -170,6 +170,8 @@ pub(crate) fn standbys(cell: &RoutedCell) -> Vec<&RegionId> {
     };
     let mut regions: Vec<&RegionId> =
         cell.gateways.keys().filter(|region| Some(*region) != never).collect();
+    // What is kept out hears of nothing any more.
+    regions.retain(|region| !cell.activation.is_out(region));
     regions.sort_by_key(|region| Some(*region) == last);
     regions
 }

@@ -128,7 +128,10 @@ impl State {
             return;
         }
         let sites = snapshot.cells.iter().flat_map(|(cell, routed)| {
-            routed.gateways.iter().map(|(region, gateway)| {
+            let gateways = routed.gateways.iter();
+            // What is kept out hears of nothing any more.
+            let gateways = gateways.filter(|(region, _)| !routed.activation.is_out(region));
+            gateways.map(|(region, gateway)| {
                 (SiteId { cell: cell.clone(), region: region.clone() }, *gateway)
             })
         });

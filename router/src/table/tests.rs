@@ -79,6 +79,7 @@ fn apply(table: &Table, epoch: u64, phase: Phase, gateway: SocketAddr) {
         epoch: Epoch(epoch),
         phase,
         voters: [].into(),
+        retired: [].into(),
         acks: 1,
         system: None,
         elected_at: None,

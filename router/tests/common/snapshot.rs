@@ -16,6 +16,7 @@ pub(crate) fn snapshot(cells: usize, epoch: u64) -> Arc<Snapshot> {
             epoch: Epoch(epoch),
             phase: Phase::Steady { active: regions[number % 2].clone() },
             voters: [].into(),
+            retired: [].into(),
             acks: 1,
             system: None,
             elected_at: None,

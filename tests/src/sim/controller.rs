@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use client::etcd::PutIf;
-use control_plane::decide::{Action, Fact, Policy, State, decide, switchover};
+use control_plane::decide::{Action, Fact, Policy, State, decide, safety, switchover};
 use control_plane::store::{Kept, Reading};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -98,6 +98,7 @@ async fn control(hands: Hands) {
         if let Some(to) = it.order.take() {
             hands.ordered(to);
         }
+        hands.keep_out();
         let actions = decide(&it.state.borrow(), &it.policy, hands.now());
         for action in actions {
             hands.begin(&action);
@@ -223,6 +224,42 @@ impl Hands {
         let (hands, planned) = (self.clone(), Move { seen, from, to });
         sim.trace(|| format!("planned move from {} to {}", planned.from, planned.to));
         self.work(async move { switch::switch(&hands, &planned).await });
+    }
+
+    /// Says in the cell's record what people want of a site, if that may be, until it does.
+    fn keep_out(&self) {
+        let sim = &self.proc.sim;
+        let Some((site, out)) = sim.kept_out.get() else { return };
+        let id = sim.site_id(site);
+        let is_so = sim
+            .etcd
+            .stored
+            .borrow()
+            .cell
+            .as_ref()
+            .is_some_and(|kept| kept.value.activation.retired.contains(&id.region) == out);
+        if is_so {
+            sim.kept_out.set(None);
+            return;
+        }
+        let state = self.controller().state.borrow();
+        let Some(seen) = state.cells().get(&sim.cell).cloned() else { return };
+        let is_busy = *self.controller().busy.borrow() == Busy::Working;
+        if is_busy || (out && !safety::retired(&id, &state).is_empty()) {
+            return;
+        }
+        let reason = if out { "kept out" } else { "let in again" };
+        let next = seen.routed.activation.keep_out(&id.region, out, reason);
+        let Some(next) = next else { return };
+        let hands = self.clone();
+        sim.trace(|| format!("{id} is {reason}"));
+        self.work(async move {
+            let expected = Expected { cell: seen.revision, lease: None };
+            match hands.replace(&seen.routed, next, expected).await {
+                Some(_) => Outcome::Won,
+                None => Outcome::Overtaken,
+            }
+        });
     }
 
     fn work(&self, work: impl Future<Output = Outcome> + 'static) {

@@ -126,6 +126,11 @@ impl Sim {
                 self.controllers[asked].order.set(Some(to));
                 Box::new(|_| {})
             }
+            Kind::KeepOut(who) => {
+                let site = self.who(who);
+                self.kept_out.set(Some((site, true)));
+                Box::new(move |sim| sim.kept_out.set(Some((site, false))))
+            }
             Kind::Cut(cut, way) => self.cut(cut, way),
         }
     }

@@ -67,6 +67,8 @@ pub enum Kind {
     EtcdCrash,
     EtcdStale,
     Switchover(Who),
+    /// People keep a standby out of the cell, and let it in again when the fault ends.
+    KeepOut(Who),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,6 +230,7 @@ fn lasts(rng: &mut Xoshiro256PlusPlus, kind: Kind) -> u64 {
         | Kind::Loss(_)
         | Kind::Duplicates(_)
         | Kind::Slow(_)
+        | Kind::KeepOut(_)
         | Kind::EtcdStop
         | Kind::EtcdCrash => rng.random_range(400..7_000),
     }

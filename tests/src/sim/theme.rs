@@ -38,13 +38,15 @@ pub enum Theme {
     /// A planned move is given up because the active site, to which its voters promise nothing at that
     /// moment, does not hear of it.
     Aborted,
+    /// People keep a voter out while what it would be needed for happens, and let it in again.
+    KeptOut,
     /// A voter that has missed much comes back with a slow disk when the one that has it leaves.
     Behind,
 }
 
 impl Theme {
-    /// What schedules of chance are mixed with. `Aborted` and `Behind` lead past one rule each, and are
-    /// run for that alone.
+    /// What schedules of chance are mixed with. `Aborted`, `Behind` and `KeptOut` lead past some rules
+    /// each, and are run for that alone.
     pub const ALL: [Self; 11] = [
         Self::Promise,
         Self::Blink,
@@ -64,6 +66,7 @@ impl Theme {
     pub fn takes(self) -> u64 {
         match self {
             Self::Leave | Self::Unanswered | Self::Unsettled | Self::Behind => 26_500,
+            Self::KeptOut => 24_000,
             Self::Twice => 16_000,
             Self::Promise
             | Self::Blink
@@ -176,6 +179,32 @@ impl Theme {
                 }
                 add(moved, 0, Kind::Switchover(B));
                 add(moved + some(0, 40), 5_000, Kind::Cut(Cut::FromEtcd(A), Way::Both));
+            }
+            Self::KeptOut => {
+                add(0, some(6_000, 10_000), Kind::KeepOut(B));
+                match some(0, 5) {
+                    0 => add(some(0, 1_500), some(2_000, 6_000), Kind::CrashSite(A)),
+                    1 => {
+                        add(0, some(2_000, 5_000), Kind::Cut(Cut::Sites(A, C), Way::Both));
+                        add(some(500, 4_000), some(2_000, 6_000), Kind::CrashSite(A));
+                    }
+                    2 => {
+                        add(some(100, 1_200), some(2_000, 5_000), Kind::EtcdStop);
+                        add(some(500, 2_500), 4_000, Kind::Cut(Cut::Sites(A, C), Way::Both));
+                        add(some(2_500, 5_000), some(3_000, 6_000), Kind::CrashSite(A));
+                    }
+                    3 => {
+                        add(some(0, 900), some(2_000, 4_000), Kind::Cut(Cut::FromEtcd(A), Way::In));
+                        add(some(900, 2_500), some(2_000, 6_000), Kind::CrashSite(C));
+                    }
+                    _ => {
+                        add(some(0, 1_500), some(1_000, 4_000), Kind::StopSite(A));
+                        add(some(1_500, 4_000), 0, Kind::Switchover(C));
+                    }
+                }
+                // About when it joins again.
+                add(some(6_000, 13_000), some(2_000, 6_000), Kind::CrashSite(A));
+                add(some(9_000, 16_000), some(500, 8_000), Kind::CrashSite(C));
             }
             Self::Behind => {
                 let back = some(14_500, 15_500);

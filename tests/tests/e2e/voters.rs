@@ -15,6 +15,7 @@ async fn a_second_loss_is_survived_and_the_last_site_says_what_it_cannot_do() ->
     let id = text(&platform.cell_of("ada").await?["id"]);
     let before = platform.epochs(&id).await?;
     let mut cell = Cell { platform, user, id, tickets: Vec::new() };
+    cell.keeps_a_standby_out().await?;
     cell.loses_a_standby_and_then_its_active_site().await?;
     cell.loses_both_standbys().await?;
     cell.loses_its_active_site_and_then_the_next_one().await?;
@@ -30,6 +31,28 @@ struct Cell {
 }
 
 impl Cell {
+    /// Who is kept out follows nobody, and catches up once it is let in.
+    async fn keeps_a_standby_out(&mut self) -> anyhow::Result<()> {
+        let (active, [other, out]) = self.sites().await?;
+        self.orders(&other, &format!("sites/{out}/retire")).await?;
+        self.until_voters(&[&other]).await?;
+        let follows = format!(
+            "SELECT count(*) FROM pg_stat_replication WHERE application_name LIKE '%_{out}_%'"
+        );
+        self.platform.until_sql(&self.id, &active, &follows, "0").await?;
+        self.opens_ticket("0 with one voter").await?;
+        self.orders(&active, &format!("sites/{out}/add")).await?;
+        self.until_voters(&[&other, &out]).await?;
+        self.opens_ticket("0 with all").await
+    }
+
+    async fn orders(&self, vantage: &str, what: &str) -> anyhow::Result<()> {
+        let path = format!("/v1/cells/{}/{what}", self.id);
+        let (status, begun) = self.platform.order(&vantage.parse()?, &path, &json!({})).await?;
+        anyhow::ensure!(status == 202, "{path}: {begun}");
+        Ok(())
+    }
+
     async fn loses_a_standby_and_then_its_active_site(&mut self) -> anyhow::Result<()> {
         let (active, [first, last]) = self.sites().await?;
         self.opens_ticket("1 with all").await?;

@@ -160,6 +160,7 @@ fn snapshot(version: u64, cells: &[(&str, u64)]) -> Snapshot {
             epoch: Epoch(epoch),
             phase: Phase::Steady { active: "east".parse().unwrap() },
             voters: ["north".parse().unwrap()].into(),
+            retired: [].into(),
             acks: 1,
             system: None,
             elected_at: None,

@@ -14,8 +14,8 @@ pub struct AuditRecord {
     pub who: String,
     /// The region whose control plane was asked.
     pub vantage: String,
-    /// `failover`, `switchover`, `evacuate`, `restore`, `drain`, `undrain`, `cancel`, `freeze` or
-    /// `unfreeze`.
+    /// `failover`, `switchover`, `evacuate`, `restore`, `drain`, `undrain`,
+    /// `retire-site`, `add-site`, `cancel`, `freeze` or `unfreeze`.
     pub what: String,
     /// What it was about, if it was about one thing.
     #[serde(default, skip_serializing_if = "Option::is_none")]

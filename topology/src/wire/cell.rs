@@ -15,6 +15,9 @@ pub struct CellRecord {
     pub epoch: u64,
     pub phase: PhaseRecord,
     pub voters: BTreeSet<String>,
+    /// The sites that people keep out.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub retired: BTreeSet<String>,
     pub acks: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<u64>,
@@ -50,6 +53,7 @@ impl From<&RoutedCell> for CellRecord {
             epoch: activation.epoch.0,
             phase: PhaseRecord::from(&activation.phase),
             voters: activation.voters.iter().map(ToString::to_string).collect(),
+            retired: activation.retired.iter().map(ToString::to_string).collect(),
             acks: activation.acks,
             system: activation.system,
             elected_at: activation.elected_at.map(|Place { timeline, begun, lsn }| PlaceRecord {
@@ -71,6 +75,11 @@ impl TryFrom<CellRecord> for RoutedCell {
             epoch: Epoch(record.epoch),
             phase: record.phase.try_into()?,
             voters: record.voters.iter().map(|region| region.parse()).collect::<Result<_, _>>()?,
+            retired: record
+                .retired
+                .iter()
+                .map(|region| region.parse())
+                .collect::<Result<_, _>>()?,
             acks: record.acks,
             system: record.system,
             elected_at: record.elected_at.map(|PlaceRecord { timeline, begun, lsn }| Place {

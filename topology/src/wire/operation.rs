@@ -37,6 +37,10 @@ pub enum GoalRecord {
     Drain { region: String },
     /// The region is a target again. No cell is moved.
     Undrain { region: String },
+    /// The standby site is kept out of its cell.
+    RetireSite { cell: String, region: String },
+    /// A site that was kept out stands by again, and votes.
+    AddSite { cell: String, region: String },
 }
 
 /// Who asked, where, when and why.
@@ -90,6 +94,10 @@ pub enum WhatRecord {
     Undrain { region: String },
     /// A planned move of a cell that is active in `from` under `epoch`.
     Move { cell: String, from: String, to: String, epoch: u64 },
+    /// The site is marked, and leaves the voters.
+    Retire { cell: String, region: String },
+    /// The mark is taken away, and the site votes again.
+    Add { cell: String, region: String },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

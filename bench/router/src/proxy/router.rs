@@ -78,6 +78,7 @@ fn active(region: RegionId, gateway: SocketAddr) -> RoutedCell {
         epoch: Epoch(1),
         phase: Phase::Steady { active: region.clone() },
         voters: [].into(),
+        retired: [].into(),
         acks: 1,
         system: None,
         elected_at: None,

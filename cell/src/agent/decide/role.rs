@@ -18,6 +18,8 @@ pub enum Role {
     HandOver { epoch: Epoch },
     /// Replicate from there.
     Follow { upstream: RegionId, epoch: Epoch },
+    /// People keep this site out, and it votes no more: replicate from nowhere.
+    StayOut { epoch: Epoch },
     /// Change nothing: replicate from wherever, and be ready to vote.
     Wait,
     /// This site was the active one, and may not serve any more: stop PostgreSQL at once.
@@ -32,6 +34,7 @@ impl fmt::Display for Role {
             Self::Reopen => f.write_str("begin a new epoch in place"),
             Self::HandOver { epoch } => write!(f, "hand over for epoch {epoch}"),
             Self::Follow { upstream, epoch } => write!(f, "follow {upstream} under epoch {epoch}"),
+            Self::StayOut { epoch } => write!(f, "stay out of epoch {epoch}"),
             Self::Wait => f.write_str("wait"),
             Self::StepDown => f.write_str("step down"),
         }
@@ -76,6 +79,9 @@ pub fn role(activation: &Activation, me: &RegionId, own: Own) -> Role {
         // opens its epoch.
         Phase::Electing { .. } | Phase::Switching { .. } => Role::Wait,
         Phase::Promoting { .. } | Phase::Steady { .. } if epoch <= own.voted => Role::Wait,
+        Phase::Promoting { .. } | Phase::Steady { .. } if activation.is_out(me) => {
+            Role::StayOut { epoch }
+        }
         Phase::Promoting { active } | Phase::Steady { active } => {
             Role::Follow { upstream: active.clone(), epoch }
         }
@@ -124,6 +130,19 @@ mod tests {
     }
 
     #[test]
+    fn who_is_kept_out_follows_until_it_votes_no_more() {
+        let [east, north] = ["east", "north"].map(|name| name.parse::<RegionId>().unwrap());
+        let mut activation = activation("steady south");
+        activation.retired = [east.clone(), north.clone()].into();
+        let upstream = "south".parse().unwrap();
+        let own = own(None, 0, false);
+        assert_eq!(role(&activation, &north, own), Role::Follow { upstream, epoch: Epoch(7) });
+        assert_eq!(role(&activation, &east, own), Role::StayOut { epoch: Epoch(7) });
+        activation.phase = Phase::Electing { predecessor: None };
+        assert_eq!(role(&activation, &east, own), Role::Wait);
+    }
+
+    #[test]
     fn in_a_planned_move_the_standbys_keep_the_name_that_counts() {
         check("switching south", own(None, 0, false), &Role::Wait);
         check("switching east", own(Some(6), 0, true), &Role::HandOver { epoch: Epoch(7) });
@@ -131,6 +150,10 @@ mod tests {
 
     #[track_caller]
     fn check(phase: &str, own: Own, expected: &Role) {
+        assert_eq!(role(&activation(phase), &"east".parse().unwrap(), own), *expected);
+    }
+
+    fn activation(phase: &str) -> Activation {
         let (name, active) = phase.split_once(' ').unwrap_or((phase, "east"));
         let active: RegionId = active.parse().unwrap();
         let phase = match name {
@@ -139,16 +162,16 @@ mod tests {
             "switching" => Phase::Switching { active, target: "north".parse().unwrap() },
             _ => Phase::Electing { predecessor: None },
         };
-        let activation = Activation {
+        Activation {
             epoch: Epoch(7),
             phase,
             voters: ["north".parse().unwrap()].into(),
+            retired: [].into(),
             acks: 1,
             system: Some(1),
             elected_at: None,
             reason: String::new(),
-        };
-        assert_eq!(role(&activation, &"east".parse().unwrap(), own), *expected);
+        }
     }
 
     fn own(serving: Option<u64>, voted: u64, primary: bool) -> Own {

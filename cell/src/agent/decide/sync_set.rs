@@ -9,6 +9,7 @@
 //! join:   record with it ─▶ name with it
 //! ```
 //!
+//! A standby leaves when it is away for long, or when people keep its site out.
 //! A crash in between leaves more voters than names: more votes are needed than must be, and nothing
 //! else. The next look finds it so and goes on, forwards or back.
 
@@ -44,6 +45,8 @@ pub struct Look<'a> {
     pub acks: usize,
     /// All sites of the cell but this one.
     pub others: &'a BTreeSet<RegionId>,
+    /// Those that people keep out.
+    pub retired: &'a BTreeSet<RegionId>,
     pub standbys: &'a BTreeMap<RegionId, Standby>,
     /// How long each site has not streamed.
     pub away: &'a BTreeMap<RegionId, Duration>,
@@ -83,7 +86,7 @@ pub fn next(look: &Look<'_>) -> Option<Step> {
 
 /// Goes on with a standby's leaving, after it is no longer named.
 fn leave(look: &Look<'_>, leaving: &RegionId) -> Option<Step> {
-    if look.standbys.get(leaving).is_some_and(|standby| standby.counted) || !look.is_away(leaving) {
+    if look.counts(leaving) || !look.is_to_leave(leaving) {
         return None;
     }
     let Some(sampled) = look.sampled else { return Some(Step::Sample) };
@@ -101,7 +104,7 @@ fn begin(look: &Look<'_>) -> Option<Step> {
         voters.insert(joining.clone());
         return Some(Step::Record(voters));
     }
-    let leaving = look.named.iter().find(|region| look.is_away(region))?;
+    let leaving = look.named.iter().find(|region| look.is_to_leave(region))?;
     let rest = without(look.named, leaving);
     // The rest must be able to acknowledge; with too few left, strong commits wait instead.
     let able = rest.iter().filter(|region| look.counts(region)).count();
@@ -135,12 +138,14 @@ impl Look<'_> {
     }
 
     fn is_ready(&self, region: &RegionId) -> bool {
-        self.standbys.get(region).is_some_and(|standby| standby.lag <= LAG_MAX)
+        !self.retired.contains(region)
+            && self.standbys.get(region).is_some_and(|standby| standby.lag <= LAG_MAX)
     }
 
-    fn is_away(&self, region: &RegionId) -> bool {
-        !self.standbys.contains_key(region)
-            && self.away.get(region).is_some_and(|away| *away >= AWAY)
+    fn is_to_leave(&self, region: &RegionId) -> bool {
+        self.retired.contains(region)
+            || (!self.standbys.contains_key(region)
+                && self.away.get(region).is_some_and(|away| *away >= AWAY))
     }
 
     fn has_flushed(&self, region: &RegionId, position: u64) -> bool {

@@ -131,6 +131,7 @@ impl Serving {
             named: &self.named,
             acks: known.activation().acks,
             others: &self.others,
+            retired: &known.activation().retired,
             standbys: &standbys,
             away: &away,
             sampled: self.sampled,

@@ -102,6 +102,7 @@ fn state(but: &[&str], now: Instant) -> State {
         epoch: Epoch(7),
         phase,
         voters: voters.iter().map(|region| region.parse().unwrap()).collect(),
+        retired: [].into(),
         acks: 1,
         system: (!but.contains(&"no database")).then_some(1),
         elected_at: None,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use topology::{CellId, RegionId};
+use topology::{CellId, RegionId, SiteId};
 
 use crate::decide::operation::{Move, Operation, Status, Step, StepState, What};
 use crate::decide::state::Intent;
@@ -164,6 +164,9 @@ fn of_step(id: &str, operation: &Operation, step: &Step) -> Turn {
     let (cell, region) = match &step.what {
         What::Drain(region) | What::Undrain(region) => (None, region),
         What::Move(Move { cell, to, .. }) => (Some(cell.clone()), to),
+        What::Retire(SiteId { cell, region }) | What::Add(SiteId { cell, region }) => {
+            (Some(cell.clone()), region)
+        }
     };
     let told = match &step.state {
         StepState::Waiting => "waits again".to_owned(),
@@ -189,7 +192,7 @@ fn turn(kind: Kind, id: &str, operation: &Operation, reason: String) -> Turn {
     Turn {
         kind,
         operation: Some(id.to_owned()),
-        cell: None,
+        cell: operation.goal.site().map(|site| site.cell.clone()),
         region: Some(operation.goal.region().clone()),
         reason,
         evidence: format!("{wave}{ended} of {steps} steps"),

@@ -103,6 +103,7 @@ fn activation(text: &str) -> Activation {
         epoch: Epoch(words[0].parse().unwrap()),
         phase,
         voters: std::collections::BTreeSet::new(),
+        retired: [].into(),
         acks: 1,
         system: None,
         elected_at: None,

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use topology::{Epoch, Phase, RegionId, Spec};
+use topology::{Epoch, Phase, RegionId, SiteId, Spec};
 
 use super::memory::{Answer, Memory, Place};
 use super::{Goal, Move, Operation, Status, Step, StepState, What};
@@ -21,6 +21,9 @@ pub const AT_ONCE: usize = 4;
 /// How long a step may take, or wait for a target that is not ready. A move takes a second; a standby
 /// that follows again, some.
 pub const DEADLINE: Duration = Duration::from_mins(1);
+/// How long a site that is let in again may take until it votes: copying its database takes as long as
+/// that is large.
+pub const JOINING: Duration = Duration::from_hours(1);
 /// Pause before a move is asked for again that was refused.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How often a cell may have elected its old site again before its move is given up.
@@ -61,7 +64,7 @@ pub fn advance(operation: &Operation, memory: &Memory, at: Situation<'_>) -> Adv
         for (index, step) in steps.iter().enumerate() {
             let StepState::Going { attempt, since_unix_ms } = step.state else { continue };
             let place = (wave, index);
-            let going = Going { place, attempt, since_unix_ms, memory, at };
+            let going = Going { operation, place, attempt, since_unix_ms, memory, at };
             match going.judge(&step.what) {
                 Found::Wait => {}
                 Found::Held(why) => next.waits_for = Some(why),
@@ -106,6 +109,7 @@ enum Found {
 }
 
 struct Going<'a> {
+    operation: &'a Operation,
     place: Place,
     attempt: u32,
     since_unix_ms: u64,
@@ -119,7 +123,59 @@ impl Going<'_> {
             What::Drain(region) => self.mark(self.at.state.intent().drained().contains(region)),
             What::Undrain(region) => self.mark(!self.at.state.intent().drained().contains(region)),
             What::Move(planned) => self.moved(planned),
+            What::Retire(site) => self.retired(site),
+            What::Add(site) => self.added(site),
         }
+    }
+
+    /// What is marked leaves as soon as the others have all that it alone had acknowledged.
+    fn retired(&self, site: &SiteId) -> Found {
+        let Some(seen) = self.at.state.cells().get(&site.cell) else {
+            return Found::Ended(StepState::Failed("there is no such cell".to_owned()));
+        };
+        let activation = &seen.routed.activation;
+        if activation.holder() == Some(&site.region) {
+            let why = "it was elected before it had left".to_owned();
+            return Found::Ended(StepState::Failed(why));
+        }
+        if activation.is_out(&site.region) {
+            return Found::Ended(self.done(None));
+        }
+        if activation.retired.contains(&site.region) {
+            return self.wait_unless_cancelled("it still votes");
+        }
+        match activation.serving() {
+            Some(_) => self.carry_out("the cell's record could not be changed".to_owned()),
+            None => self.wait(&format!("the cell is {}", activation.phase)),
+        }
+    }
+
+    /// What is taken back has been, once the mark is gone: when the site votes again is its own matter.
+    fn added(&self, site: &SiteId) -> Found {
+        let Some(seen) = self.at.state.cells().get(&site.cell) else {
+            return Found::Ended(StepState::Failed("there is no such cell".to_owned()));
+        };
+        let activation = &seen.routed.activation;
+        if activation.retired.contains(&site.region) {
+            return match activation.serving() {
+                Some(_) => self.carry_out("the cell's record could not be changed".to_owned()),
+                None => self.wait(&format!("the cell is {}", activation.phase)),
+            };
+        }
+        let votes =
+            activation.voters.contains(&site.region) || activation.holder() == Some(&site.region);
+        if votes || self.operation.status == Status::Undoing {
+            return Found::Ended(self.done(None));
+        }
+        self.wait_unless_cancelled("it does not vote yet")
+    }
+
+    /// What others bring about is not waited for by who has been told to stop.
+    fn wait_unless_cancelled(&self, otherwise: &str) -> Found {
+        if self.operation.status == Status::Running && self.operation.cancel.is_some() {
+            return Found::Ended(StepState::Failed(format!("cancelled: {otherwise}")));
+        }
+        self.wait(otherwise)
     }
 
     fn mark(&self, is_set: bool) -> Found {
@@ -193,7 +249,7 @@ impl Going<'_> {
         }
         Found::Ended(StepState::Failed(format!(
             "no end after {} s: {otherwise}",
-            DEADLINE.as_secs()
+            self.deadline().as_secs()
         )))
     }
 
@@ -205,7 +261,15 @@ impl Going<'_> {
     }
 
     fn is_late(&self) -> bool {
-        self.at.now - self.memory.since(self.place, self.at.now) >= DEADLINE
+        self.at.now - self.memory.since(self.place, self.at.now) >= self.deadline()
+    }
+
+    fn deadline(&self) -> Duration {
+        let (wave, index) = self.place;
+        match self.operation.waves[wave][index].what {
+            What::Add(_) => JOINING,
+            What::Drain(_) | What::Undrain(_) | What::Move(_) | What::Retire(_) => DEADLINE,
+        }
     }
 }
 
@@ -238,15 +302,36 @@ fn begin(next: &mut Operation, memory: &Memory, at: Situation<'_>) {
         let why = if stops { "cancelled" } else { "an earlier step failed" };
         skip_the_rest(next, why);
         match failed {
-            Some(why) if !stops => end(next, Status::Failed(why), at),
+            Some(why) if !stops && !takes_back(next) => end(next, Status::Failed(why), at),
             Some(_) | None => undo(next, at),
         }
         return;
     }
     match next.wave() {
         Some(wave) => begin_wave(next, wave, going, memory, at),
-        None if next.status == Status::Undoing => end(next, Status::Cancelled, at),
+        None if next.status == Status::Undoing => end(next, undone(next), at),
         None => finish(next, at),
+    }
+}
+
+/// Whether it takes back what it has done when it fails. A site that is half in or half out is what
+/// nobody wanted; of cells that were moved some are better than none.
+fn takes_back(operation: &Operation) -> bool {
+    operation.status == Status::Running && operation.goal.site().is_some()
+}
+
+/// How it has ended once all is taken back.
+fn undone(operation: &Operation) -> Status {
+    let failed = operation.steps().find_map(|step| match &step.state {
+        StepState::Failed(why) => Some(format!("{}: {why}", step.what)),
+        StepState::Waiting
+        | StepState::Going { .. }
+        | StepState::Done { .. }
+        | StepState::Skipped(_) => None,
+    });
+    match failed {
+        Some(why) if operation.cancel.is_none() => Status::Failed(why),
+        Some(_) | None => Status::Cancelled,
     }
 }
 
@@ -260,19 +345,23 @@ fn skip_the_rest(next: &mut Operation, why: &str) {
 
 /// What is cancelled leaves nothing that only makes sense with the rest of it: moved cells stay, and
 /// a region that it drained is a target again. A region that was to be let in stays so: cells may be
-/// active there already.
+/// active there already. A site is in or out as it was before.
 fn undo(next: &mut Operation, at: Situation<'_>) {
-    let drained = next.goal.drains().and_then(|region| at.state.intent().drained().get(region));
-    let by_itself = |step: &Step| match step.what {
-        What::Drain(_) => !matches!(step.state, StepState::Waiting | StepState::Skipped(_)),
-        What::Undrain(_) | What::Move(_) => false,
-    };
-    match drained.filter(|_| next.steps().any(by_itself)) {
-        Some(region) => {
-            next.status = Status::Undoing;
-            next.waves.push(vec![Step::waiting(What::Undrain(region.clone()))]);
+    let back = next.steps().find_map(|step| match (&step.what, &step.state) {
+        (_, StepState::Waiting | StepState::Skipped(_)) => None,
+        (What::Drain(region), _) if at.state.intent().drained().contains(region) => {
+            Some(What::Undrain(region.clone()))
         }
-        None => end(next, Status::Cancelled, at),
+        (What::Retire(site), _) => Some(What::Add(site.clone())),
+        (What::Add(site), _) => Some(What::Retire(site.clone())),
+        (What::Drain(_) | What::Undrain(_) | What::Move(_), _) => None,
+    });
+    match back {
+        Some(what) => {
+            next.status = Status::Undoing;
+            next.waves.push(vec![Step::waiting(what)]);
+        }
+        None => end(next, undone(next), at),
     }
 }
 
@@ -325,6 +414,9 @@ fn may_begin(operation: &Operation, what: &What, at: Situation<'_>) -> Result<Wh
     let Operation { goal, asked, .. } = operation;
     let Situation { state, spec, now, .. } = at;
     let planned = match what {
+        What::Retire(site) | What::Add(site) => {
+            return may_change(operation, what, site, at).map(|()| what.clone());
+        }
         // A mark moves nothing. One that is there already is somebody else's.
         What::Drain(region) if state.intent().drained().contains(region) => {
             return Err(Held::Over(format!("{region} is drained already")));
@@ -348,7 +440,7 @@ fn may_begin(operation: &Operation, what: &What, at: Situation<'_>) -> Result<Wh
     let done = match goal {
         Goal::Evacuate(region) => active != region,
         Goal::Restore(region) => active == region,
-        Goal::Drain(_) | Goal::Undrain(_) => true,
+        Goal::Drain(_) | Goal::Undrain(_) | Goal::RetireSite(_) | Goal::AddSite(_) => true,
     };
     if done {
         return Err(Held::Over(format!("active in {active} already")));
@@ -368,6 +460,34 @@ fn may_begin(operation: &Operation, what: &What, at: Situation<'_>) -> Result<Wh
     match broken.first() {
         Some(broken) => Err(Held::NotYet(broken.to_string())),
         None => Ok(What::Move(planned)),
+    }
+}
+
+/// Whether a site may be kept out now, or let in.
+fn may_change(
+    operation: &Operation,
+    what: &What,
+    site: &SiteId,
+    at: Situation<'_>,
+) -> Result<(), Held> {
+    let Situation { state, now, .. } = at;
+    if operation.status != Status::Undoing
+        && let Some(broken) = safety::frozen(state, now)
+    {
+        return Err(Held::Up(format!("frozen: {broken}")));
+    }
+    let Some(seen) = state.cells().get(&site.cell) else {
+        return Err(Held::Over("there is no such cell any more".to_owned()));
+    };
+    let is_marked = seen.routed.activation.retired.contains(&site.region);
+    match (what, is_marked) {
+        (What::Retire(_), true) => Err(Held::Over(format!("{site} is kept out already"))),
+        (What::Retire(_), false) => match safety::retired(site, state).first() {
+            Some(broken) => Err(Held::NotYet(broken.to_string())),
+            None => Ok(()),
+        },
+        (_, true) => Ok(()),
+        (_, false) => Err(Held::Over(format!("{site} is not kept out"))),
     }
 }
 

@@ -129,6 +129,37 @@ fn a_region_is_drained_without_a_move_and_becomes_a_target_again_so() {
 }
 
 #[test]
+fn a_cell_keeps_a_ready_site_when_one_is_kept_out() {
+    let retire = |said: &str, site: &str, broken: &str| {
+        check("east", 6, said, &format!("retire-site {site}"), &format!("retire {site}"), broken);
+    };
+    retire("", "c1@south", "");
+    retire("c1@south lags", "c1@south", "");
+    retire("c1@south is kept out", "c1@south", "");
+    retire("", "c1@east", "no-ready-site: c1 is active in east: move it first");
+    retire("c1 is electing", "c1@south", "no-ready-site: c1 is electing: nobody can leave it now");
+    let needs = "no-ready-site: c1 would be left with 0 standbys that vote, and needs 1";
+    retire("c1@north has left", "c1@south", needs);
+    retire("c1@north is kept out", "c1@south", needs);
+    let unready = "no-ready-site: c1 would be left without a ready site";
+    retire("north is drained", "c1@south", &format!("{unready}: north is drained"));
+    retire("north is down", "c1@south", &format!("{unready}: the agent in north does not answer"));
+}
+
+#[test]
+fn a_site_that_is_kept_out_is_no_target() {
+    check(
+        "east",
+        6,
+        "c1@north is kept out",
+        "evacuate east",
+        "drain east | move c1 from east to south",
+        "",
+    );
+    check("east", 6, "c1@north is kept out", "add-site c1@north", "add c1@north", "");
+}
+
+#[test]
 fn a_freeze_stops_every_plan() {
     check(
         "east",
@@ -162,8 +193,13 @@ fn check(homes: &str, capacity: u32, said: &str, goal: &str, steps: &str, broken
 }
 
 pub(in crate::decide) fn goal_of(text: &str) -> Goal {
-    let (kind, region) = text.split_once(' ').unwrap();
-    let region = region.parse().unwrap();
+    let (kind, name) = text.split_once(' ').unwrap();
+    match kind {
+        "retire-site" => return Goal::RetireSite(name.parse().unwrap()),
+        "add-site" => return Goal::AddSite(name.parse().unwrap()),
+        _ => {}
+    }
+    let region = name.parse().unwrap();
     match kind {
         "evacuate" => Goal::Evacuate(region),
         "restore" => Goal::Restore(region),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use tokio::time::Instant;
 use topology::wire::agent::TenureName;
 use topology::wire::report::SiteReport;
-use topology::{CellId, Epoch, Phase, Placement, RegionId, SiteId, Spec, Version};
+use topology::{Activation, CellId, Epoch, Phase, Placement, RegionId, SiteId, Spec, Version};
 
 use crate::decide::{Fact, State, first_start};
 use crate::store::{Freeze, Kept, Reading};
@@ -60,7 +60,8 @@ impl World {
     }
 
     /// `east is drained`, `east is a target`, `east is down`, `c1 is in north`, `c1 is electing`,
-    /// `c1@south lags`, `c1@south follows`, `frozen`, `thawed`; several with commas.
+    /// `c1@south lags`, `c1@south follows`, `c1@south is kept out`, `c1@south has left`, `c1@south is let
+    /// in`, `c1@south votes`, `frozen`, `thawed`; several with commas.
     pub(crate) fn say(&mut self, text: &str) {
         self.revision += 1;
         for sentence in text.split(", ").filter(|sentence| !sentence.is_empty()) {
@@ -92,6 +93,26 @@ impl World {
                 [site, "follows"] => {
                     self.lagging.remove(&site.parse().unwrap());
                 }
+                [site, "is", "kept", "out"] => {
+                    self.change_sites(site, |activation, region| {
+                        activation.retired.insert(region);
+                    });
+                }
+                [site, "is", "let", "in"] => {
+                    self.change_sites(site, |activation, region| {
+                        activation.retired.remove(&region);
+                    });
+                }
+                [site, "has", "left"] => {
+                    self.change_sites(site, |activation, region| {
+                        activation.voters.remove(&region);
+                    });
+                }
+                [site, "votes"] => {
+                    self.change_sites(site, |activation, region| {
+                        activation.voters.insert(region);
+                    });
+                }
                 ["frozen" | "thawed"] => {
                     let freeze = Freeze {
                         frozen: words == ["frozen"],
@@ -118,6 +139,23 @@ impl World {
         }
         activation.phase = phase;
         (kept.revision, kept.version) = (self.revision, Version(self.revision));
+    }
+
+    /// Changes who stands by, under the same epoch.
+    fn change_sites(&mut self, site: &str, change: impl FnOnce(&mut Activation, RegionId)) {
+        let SiteId { cell, region } = site.parse().unwrap();
+        let kept = self.reading.cells.get_mut(&cell).unwrap();
+        change(&mut kept.value.activation, region);
+        (kept.revision, kept.version) = (self.revision, Version(self.revision));
+    }
+
+    /// Returns which sites vote, and which are kept out: `north, out: south`.
+    pub(crate) fn voters(&self, cell: &str) -> String {
+        let activation = &self.reading.cells[&cell.parse::<CellId>().unwrap()].value.activation;
+        let names = |regions: &BTreeSet<RegionId>| {
+            regions.iter().map(RegionId::as_str).collect::<Vec<_>>().join(" ")
+        };
+        format!("{}, out: {}", names(&activation.voters), names(&activation.retired))
     }
 
     /// Returns what an observer knows of it.

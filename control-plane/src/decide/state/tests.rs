@@ -197,6 +197,7 @@ fn reading(epoch: u64, revision: u64) -> Reading {
         epoch: Epoch(epoch),
         phase: Phase::Steady { active: region("east") },
         voters: [region("north"), region("south")].into(),
+        retired: [].into(),
         acks: 1,
         system: Some(1),
         elected_at: None,

@@ -87,6 +87,7 @@ fn state(but: &str) -> State {
         epoch: Epoch(7),
         phase,
         voters: ["north", "south"].map(|region| region.parse().unwrap()).into(),
+        retired: [].into(),
         acks: 1,
         system: Some(1),
         elected_at: None,

@@ -103,6 +103,10 @@ fn score(
     if let Some(agreed) = matrix.agreed(cell, voter) {
         return Err(format!("is {} itself", agreed.health.name()));
     }
+    let seen = state.cells().get(cell);
+    if seen.is_some_and(|seen| seen.routed.activation.retired.contains(voter)) {
+        return Err("is kept out".to_owned());
+    }
     if state.intent().drained().contains(voter) {
         return Err("is drained".to_owned());
     }

@@ -110,6 +110,7 @@ fn the_active_site_is_no_standby_and_the_one_before_is_the_last_to_ask() {
             epoch: Epoch(7),
             phase,
             voters: [].into(),
+            retired: [].into(),
             acks: 1,
             system: None,
             elected_at: None,

@@ -85,6 +85,7 @@ impl World {
             epoch: Epoch(epoch),
             phase,
             voters: ["north", "south"].map(|region| region.parse().unwrap()).into(),
+            retired: [].into(),
             acks: 1,
             system: None,
             elected_at: None,

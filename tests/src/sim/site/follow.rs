@@ -1,4 +1,5 @@
-//! Follows the cell's record, and the active site: `cell::agent::follow_cell`, `keep::follow`.
+//! Follows the cell's record, and the active site: `cell::agent::follow_cell`, `keep::follow` and
+//! `stay_out`.
 
 use std::time::Duration;
 
@@ -85,6 +86,35 @@ pub async fn follow(keeper: &mut Keeper, role: Role) {
         keeper.stream.broken_since = None;
     } else {
         look_at_stream(keeper, role, source).await;
+    }
+}
+
+pub async fn stay_out(keeper: &mut Keeper, epoch: Epoch) {
+    keeper.end_serving(Event::Superseded).await;
+    let tools = keeper.tools.clone();
+    tools.shared.standing.send_if_modified(|standing| {
+        let later = standing.epoch < epoch;
+        standing.epoch = standing.epoch.max(epoch);
+        later
+    });
+    keeper.stream.forget();
+    keeper.begin(Role::StayOut { epoch }, false, stand_idle(tools));
+}
+
+async fn stand_idle(tools: Tools) -> Result<Done, Failure> {
+    let (sim, proc, site) = (tools.sim(), &tools.proc, tools.site);
+    if tools.pg().is_running() && tools.pg().was_primary() {
+        sim.pg_stop(proc, site, Stop::Immediate, STOP_LIMIT).await;
+    }
+    if tools.pg().is_running() {
+        sim.configure(site, Conf::Upstream(None));
+    }
+    sim.trace(|| format!("{}: kept out", sim.name(site)));
+    loop {
+        if !tools.pg().is_running() && !tools.pg().was_primary() {
+            sim.pg_start_standby(proc, site, None).await?;
+        }
+        proc.sleep(LOOK).await;
     }
 }
 

@@ -162,6 +162,7 @@ impl Keeper {
                 }
             }
             Role::Follow { .. } => self.follow(role).await,
+            Role::StayOut { epoch } => follow::stay_out(self, *epoch).await,
         }
     }
 
@@ -199,6 +200,7 @@ impl Keeper {
                     Role::Follow { .. } if !rebuilding => self.cannot_start(),
                     Role::Follow { .. }
                     | Role::Serve { .. }
+                    | Role::StayOut { .. }
                     | Role::Reopen
                     | Role::Wait
                     | Role::StepDown => {}

@@ -153,6 +153,7 @@ impl Serving {
             named: &self.named,
             acks: known.activation().acks,
             others: &self.others,
+            retired: &known.activation().retired,
             standbys: &seen.standbys,
             away: &away,
             sampled: self.sampled,

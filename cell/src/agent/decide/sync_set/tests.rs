@@ -28,6 +28,24 @@ fn nobody_leaves_if_too_few_would_be_left() {
 }
 
 #[test]
+fn whoever_is_kept_out_leaves_in_the_safe_order_though_it_is_there() {
+    check("recorded ns named ns kept n, n 900 counted, s 900 counted", Some("name s"));
+    check("recorded ns named s kept n, n 900 counted, s 900 counted", None);
+    check("recorded ns named s kept n, n 900, s 900 counted", Some("sample"));
+    check("recorded ns named s kept n, n 950, s 900 counted, sampled 950", None);
+    check("recorded ns named s kept n, n 950, s 950 counted, sampled 950", Some("record s"));
+    check("recorded s named s kept n, n 950, s 950 counted", None);
+}
+
+#[test]
+fn nobody_is_kept_out_before_the_rest_can_acknowledge() {
+    check("recorded ns named ns kept n, n 900 counted", None);
+    check("recorded ns named ns kept n, n 900 counted, s 900", None);
+    check("recorded ns named ns kept ns, n 900 counted, s 900 counted", Some("name s"));
+    check("recorded s named s kept ns, n 900, s 900 counted", None);
+}
+
+#[test]
 fn who_comes_back_is_recorded_before_it_counts() {
     check("recorded s named s, n 900, s 900 counted", Some("record ns"));
     check("recorded ns named s, n 900, s 900 counted", Some("name ns"));
@@ -55,7 +73,7 @@ fn a_cell_whose_only_voter_is_gone_takes_who_is_there() {
     check("recorded ns named ns, s 900 counted", Some("name s"));
 }
 
-/// `recorded`, `named`: the regions' initials. `s 900 counted far`: a standby, how far it has
+/// `recorded`, `named`, `kept` out: the regions' initials. `s 900 counted far`: a standby, how far it has
 /// flushed, whether PostgreSQL counts it, whether it is far behind. Others are away: for 60 s.
 #[track_caller]
 fn check(state: &str, expected: Option<&str>) {
@@ -65,6 +83,7 @@ fn check(state: &str, expected: Option<&str>) {
     let mut facts = state.split(", ");
     let sets: Vec<&str> = facts.next().unwrap().split(' ').collect();
     let (recorded, told) = (regions(sets[1]), regions(sets[3]));
+    let retired = regions(sets.get(5).unwrap_or(&""));
     let others = regions("ns");
     let mut standbys = BTreeMap::new();
     let mut sampled = None;
@@ -88,6 +107,7 @@ fn check(state: &str, expected: Option<&str>) {
         named: &told,
         acks: 1,
         others: &others,
+        retired: &retired,
         standbys: &standbys,
         away: &away,
         sampled,

@@ -42,6 +42,116 @@ fn a_drained_region_keeps_its_cells_and_becomes_a_target_again() {
 }
 
 #[test]
+fn a_site_leaves_and_is_let_in_again() {
+    let mut run = Run::new("east", "retire-site c1@south");
+    run.until_it_ends();
+    assert_eq!(
+        (run.operation.status.name(), run.sites()),
+        ("done", "north, out: south".to_owned())
+    );
+    let mut run = Run::of(run.world, "add-site c1@south");
+    run.until_it_ends();
+    assert_eq!(
+        (run.operation.status.name(), run.sites()),
+        ("done", "north south, out: ".to_owned())
+    );
+}
+
+#[test]
+fn a_site_that_does_not_leave_in_time_stays() {
+    let mut run = Run::new("east", "retire-site c1@south");
+    run.nobody_leaves_or_joins = true;
+    run.until_it_ends();
+    assert_eq!(run.log, ["wave 0: retire c1@south", "wave 1: add c1@south"]);
+    assert_eq!(run.sites(), "north south, out: ");
+    let why = "retire c1@south: no end after 60 s: it still votes".to_owned();
+    assert_eq!(run.operation.status, Status::Failed(why));
+}
+
+#[test]
+fn a_site_has_an_hour_to_catch_up_and_is_kept_out_again_if_it_does_not() {
+    let mut run = Run::new("east", "retire-site c1@south");
+    run.until_it_ends();
+    let mut run = Run::of(run.world, "add-site c1@south");
+    run.nobody_leaves_or_joins = true;
+    while run.now - run.first < JOINING.saturating_sub(DEADLINE) {
+        run.round();
+        run.later(Duration::from_secs(20));
+    }
+    assert_eq!((run.operation.status.name(), run.sites()), ("running", "north, out: ".to_owned()));
+    run.later(DEADLINE * 2);
+    run.until_it_ends();
+    assert_eq!(run.sites(), "north, out: south");
+    let why = "add c1@south: no end after 3600 s: it does not vote yet".to_owned();
+    assert_eq!(run.operation.status, Status::Failed(why));
+}
+
+#[test]
+fn what_is_cancelled_leaves_a_site_in_or_out_as_it_was() {
+    for (goal, said, before) in [
+        ("retire-site c1@south", "", "north south, out: "),
+        ("add-site c1@south", "c1@south is kept out, c1@south has left", "north, out: south"),
+        // Nothing is to be done, and nothing is taken back.
+        ("retire-site c1@south", "c1@south is kept out", "north south, out: south"),
+    ] {
+        let mut world = World::new("east", 10);
+        world.say(said);
+        let mut run = Run::of(world, goal);
+        run.nobody_leaves_or_joins = true;
+        while run.operation.waves[0][0].state == StepState::Waiting || run.look().next.is_some() {
+            run.round();
+            if !run.operation.waves[0][0].is_going() {
+                break;
+            }
+        }
+        if run.operation.waves[0][0].is_going() {
+            run.round();
+        }
+        run.operation = cancelled(&run.operation, "token 2", 5);
+        run.until_it_ends();
+        assert_eq!(run.sites(), before, "{goal}, {said}");
+        assert_eq!(run.operation.status, Status::Cancelled, "{goal}, {said}");
+    }
+}
+
+#[test]
+fn a_site_that_is_elected_before_it_has_left_stays() {
+    let mut run = Run::new("east", "retire-site c1@south");
+    run.nobody_leaves_or_joins = true;
+    while run.log.is_empty() {
+        run.round();
+    }
+    run.say("c1@south is let in, c1 is in south");
+    run.until_it_ends();
+    let why = "retire c1@south: it was elected before it had left".to_owned();
+    assert_eq!(run.operation.status, Status::Failed(why));
+    assert_eq!(run.sites(), "east north, out: ");
+}
+
+#[test]
+fn who_dies_while_a_site_leaves_or_joins_leaves_enough_to_go_on() {
+    for (goal, said, after) in [
+        ("retire-site c1@south", "", "north, out: south"),
+        ("add-site c1@south", "c1@south is kept out, c1@south has left", "north south, out: "),
+    ] {
+        for died in Died::ALL {
+            for step in 0.. {
+                let mut world = World::new("east", 10);
+                world.say(said);
+                let mut run = Run::of(world, goal);
+                let reached = run.dies(step, died);
+                run.until_it_ends();
+                let found = (run.operation.status.name(), run.sites());
+                assert_eq!(found, ("done", after.to_owned()), "{goal}, died at {step} {died:?}");
+                if !reached {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_cancelled_takes_back_its_own_mark_only() {
     for (said, drained) in [("", ""), ("east is drained", "east")] {
         for goal in ["drain east", "evacuate east"] {
@@ -277,6 +387,8 @@ struct Run {
     refuses: usize,
     /// How many moves end where they began.
     elects_again: usize,
+    /// The active site lets no voter leave or join.
+    nobody_leaves_or_joins: bool,
 }
 
 impl Run {
@@ -299,11 +411,25 @@ impl Run {
         };
         let operation = Operation::new(goal, asked, 0, plan.waves);
         let (memory, log) = (Memory::default(), Vec::new());
-        Self { world, operation, memory, first: now, now, log, refuses: 0, elects_again: 0 }
+        Self {
+            world,
+            operation,
+            memory,
+            first: now,
+            now,
+            log,
+            refuses: 0,
+            elects_again: 0,
+            nobody_leaves_or_joins: false,
+        }
     }
 
     fn say(&mut self, what: &str) {
         self.world.say(what);
+    }
+
+    fn sites(&self) -> String {
+        self.world.voters("c1")
     }
 
     fn later(&mut self, by: Duration) {
@@ -335,6 +461,18 @@ impl Run {
         match what {
             What::Drain(region) => self.world.say(&format!("{region} is drained")),
             What::Undrain(region) => self.world.say(&format!("{region} is a target")),
+            What::Retire(site) => {
+                self.world.say(&format!("{site} is kept out"));
+                if !self.nobody_leaves_or_joins {
+                    self.world.say(&format!("{site} has left"));
+                }
+            }
+            What::Add(site) => {
+                self.world.say(&format!("{site} is let in"));
+                if !self.nobody_leaves_or_joins {
+                    self.world.say(&format!("{site} votes"));
+                }
+            }
             What::Move(_) if self.refuses > 0 => {
                 self.refuses -= 1;
                 return Answer::Refused("busy".to_owned());

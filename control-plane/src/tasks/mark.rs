@@ -1,0 +1,53 @@
+//! What an operation writes without moving a cell: that a region is drained, that a site is kept out.
+//! Both are written only if the operation is still at the revision that says so: an executor that comes
+//! too late changes nothing.
+
+use topology::snapshot::RoutedCell;
+use topology::wire::lever::RegionRecord;
+use topology::{RegionId, SiteId};
+
+use super::hands::Hands;
+use crate::decide::operation::memory::Answer;
+
+/// Who writes it.
+#[derive(Clone, Copy)]
+pub(super) struct By<'a> {
+    pub(super) hands: &'a Hands,
+    pub(super) operation: &'a str,
+    pub(super) revision: u64,
+}
+
+/// Says that a region is drained, or is a target again.
+pub(super) async fn region(by: By<'_>, region: &RegionId, drained: bool, unix_ms: u64) -> Answer {
+    let operation = by.operation.to_owned();
+    let mark = RegionRecord { drained, operation, since_unix_ms: unix_ms };
+    match by.hands.store.mark_region(region, &mark, by.revision).await {
+        Ok(true) => Answer::Done(None),
+        Ok(false) => Answer::Refused("somebody else executes the operation".to_owned()),
+        Err(err) => Answer::Refused(err.to_string()),
+    }
+}
+
+/// Says in the cell's record that a site is kept out, or is let in again, under the epoch that goes on.
+pub(super) async fn site(by: By<'_>, site: &SiteId, out: bool) -> Answer {
+    let seen = by.hands.state.borrow().cells().get(&site.cell).cloned();
+    let Some(seen) = seen else {
+        return Answer::Refused(format!("there is no cell {}", site.cell));
+    };
+    let activation = &seen.routed.activation;
+    let done = if out { "kept out" } else { "let in again" };
+    let reason = format!("{site} is {done}, by {}", by.operation);
+    let Some(activation) = activation.keep_out(&site.region, out, &reason) else {
+        return Answer::Refused(format!("{} is {}", site.cell, activation.phase));
+    };
+    let routed = RoutedCell { activation, gateways: seen.routed.gateways.clone() };
+    let (operation, cell) = ((by.operation, by.revision), (&site.cell, seen.revision));
+    match by.hands.store.replace_cell_for(operation, cell, &routed).await {
+        Ok(true) => Answer::Done(None),
+        Ok(false) => {
+            let why = "the cell's record, or the operation's, has changed meanwhile";
+            Answer::Refused(why.to_owned())
+        }
+        Err(err) => Answer::Refused(err.to_string()),
+    }
+}
