@@ -172,6 +172,13 @@ impl Etcd {
         self.get_last(prefix, GetOptions::new().with_prefix(), limit).await
     }
 
+    /// Reads the same without their values.
+    pub async fn read_last_keys(&self, prefix: &str, limit: u16) -> Result<Vec<String>, EtcdError> {
+        let range = GetOptions::new().with_prefix().with_keys_only();
+        let found = self.get_last(prefix, range, limit).await?;
+        Ok(found.into_iter().map(|stored| stored.key).collect())
+    }
+
     /// Reads the same, of what comes before `end`.
     pub async fn read_last_before(
         &self,
@@ -254,11 +261,9 @@ impl Etcd {
 
     /// Removes the first keys under a prefix, so that the last `kept` stay.
     pub async fn shorten(&self, prefix: &str, kept: u16) -> Result<(), EtcdError> {
-        let last = self.read_last(prefix, kept).await?;
+        let last = self.read_last_keys(prefix, kept).await?;
         match last.last() {
-            Some(oldest) if last.len() == usize::from(kept) => {
-                self.remove(prefix, &oldest.key).await
-            }
+            Some(oldest) if last.len() == usize::from(kept) => self.remove(prefix, oldest).await,
             Some(_) | None => Ok(()),
         }
     }

@@ -79,11 +79,29 @@ impl Reading {
         let mut reading = Self::default();
         for entry in entries {
             if let Err(err) = reading.take(entry) {
+                reading.suppose_the_worst(entry, &err);
                 let kept = kept(entry, err.to_string());
                 reading.malformed.insert(entry.key.clone(), kept);
             }
         }
         reading
+    }
+
+    /// What a person has set and cannot be read holds as far as it might: nothing is moved that they may
+    /// have wanted to stay.
+    fn suppose_the_worst(&mut self, entry: &client::etcd::Stored, why: &Malformed) {
+        if entry.key == key::FREEZE {
+            let freeze = Freeze {
+                frozen: true,
+                reason: format!("what is stored about a freeze is not understood: {why}"),
+                who: "control plane".to_owned(),
+                since_unix_ms: 0,
+                until_unix_ms: None,
+            };
+            self.freeze = Some(kept(entry, freeze));
+        } else if let Some(Ok(region)) = entry.key.strip_prefix(key::REGIONS).map(str::parse) {
+            self.drained.insert(region);
+        }
     }
 
     /// Returns the newest version among the keys that are never deleted: an older reading than the
@@ -174,13 +192,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_bad_value_costs_one_key() {
-        let entry = |key: &str, value: &str, revision| client::etcd::Stored {
+    fn what_people_have_set_and_cannot_be_read_holds() {
+        let reading = Reading::parse(&[
+            entry("freeze", r#"{"frozen":"perhaps"}"#, 41),
+            entry("regions/east", "{", 42),
+            entry("regions/north", r#"{"drained":false,"operation":"op-1","since_unix_ms":1}"#, 43),
+        ]);
+        let freeze = reading.freeze.unwrap();
+        assert!(freeze.value.frozen && freeze.revision == 41, "{freeze:?}");
+        assert!(freeze.value.reason.contains("is not understood"), "{freeze:?}");
+        assert_eq!(reading.drained, ["east".parse().unwrap()].into());
+        let told = ["/bulkhead/v1/freeze", "/bulkhead/v1/regions/east"];
+        assert_eq!(reading.malformed.keys().collect::<Vec<_>>(), told);
+    }
+
+    fn entry(key: &str, value: &str, revision: u64) -> client::etcd::Stored {
+        client::etcd::Stored {
             key: format!("{}{key}", key::PREFIX),
             value: value.as_bytes().to_vec(),
             revision,
             version: Version(revision),
-        };
+        }
+    }
+
+    #[test]
+    fn one_bad_value_costs_one_key() {
         let reading = Reading::parse(&[
             entry("leases/c1", r#"{"holder":"east","epoch":7,"sequence":3}"#, 41),
             entry("leases/c2", "{", 42),

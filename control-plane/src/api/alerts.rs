@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
+use topology::wire::key;
 
 use super::call::Call;
 use super::cells::known;
@@ -23,6 +24,8 @@ use crate::decide::{Policy, State as Known};
 /// The alert of a cell that is left as it is though its active site is lost.
 const FROZEN: &str = "frozen";
 
+/// The alert of a value in etcd that this version does not understand.
+const UNREAD: &str = "not-understood";
 /// The alert of an active site that is alive and of little use.
 const GRAY: &str = "gray-failure";
 /// The alert of a site that comes and goes.
@@ -84,7 +87,8 @@ pub(super) async fn list(State(api): State<Api>, headers: HeaderMap) -> Result<R
     let policy = Policy::new(&api.spec, &api.vantage);
     let seen = of_verdicts(&state, &policy, now);
     let rehearsed = of_drills(&api.drills.borrow(), clock::unix_millis());
-    let data = frozen.chain(of_sites).chain(seen).chain(rehearsed).collect();
+    let data =
+        frozen.chain(of_sites).chain(seen).chain(rehearsed).chain(unread(&state, now)).collect();
     Ok(etag::hashed(&headers, &state, List { data }))
 }
 
@@ -97,6 +101,30 @@ fn of_drills(drills: &Drills, now_unix_ms: u64) -> Option<Alert> {
         detail: view::overdue(overdue),
         since_unix_ms: overdue.since_unix_ms,
         way_out: Some("chaos run region-loss".to_owned()),
+    })
+}
+
+/// What is stored and cannot be read, and what is made of it.
+fn unread(state: &Known, now: Instant) -> impl Iterator<Item = Alert> {
+    state.intent().unread().iter().map(move |(key, unread)| {
+        let region = key.strip_prefix(key::REGIONS);
+        let (meaning, way_out) = if key == key::FREEZE {
+            ("everything is frozen meanwhile", Some("PUT /v1/freeze".to_owned()))
+        } else if let Some(region) = region {
+            ("the region is drained meanwhile", Some(format!("POST /v1/regions/{region}/undrain")))
+        } else if key.starts_with(key::OPERATIONS) {
+            ("it counts as going on, and no other begins", None)
+        } else {
+            ("it is left out of what is decided by", None)
+        };
+        Alert {
+            name: UNREAD.to_owned(),
+            cell: None,
+            region: region.map(ToOwned::to_owned),
+            detail: format!("{key} is not understood: {}; {meaning}", unread.why),
+            since_unix_ms: view::unix_millis(unread.since, now),
+            way_out,
+        }
     })
 }
 

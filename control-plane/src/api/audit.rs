@@ -121,8 +121,8 @@ pub(super) async fn audited(
     body: &impl Serialize,
     deed: impl Future<Output = Result<Reply, Problem>> + Send + 'static,
 ) -> Result<Response, Problem> {
-    let id = next_id(api.vantage.as_str());
     let mut record = record(api, act, body);
+    let id = repeat::id(&record);
     if let Some(before) = repeat::earlier(api, &record).await? {
         return Ok(before);
     }
@@ -134,13 +134,20 @@ pub(super) async fn audited(
     let store = api.store.clone();
     let deed = async move {
         let result = deed.await;
-        let (status, body) = match &result {
-            Ok(Reply { status, body, .. }) => (*status, body.clone()),
-            Err(problem) => (problem.status, serde_json::to_value(problem).unwrap_or(Value::Null)),
+        let (status, body, headers) = match &result {
+            Ok(Reply { status, body, headers }) => {
+                let headers =
+                    headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+                (*status, body.clone(), headers.collect())
+            }
+            Err(problem) => {
+                let body = serde_json::to_value(problem).unwrap_or(Value::Null);
+                (problem.status, body, BTreeMap::new())
+            }
         };
         info!(audit = id, status, outcome = %body, "done");
         let at_unix_ms = clock::unix_millis();
-        record.outcome = Some(Outcome { at_unix_ms, status, body });
+        record.outcome = Some(Outcome { at_unix_ms, status, body, headers });
         if let Err(err) = store.write_audit(&id, &record).await {
             error!(audit = id, error = %err, "audit entry left without its outcome");
         }
@@ -172,6 +179,7 @@ pub(super) async fn refused(api: &Api, who: Caller, what: String, answer: Respon
         at_unix_ms: clock::unix_millis(),
         status: head.status.as_u16(),
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+        headers: BTreeMap::new(),
     };
     let record = AuditRecord {
         at_unix_ms: outcome.at_unix_ms,

@@ -66,6 +66,15 @@ pub(crate) fn operation_running(id: &str, operation: &Operation) -> Problem {
     problem::OPERATION_RUNNING.problem().detail(detail).with("operation", id)
 }
 
+/// What a newer control plane has begun may be at odds with anything.
+pub(crate) fn operation_unread(id: &str) -> Problem {
+    let detail = format!(
+        "{id} goes on, and this version does not understand it: wait, or ask a control plane of the \
+         version that began it"
+    );
+    problem::OPERATION_RUNNING.problem().detail(detail).with("operation", id)
+}
+
 pub(crate) fn operation_ended(id: &str, operation: &Operation) -> Problem {
     let Operation { goal, status, .. } = operation;
     let detail = format!("{id}, to {goal}, is {}", status.name());

@@ -256,8 +256,8 @@ pub(super) async fn ask(
         return Err(invalid("/wave_pause_s", &why));
     }
     if write.dry_run {
-        let (plan, etag) = region::look(&api, &goal).await?;
-        let (state, history) = (levers::fresh(&api).await?, history::read(&api).await?);
+        let region::Look { plan, tag: etag, state } = region::look(&api, &goal).await?;
+        let history = history::read(&api).await?;
         let also = goal.site().map(|site| &site.cell);
         let ahead = Ahead { waves: &plan.waves, broken: &plan.broken, also, etag };
         return Ok(Json(preview(ahead, &state, &api.spec, &history)).into_response());

@@ -63,7 +63,7 @@ pub fn plan(goal: &Goal, state: &State, spec: &Spec, now: Instant) -> Plan {
         }
     }
     let (drains, undrains) = (goal.drains(), goal.undrains());
-    let proposal = Proposal { drains, undrains, moves: &moves };
+    let proposal = Proposal { drains, undrains, moves: &moves, going: &[] };
     broken.splice(0..0, safety::check(proposal, state, spec, now));
     let moves: Vec<What> = moves.into_iter().map(What::Move).collect();
     let waves = std::iter::once(vec![first]).chain(waves(moves)).collect();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use tokio::time::Instant;
-use topology::{CellId, RegionId, SiteId, Spec};
+use topology::{CellId, Phase, RegionId, SiteId, Spec};
 
 use super::State;
 use super::operation::Move;
@@ -106,6 +106,8 @@ pub struct Proposal<'a> {
     /// The region that becomes a target again, if one does.
     pub undrains: Option<&'a RegionId>,
     pub moves: &'a [Move],
+    /// What goes on already, and takes up room where it ends.
+    pub going: &'a [Move],
 }
 
 /// Returns every rule that the proposal would break; none if it may be done.
@@ -120,7 +122,7 @@ pub fn check(proposal: Proposal<'_>, state: &State, spec: &Spec, now: Instant) -
     for planned in proposal.moves {
         broken.extend(unready(planned, state));
     }
-    broken.extend(headroom(proposal.moves, state, spec));
+    broken.extend(headroom(proposal, state, spec));
     broken
 }
 
@@ -239,7 +241,8 @@ impl Load {
     }
 }
 
-/// Returns each region's load after the moves. A cell without an active site weighs nowhere.
+/// Returns each region's load after the moves. A cell without an active site weighs nowhere, and one that
+/// is being moved besides both where it comes from and where it goes.
 #[must_use]
 pub fn loads(moves: &[Move], state: &State, spec: &Spec) -> BTreeMap<RegionId, Load> {
     let to: BTreeMap<&CellId, &RegionId> =
@@ -256,13 +259,21 @@ pub fn loads(moves: &[Move], state: &State, spec: &Spec) -> BTreeMap<RegionId, L
         if let Some(load) = region.and_then(|region| loads.get_mut(region)) {
             load.weight += cell.weight;
         }
+        let phase = seen.map(|seen| &seen.routed.activation.phase);
+        if let Some(Phase::Switching { target, .. }) = phase
+            && !to.contains_key(&cell.id)
+            && let Some(load) = loads.get_mut(target)
+        {
+            load.weight += cell.weight;
+        }
     }
     loads
 }
 
-fn headroom(moves: &[Move], state: &State, spec: &Spec) -> Vec<Broken> {
+fn headroom(proposal: Proposal<'_>, state: &State, spec: &Spec) -> Vec<Broken> {
+    let Proposal { moves, going, .. } = proposal;
     let targets: BTreeSet<&RegionId> = moves.iter().map(|planned| &planned.to).collect();
-    let loads = loads(moves, state, spec);
+    let loads = loads(&[going, moves].concat(), state, spec);
     let short = targets.into_iter().filter_map(|region| {
         let load = loads.get(region)?;
         let left = load.headroom().filter(|left| *left < HEADROOM)?;

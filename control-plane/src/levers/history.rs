@@ -37,7 +37,7 @@ pub struct Expected {
 /// Reads what is known.
 pub async fn read(api: &Api) -> Result<History, Problem> {
     let mut history = History::default();
-    let Operations { going_on, ended } = asked(|| api.store.operations()).await?;
+    let Operations { going_on, ended, .. } = asked(|| api.store.operations()).await?;
     // One that is being put away is there twice, and counts once.
     let all: BTreeMap<_, _> =
         ended.into_iter().chain(going_on.into_iter().map(|(id, kept)| (id, kept.value))).collect();

@@ -13,7 +13,7 @@ const TRIES: usize = 10;
 
 /// Returns all operations with their ids, the newest first.
 pub async fn list(api: &Api) -> Result<Vec<(String, Operation)>, Problem> {
-    let Operations { going_on, ended } = asked(|| api.store.operations()).await?;
+    let Operations { going_on, ended, .. } = asked(|| api.store.operations()).await?;
     let going_on = going_on.into_iter().map(|(id, kept)| (id, kept.value));
     let mut all: Vec<_> = going_on.chain(ended).collect();
     // One that is being put away is there twice, and the same.

@@ -32,13 +32,19 @@ pub struct Order {
     pub expected: Option<String>,
 }
 
-/// Returns the plan as it would be carried out now, and its tag.
-pub async fn look(api: &Api, goal: &Goal) -> Result<(Plan, String), Problem> {
+/// What would be done, and what is known of everything else at the same moment.
+pub struct Look {
+    pub plan: Plan,
+    pub tag: String,
+    pub state: State,
+}
+
+/// Returns the plan as it would be carried out now.
+pub async fn look(api: &Api, goal: &Goal) -> Result<Look, Problem> {
     known(api, goal)?;
     let state = fresh(api).await?;
     let plan = planned(api, goal, &state);
-    let tag = tag(&plan);
-    Ok((plan, tag))
+    Ok(Look { tag: tag(&plan), plan, state })
 }
 
 /// Begins the operation, and returns it with its id. Asked again with the same key, it is the same
@@ -62,6 +68,9 @@ pub async fn begin(api: &Api, order: &Order) -> Result<(String, Operation), Prob
                 Some(_) => return Err(error::key_reused()),
                 None => {}
             }
+        }
+        if let Some(id) = stored.unread.first() {
+            return Err(error::operation_unread(id));
         }
         let mut going_on =
             stored.going_on.iter().filter(|(_, kept)| !kept.value.status.has_ended());

@@ -176,20 +176,33 @@ impl Store {
         let id = |entry: &Stored| Some(entry.key.strip_prefix(key::AUDIT)?.to_owned());
         let is_full = stored.len() == usize::from(limit);
         let next = stored.last().filter(|_| is_full).and_then(id);
-        let entries =
-            stored.iter().filter_map(|entry| match serde_json::from_slice(&entry.value) {
-                Ok(record) => Some((id(entry)?, record)),
-                Err(err) => {
-                    warn!(key = entry.key, error = %err, "audit entry not understood");
-                    None
-                }
-            });
-        Ok((entries.collect(), next))
+        Ok((stored.iter().filter_map(audit_entry).collect(), next))
     }
 
     /// Forgets what the audit log has beyond its bound.
     pub async fn shorten_audit(&self) -> Result<(), EtcdError> {
         self.etcd.shorten(key::AUDIT, AUDIT_KEPT).await
+    }
+
+    /// Returns the entries of the audit log whose id ends so, the last one first.
+    pub async fn audit_ending(&self, end: &str) -> Result<Vec<(String, AuditRecord)>, EtcdError> {
+        let keys = self.etcd.read_last_keys(key::AUDIT, AUDIT_KEPT).await?;
+        let mut entries = Vec::new();
+        for key in keys.iter().filter(|key| key.ends_with(end)) {
+            let stored = self.etcd.read(&[key]).await?;
+            entries.extend(stored.iter().filter_map(audit_entry));
+        }
+        Ok(entries)
+    }
+}
+
+fn audit_entry(entry: &Stored) -> Option<(String, AuditRecord)> {
+    match serde_json::from_slice(&entry.value) {
+        Ok(record) => Some((entry.key.strip_prefix(key::AUDIT)?.to_owned(), record)),
+        Err(err) => {
+            warn!(key = entry.key, error = %err, "audit entry not understood");
+            None
+        }
     }
 }
 

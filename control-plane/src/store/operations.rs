@@ -21,8 +21,13 @@ pub const ENDED_KEPT: u16 = 100;
 #[derive(Clone, Debug, Default)]
 pub struct Operations {
     pub going_on: Vec<(String, Kept<Operation>)>,
+    /// Those that this version does not understand: of a newer one that goes on beside it. They count as
+    /// going on.
+    pub unread: Vec<String>,
     /// The last ones that have ended, the last one first.
     pub ended: Vec<(String, Operation)>,
+    /// The ids of the last ones that have ended, whether or not they are understood.
+    ended_ids: Vec<String>,
 }
 
 impl Operations {
@@ -31,7 +36,7 @@ impl Operations {
     #[must_use]
     pub fn next_id(&self) -> String {
         let going_on = self.going_on.iter().map(|(id, _)| id);
-        let known = going_on.chain(self.ended.iter().map(|(id, _)| id));
+        let known = going_on.chain(&self.unread).chain(&self.ended_ids);
         let last = known.filter_map(|id| id.strip_prefix("op-")?.parse::<u64>().ok()).max();
         format!("op-{:06}", last.unwrap_or(0) + 1)
     }
@@ -43,15 +48,24 @@ impl Store {
         let going_on = self.etcd.read(&[key::OPERATIONS]).await?;
         // Second, so that one that ends meanwhile is found twice and not missed.
         let ended = self.etcd.read_last(key::ENDED, ENDED_KEPT).await?;
-        let going_on = going_on.iter().filter_map(|entry| {
-            let id = entry.key.strip_prefix(key::OPERATIONS)?.to_owned();
+        let mut operations = Operations::default();
+        for entry in &going_on {
+            let Some(id) = entry.key.strip_prefix(key::OPERATIONS) else { continue };
             let Stored { revision, version, .. } = *entry;
-            Some((id, Kept { revision, version, value: understood(entry)? }))
-        });
-        let ended = ended.iter().filter_map(|entry| {
-            Some((entry.key.strip_prefix(key::ENDED)?.to_owned(), understood(entry)?))
-        });
-        Ok(Operations { going_on: going_on.collect(), ended: ended.collect() })
+            match understood(entry) {
+                Some(value) => {
+                    let kept = Kept { revision, version, value };
+                    operations.going_on.push((id.to_owned(), kept));
+                }
+                None => operations.unread.push(id.to_owned()),
+            }
+        }
+        for entry in &ended {
+            let Some(id) = entry.key.strip_prefix(key::ENDED) else { continue };
+            operations.ended_ids.push(id.to_owned());
+            operations.ended.extend(understood(entry).map(|value| (id.to_owned(), value)));
+        }
+        Ok(operations)
     }
 
     /// Returns an operation that has ended, if it is kept.

@@ -1,6 +1,8 @@
 //! What was decided without anybody asking, in the audit log: with all that it rested on, and what came
 //! of it. Nothing waits for these writes, and a move is made though they fail.
 
+use std::collections::BTreeMap;
+
 use runtime::clock;
 use serde_json::json;
 use topology::wire::audit::{self, AuditRecord, Evidence};
@@ -54,7 +56,8 @@ impl Entry {
             Outcome::Unwilling { why } => (409, json!({"detail": why})),
         };
         let at_unix_ms = clock::unix_millis();
-        self.record.outcome = Some(audit::Outcome { at_unix_ms, status, body });
+        self.record.outcome =
+            Some(audit::Outcome { at_unix_ms, status, body, headers: BTreeMap::new() });
         self
     }
 

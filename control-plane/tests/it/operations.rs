@@ -1,6 +1,12 @@
 //! Emptying a region and letting its cells back in: waves, cancelling, rules, and executors that die.
 
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderName, Method};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use topology::address::Port;
+use topology::wire::audit::AuditRecord;
+use topology::wire::key;
 
 use crate::platform::{Platform, REGIONS};
 
@@ -182,6 +188,81 @@ async fn the_same_key_is_the_same_write_wherever_it_is_asked_for() {
             until_ended(platform, "south", &first).await;
             let again = platform.write_with("east", "POST", EVACUATE, "{}", &key).await;
             assert_eq!((again.0, &again.1["id"]), (202, &first["id"]));
+            let url = format!("http://{}{EVACUATE}", platform.address("south", Port::ControlPlane));
+            let bearer = format!("Bearer {}", Platform::token()).parse().unwrap();
+            let headers = HeaderMap::from_iter([
+                (AUTHORIZATION, bearer),
+                (HeaderName::from_static(key[0].0), key[0].1.parse().unwrap()),
+            ]);
+            let again = platform.send(Method::POST, &url, headers, "{}").await;
+            let location = format!("/v1/operations/{}", first["id"].as_str().unwrap());
+            assert_eq!(again.headers["location"], location);
+
+            // Whoever was asked may have died before anything came of it.
+            let died = AuditRecord {
+                at_unix_ms: runtime::clock::unix_millis(),
+                who: first["who"].as_str().unwrap().to_owned(),
+                vantage: "east".to_owned(),
+                what: "switchover".to_owned(),
+                cell: Some("c3".to_owned()),
+                region: None,
+                operation: None,
+                idempotency_key: Some("died".to_owned()),
+                body: json!({ "to": "north" }),
+                reason: None,
+                evidence: None,
+                outcome: None,
+            };
+            let key = [("idempotency-key", "died")];
+            let digest: [u8; 32] = Sha256::digest(format!("{}\0died", died.who)).into();
+            let end = u64::from_be_bytes(*digest.first_chunk().unwrap());
+            let entry = key::audit(&format!("9999999999999-east-{end:016x}"));
+            let north = r#"{"to": "north"}"#;
+            let day_before = died.at_unix_ms - 24 * 3600 * 1000;
+            let long_ago = AuditRecord { at_unix_ms: day_before, ..died.clone() };
+            for (record, expected) in [(died, 409), (long_ago, 200)] {
+                let record = serde_json::to_vec(&record).unwrap();
+                platform.client.put(&entry, record).await.unwrap();
+                let (status, said) =
+                    platform.write_with("north", "POST", switchover, north, &key).await;
+                assert_eq!(status, expected, "{said}");
+            }
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_newer_version_has_begun_is_in_the_way_and_what_cannot_be_read_holds() {
+    platform()
+        .start(&["north"], async |platform| {
+            platform.until_active("north", &HOMES).await;
+            let newer = r#"{"goal": {"kind": "paint", "region": "east"}}"#;
+            platform.client.put(&key::operation("op-000007"), newer).await.unwrap();
+            let (status, refused) = platform.post("north", EVACUATE, "{}").await;
+            assert_eq!((status, &refused["operation"]), (409, &json!("op-000007")), "{refused}");
+            let operations = key::operation("");
+            platform.client.remove(&operations, &format!("{operations}~")).await.unwrap();
+
+            platform.client.put(key::FREEZE, "perhaps").await.unwrap();
+            let frozen = platform.until(async || {
+                let (status, refused) =
+                    platform.post("north", &format!("{EVACUATE}?dry_run=true"), "{}").await;
+                status == 200 && refused["broken"][0]["rule"] == "frozen"
+            });
+            assert!(frozen.await, "what cannot be read does not hold");
+            let told = platform.until(async || {
+                let alerts = platform.get("north", "/v1/alerts").await.unwrap();
+                let mut alerts = alerts["data"].as_array().unwrap().iter();
+                alerts.any(|alert| {
+                    let detail = alert["detail"].as_str().unwrap();
+                    alert["name"] == "not-understood" && detail.contains(key::FREEZE)
+                })
+            });
+            assert!(told.await, "nobody is told");
+            let thaw = r#"{"frozen": false, "reason": "we have looked"}"#;
+            let (status, thawed) =
+                platform.write_with("north", "PUT", "/v1/freeze", thaw, &[]).await;
+            assert_eq!((status, &thawed["frozen"]), (200, &json!(false)), "{thawed}");
         })
         .await;
 }

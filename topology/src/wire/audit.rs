@@ -74,4 +74,7 @@ pub struct Outcome {
     pub at_unix_ms: u64,
     pub status: u16,
     pub body: serde_json::Value,
+    /// Headers that were answered besides: where to look, and under which tag.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
 }

@@ -454,7 +454,16 @@ fn may_begin(operation: &Operation, what: &What, at: Situation<'_>) -> Result<Wh
             .map_err(|broken| Held::NotYet(broken.to_string()))?;
     }
     let moves = [planned.clone()];
-    let proposal = Proposal { drains: goal.drains(), undrains: None, moves: &moves };
+    // Each alone may have room, and all of them none.
+    let going: Vec<Move> = operation
+        .steps()
+        .filter(|step| step.is_going())
+        .filter_map(|step| match &step.what {
+            What::Move(planned) => Some(planned.clone()),
+            What::Drain(_) | What::Undrain(_) | What::Retire(_) | What::Add(_) => None,
+        })
+        .collect();
+    let proposal = Proposal { drains: goal.drains(), undrains: None, moves: &moves, going: &going };
     let mut broken = safety::check(proposal, state, spec, now);
     broken.retain(|broken| !broken.is_overridden(&asked.override_rules));
     match broken.first() {

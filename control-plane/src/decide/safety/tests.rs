@@ -45,7 +45,7 @@ fn check(said: &str, planned: &str, expected: &str) {
     let (cell, to) = (cell.parse().unwrap(), to.parse().unwrap());
     let moves = [Move { cell, from: "east".parse().unwrap(), to, epoch: Epoch(1) }];
     let now = Instant::now();
-    let proposal = Proposal { drains: None, undrains: None, moves: &moves };
+    let proposal = Proposal { drains: None, undrains: None, moves: &moves, going: &[] };
     let broken = super::check(proposal, &world.state(now), &world.spec, now);
     let rules: Vec<&str> = broken.iter().map(|broken| broken.rule.code()).collect();
     assert_eq!(rules.join(" "), expected);

@@ -15,6 +15,15 @@ pub struct Intent {
     operations: BTreeMap<String, SeenOperation>,
     drained: BTreeSet<RegionId>,
     freeze: Option<SeenFreeze>,
+    /// Keys whose value is not understood, by key.
+    unread: BTreeMap<String, Unread>,
+}
+
+/// What is stored and not understood here, and since when this observer has known it so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    pub why: String,
+    pub since: Instant,
 }
 
 /// An operation as stored, and since when this observer has known it so.
@@ -48,6 +57,11 @@ impl Intent {
             self.operations.insert(id, seen);
         }
         self.drained = std::mem::take(&mut reading.drained);
+        let mut before = std::mem::take(&mut self.unread);
+        for (key, kept) in std::mem::take(&mut reading.malformed) {
+            let since = before.remove(&key).map_or(now, |unread| unread.since);
+            self.unread.insert(key, Unread { why: kept.value, since });
+        }
         let read_unix_ms = reading.read_unix_ms;
         self.freeze = reading.freeze.take().map(|Kept { revision, version, value: freeze }| {
             let left = freeze.until_unix_ms.map(|until| until.saturating_sub(read_unix_ms));
@@ -66,6 +80,12 @@ impl Intent {
     #[must_use]
     pub fn drained(&self) -> &BTreeSet<RegionId> {
         &self.drained
+    }
+
+    /// Returns the keys whose value is not understood here.
+    #[must_use]
+    pub fn unread(&self) -> &BTreeMap<String, Unread> {
+        &self.unread
     }
 
     /// Returns the freeze, as long as it holds.

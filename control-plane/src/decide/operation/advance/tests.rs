@@ -254,6 +254,26 @@ fn another_target_is_taken_if_the_planned_one_does_not_keep_up() {
 }
 
 #[test]
+fn what_goes_on_takes_up_room_for_what_would_go_beside_it() {
+    let mut run = Run::of(World::new("east east east east south", 4), "evacuate east");
+    while run.operation.wave() != Some(3) {
+        run.round();
+        run.later(Duration::from_millis(500));
+    }
+    assert_eq!(run.operation.waves[3].len(), 2);
+    for step in run.operation.waves[3].clone() {
+        let What::Move(Move { cell, .. }) = step.what else { panic!("{step:?} is no move") };
+        run.say(&format!("{cell}@south lags"));
+    }
+    // One more fits into the north, and two do not.
+    run.write();
+    let going = run.operation.waves[3].iter().filter(|step| step.is_going()).count();
+    assert_eq!(going, 1, "{:?}", run.operation);
+    let waits = run.operation.waits_for.clone().unwrap_or_default();
+    assert!(waits.contains("north would carry 4 of its capacity 4"), "{waits}");
+}
+
+#[test]
 fn nothing_begins_while_all_is_frozen_and_that_may_take_long() {
     let mut run = Run::new("east", "evacuate east");
     run.round();
