@@ -65,8 +65,9 @@ impl Theme {
     #[must_use]
     pub fn takes(self) -> u64 {
         match self {
-            Self::Leave | Self::Unanswered | Self::Unsettled | Self::Behind => 26_500,
-            Self::KeptOut => 24_000,
+            Self::Leave | Self::Unanswered | Self::Unsettled | Self::Behind | Self::KeptOut => {
+                26_500
+            }
             Self::Twice => 16_000,
             Self::Promise
             | Self::Blink
@@ -179,6 +180,15 @@ impl Theme {
                 }
                 add(moved, 0, Kind::Switchover(B));
                 add(moved + some(0, 40), 5_000, Kind::Cut(Cut::FromEtcd(A), Way::Both));
+            }
+            // It is kept out, and is back, while the record's change that lets it go has no answer.
+            Self::KeptOut if some(0, 3) == 0 => {
+                let etcd = some(11_000, 13_000);
+                add(0, some(14_000, 15_500), Kind::Cut(Cut::Sites(A, B), Way::Both));
+                add(some(10_500, 13_000), some(5_000, 8_000), Kind::Cut(Cut::FromEtcd(A), Way::In));
+                add(etcd, some(3_000, 9_000), Kind::KeepOut(B));
+                add(some(14_800, 17_500), 6_000, Kind::Cut(Cut::Sites(A, C), Way::Both));
+                add(some(15_800, 18_500), some(5_000, 8_000), Kind::CrashSite(A));
             }
             Self::KeptOut => {
                 add(0, some(6_000, 10_000), Kind::KeepOut(B));

@@ -32,6 +32,8 @@ struct Serving {
     sampled: Option<u64>,
     /// What PostgreSQL waited for at the last look.
     named: BTreeSet<RegionId>,
+    /// The record that somebody else has replaced: nothing is decided by it any more.
+    outdated: Option<u64>,
     strong_at: Instant,
     lag: Lag,
 }
@@ -78,6 +80,7 @@ impl Serving {
             others,
             sampled: None,
             named: BTreeSet::new(),
+            outdated: None,
             strong_at: now,
             lag: Lag::default(),
         }
@@ -102,6 +105,11 @@ impl Serving {
         let activation = known.activation();
         let me = &self.tools.site.id.region;
         if activation.epoch != self.epoch || activation.serving() != Some(me) {
+            return None;
+        }
+        // A change of voters without an answer may be in the one that is there now.
+        if self.outdated == Some(known.revision) {
+            self.tools.shared.refresh.notify_one();
             return None;
         }
         self.tools.shared.standing.send_if_modified(|standing| match &mut standing.claim {
@@ -219,7 +227,7 @@ impl Serving {
 
     /// Changes the voters in the cell's record. A promise of one that leaves must not be what the
     /// right rests on when the record says so, nor what anybody was told that it rests on.
-    async fn record(&self, known: &Known, voters: BTreeSet<RegionId>) -> anyhow::Result<()> {
+    async fn record(&mut self, known: &Known, voters: BTreeSet<RegionId>) -> anyhow::Result<()> {
         let shared = &self.tools.shared;
         let told = shared.valid_until();
         shared.standing.send_modify(|standing| {
@@ -247,9 +255,11 @@ impl Serving {
                 }
             }
         };
-        match changed {
-            Some(known) => shared.learn(known),
-            None => shared.refresh.notify_one(),
+        if let Some(known) = changed {
+            shared.learn(known);
+        } else {
+            self.outdated = Some(known.revision);
+            shared.refresh.notify_one();
         }
         Ok(())
     }

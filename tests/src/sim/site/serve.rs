@@ -32,6 +32,8 @@ struct Serving {
     seen: BTreeMap<RegionId, BootTime>,
     sampled: Option<u64>,
     named: BTreeSet<RegionId>,
+    /// The record that somebody else has replaced: nothing is decided by it any more.
+    outdated: Option<u64>,
     strong_at: BootTime,
 }
 
@@ -68,6 +70,7 @@ impl Serving {
             others,
             sampled: None,
             named: BTreeSet::new(),
+            outdated: None,
             strong_at: now,
         }
     }
@@ -90,6 +93,11 @@ impl Serving {
         let activation = known.activation();
         let me = &self.tools.sim().sites[self.tools.site].region;
         if activation.epoch != self.epoch || activation.serving() != Some(me) {
+            return None;
+        }
+        // A change of voters without an answer may be in the one that is there now.
+        if self.outdated == Some(known.revision) {
+            self.tools.sim().sites[self.tools.site].refresh.notify_one();
             return None;
         }
         self.tools.shared.standing.send_if_modified(|standing| match &mut standing.claim {
@@ -238,7 +246,7 @@ impl Serving {
         }
     }
 
-    async fn record(&self, known: &Known, voters: BTreeSet<RegionId>) -> Result<(), Failure> {
+    async fn record(&mut self, known: &Known, voters: BTreeSet<RegionId>) -> Result<(), Failure> {
         let (shared, proc) = (&self.tools.shared, &self.tools.proc);
         let told = shared.valid_until();
         if !self.tools.sim().sabotaged(Sabotage::LeaversPromiseCounts) {
@@ -267,9 +275,11 @@ impl Serving {
                 Err(_unanswered) => proc.sleep(LOOK).await,
             }
         };
-        match changed {
-            Some(known) => shared.learn(known),
-            None => proc.sim.sites[self.tools.site].refresh.notify_one(),
+        if let Some(known) = changed {
+            shared.learn(known);
+        } else {
+            self.outdated = Some(known.revision);
+            proc.sim.sites[self.tools.site].refresh.notify_one();
         }
         Ok(())
     }
