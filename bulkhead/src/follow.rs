@@ -64,8 +64,9 @@ async fn listen(
     let mut stream = opened.map_err(|none| why_none(none, address, *heard))?;
     *heard = true;
     while let Some(message) = stream.next().await.context("hear")? {
+        // One that cannot be read would come again for ever.
+        *last = message.id.clone().or_else(|| last.take());
         hear(&message)?;
-        *last = message.id.or_else(|| last.take());
     }
     Ok(())
 }

@@ -67,6 +67,17 @@ pub(crate) struct OperationView {
 }
 
 #[derive(Deserialize)]
+struct Regions {
+    data: Vec<RegionView>,
+}
+
+#[derive(Deserialize)]
+struct RegionView {
+    id: String,
+    drained: bool,
+}
+
+#[derive(Deserialize)]
 struct CellView {
     id: String,
     phase: String,
@@ -112,22 +123,8 @@ impl ControlPlane {
     }
 
     pub(crate) async fn cells(&self) -> anyhow::Result<Vec<Cell>> {
-        let mut last = None;
-        for at in &self.urls {
-            match self.cells_of(at).await {
-                Ok(cells) => return cells.data.into_iter().map(Cell::try_from).collect(),
-                Err(err) => last = Some(err),
-            }
-        }
-        let err = last.context("ask a control plane: the spec has no region")?;
-        Err(err).context("list the cells")
-    }
-
-    async fn cells_of(&self, at: &str) -> Result<Cells, CallError> {
-        let url = format!("{at}/v1/cells");
-        let answer =
-            self.http.call(Method::GET, &url, self.headers.clone(), Bytes::new(), ASK).await?;
-        answer.json(&url)
+        let cells: Cells = self.ask("/v1/cells").await.context("list the cells")?;
+        cells.data.into_iter().map(Cell::try_from).collect()
     }
 
     /// Returns what a cell's sites report as lost; `None` from a control plane that knows of no such
@@ -170,17 +167,29 @@ impl ControlPlane {
     }
 
     pub(crate) async fn operation(&self, id: &str) -> anyhow::Result<OperationView> {
+        let asked = self.ask(&format!("/v1/operations/{id}")).await;
+        asked.with_context(|| format!("ask how operation {id} is"))
+    }
+
+    /// Returns the regions that no cell is moved to.
+    pub(crate) async fn drained(&self) -> anyhow::Result<Vec<String>> {
+        let regions: Regions = self.ask("/v1/regions").await.context("list the regions")?;
+        let drained = regions.data.into_iter().filter(|region| region.drained);
+        Ok(drained.map(|region| region.id).collect())
+    }
+
+    /// Asks one control plane after the other.
+    async fn ask<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         let mut last = None;
         for at in &self.urls {
-            let url = format!("{at}/v1/operations/{id}");
+            let url = format!("{at}{path}");
             let sent = self.http.call(Method::GET, &url, self.headers.clone(), Bytes::new(), ASK);
             match sent.await.and_then(|answer| answer.json(&url)) {
                 Ok(found) => return Ok(found),
                 Err(err) => last = Some(err),
             }
         }
-        let err = last.context("ask a control plane: the spec has no region")?;
-        Err(err).with_context(|| format!("ask how operation {id} is"))
+        Err(last.context("ask a control plane: the spec has no region")?.into())
     }
 
     /// Orders something of the first control plane that can be reached.

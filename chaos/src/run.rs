@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use self::preflight::Ready;
 use crate::control_plane::ControlPlane;
 use crate::course::{CleanUp, Course};
-use crate::drill::Drill;
+use crate::drill::{Drill, Fault};
 use crate::guard::{self, Guard, SILENCE};
 use crate::history::Clock;
 use crate::load::{self, Client};
@@ -89,10 +89,34 @@ async fn guarded(run: &Run<'_>, course: &mut Course, mut safeguard: Safeguard, m
     course.residue.extend(errors.into_iter().flatten().map(|err| format!("{err:#}")));
     course.residue.extend(healed.into_iter().flatten());
     course.residue.extend(left.into_iter().flatten());
+    course.residue.extend(still_drained(run).await);
     course.clean_up = told.ok().map(|told| CleanUp {
         undone: told.reverted,
         looked_for: sweep::LOOKED_FOR.map(str::to_owned).into(),
     });
+}
+
+/// An evacuation that was begun goes on by itself, whatever becomes of the run: what it has drained is
+/// for a person to let in again.
+async fn still_drained(run: &Run<'_>) -> Vec<String> {
+    let evacuates =
+        run.drill.actions.iter().any(|action| matches!(action.fault, Fault::Evacuate { .. }));
+    if !evacuates {
+        return Vec::new();
+    }
+    let asked = match ControlPlane::new(run.platform, None) {
+        Ok(control_plane) => control_plane.drained().await,
+        Err(err) => Err(err),
+    };
+    match asked {
+        Ok(drained) => drained
+            .into_iter()
+            .map(|region| {
+                format!("{region} is drained; bulkhead restore {region} lets it in again")
+            })
+            .collect(),
+        Err(err) => vec![format!("whether a region is drained: {err:#}")],
+    }
 }
 
 /// Returns only when the run must not go on, and why.

@@ -52,7 +52,7 @@ pub struct Etcd {
     progress: Arc<Progress>,
     /// How long one member is waited for.
     patience: Duration,
-    /// The revision that the last read came from.
+    /// The latest version that anything was read at.
     read_at: Arc<AtomicU64>,
 }
 
@@ -99,6 +99,14 @@ pub enum PutIf {
 pub struct EtcdError {
     endpoint: String,
     reason: String,
+}
+
+impl Heard {
+    /// Returns whether there is a change that nobody has read.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        self.member.load(Ordering::Acquire) > 0
+    }
 }
 
 impl Etcd {
@@ -210,7 +218,7 @@ impl Etcd {
         if let Some(member) = told.and_then(|index| self.members.get(index)) {
             let (txn, asked) = reading(gets(GetOptions::with_serializable), true);
             if let Ok(response) = member.txn(txn, self.patience).await
-                && revision(&response) >= self.read_at.load(Ordering::Acquire)
+                && version(&response).0 >= self.read_at.load(Ordering::Acquire)
             {
                 return Ok(self.found(&response, asked));
             }
@@ -226,7 +234,7 @@ impl Etcd {
 
     /// Returns what a transaction of this many reads has found.
     fn found(&self, response: &TxnResponse, asked: usize) -> Vec<Stored> {
-        self.read_at.store(revision(response), Ordering::Release);
+        self.read_at.fetch_max(version(response).0, Ordering::AcqRel);
         let generation = generation(response).number;
         self.progress.read(generation);
         let mut entries = Vec::new();
@@ -325,7 +333,7 @@ impl Etcd {
     async fn write(&self, txn: &Txn) -> Result<(TxnResponse, Version), EtcdError> {
         let before = self.progress.highest();
         let response = self.txn(txn).await?;
-        let now = Version::at(generation(&response).number, revision(&response));
+        let now = version(&response);
         if response.succeeded() {
             self.progress.wrote(before, now);
             if let Some(lost) = self.progress.lost() {
@@ -424,6 +432,11 @@ fn reading(mut gets: Vec<TxnOp>, serializable: bool) -> (Txn, usize) {
     let generation = serializable.then(|| GetOptions::new().with_serializable());
     gets.push(TxnOp::get(key::GENERATION, generation));
     (Txn::new().and_then(gets), asked)
+}
+
+/// Returns the version that a transaction ended up at, which read the generation last.
+fn version(response: &TxnResponse) -> Version {
+    Version::at(generation(response).number, revision(response))
 }
 
 /// Returns the revision that a transaction ended up at.

@@ -1,7 +1,7 @@
 //! `evacuate`: a region is emptied by plan, as an operator would have it, and its cells come home again.
 //!
-//! Should the run end in between, the region stays drained, as it would after an operator's evacuation:
-//! `bulkhead restore REGION` lets it back in.
+//! Should the run end in between, the region stays drained, as it would after an operator's evacuation.
+//! The run says so, and that something was left behind: `bulkhead restore REGION` lets it back in.
 
 use std::time::Duration;
 

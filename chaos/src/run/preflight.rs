@@ -39,6 +39,12 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
         course.unsteady = vec![why.to_owned()];
         return Ok(None);
     }
+    // Its cells would have one place less to go to than the claims suppose.
+    if let Some(region) = ControlPlane::new(run.platform, None)?.drained().await?.first() {
+        course.unsteady =
+            vec![format!("{region} is drained; bulkhead undrain {region}, or restore {region}")];
+        return Ok(None);
+    }
     let Some(first) = run.drill.actions.first() else {
         course.unsteady = vec!["no target: the drill does nothing".to_owned()];
         return Ok(None);

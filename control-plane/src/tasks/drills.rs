@@ -16,6 +16,8 @@ use crate::store::etcd::Store;
 
 /// A drill takes minutes; whoever waits for its record may wait as long.
 const PERIOD: Duration = Duration::from_mins(1);
+/// Pause after etcd could not be read.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Reads until stopped. While etcd cannot be read, what was read last stays.
 pub async fn read(
@@ -26,9 +28,17 @@ pub async fn read(
 ) -> anyhow::Result<()> {
     let wake = Arc::new(Notify::new());
     let once = || {
-        let (store, drills) = (store.clone(), drills.clone());
+        let (store, drills, wake) = (store.clone(), drills.clone(), Arc::clone(&wake));
         async move {
-            let runs = store.drills().await.context("read the drills")?;
+            let runs = match store.drills().await {
+                Ok(runs) => runs,
+                Err(err) => {
+                    // The next look by itself is a minute away.
+                    tokio::time::sleep(AGAIN).await;
+                    wake.notify_one();
+                    return Err(err).context("read the drills");
+                }
+            };
             let read = Drills { read_at: Some(Instant::now()), runs };
             metrics::drill_passed(read.passed_unix_ms());
             drills.send_replace(Arc::new(read));

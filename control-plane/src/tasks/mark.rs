@@ -2,12 +2,15 @@
 //! Both are written only if the operation is still at the revision that says so: an executor that comes
 //! too late changes nothing.
 
+use std::sync::Arc;
+
 use topology::snapshot::RoutedCell;
 use topology::wire::lever::RegionRecord;
 use topology::{RegionId, SiteId};
 
 use super::hands::Hands;
 use crate::decide::operation::memory::Answer;
+use crate::decide::safety;
 
 /// Who writes it.
 #[derive(Clone, Copy)]
@@ -30,10 +33,14 @@ pub(super) async fn region(by: By<'_>, region: &RegionId, drained: bool, unix_ms
 
 /// Says in the cell's record that a site is kept out, or is let in again, under the epoch that goes on.
 pub(super) async fn site(by: By<'_>, site: &SiteId, out: bool) -> Answer {
-    let seen = by.hands.state.borrow().cells().get(&site.cell).cloned();
-    let Some(seen) = seen else {
+    let state = Arc::clone(&by.hands.state.borrow());
+    let Some(seen) = state.cells().get(&site.cell) else {
         return Answer::Refused(format!("there is no cell {}", site.cell));
     };
+    // The cell may have moved since the step began.
+    if out && let Some(broken) = safety::retired(site, &state).first() {
+        return Answer::Refused(broken.detail.clone());
+    }
     let activation = &seen.routed.activation;
     let done = if out { "kept out" } else { "let in again" };
     let reason = format!("{site} is {done}, by {}", by.operation);

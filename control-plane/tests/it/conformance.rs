@@ -40,6 +40,8 @@ async fn the_api_does_what_its_document_says() {
 
     Platform::run(&["north"], async |platform| {
         platform.until_known("north").await;
+        let drills = async || platform.get("north", "/v1/drills").await.is_some();
+        assert!(platform.until(drills).await, "the drills are not read");
         let address = platform.address("north", Port::ControlPlane);
         let run = Command::new(&tool)
             .arg("run")

@@ -236,6 +236,12 @@ impl Proxy {
 }
 
 /// Whether all of a request has come. What is said on a `WebSocket` is no body: it may take its time.
+/// Of HTTP/2, the end may come after all that was announced has come: the site has that by then.
 fn is_whole(session: &mut Session, asker: &Asker) -> bool {
-    asker.stream == Some(Kind::Socket) || session.as_mut().is_body_done()
+    let announced = session.req_header().headers.get(http::header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let session = session.as_mut();
+    asker.stream == Some(Kind::Socket)
+        || session.is_body_done()
+        || announced.is_some_and(|announced| session.body_bytes_read() >= announced)
 }

@@ -1,9 +1,16 @@
 //! Standbys that are lost leave the set that counts, and come back into it.
 
+use std::time::Duration;
+
+use anyhow::Context as _;
 use serde_json::{Value, json};
 use tests::json::{text, texts};
 use tests::{Platform, User};
 use topology::wire::fleet::FleetProcess;
+
+/// A standby leaves, or copies the whole database and joins, within this.
+const OPERATION: Duration = Duration::from_mins(2);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Of the three sites any two are lost, in any order: each time as much goes on as can without a
 /// promise that would not be kept.
@@ -50,7 +57,18 @@ impl Cell {
         let path = format!("/v1/cells/{}/{what}", self.id);
         let (status, begun) = self.platform.order(&vantage.parse()?, &path, &json!({})).await?;
         anyhow::ensure!(status == 202, "{path}: {begun}");
-        Ok(())
+        let path = format!("/v1/operations/{}", text(&begun["id"]));
+        let ended = async {
+            loop {
+                let now = self.platform.control_plane(&vantage.parse()?, &path).await?;
+                match now["status"].as_str() {
+                    Some("running") => tokio::time::sleep(LOOK).await,
+                    Some("done") => return Ok(()),
+                    _ => anyhow::bail!("{path}: {now}"),
+                }
+            }
+        };
+        tokio::time::timeout(OPERATION, ended).await.context("see the operation's end")?
     }
 
     async fn loses_a_standby_and_then_its_active_site(&mut self) -> anyhow::Result<()> {
