@@ -8,6 +8,7 @@
 //! there again. A write that comes back below an earlier one proves that; this handle then begins
 //! the next generation, and versions go on growing ([`Version`]).
 
+mod heard;
 mod member;
 mod order;
 
@@ -19,14 +20,13 @@ use etcd_client::{
     Compare, CompareOp, DeleteOptions, GetOptions, SortOrder, SortTarget, Txn, TxnOp,
     TxnOpResponse, TxnResponse,
 };
-use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use topology::Version;
 use topology::wire::generation::GenerationRecord;
 use topology::wire::key;
 use tracing::{debug, error, warn};
 
+pub use self::heard::Heard;
 use self::member::Member;
 use self::order::order;
 use crate::generation::Progress;
@@ -37,8 +37,6 @@ pub const TRY: Duration = Duration::from_millis(250);
 /// How often a request crosses between regions and back: a follower asks its leader, and the leader
 /// asks for a majority, before anything is read or written.
 const CROSSINGS: u32 = 2;
-/// Pause before a broken watch is opened again; the periodic read goes on meanwhile.
-const WATCH_PAUSE: Duration = Duration::from_millis(200);
 /// How often a new generation is tried to be begun after one write: others may be at it too. The
 /// next write tries again.
 const GENERATION_TRIES: usize = 3;
@@ -54,14 +52,6 @@ pub struct Etcd {
     patience: Duration,
     /// The latest version that anything was read at.
     read_at: Arc<AtomicU64>,
-}
-
-/// A change that was heard of and not read yet. The member that told of it has it: reading it there
-/// takes no way to other regions.
-#[derive(Debug, Default)]
-pub struct Heard {
-    /// The member's number, counted from 1; 0 when there is nothing to be read.
-    member: AtomicUsize,
 }
 
 /// A stored value and what wrote it.
@@ -101,14 +91,6 @@ pub struct EtcdError {
     reason: String,
 }
 
-impl Heard {
-    /// Returns whether there is a change that nobody has read.
-    #[must_use]
-    pub fn is_unread(&self) -> bool {
-        self.member.load(Ordering::Acquire) > 0
-    }
-}
-
 impl Etcd {
     /// Makes a handle on these members, the nearest first. Connects later: etcd may not be there.
     ///
@@ -144,37 +126,6 @@ impl Etcd {
         self.get(gets.collect()).await
     }
 
-    /// Reads the same where a change was heard of, or from a majority if none was since the last time.
-    pub async fn read_heard(
-        &self,
-        heard: &Heard,
-        prefixes: &[&str],
-    ) -> Result<Vec<Stored>, EtcdError> {
-        let options = || GetOptions::new().with_prefix();
-        self.get_heard(heard, |more| {
-            prefixes.iter().map(|prefix| TxnOp::get(*prefix, Some(more(options())))).collect()
-        })
-        .await
-    }
-
-    /// Reads the same, but of what is under `seldom` only what was written after `revision`.
-    pub async fn read_after(
-        &self,
-        heard: &Heard,
-        prefixes: &[&str],
-        (seldom, revision): (&str, u64),
-    ) -> Result<Vec<Stored>, EtcdError> {
-        let after = i64::try_from(revision).unwrap_or(i64::MAX).saturating_add(1);
-        let options = |prefix: &str| {
-            let options = GetOptions::new().with_prefix();
-            if prefix == seldom { options.with_min_mod_revision(after) } else { options }
-        };
-        self.get_heard(heard, |more| {
-            prefixes.iter().map(|prefix| TxnOp::get(*prefix, Some(more(options(prefix))))).collect()
-        })
-        .await
-    }
-
     /// Reads the last keys under a prefix, the last one first.
     pub async fn read_last(&self, prefix: &str, limit: u16) -> Result<Vec<Stored>, EtcdError> {
         self.get_last(prefix, GetOptions::new().with_prefix(), limit).await
@@ -205,25 +156,6 @@ impl Etcd {
     ) -> Result<Vec<Stored>, EtcdError> {
         let options = range.with_sort(SortTarget::Key, SortOrder::Descend).with_limit(limit.into());
         self.get(vec![TxnOp::get(first, Some(options))]).await
-    }
-
-    /// Reads from the member that told of a change, or from a majority: where none did, where that one
-    /// does not answer, or knows less than what was read before.
-    async fn get_heard(
-        &self,
-        heard: &Heard,
-        gets: impl Fn(fn(GetOptions) -> GetOptions) -> Vec<TxnOp>,
-    ) -> Result<Vec<Stored>, EtcdError> {
-        let told = heard.member.swap(0, Ordering::AcqRel).checked_sub(1);
-        if let Some(member) = told.and_then(|index| self.members.get(index)) {
-            let (txn, asked) = reading(gets(GetOptions::with_serializable), true);
-            if let Ok(response) = member.txn(txn, self.patience).await
-                && version(&response).0 >= self.read_at.load(Ordering::Acquire)
-            {
-                return Ok(self.found(&response, asked));
-            }
-        }
-        self.get(gets(|options| options)).await
     }
 
     async fn get(&self, gets: Vec<TxnOp>) -> Result<Vec<Stored>, EtcdError> {
@@ -377,35 +309,6 @@ impl Etcd {
         );
         let txn = Txn::new().when([unchanged]).and_then([TxnOp::put(key::GENERATION, value, None)]);
         Ok(self.txn(&txn).await?.succeeded().then_some(number))
-    }
-
-    /// Wakes the waiter at each change under the prefixes, and once after each reconnection, until
-    /// stopped. Only a hint: the waiter reads everything again, from the member that told it.
-    pub async fn hint(
-        &self,
-        prefixes: &[&str],
-        heard: &Heard,
-        wake: &Notify,
-        stop: &CancellationToken,
-    ) {
-        let mut turn = self.preferred.load(Ordering::Relaxed);
-        while !stop.is_cancelled() {
-            let index = turn % self.members.len();
-            let member = &self.members[index];
-            let tell = || {
-                heard.member.store(index + 1, Ordering::Release);
-                wake.notify_one();
-            };
-            tokio::select! {
-                ended = member.hint(prefixes, tell, self.patience) => {
-                    debug!(endpoint = member.endpoint, reason = ended, "watch ended");
-                }
-                () = stop.cancelled() => return,
-            }
-            turn += 1;
-            wake.notify_one();
-            tokio::time::sleep(WATCH_PAUSE).await;
-        }
     }
 
     /// Asks one member after the other.

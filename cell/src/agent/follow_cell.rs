@@ -32,7 +32,7 @@ pub(crate) async fn follow_cell(
     let prefixes = [own.as_str()];
     let heard = Heard::default();
     let read = || async {
-        match read(&site.id.cell, &etcd, &shared).await? {
+        match read_heard(&site.id.cell, &etcd, &heard, &shared).await? {
             Some(older) => write_anew(&site, &etcd, &shared, older).await,
             None => Ok(()),
         }
@@ -45,20 +45,26 @@ pub(crate) async fn follow_cell(
     }
 }
 
-/// Reads the record now and makes it known; nothing happens while the cell has not been set up.
-/// Returns the record if it is of an earlier epoch than is known here, though etcd says that it is
-/// the newest: etcd has gone back in time.
-///
-/// From a majority, though the member that told of a change has it sooner: what this site writes
-/// itself would be read before the write is answered, and taken for an epoch that somebody else has
-/// opened here.
+/// Reads the record now, from a majority, and makes it known, as [`read_heard`] does.
 pub(crate) async fn read(
     cell: &CellId,
     etcd: &Etcd,
     shared: &Shared,
 ) -> anyhow::Result<Option<Known>> {
+    read_heard(cell, etcd, &Heard::default(), shared).await
+}
+
+/// Reads the record where a change was heard of, else from a majority, and makes it known; nothing
+/// happens while the cell has not been set up. Returns the record if it is of an earlier epoch than is
+/// known here, though etcd says that it is the newest: etcd has gone back in time.
+async fn read_heard(
+    cell: &CellId,
+    etcd: &Etcd,
+    heard: &Heard,
+    shared: &Shared,
+) -> anyhow::Result<Option<Known>> {
     let own = key::cell(cell);
-    let stored = etcd.read(&[&own]).await.context("read the cell's record")?;
+    let stored = etcd.read_heard(heard, &[&own]).await.context("read the cell's record")?;
     // A prefix read may also find c10 beside c1.
     let Some(entry) = stored.into_iter().find(|entry| entry.key == own) else { return Ok(None) };
     let record: CellRecord =

@@ -153,10 +153,17 @@ impl Keeper {
         self.work.as_ref().is_some_and(|work| !matches!(work.role, Role::Serve { .. }))
     }
 
+    /// The epoch that a piece of work is opening.
+    fn opening(&self) -> Option<Epoch> {
+        let Role::Open { epoch } = self.work.as_ref()?.role else { return None };
+        Some(epoch)
+    }
+
     /// Does the next thing towards the role, or leaves the work that is already doing it alone.
     async fn take_part(&mut self, known: Known) {
         let own = Own {
             serving: self.serving,
+            opening: self.opening(),
             voted: self.tools.shared.voter().voted(),
             primary: self.tools.postgres.is_running() && self.tools.postgres.was_primary(),
             standby: self.tools.postgres.is_standby(),

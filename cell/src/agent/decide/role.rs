@@ -46,6 +46,8 @@ impl fmt::Display for Role {
 pub struct Own {
     /// The epoch this site is serving under, if it is.
     pub serving: Option<Epoch>,
+    /// The epoch it is opening: its record says that it is open before whoever wrote that has heard so.
+    pub opening: Option<Epoch>,
     /// The highest epoch this site has voted for: it follows nobody of that epoch or before.
     pub voted: Epoch,
     /// Whether its database runs as primary, or did when it last ran.
@@ -68,6 +70,9 @@ pub fn role(activation: &Activation, me: &RegionId, own: Own) -> Role {
         Phase::Promoting { active } if active == me => Role::Open { epoch },
         Phase::Steady { active } if active == me && own.serving == Some(epoch) => {
             Role::Serve { epoch }
+        }
+        Phase::Steady { active } if active == me && own.opening == Some(epoch) => {
+            Role::Open { epoch }
         }
         // Who served has a primary's database: the record went back in time, to before the cell moved
         // away, and what was acknowledged since need not be here.
@@ -96,6 +101,13 @@ mod tests {
     fn a_site_that_restarted_under_its_own_epoch_begins_a_new_one() {
         check("steady east", own(None, 0, true), &Role::Reopen);
         check("steady east", own(Some(7), 0, true), &Role::Serve { epoch: Epoch(7) });
+    }
+
+    #[test]
+    fn a_record_that_says_open_before_the_write_is_answered_is_no_other_epoch() {
+        let opening = |epoch| Own { opening: Some(Epoch(epoch)), ..own(None, 0, true) };
+        check("steady east", opening(7), &Role::Open { epoch: Epoch(7) });
+        check("steady east", opening(6), &Role::Reopen);
     }
 
     #[test]
@@ -175,6 +187,7 @@ mod tests {
     }
 
     fn own(serving: Option<u64>, voted: u64, primary: bool) -> Own {
-        Own { serving: serving.map(Epoch), voted: Epoch(voted), primary, standby: false }
+        let serving = serving.map(Epoch);
+        Own { serving, opening: None, voted: Epoch(voted), primary, standby: false }
     }
 }

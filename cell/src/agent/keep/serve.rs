@@ -32,7 +32,7 @@ struct Serving {
     sampled: Option<u64>,
     /// What PostgreSQL waited for at the last look.
     named: BTreeSet<RegionId>,
-    /// The record that somebody else has replaced: nothing is decided by it any more.
+    /// The record that somebody else has replaced: no step is taken by it any more.
     outdated: Option<u64>,
     strong_at: Instant,
     lag: Lag,
@@ -93,7 +93,11 @@ impl Serving {
             ticks.tick().await;
             let Some(known) = self.own_record() else { continue };
             let seen = self.tools.postgres.sql.replication().await?;
-            if let Some(step) = self.look(&known, &seen) {
+            let Some(step) = self.look(&known, &seen) else { continue };
+            // A change of voters without an answer may be in the one that is there now.
+            if self.outdated == Some(known.revision) {
+                self.tools.shared.refresh.notify_one();
+            } else {
                 self.take(step, &known, &seen).await?;
             }
         }
@@ -105,11 +109,6 @@ impl Serving {
         let activation = known.activation();
         let me = &self.tools.site.id.region;
         if activation.epoch != self.epoch || activation.serving() != Some(me) {
-            return None;
-        }
-        // A change of voters without an answer may be in the one that is there now.
-        if self.outdated == Some(known.revision) {
-            self.tools.shared.refresh.notify_one();
             return None;
         }
         self.tools.shared.standing.send_if_modified(|standing| match &mut standing.claim {

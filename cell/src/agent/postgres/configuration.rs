@@ -170,13 +170,14 @@ host all postgres,service all scram-sha-256
     }
 }
 
-/// Returns what `role.conf` says on a standby.
+/// Returns what `role.conf` says on a standby. Nobody is asked for what the server does not have: each
+/// question is another round trip while users wait.
 fn standby_role(upstream: &Upstream, passfile: &str) -> String {
     let conninfo = upstream.source.map_or_else(String::new, |source| {
         format!(
             "host={} port={} user=replicator application_name={} passfile={passfile} \
-             sslmode=disable gssencmode=disable connect_timeout=2 tcp_user_timeout=2000 keepalives_idle=1 keepalives_interval=1 \
-             keepalives_count=2",
+             sslmode=disable gssencmode=disable connect_timeout=2 tcp_user_timeout=2000 \
+             keepalives_idle=1 keepalives_interval=1 keepalives_count=2",
             source.ip(),
             source.port(),
             upstream.name,

@@ -120,9 +120,16 @@ impl Keeper {
         self.work.as_ref().is_some_and(|work| !matches!(work.role, Role::Serve { .. }))
     }
 
+    /// The epoch that a piece of work is opening.
+    fn opening(&self) -> Option<Epoch> {
+        let Role::Open { epoch } = self.work.as_ref()?.role else { return None };
+        Some(epoch)
+    }
+
     async fn take_part(&mut self, known: Known) {
         let own = Own {
             serving: self.serving,
+            opening: self.opening(),
             voted: self.tools.shared.voter.borrow().voted(),
             primary: self.tools.pg().is_running() && self.tools.pg().was_primary(),
             standby: self.tools.pg().is_standby(),

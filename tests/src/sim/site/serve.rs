@@ -32,7 +32,7 @@ struct Serving {
     seen: BTreeMap<RegionId, BootTime>,
     sampled: Option<u64>,
     named: BTreeSet<RegionId>,
-    /// The record that somebody else has replaced: nothing is decided by it any more.
+    /// The record that somebody else has replaced: no step is taken by it any more.
     outdated: Option<u64>,
     strong_at: BootTime,
 }
@@ -80,7 +80,11 @@ impl Serving {
         loop {
             if let Some(known) = self.own_record() {
                 let seen = self.replication().await?;
-                if let Some(step) = self.look(&known, &seen) {
+                let step = self.look(&known, &seen);
+                // A change of voters without an answer may be in the one that is there now.
+                if self.outdated == Some(known.revision) {
+                    self.tools.sim().sites[self.tools.site].refresh.notify_one();
+                } else if let Some(step) = step {
                     self.take(step, &known, &seen).await?;
                 }
             }
@@ -93,11 +97,6 @@ impl Serving {
         let activation = known.activation();
         let me = &self.tools.sim().sites[self.tools.site].region;
         if activation.epoch != self.epoch || activation.serving() != Some(me) {
-            return None;
-        }
-        // A change of voters without an answer may be in the one that is there now.
-        if self.outdated == Some(known.revision) {
-            self.tools.sim().sites[self.tools.site].refresh.notify_one();
             return None;
         }
         self.tools.shared.standing.send_if_modified(|standing| match &mut standing.claim {
