@@ -66,13 +66,12 @@ static REGRESSIONS: [Regression; 3] = [
     Regression {
         name: "a restarted agent takes a renewal of its former life for its own",
         was: Sabotage::RenewalsCountedFromOne,
-        ends: 14_326,
+        ends: 11_017,
         faults: &[
-            (3_142, 4_113, Kind::StopAgent(ACTIVE)),
-            (4_683, 7_000, Kind::EtcdStale),
-            (5_103, 83, Kind::CrashSite(FIRST)),
-            (5_126, 1_044, Kind::CrashSite(SECOND)),
-            (10_812, 1_500, Kind::Cut(Cut::FromControllers(ACTIVE), Way::Both)),
+            (3_130, 4_597, Kind::StopAgent(ACTIVE)),
+            (4_017, 7_000, Kind::EtcdStale),
+            (5_780, 157, Kind::CrashSite(FIRST)),
+            (6_078, 1_976, Kind::CrashSite(SECOND)),
         ],
     },
 ];
