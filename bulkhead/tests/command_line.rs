@@ -147,7 +147,8 @@ async fn a_control_plane_with_tls_is_believed_only_with_its_authority() {
     let certificate = runtime::door::certificate(own.clone(), own_key).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("https://{}", listener.local_addr().unwrap());
-    let door = runtime::door::Door::new(listener, Arc::new(certificate));
+    let door =
+        runtime::door::Door::new(listener, Arc::new(certificate), runtime::door::Guests::OPERATORS);
     let routes = Router::new().route("/v1/cells", get(async || cells().to_string()));
     let serving = async move { axum::serve(door, routes).await };
     #[expect(clippy::disallowed_methods, reason = "ends with the test")]

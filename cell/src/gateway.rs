@@ -28,4 +28,3 @@ pub use canary::Canary;
 pub use decide::admit::{Right, Strength};
 pub use guard::{Gateway, guard};
 pub use pass_on::PassOn;
-pub use secure::Secure;

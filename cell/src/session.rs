@@ -25,6 +25,7 @@ use axum::{Json, Router};
 use client::Etcd;
 use client::follow::{Followed, Follower};
 use runtime::clock::BootTime;
+use runtime::door::Door;
 use runtime::{Board, HttpClient, Problem, Tasks, admin, reconcile::reconcile, server};
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -36,7 +37,7 @@ use uuid::Uuid;
 use crate::config::Site;
 use crate::database::{self, Connections, Failure, Transaction};
 use crate::gateway::{
-    self, Canary, Gateway, PassOn, Permit, Right, Secure, Strength, guard, refusal, secure,
+    self, Canary, Gateway, PassOn, Permit, Right, Strength, guard, refusal, secure,
 };
 use downstream::Downstream;
 
@@ -227,9 +228,14 @@ pub async fn run(site: &Site) -> anyhow::Result<()> {
     let routes = routes(session, gateway, neighbours, site.spec.edge.public.clone());
     match &site.spec.edge.sites {
         Some(mutual) => {
-            let door = Secure::new(listener, mutual, &site.run_dir)
-                .context("read the site's certificate")?;
-            tasks.start("serve requests", |stop| secure::serve(door, routes, stop));
+            let certificate = secure::certificate(mutual, &site.run_dir);
+            let certificate = Arc::new(certificate.context("read the site's certificate")?);
+            let door = Door::new(listener, Arc::clone(&certificate), secure::ROUTERS);
+            tasks.start(
+                "watch the certificate",
+                |stop| async move { certificate.watch(stop).await },
+            );
+            tasks.start("serve requests", |stop| server::serve(door, routes, stop));
         }
         None => tasks.start("serve requests", |stop| server::serve(listener, routes, stop)),
     }

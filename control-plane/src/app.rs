@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use clap::Parser as _;
-use runtime::door::{Certificate, Door};
+use runtime::door::{Certificate, Door, Guests};
 use runtime::{Board, Tasks, admin, server, stop_asked, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -141,7 +141,9 @@ async fn serve_all(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     match certificate {
-        Some(certificate) => server::serve(Door::new(listener, certificate), routes, stop).await,
+        Some(certificate) => {
+            server::serve(Door::new(listener, certificate, Guests::OPERATORS), routes, stop).await
+        }
         None => server::serve(listener, routes, stop).await,
     }
 }

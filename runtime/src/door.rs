@@ -1,5 +1,5 @@
-//! A door with TLS, 1.3 or 1.2. Its certificate is read again when its files change; connections that
-//! are open stay.
+//! A door with TLS, for whoever may come in. Its certificate is read again when its files change;
+//! connections that are open stay.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use axum::serve::Listener;
-use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
+use rustls::{ServerConfig, ServerConnection};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -22,10 +22,23 @@ use tracing::{debug, warn};
 
 use crate::Watched;
 
-/// A client on the other side of the world shakes hands well within this.
-const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
-/// Handshakes at once: operators and their programs are few.
-const HANDSHAKES_MAX: usize = 256;
+/// Who may come in, and how many at once.
+#[derive(Clone, Copy)]
+pub struct Guests {
+    /// Handshakes at once.
+    pub shaking: usize,
+    /// How long one may take.
+    pub patience: Duration,
+    /// Whether whoever has shaken hands may come in.
+    pub may_enter: fn(&ServerConnection) -> anyhow::Result<()>,
+}
+
+impl Guests {
+    /// Operators and their programs, who are few and say themselves who they are. A client on the other
+    /// side of the world shakes hands well within this.
+    pub const OPERATORS: Self =
+        Self { shaking: 256, patience: Duration::from_secs(5), may_enter: |_| Ok(()) };
+}
 
 /// A certificate and its key, as they are shown to whoever comes in.
 pub type Certificate = Watched<Arc<ServerConfig>>;
@@ -50,17 +63,18 @@ fn config(certificate: &[u8], key: &[u8]) -> anyhow::Result<Arc<ServerConfig>> {
     Ok(Arc::new(config))
 }
 
-/// Accepts whoever speaks TLS.
+/// Accepts these guests.
 pub struct Door {
     tcp: TcpListener,
     certificate: Arc<Certificate>,
+    guests: Guests,
     shaking: JoinSet<anyhow::Result<(TlsStream<TcpStream>, SocketAddr)>>,
 }
 
 impl Door {
     #[must_use]
-    pub fn new(tcp: TcpListener, certificate: Arc<Certificate>) -> Self {
-        Self { tcp, certificate, shaking: JoinSet::new() }
+    pub fn new(tcp: TcpListener, certificate: Arc<Certificate>, guests: Guests) -> Self {
+        Self { tcp, certificate, guests, shaking: JoinSet::new() }
     }
 }
 
@@ -72,11 +86,11 @@ impl Listener for Door {
         loop {
             tokio::select! {
                 (stream, peer) = Listener::accept(&mut self.tcp),
-                    if self.shaking.len() < HANDSHAKES_MAX =>
+                    if self.shaking.len() < self.guests.shaking =>
                 {
                     let config: Arc<ServerConfig> = Arc::clone(&*self.certificate.current());
                     let acceptor = TlsAcceptor::from(config);
-                    self.shaking.spawn(shake(acceptor, stream, peer));
+                    self.shaking.spawn(shake(acceptor, self.guests, stream, peer));
                 }
                 Some(shaken) = self.shaking.join_next() => match shaken {
                     Ok(Ok(accepted)) => return accepted,
@@ -94,13 +108,17 @@ impl Listener for Door {
 
 async fn shake(
     acceptor: TlsAcceptor,
+    guests: Guests,
     stream: TcpStream,
     peer: SocketAddr,
 ) -> anyhow::Result<(TlsStream<TcpStream>, SocketAddr)> {
     stream.set_nodelay(true).context("send answers at once")?;
-    let shaken = timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await;
+    let shaken = timeout(guests.patience, acceptor.accept(stream)).await;
     let stream = shaken.context("wait for the handshake")?;
-    Ok((stream.with_context(|| format!("shake hands with {peer}"))?, peer))
+    let stream = stream.with_context(|| format!("shake hands with {peer}"))?;
+    let (_, session) = stream.get_ref();
+    (guests.may_enter)(session).with_context(|| format!("let {peer} in"))?;
+    Ok((stream, peer))
 }
 
 #[cfg(test)]
