@@ -1,6 +1,8 @@
 //! Operations: draining or emptying a region and letting its cells back in, how far that is, and
 //! cancelling it.
 
+mod view;
+
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Json, Response};
@@ -9,8 +11,10 @@ use runtime::json_body::{JsonBody, invalid};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use topology::{RegionId, SiteId};
+use topology::RegionId;
 
+pub(super) use self::view::OperationView;
+use self::view::view;
 use super::audit::{Act, Reply, Subject, audited};
 use super::auth::Caller;
 use super::call::Call;
@@ -19,9 +23,8 @@ use super::problem::{self, Kind};
 use super::write::{Flags, Write};
 use super::{Api, error};
 use crate::callers::Role;
-use crate::decide::operation::advance::AT_ONCE;
-use crate::decide::operation::{Goal, Move, Operation, Status, Step, StepState, What};
-use crate::levers::history::{self, Expected};
+use crate::decide::operation::Goal;
+use crate::levers::history;
 use crate::levers::preview::{Ahead, Preview, preview};
 use crate::levers::{self, region};
 
@@ -87,39 +90,39 @@ const REFUSED: &[&Kind] = &[
     &problem::NOTHING_KNOWN,
 ];
 
+/// A call that begins an operation, or says what that would do.
+pub(super) fn begins(call: Call, refused: &'static [&'static Kind]) -> Call {
+    call.query::<Flags>()
+        .write()
+        .answers::<Preview>("What would be done")
+        .answers::<OperationView>("The operation goes on")
+        .accepted()
+        .problems(refused)
+}
+
 pub(super) fn evacuate_call() -> Call {
-    Call::post("/v1/regions/{id}/evacuate")
+    let call = Call::post("/v1/regions/{id}/evacuate")
         .of("regions", "Moves every cell out of a region, in waves, and keeps it drained.")
         .about(
             "A drained region is no target until it is restored. With `dry_run=true` only says what \
              would be done.",
         )
         .id("The region")
-        .query::<Flags>()
-        .takes::<RegionRequest>(json!({ "reason": "work on the power supply" }))
-        .write()
-        .answers::<Preview>("What would be done")
-        .answers::<OperationView>("The operation goes on")
-        .accepted()
-        .problems(REFUSED)
+        .takes::<RegionRequest>(json!({ "reason": "work on the power supply" }));
+    begins(call, REFUSED)
 }
 
 pub(super) fn restore_call() -> Call {
-    Call::post("/v1/regions/{id}/restore")
+    let call = Call::post("/v1/regions/{id}/restore")
         .of("regions", "Makes a region a target again, and moves its cells home, in waves.")
         .about("With `dry_run=true` only says what would be done.")
         .id("The region")
-        .query::<Flags>()
-        .takes::<RegionRequest>(json!({}))
-        .write()
-        .answers::<Preview>("What would be done")
-        .answers::<OperationView>("The operation goes on")
-        .accepted()
-        .problems(REFUSED)
+        .takes::<RegionRequest>(json!({}));
+    begins(call, REFUSED)
 }
 
 pub(super) fn drain_call() -> Call {
-    Call::post("/v1/regions/{id}/drain")
+    let call = Call::post("/v1/regions/{id}/drain")
         .of("regions", "Makes a region no target of any move. Nothing is moved out of it.")
         .about(
             "In an election it loses against every other site that has as much, and wins if it \
@@ -127,27 +130,17 @@ pub(super) fn drain_call() -> Call {
              done.",
         )
         .id("The region")
-        .query::<Flags>()
-        .takes::<MarkRequest>(json!({ "reason": "a switch there is flaky" }))
-        .write()
-        .answers::<Preview>("What would be done")
-        .answers::<OperationView>("The operation goes on")
-        .accepted()
-        .problems(REFUSED)
+        .takes::<MarkRequest>(json!({ "reason": "a switch there is flaky" }));
+    begins(call, REFUSED)
 }
 
 pub(super) fn undrain_call() -> Call {
-    Call::post("/v1/regions/{id}/undrain")
+    let call = Call::post("/v1/regions/{id}/undrain")
         .of("regions", "Makes a region a target again. Nothing is moved into it.")
         .about("With `dry_run=true` only says what would be done.")
         .id("The region")
-        .query::<Flags>()
-        .takes::<MarkRequest>(json!({}))
-        .write()
-        .answers::<Preview>("What would be done")
-        .answers::<OperationView>("The operation goes on")
-        .accepted()
-        .problems(REFUSED)
+        .takes::<MarkRequest>(json!({}));
+    begins(call, REFUSED)
 }
 
 pub(super) fn list_call() -> Call {
@@ -335,118 +328,4 @@ pub(super) async fn cancel(
         })
     })
     .await
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct OperationView {
-    id: String,
-    kind: &'static str,
-    /// Whose site in the region it is about, if it is about one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cell: Option<String>,
-    region: String,
-    status: &'static str,
-    /// Why it failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
-    who: String,
-    asked_in: String,
-    asked_unix_ms: u64,
-    reason: Option<String>,
-    overridden: Vec<String>,
-    executor: String,
-    cancelled_by: Option<String>,
-    waits_for: Option<String>,
-    /// The wave that goes on or comes next, counted from 0.
-    wave: Option<usize>,
-    steps_ended: usize,
-    steps: usize,
-    /// By how long earlier moves took; `null` before the first, and once it has ended.
-    eta_ms: Option<u64>,
-    ended_unix_ms: Option<u64>,
-    waves: Vec<Vec<StepView>>,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-struct StepView {
-    #[serde(rename = "do")]
-    what: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cell: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<String>,
-    /// Where the cell goes, the region that is marked, or the site's.
-    to: String,
-    state: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attempt: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    took_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hold_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
-}
-
-fn view(id: &str, operation: &Operation, expected: Option<&Expected>) -> OperationView {
-    let why = match &operation.status {
-        Status::Failed(why) => Some(why.clone()),
-        Status::Running | Status::Undoing | Status::Done | Status::Cancelled => None,
-    };
-    OperationView {
-        id: id.to_owned(),
-        kind: operation.goal.kind(),
-        cell: operation.goal.site().map(|site| site.cell.to_string()),
-        region: operation.goal.region().to_string(),
-        status: operation.status.name(),
-        why,
-        who: operation.asked.who.clone(),
-        asked_in: operation.asked.vantage.to_string(),
-        asked_unix_ms: operation.asked.at_unix_ms,
-        reason: operation.asked.reason.clone(),
-        overridden: operation.asked.override_rules.clone(),
-        executor: operation.executor.to_string(),
-        cancelled_by: operation.cancel.as_ref().map(|cancel| cancel.who.clone()),
-        waits_for: operation.waits_for.clone(),
-        wave: operation.wave(),
-        steps_ended: operation.steps().filter(|step| step.state.has_ended()).count(),
-        steps: operation.steps().count(),
-        eta_ms: expected.and_then(|expected| eta(operation, expected)),
-        ended_unix_ms: operation.ended_unix_ms,
-        waves: operation.waves.iter().map(|wave| wave.iter().map(step).collect()).collect(),
-    }
-}
-
-/// Each wave takes as long as its moves, of which some go on at once, and the pause before it.
-fn eta(operation: &Operation, expected: &Expected) -> Option<u64> {
-    let next = operation.wave().filter(|_| !operation.status.has_ended())?;
-    let waves = operation.waves.iter().enumerate().skip(next);
-    let waves = waves.map(|(number, wave)| {
-        let left = wave.iter().filter(|step| !step.state.has_ended());
-        let moves = left.filter(|step| matches!(step.what, What::Move(_))).count();
-        let rounds = u64::try_from(moves.div_ceil(AT_ONCE)).unwrap_or(u64::MAX);
-        let pause = if number > next.max(1) { operation.pause_ms } else { 0 };
-        rounds.saturating_mul(expected.took_ms).saturating_add(pause)
-    });
-    Some(waves.fold(0, u64::saturating_add))
-}
-
-fn step(step: &Step) -> StepView {
-    let (what, cell, from, to) = match &step.what {
-        What::Drain(region) => ("drain", None, None, region),
-        What::Undrain(region) => ("undrain", None, None, region),
-        What::Move(Move { cell, from, to, .. }) => {
-            ("move", Some(cell.to_string()), Some(from.to_string()), to)
-        }
-        What::Retire(SiteId { cell, region }) => ("retire", Some(cell.to_string()), None, region),
-        What::Add(SiteId { cell, region }) => ("add", Some(cell.to_string()), None, region),
-    };
-    let (attempt, took_ms, hold_ms, why) = match &step.state {
-        StepState::Waiting => (None, None, None, None),
-        StepState::Going { attempt, .. } => (Some(*attempt), None, None, None),
-        StepState::Done { took_ms, hold_ms } => (None, Some(*took_ms), *hold_ms, None),
-        StepState::Skipped(why) | StepState::Failed(why) => (None, None, None, Some(why.clone())),
-    };
-    let (state, to) = (step.state.name(), to.to_string());
-    StepView { what, cell, from, to, state, attempt, took_ms, hold_ms, why }
 }

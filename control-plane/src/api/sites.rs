@@ -12,11 +12,10 @@ use super::Api;
 use super::auth::Caller;
 use super::call::Call;
 use super::cells::cell_id;
-use super::operations::{MarkRequest, OperationView, ask, region_id};
+use super::operations::{MarkRequest, ask, begins, region_id};
 use super::problem::{self, Kind};
-use super::write::{Flags, Write};
+use super::write::Write;
 use crate::decide::operation::Goal;
-use crate::levers::preview::Preview;
 
 /// Why no such operation begins.
 const REFUSED: &[&Kind] = &[
@@ -25,6 +24,7 @@ const REFUSED: &[&Kind] = &[
     &problem::NOT_A_SITE,
     &problem::FROZEN,
     &problem::NO_READY_SITE,
+    &problem::OUTSIDE_WINDOW,
     &problem::OPERATION_RUNNING,
     &problem::OVERTAKEN,
     &problem::OUTCOME_PENDING,
@@ -54,16 +54,11 @@ pub(super) fn add_call() -> Call {
 }
 
 fn of_site(path: &'static str) -> Call {
-    Call::post(path)
-        .id("The cell")
-        .parameter(json!({ "name": "region", "in": "path", "required": true,
-            "description": "The region of the site", "schema": { "type": "string" } }))
-        .query::<Flags>()
-        .write()
-        .answers::<Preview>("What would be done")
-        .answers::<OperationView>("The operation goes on")
-        .accepted()
-        .problems(REFUSED)
+    let call = Call::post(path).id("The cell").parameter(json!({
+        "name": "region", "in": "path", "required": true,
+        "description": "The region of the site", "schema": { "type": "string" }
+    }));
+    begins(call, REFUSED)
 }
 
 pub(super) async fn retire(

@@ -4,16 +4,20 @@
 //! step and what was answered to it: whoever picks an operation up knows nothing of either, and
 //! begins to count anew.
 
+mod going;
+mod may_begin;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
-use topology::{Epoch, Phase, RegionId, SiteId, Spec};
+use topology::{Epoch, RegionId, Spec};
 
-use super::memory::{Answer, Memory, Place};
+pub use self::going::JOINING;
+use self::going::{Found, Going};
+use self::may_begin::{Held, may_begin};
+use super::memory::{Memory, Place};
 use super::{Goal, Move, Operation, Status, Step, StepState, What};
-use crate::decide::plan::target;
-use crate::decide::safety::{self, Proposal};
-use crate::decide::{State, switchover};
+use crate::decide::State;
 
 /// How many cells are moved at once: while one moves its requests wait in the routers, and what waited
 /// is sent at once.
@@ -21,13 +25,6 @@ pub const AT_ONCE: usize = 4;
 /// How long a step may take, or wait for a target that is not ready. A move takes a second; a standby
 /// that follows again, some.
 pub const DEADLINE: Duration = Duration::from_mins(1);
-/// How long a site that is let in again may take until it votes: copying its database takes as long as
-/// that is large.
-pub const JOINING: Duration = Duration::from_hours(1);
-/// Pause before a move is asked for again that was refused.
-const AGAIN: Duration = Duration::from_secs(1);
-/// How often a cell may have elected its old site again before its move is given up.
-const ATTEMPTS: u32 = 3;
 /// How many waves there may be: those of the largest plan, and some for cells that came back
 /// meanwhile.
 const WAVES_MAX: usize = 12;
@@ -95,182 +92,6 @@ pub fn taken_over(operation: &Operation, by: &RegionId) -> Operation {
 pub fn cancelled(operation: &Operation, who: &str, unix_ms: u64) -> Operation {
     let cancel = super::Cancel { who: who.to_owned(), at_unix_ms: unix_ms };
     Operation { cancel: Some(cancel), ..operation.clone() }
-}
-
-/// What a step that is going on has come to.
-enum Found {
-    Wait,
-    /// A person has said so, and may take their time.
-    Held(String),
-    CarryOut,
-    Ended(StepState),
-    /// The cell has elected its old site again, under this epoch.
-    Again(Epoch),
-}
-
-struct Going<'a> {
-    operation: &'a Operation,
-    place: Place,
-    attempt: u32,
-    since_unix_ms: u64,
-    memory: &'a Memory,
-    at: Situation<'a>,
-}
-
-impl Going<'_> {
-    fn judge(&self, what: &What) -> Found {
-        match what {
-            What::Drain(region) => self.mark(self.at.state.intent().drained().contains(region)),
-            What::Undrain(region) => self.mark(!self.at.state.intent().drained().contains(region)),
-            What::Move(planned) => self.moved(planned),
-            What::Retire(site) => self.retired(site),
-            What::Add(site) => self.added(site),
-        }
-    }
-
-    /// What is marked leaves as soon as the others have all that it alone had acknowledged.
-    fn retired(&self, site: &SiteId) -> Found {
-        let Some(seen) = self.at.state.cells().get(&site.cell) else {
-            return Found::Ended(StepState::Failed("there is no such cell".to_owned()));
-        };
-        let activation = &seen.routed.activation;
-        if activation.holder() == Some(&site.region) {
-            let why = "it was elected before it had left".to_owned();
-            return Found::Ended(StepState::Failed(why));
-        }
-        if activation.is_out(&site.region) {
-            return Found::Ended(self.done(None));
-        }
-        if activation.retired.contains(&site.region) {
-            return self.wait_unless_cancelled("it still votes");
-        }
-        match activation.serving() {
-            Some(_) => self.carry_out("the cell's record could not be changed".to_owned()),
-            None => self.wait(&format!("the cell is {}", activation.phase)),
-        }
-    }
-
-    /// What is taken back has been, once the mark is gone: when the site votes again is its own matter.
-    fn added(&self, site: &SiteId) -> Found {
-        let Some(seen) = self.at.state.cells().get(&site.cell) else {
-            return Found::Ended(StepState::Failed("there is no such cell".to_owned()));
-        };
-        let activation = &seen.routed.activation;
-        if activation.retired.contains(&site.region) {
-            return match activation.serving() {
-                Some(_) => self.carry_out("the cell's record could not be changed".to_owned()),
-                None => self.wait(&format!("the cell is {}", activation.phase)),
-            };
-        }
-        let votes =
-            activation.voters.contains(&site.region) || activation.holder() == Some(&site.region);
-        if votes || self.operation.status == Status::Undoing {
-            return Found::Ended(self.done(None));
-        }
-        self.wait_unless_cancelled("it does not vote yet")
-    }
-
-    /// What others bring about is not waited for by who has been told to stop.
-    fn wait_unless_cancelled(&self, otherwise: &str) -> Found {
-        if self.operation.status == Status::Running && self.operation.cancel.is_some() {
-            return Found::Ended(StepState::Failed(format!("cancelled: {otherwise}")));
-        }
-        self.wait(otherwise)
-    }
-
-    fn mark(&self, is_set: bool) -> Found {
-        if is_set {
-            return Found::Ended(self.done(None));
-        }
-        self.carry_out("the mark could not be written".to_owned())
-    }
-
-    fn moved(&self, planned: &Move) -> Found {
-        let Some(seen) = self.at.state.cells().get(&planned.cell) else {
-            return Found::Ended(StepState::Failed("there is no such cell".to_owned()));
-        };
-        let activation = &seen.routed.activation;
-        match &activation.phase {
-            Phase::Steady { active } if *active == planned.to => {
-                let hold = self.memory.hold(self.place, self.at.now);
-                Found::Ended(self.done(hold))
-            }
-            Phase::Steady { active } if *active != planned.from => {
-                let why = format!("active in {active} meanwhile");
-                Found::Ended(StepState::Skipped(why))
-            }
-            // The state of before its own answer may be seen after it.
-            Phase::Steady { .. } if self.memory.is_going_on(self.place) => Found::Wait,
-            Phase::Steady { .. }
-                if let Some(broken) = safety::frozen(self.at.state, self.at.now) =>
-            {
-                Found::Held(format!("frozen: {broken}"))
-            }
-            Phase::Steady { .. } if activation.epoch == planned.epoch => {
-                self.carry_out("it was not begun".to_owned())
-            }
-            Phase::Steady { active } if self.attempt >= ATTEMPTS => {
-                let why = format!("{active} was elected again {ATTEMPTS} times: {}", self.why());
-                Found::Ended(StepState::Failed(why))
-            }
-            Phase::Steady { .. } => Found::Again(activation.epoch),
-            Phase::Switching { .. } | Phase::Electing { .. } | Phase::Promoting { .. } => {
-                self.wait(&format!("the cell is {}", activation.phase))
-            }
-        }
-    }
-
-    fn done(&self, hold: Option<Duration>) -> StepState {
-        let took_ms = self.at.unix_ms.saturating_sub(self.since_unix_ms);
-        let hold_ms = hold.map(|hold| u64::try_from(hold.as_millis()).unwrap_or(u64::MAX));
-        StepState::Done { took_ms, hold_ms }
-    }
-
-    fn carry_out(&self, otherwise: String) -> Found {
-        if self.memory.is_going_on(self.place) {
-            return Found::Wait;
-        }
-        match self.memory.last(self.place) {
-            // What was done may not be seen yet.
-            Some((_, at)) if self.at.now - at < AGAIN => Found::Wait,
-            Some((Answer::Refused(why), _)) if self.is_late() => {
-                Found::Ended(StepState::Failed(why.clone()))
-            }
-            Some((Answer::Done(_), _)) | None if self.is_late() => {
-                Found::Ended(StepState::Failed(otherwise))
-            }
-            Some(_) | None => Found::CarryOut,
-        }
-    }
-
-    fn wait(&self, otherwise: &str) -> Found {
-        if !self.is_late() {
-            return Found::Wait;
-        }
-        Found::Ended(StepState::Failed(format!(
-            "no end after {} s: {otherwise}",
-            self.deadline().as_secs()
-        )))
-    }
-
-    fn why(&self) -> &str {
-        match self.memory.last(self.place) {
-            Some((Answer::Refused(why), _)) => why,
-            Some((Answer::Done(_), _)) | None => "nobody knows why",
-        }
-    }
-
-    fn is_late(&self) -> bool {
-        self.at.now - self.memory.since(self.place, self.at.now) >= self.deadline()
-    }
-
-    fn deadline(&self) -> Duration {
-        let (wave, index) = self.place;
-        match self.operation.waves[wave][index].what {
-            What::Add(_) => JOINING,
-            What::Drain(_) | What::Undrain(_) | What::Move(_) | What::Retire(_) => DEADLINE,
-        }
-    }
 }
 
 fn again(step: &mut Step, epoch: Epoch) {
@@ -396,107 +217,6 @@ fn begin_wave(next: &mut Operation, wave: usize, going: usize, memory: &Memory, 
             Err(Held::NotYet(why)) if late => step.state = StepState::Failed(why),
             Err(Held::Up(why) | Held::NotYet(why)) => next.waits_for = Some(why),
         }
-    }
-}
-
-/// Why a step does not begin.
-enum Held {
-    /// It is no longer needed.
-    Over(String),
-    /// A person has said so, and may take their time.
-    Up(String),
-    /// It will be failed if that goes on.
-    NotYet(String),
-}
-
-/// Returns the step as it may begin now. A move that was planned under another epoch is planned anew.
-fn may_begin(operation: &Operation, what: &What, at: Situation<'_>) -> Result<What, Held> {
-    let Operation { goal, asked, .. } = operation;
-    let Situation { state, spec, now, .. } = at;
-    let planned = match what {
-        What::Retire(site) | What::Add(site) => {
-            return may_change(operation, what, site, at).map(|()| what.clone());
-        }
-        // A mark moves nothing. One that is there already is somebody else's.
-        What::Drain(region) if state.intent().drained().contains(region) => {
-            return Err(Held::Over(format!("{region} is drained already")));
-        }
-        What::Undrain(region) if !state.intent().drained().contains(region) => {
-            return Err(Held::Over(format!("{region} is a target already")));
-        }
-        What::Drain(_) | What::Undrain(_) => return Ok(what.clone()),
-        What::Move(planned) => planned,
-    };
-    if let Some(broken) = safety::frozen(state, now) {
-        return Err(Held::Up(format!("frozen: {broken}")));
-    }
-    let Some(seen) = state.cells().get(&planned.cell) else {
-        return Err(Held::Over("there is no such cell any more".to_owned()));
-    };
-    let activation = &seen.routed.activation;
-    let Some(active) = activation.serving() else {
-        return Err(Held::NotYet(format!("{} is {}", planned.cell, activation.phase)));
-    };
-    let done = match goal {
-        Goal::Evacuate(region) => active != region,
-        Goal::Restore(region) => active == region,
-        Goal::Drain(_) | Goal::Undrain(_) | Goal::RetireSite(_) | Goal::AddSite(_) => true,
-    };
-    if done {
-        return Err(Held::Over(format!("active in {active} already")));
-    }
-    let mut planned = Move { from: active.clone(), epoch: activation.epoch, ..planned.clone() };
-    if let Goal::Evacuate(region) = goal
-        && (switchover::check(state, &planned.cell, &planned.to).is_err()
-            || state.intent().drained().contains(&planned.to))
-    {
-        planned.to = target(&planned.cell, region, &[], state, spec)
-            .map_err(|broken| Held::NotYet(broken.to_string()))?;
-    }
-    let moves = [planned.clone()];
-    // Each alone may have room, and all of them none.
-    let going: Vec<Move> = operation
-        .steps()
-        .filter(|step| step.is_going())
-        .filter_map(|step| match &step.what {
-            What::Move(planned) => Some(planned.clone()),
-            What::Drain(_) | What::Undrain(_) | What::Retire(_) | What::Add(_) => None,
-        })
-        .collect();
-    let proposal = Proposal { drains: goal.drains(), undrains: None, moves: &moves, going: &going };
-    let mut broken = safety::check(proposal, state, spec, now);
-    broken.retain(|broken| !broken.is_overridden(&asked.override_rules));
-    match broken.first() {
-        Some(broken) => Err(Held::NotYet(broken.to_string())),
-        None => Ok(What::Move(planned)),
-    }
-}
-
-/// Whether a site may be kept out now, or let in.
-fn may_change(
-    operation: &Operation,
-    what: &What,
-    site: &SiteId,
-    at: Situation<'_>,
-) -> Result<(), Held> {
-    let Situation { state, now, .. } = at;
-    if operation.status != Status::Undoing
-        && let Some(broken) = safety::frozen(state, now)
-    {
-        return Err(Held::Up(format!("frozen: {broken}")));
-    }
-    let Some(seen) = state.cells().get(&site.cell) else {
-        return Err(Held::Over("there is no such cell any more".to_owned()));
-    };
-    let is_marked = seen.routed.activation.retired.contains(&site.region);
-    match (what, is_marked) {
-        (What::Retire(_), true) => Err(Held::Over(format!("{site} is kept out already"))),
-        (What::Retire(_), false) => match safety::retired(site, state).first() {
-            Some(broken) => Err(Held::NotYet(broken.to_string())),
-            None => Ok(()),
-        },
-        (_, true) => Ok(()),
-        (_, false) => Err(Held::Over(format!("{site} is not kept out"))),
     }
 }
 

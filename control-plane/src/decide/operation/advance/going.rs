@@ -1,0 +1,194 @@
+//! What a step that is going on has come to.
+
+use std::time::Duration;
+
+use topology::{Epoch, Phase, SiteId};
+
+use super::{DEADLINE, Situation};
+use crate::decide::operation::memory::{Answer, Memory, Place};
+use crate::decide::operation::{Move, Operation, Status, StepState, What};
+use crate::decide::safety;
+
+/// How long a site that is let in again may take until it votes: copying its database takes as long as
+/// that is large.
+pub const JOINING: Duration = Duration::from_hours(1);
+/// Pause before a move is asked for again that was refused.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How often a cell may have elected its old site again before its move is given up.
+const ATTEMPTS: u32 = 3;
+
+/// What a step that is going on has come to.
+pub(super) enum Found {
+    Wait,
+    /// A person has said so, and may take their time.
+    Held(String),
+    CarryOut,
+    Ended(StepState),
+    /// The cell has elected its old site again, under this epoch.
+    Again(Epoch),
+}
+
+pub(super) struct Going<'a> {
+    pub(super) operation: &'a Operation,
+    pub(super) place: Place,
+    pub(super) attempt: u32,
+    pub(super) since_unix_ms: u64,
+    pub(super) memory: &'a Memory,
+    pub(super) at: Situation<'a>,
+}
+
+impl Going<'_> {
+    pub(super) fn judge(&self, what: &What) -> Found {
+        match what {
+            What::Drain(region) => self.mark(self.at.state.intent().drained().contains(region)),
+            What::Undrain(region) => self.mark(!self.at.state.intent().drained().contains(region)),
+            What::Move(planned) => self.moved(planned),
+            What::Retire(site) => self.retired(site),
+            What::Add(site) => self.added(site),
+        }
+    }
+
+    /// What is marked leaves as soon as the others have all that it alone had acknowledged.
+    fn retired(&self, site: &SiteId) -> Found {
+        let Some(seen) = self.at.state.cells().get(&site.cell) else {
+            return Found::Ended(StepState::Failed("there is no such cell".to_owned()));
+        };
+        let activation = &seen.routed.activation;
+        if activation.holder() == Some(&site.region) {
+            let why = "it was elected before it had left".to_owned();
+            return Found::Ended(StepState::Failed(why));
+        }
+        if activation.is_out(&site.region) {
+            return Found::Ended(self.done(None));
+        }
+        if activation.retired.contains(&site.region) {
+            return self.wait_unless_cancelled("it still votes");
+        }
+        match activation.serving() {
+            Some(_) => self.carry_out("the cell's record could not be changed".to_owned()),
+            None => self.wait(&format!("the cell is {}", activation.phase)),
+        }
+    }
+
+    /// What is taken back has been, once the mark is gone: when the site votes again is its own matter.
+    fn added(&self, site: &SiteId) -> Found {
+        let Some(seen) = self.at.state.cells().get(&site.cell) else {
+            return Found::Ended(StepState::Failed("there is no such cell".to_owned()));
+        };
+        let activation = &seen.routed.activation;
+        if activation.retired.contains(&site.region) {
+            return match activation.serving() {
+                Some(_) => self.carry_out("the cell's record could not be changed".to_owned()),
+                None => self.wait(&format!("the cell is {}", activation.phase)),
+            };
+        }
+        let votes =
+            activation.voters.contains(&site.region) || activation.holder() == Some(&site.region);
+        if votes || self.operation.status == Status::Undoing {
+            return Found::Ended(self.done(None));
+        }
+        self.wait_unless_cancelled("it does not vote yet")
+    }
+
+    /// What others bring about is not waited for by who has been told to stop.
+    fn wait_unless_cancelled(&self, otherwise: &str) -> Found {
+        if self.operation.status == Status::Running && self.operation.cancel.is_some() {
+            return Found::Ended(StepState::Failed(format!("cancelled: {otherwise}")));
+        }
+        self.wait(otherwise)
+    }
+
+    fn mark(&self, is_set: bool) -> Found {
+        if is_set {
+            return Found::Ended(self.done(None));
+        }
+        self.carry_out("the mark could not be written".to_owned())
+    }
+
+    fn moved(&self, planned: &Move) -> Found {
+        let Some(seen) = self.at.state.cells().get(&planned.cell) else {
+            return Found::Ended(StepState::Failed("there is no such cell".to_owned()));
+        };
+        let activation = &seen.routed.activation;
+        match &activation.phase {
+            Phase::Steady { active } if *active == planned.to => {
+                let hold = self.memory.hold(self.place, self.at.now);
+                Found::Ended(self.done(hold))
+            }
+            Phase::Steady { active } if *active != planned.from => {
+                let why = format!("active in {active} meanwhile");
+                Found::Ended(StepState::Skipped(why))
+            }
+            // The state of before its own answer may be seen after it.
+            Phase::Steady { .. } if self.memory.is_going_on(self.place) => Found::Wait,
+            Phase::Steady { .. }
+                if let Some(broken) = safety::frozen(self.at.state, self.at.now) =>
+            {
+                Found::Held(format!("frozen: {broken}"))
+            }
+            Phase::Steady { .. } if activation.epoch == planned.epoch => {
+                self.carry_out("it was not begun".to_owned())
+            }
+            Phase::Steady { active } if self.attempt >= ATTEMPTS => {
+                let why = format!("{active} was elected again {ATTEMPTS} times: {}", self.why());
+                Found::Ended(StepState::Failed(why))
+            }
+            Phase::Steady { .. } => Found::Again(activation.epoch),
+            Phase::Switching { .. } | Phase::Electing { .. } | Phase::Promoting { .. } => {
+                self.wait(&format!("the cell is {}", activation.phase))
+            }
+        }
+    }
+
+    fn done(&self, hold: Option<Duration>) -> StepState {
+        let took_ms = self.at.unix_ms.saturating_sub(self.since_unix_ms);
+        let hold_ms = hold.map(|hold| u64::try_from(hold.as_millis()).unwrap_or(u64::MAX));
+        StepState::Done { took_ms, hold_ms }
+    }
+
+    fn carry_out(&self, otherwise: String) -> Found {
+        if self.memory.is_going_on(self.place) {
+            return Found::Wait;
+        }
+        match self.memory.last(self.place) {
+            // What was done may not be seen yet.
+            Some((_, at)) if self.at.now - at < AGAIN => Found::Wait,
+            Some((Answer::Refused(why), _)) if self.is_late() => {
+                Found::Ended(StepState::Failed(why.clone()))
+            }
+            Some((Answer::Done(_), _)) | None if self.is_late() => {
+                Found::Ended(StepState::Failed(otherwise))
+            }
+            Some(_) | None => Found::CarryOut,
+        }
+    }
+
+    fn wait(&self, otherwise: &str) -> Found {
+        if !self.is_late() {
+            return Found::Wait;
+        }
+        Found::Ended(StepState::Failed(format!(
+            "no end after {} s: {otherwise}",
+            self.deadline().as_secs()
+        )))
+    }
+
+    fn why(&self) -> &str {
+        match self.memory.last(self.place) {
+            Some((Answer::Refused(why), _)) => why,
+            Some((Answer::Done(_), _)) | None => "nobody knows why",
+        }
+    }
+
+    fn is_late(&self) -> bool {
+        self.at.now - self.memory.since(self.place, self.at.now) >= self.deadline()
+    }
+
+    fn deadline(&self) -> Duration {
+        let (wave, index) = self.place;
+        match self.operation.waves[wave][index].what {
+            What::Add(_) => JOINING,
+            What::Drain(_) | What::Undrain(_) | What::Move(_) | What::Retire(_) => DEADLINE,
+        }
+    }
+}
