@@ -35,12 +35,13 @@ pub(super) async fn inject(
     }
     carry_out(bench, "restore", region, due, injection).await?;
     let cells = bench.control_plane.cells().await?;
-    for (cell, _) in injection.cells.iter().filter(|(_, at)| at.as_ref() == Some(region)) {
-        let home =
-            cells.iter().any(|seen| seen.id == *cell && seen.active.as_ref() == Some(region));
-        ensure!(home, "see {cell} back in {region}");
+    let at_home = bench.platform.spec.cells.iter().filter(|cell| cell.home == *region);
+    for cell in at_home {
+        let is_back =
+            cells.iter().any(|seen| seen.id == cell.id && seen.active.as_ref() == Some(region));
+        ensure!(is_back, "see {} back in {region}", cell.id);
     }
-    injection.proof.push(format!("every cell that had left {region} is back"));
+    injection.proof.push(format!("every cell whose home is {region} is there"));
     Ok(())
 }
 
