@@ -201,10 +201,7 @@ async fn five_thousand_requests_held_at_once_are_released_without_hurting_the_ne
     )
     .await;
     let served = answers.iter().filter(|answer| answer.starts_with("HTTP/1.1 200")).count();
-    let late = answers.iter().filter(|answer| answer.starts_with("HTTP/1.1 503")).count();
-    // On a busy machine some have waited all their time before they could be asked for; none is lost.
-    assert_eq!((served + late, site.seen().len()), (WAITING, served));
-    assert!(served >= AT_ONCE, "{served} served");
+    assert_eq!((served, site.seen().len()), (WAITING, WAITING));
     assert!(site.most_at_once() <= AT_ONCE, "{} at once", site.most_at_once());
 }
 
