@@ -39,7 +39,7 @@ struct Regression {
 /// With how many seeds each is run.
 const REGRESSION_SEEDS: u64 = 100;
 
-static REGRESSIONS: [Regression; 3] = [
+static REGRESSIONS: [Regression; 4] = [
     Regression {
         name: "a change of voters without an answer happens after the one it lets go has come back",
         was: Sabotage::RecordLeftUnsettled,
@@ -72,6 +72,21 @@ static REGRESSIONS: [Regression; 3] = [
             (4_017, 7_000, Kind::EtcdStale),
             (5_780, 157, Kind::CrashSite(FIRST)),
             (6_078, 1_976, Kind::CrashSite(SECOND)),
+        ],
+    },
+    Regression {
+        name: "a restarted agent opens an epoch that is over, on the promise of who left its voters",
+        was: Sabotage::PromisesBeginARight,
+        ends: 35_572,
+        faults: &[
+            (3_731, 15_092, Kind::CrashSite(SECOND)),
+            (8_754, 931, Kind::Loss(1)),
+            (9_466, 2_594, Kind::SlowDisk(FIRST, 400)),
+            (14_434, 5_707, Kind::SlowDisk(ACTIVE, 400)),
+            (14_734, 4_232, Kind::StopAgent(ACTIVE)),
+            (15_782, 7_000, Kind::EtcdStale),
+            (16_993, 239, Kind::CrashSite(FIRST)),
+            (18_385, 2_322, Kind::Duplicates(4)),
         ],
     },
 ];

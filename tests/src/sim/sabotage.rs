@@ -37,6 +37,8 @@ pub enum Sabotage {
     NoBarrier,
     /// A restarted agent counts its renewals as before, and finds one of its former life's for its own.
     RenewalsCountedFromOne,
+    /// A right begins with promises, before a renewal has shown that the record is in force.
+    PromisesBeginARight,
     /// A former primary is taken to be in line because its timeline has its successor's number.
     TrustTheTimeline,
     /// The gate is not checked between the commit and the answer.

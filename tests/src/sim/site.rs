@@ -97,10 +97,11 @@ pub struct Shared {
     pub report: RefCell<Option<SiteReport>>,
     pub voter: RefCell<Voter>,
     pub calls: mpsc::Sender<Call>,
+    promises_begin: bool,
 }
 
 impl Shared {
-    fn new(voter: Voter, calls: mpsc::Sender<Call>) -> Self {
+    fn new(voter: Voter, calls: mpsc::Sender<Call>, promises_begin: bool) -> Self {
         let standing = Standing {
             tenure: Tenure::Standby,
             epoch: Epoch(0),
@@ -125,6 +126,7 @@ impl Shared {
             report: RefCell::new(None),
             voter: RefCell::new(voter),
             calls,
+            promises_begin,
         }
     }
 
@@ -148,6 +150,10 @@ impl Shared {
         let standing = self.standing.borrow();
         let right = self.right.borrow();
         match &standing.claim {
+            Some(claim) if claim.epoch == right.epoch() && self.promises_begin => {
+                let promised = right.promised_until(&claim.voters, claim.acks);
+                right.until(&claim.voters, claim.acks).max(promised)
+            }
             Some(claim) if claim.epoch == right.epoch() => right.until(&claim.voters, claim.acks),
             Some(_) | None => BootTime::default(),
         }
@@ -168,7 +174,8 @@ impl Sim {
         };
         let voter = Voter::new(Epoch(site.ballot.get()), started);
         let (calls, asked) = mpsc::channel(calls::CALLS);
-        let shared = Rc::new(Shared::new(voter, calls));
+        let shared =
+            Rc::new(Shared::new(voter, calls, self.sabotaged(Sabotage::PromisesBeginARight)));
         *site.shared.borrow_mut() = Some(Rc::clone(&shared));
         site.right.set(None);
         site.in_flight.set(0);

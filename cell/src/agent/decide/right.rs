@@ -40,18 +40,26 @@ impl Right {
         *until = (*until).max(sent + promise_for_holder(policy));
     }
 
-    /// Returns until when the site may acknowledge, given who votes and how many voters' flushes a
-    /// strong commit needs: so many promises block every election.
+    /// Returns until when the site may acknowledge. Promises extend what a renewal has begun and begin
+    /// nothing: a renewal compares the cell's record, and so shows that it is in force and that these are
+    /// its voters. Who comes from a restart may have read one that is over.
     #[must_use]
     pub fn until(&self, voters: &BTreeSet<RegionId>, acks: usize) -> BootTime {
+        if self.lease_until == BootTime::default() {
+            return BootTime::default();
+        }
+        self.lease_until.max(self.promised_until(voters, acks))
+    }
+
+    /// Returns until when elections are blocked, given who votes and how many voters' flushes a strong
+    /// commit needs: by so many promises.
+    #[must_use]
+    pub fn promised_until(&self, voters: &BTreeSet<RegionId>, acks: usize) -> BootTime {
         let of_voters = self.promised_until.iter().filter(|(region, _)| voters.contains(*region));
         let mut promises: Vec<BootTime> = of_voters.map(|(_, until)| *until).collect();
         promises.sort_unstable_by(|a, b| b.cmp(a));
-        let blocked_until = match acks.checked_sub(1) {
-            Some(index) => promises.get(index).copied().unwrap_or_default(),
-            None => BootTime::default(),
-        };
-        self.lease_until.max(blocked_until)
+        let enough = acks.checked_sub(1).and_then(|index| promises.get(index));
+        enough.copied().unwrap_or_default()
     }
 }
 
@@ -94,9 +102,19 @@ mod tests {
     #[test]
     fn with_etcd_gone_one_promise_is_enough_for_one_ack_but_not_for_two() {
         let mut right = Right::new(Epoch(1));
+        right.renewed(ms(100), &POLICY);
         right.promised(&"north".parse().unwrap(), ms(1000), &POLICY);
         assert_eq!(right.until(&voters(), 1), ms(2930));
-        assert_eq!(right.until(&voters(), 2), BootTime::default());
+        assert_eq!(right.until(&voters(), 2), ms(1700));
+    }
+
+    #[test]
+    fn promises_begin_no_right() {
+        let mut right = Right::new(Epoch(1));
+        right.promised(&"north".parse().unwrap(), ms(1000), &POLICY);
+        assert_eq!(right.until(&voters(), 1), BootTime::default());
+        right.renewed(ms(1100), &POLICY);
+        assert_eq!(right.until(&voters(), 1), ms(2930));
     }
 
     #[test]
@@ -107,8 +125,9 @@ mod tests {
     #[test]
     fn who_does_not_vote_promises_in_vain() {
         let mut right = Right::new(Epoch(1));
+        right.renewed(ms(100), &POLICY);
         right.promised(&"west".parse().unwrap(), ms(1000), &POLICY);
-        assert_eq!(right.until(&voters(), 1), BootTime::default());
+        assert_eq!(right.until(&voters(), 1), ms(1700));
     }
 
     /// Rights and promises are counted on it: whoever sets the time of day moves none of them.
