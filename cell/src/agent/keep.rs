@@ -9,6 +9,7 @@ mod follow;
 mod hand_over;
 mod join;
 mod open;
+mod record;
 mod serve;
 mod stay_out;
 mod vote;

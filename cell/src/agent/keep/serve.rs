@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use anyhow::ensure;
 use runtime::clock::BootTime;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use topology::{Epoch, RegionId, SiteId};
 use tracing::{info, warn};
 
-use super::{Done, Tools, change, open};
+use super::record::{Recorded, Recording, outcome, record};
+use super::{Done, Tools, open};
 use crate::agent::decide::lag::Lag;
 use crate::agent::decide::sync_set::{self, Look, Standby, Step};
 use crate::agent::postgres::{Replication, standby_name};
@@ -21,7 +21,6 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How long too few standbys may be there before strong writes are refused: one that reconnects is
 /// back within a few tenths of a second.
 const BLINK: Duration = Duration::from_secs(1);
-const POLL: Duration = Duration::from_millis(20);
 
 struct Serving {
     tools: Tools,
@@ -89,17 +88,46 @@ impl Serving {
     async fn tend(&mut self) -> anyhow::Result<Done> {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut recording: Option<Recording> = None;
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                biased;
+                recorded = outcome(&mut recording) => {
+                    self.recorded(recorded?);
+                    continue;
+                }
+                _ = ticks.tick() => {}
+            }
             let Some(known) = self.own_record() else { continue };
             let seen = self.tools.postgres.sql.replication().await?;
             let Some(step) = self.look(&known, &seen) else { continue };
+            // Until the outcome is known nobody is named: only who is in both records may count.
+            if recording.is_some() {
+                continue;
+            }
             // A change of voters without an answer may be in the one that is there now.
             if self.outdated == Some(known.revision) {
                 self.tools.shared.refresh.notify_one();
-            } else {
-                self.take(step, &known, &seen).await?;
+                continue;
             }
+            match step {
+                Step::Name(names) => self.name_them(&names, &known)?,
+                Step::Sample => self.sampled = Some(seen.flushed),
+                Step::Record(voters) => {
+                    let tools = self.tools.clone();
+                    recording = Some(Box::pin(record(tools, self.epoch, known, voters)));
+                }
+            }
+        }
+    }
+
+    fn recorded(&mut self, recorded: Recorded) {
+        let shared = &self.tools.shared;
+        if let Some(known) = recorded.now {
+            shared.learn(known);
+        } else {
+            self.outdated = Some(recorded.before);
+            shared.refresh.notify_one();
         }
     }
 
@@ -208,58 +236,9 @@ impl Serving {
         }
     }
 
-    async fn take(&mut self, step: Step, known: &Known, seen: &Replication) -> anyhow::Result<()> {
-        match step {
-            Step::Name(names) => {
-                info!(epoch = %self.epoch, ?names, "naming the standbys that count");
-                let acks = known.activation().acks;
-                let postgres = &self.tools.postgres;
-                postgres.write_sync_set(&self.tools.site.id, &names, acks, self.epoch)
-            }
-            Step::Sample => {
-                self.sampled = Some(seen.flushed);
-                Ok(())
-            }
-            Step::Record(voters) => self.record(known, voters).await,
-        }
-    }
-
-    /// Changes the voters in the cell's record. A promise of one that leaves must not be what the
-    /// right rests on when the record says so, nor what anybody was told that it rests on.
-    async fn record(&mut self, known: &Known, voters: BTreeSet<RegionId>) -> anyhow::Result<()> {
-        let shared = &self.tools.shared;
-        let told = shared.valid_until();
-        shared.standing.send_modify(|standing| {
-            if let Some(claim) = &mut standing.claim {
-                claim.voters.retain(|region| voters.contains(region));
-            }
-        });
-        let limit = Instant::now() + self.tools.site.spec.lease.patience;
-        while shared.valid_until() < told {
-            ensure!(Instant::now() < limit, "renew the right without who leaves");
-            tokio::time::sleep(POLL).await;
-        }
-        ensure!(BootTime::now() < shared.valid_until(), "hold the right");
-        let mut next = known.activation().clone();
-        next.voters = voters;
-        info!(epoch = %self.epoch, voters = ?next.voters, "recording the voters");
-        // A write without an answer may still happen, long after the next look: until its outcome is
-        // known nobody is named, because only who is in both records may count.
-        let changed = loop {
-            match change(&self.tools, known, next.clone()).await {
-                Ok(changed) => break changed,
-                Err(err) => {
-                    warn!(epoch = %self.epoch, error = format!("{err:#}"), "voters not recorded yet");
-                    tokio::time::sleep(LOOK).await;
-                }
-            }
-        };
-        if let Some(known) = changed {
-            shared.learn(known);
-        } else {
-            self.outdated = Some(known.revision);
-            shared.refresh.notify_one();
-        }
-        Ok(())
+    fn name_them(&self, names: &BTreeSet<RegionId>, known: &Known) -> anyhow::Result<()> {
+        info!(epoch = %self.epoch, ?names, "naming the standbys that count");
+        let acks = known.activation().acks;
+        self.tools.postgres.write_sync_set(&self.tools.site.id, names, acks, self.epoch)
     }
 }

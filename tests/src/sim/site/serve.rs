@@ -1,6 +1,7 @@
 //! While a site serves: `cell::agent::keep::serve`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
 use std::time::Duration;
 
 use cell::agent::decide::sync_set::{self, Look, Standby, Step};
@@ -23,6 +24,13 @@ struct Replication {
     named: BTreeSet<RegionId>,
     flushed: u64,
     standbys: BTreeMap<RegionId, Standby>,
+}
+
+type Recording = Pin<Box<dyn Future<Output = Result<Recorded, Failure>>>>;
+
+struct Recorded {
+    before: u64,
+    now: Option<Known>,
 }
 
 struct Serving {
@@ -77,18 +85,36 @@ impl Serving {
 
     async fn tend(&mut self) -> Result<Done, Failure> {
         let proc = self.tools.proc.clone();
+        let mut recording: Option<Recording> = None;
         loop {
             if let Some(known) = self.own_record() {
                 let seen = self.replication().await?;
                 let step = self.look(&known, &seen);
                 // A change of voters without an answer may be in the one that is there now.
-                if self.outdated == Some(known.revision) {
+                if recording.is_none() && self.outdated == Some(known.revision) {
                     self.tools.sim().sites[self.tools.site].refresh.notify_one();
-                } else if let Some(step) = step {
-                    self.take(step, &known, &seen).await?;
+                } else if let Some(step) = step.filter(|_| recording.is_none()) {
+                    recording = self.take(step, known, &seen);
                 }
             }
-            proc.sleep(LOOK).await;
+            let ticked = proc.sleep(LOOK);
+            tokio::pin!(ticked);
+            loop {
+                tokio::select! {
+                    biased;
+                    recorded = outcome(&mut recording) => self.recorded(recorded?),
+                    () = &mut ticked => break,
+                }
+            }
+        }
+    }
+
+    fn recorded(&mut self, recorded: Recorded) {
+        if let Some(known) = recorded.now {
+            self.tools.shared.learn(known);
+        } else {
+            self.outdated = Some(recorded.before);
+            self.tools.sim().sites[self.tools.site].refresh.notify_one();
         }
     }
 
@@ -226,7 +252,7 @@ impl Serving {
         });
     }
 
-    async fn take(&mut self, step: Step, known: &Known, seen: &Replication) -> Result<(), Failure> {
+    fn take(&mut self, step: Step, known: Known, seen: &Replication) -> Option<Recording> {
         let tools = &self.tools;
         tools.sim().trace(|| format!("{}: {step:?}", tools.sim().name(tools.site)));
         match step {
@@ -235,51 +261,55 @@ impl Serving {
                 let acks = known.activation().acks.max(1);
                 let names = Conf::Names { sites, acks, epoch: self.epoch.0 };
                 self.tools.sim().configure(self.tools.site, names);
-                Ok(())
+                None
             }
             Step::Sample => {
                 self.sampled = Some(seen.flushed);
-                Ok(())
+                None
             }
-            Step::Record(voters) => self.record(known, voters).await,
+            Step::Record(voters) => Some(Box::pin(record(self.tools.clone(), known, voters))),
         }
     }
+}
 
-    async fn record(&mut self, known: &Known, voters: BTreeSet<RegionId>) -> Result<(), Failure> {
-        let (shared, proc) = (&self.tools.shared, &self.tools.proc);
-        let told = shared.valid_until();
-        if !self.tools.sim().sabotaged(Sabotage::LeaversPromiseCounts) {
-            shared.standing.send_modify(|standing| {
-                if let Some(claim) = &mut standing.claim {
-                    claim.voters.retain(|region| voters.contains(region));
-                }
-            });
-        }
-        let limit = proc.now() + proc.sim.policy.patience;
-        while shared.valid_until() < told {
-            if proc.now() >= limit {
-                return Err("renew the right without who leaves");
+async fn outcome(recording: &mut Option<Recording>) -> Result<Recorded, Failure> {
+    let Some(running) = recording else { return std::future::pending().await };
+    let recorded = running.await;
+    *recording = None;
+    recorded
+}
+
+async fn record(
+    tools: Tools,
+    known: Known,
+    voters: BTreeSet<RegionId>,
+) -> Result<Recorded, Failure> {
+    let (shared, proc) = (&tools.shared, &tools.proc);
+    let told = shared.valid_until();
+    if !tools.sim().sabotaged(Sabotage::LeaversPromiseCounts) {
+        shared.standing.send_modify(|standing| {
+            if let Some(claim) = &mut standing.claim {
+                claim.voters.retain(|region| voters.contains(region));
             }
-            proc.sleep(POLL).await;
+        });
+    }
+    let limit = proc.now() + proc.sim.policy.patience;
+    while shared.valid_until() < told {
+        if proc.now() >= limit {
+            return Err("renew the right without who leaves");
         }
-        if proc.now() >= shared.valid_until() {
-            return Err("hold the right");
+        proc.sleep(POLL).await;
+    }
+    if proc.now() >= shared.valid_until() {
+        return Err("hold the right");
+    }
+    let mut next = known.activation().clone();
+    next.voters = voters;
+    loop {
+        match change(&tools, &known, next.clone()).await {
+            Ok(now) => return Ok(Recorded { before: known.revision, now }),
+            Err(why) if proc.sim.sabotaged(Sabotage::RecordLeftUnsettled) => return Err(why),
+            Err(_unanswered) => proc.sleep(LOOK).await,
         }
-        let mut next = known.activation().clone();
-        next.voters = voters;
-        let changed = loop {
-            match change(&self.tools, known, next.clone()).await {
-                Ok(changed) => break changed,
-                Err(why) if proc.sim.sabotaged(Sabotage::RecordLeftUnsettled) => return Err(why),
-                Err(_unanswered) => proc.sleep(LOOK).await,
-            }
-        };
-        if let Some(known) = changed {
-            shared.learn(known);
-        } else {
-            self.outdated = Some(known.revision);
-            proc.sim.sites[self.tools.site].refresh.notify_one();
-        }
-        Ok(())
     }
 }
