@@ -55,8 +55,12 @@ async fn connection(fleet: &Fleet, site: &Site, mut stream: TcpStream) -> std::i
         buffer.clear();
         let Some(request) = request(&mut stream, &mut buffer).await? else { return Ok(()) };
         if fleet.is_dead(&site.id.region) {
-            // As a machine without power: nothing comes back, not even a refusal.
-            std::future::pending::<()>().await;
+            // As a machine without power: nothing comes back, not even a refusal. Who gives up asking
+            // frees this end, too.
+            while stream.read_buf(&mut buffer).await? > 0 {
+                buffer.clear();
+            }
+            return Ok(());
         }
         let answer = match request {
             Request::Status => {
