@@ -1,5 +1,7 @@
 //! What a client may ask for at once on one HTTP/2 connection, and how it may change its mind.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::future::join_all;
 use h2::Reason;
@@ -8,6 +10,7 @@ use http::{Request, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
 use crate::authority::Authority;
@@ -77,6 +80,19 @@ async fn a_connection_offers_so_many_streams_and_takes_no_larger_heads() {
     assert!(site.seen().is_empty());
 }
 
+#[tokio::test]
+async fn a_connection_on_which_nothing_more_is_asked_is_closed() {
+    /// Less than what is borne without such a limit.
+    const CLOSED_WITHIN: Duration = Duration::from_secs(30);
+    let (authority, site) = (Authority::new(), Site::start([]));
+    let world = with_tls(&authority, ", limits: {idle: 300ms}", &site).await;
+    let mut client = Client::connect(&world, &authority).await;
+    let answer = client.ask("", true).0.await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let ended = timeout(CLOSED_WITHIN, client.driving.join_next()).await;
+    assert!(ended.is_ok(), "a connection stays open that nobody uses");
+}
+
 /// Such a client pays little for each, and has the server begin all of them (CVE-2023-44487).
 #[tokio::test]
 async fn a_client_that_takes_back_what_it_asks_at_once_is_told_to_calm_down() {
@@ -110,7 +126,7 @@ fn flood(requests: u32) -> Vec<u8> {
 /// A connection with its protocol.
 struct Client {
     sender: SendRequest<Bytes>,
-    _driving: JoinSet<Result<(), h2::Error>>,
+    driving: JoinSet<Result<(), h2::Error>>,
 }
 
 impl Client {
@@ -119,7 +135,7 @@ impl Client {
         let (sender, connection) = h2::client::handshake(stream).await.unwrap();
         let mut driving = JoinSet::new();
         driving.spawn(connection);
-        Self { sender: sender.ready().await.unwrap(), _driving: driving }
+        Self { sender: sender.ready().await.unwrap(), driving }
     }
 
     /// Asks with a body of so many bytes, of which none is sent.
