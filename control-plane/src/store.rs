@@ -9,6 +9,7 @@ pub mod operations;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use topology::snapshot::RoutedCell;
 use topology::wire::Malformed;
 use topology::wire::cell::CellRecord;
@@ -59,6 +60,8 @@ pub struct Reading {
     pub placement: Option<Placement>,
     pub cells: BTreeMap<CellId, Kept<RoutedCell>>,
     pub leases: BTreeMap<CellId, Kept<Lease>>,
+    /// When this observer heard of those leases, where that was before it read them.
+    pub renewed: BTreeMap<CellId, Instant>,
     pub sites: BTreeMap<SiteId, SiteReport>,
     pub routers: BTreeMap<String, RouterReport>,
     pub vantages: BTreeMap<RegionId, Arc<VantageReport>>,

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use etcd_client::{Client, ConnectOptions, Txn, TxnResponse, WatchOptions};
+use etcd_client::{Client, ConnectOptions, Txn, TxnResponse, WatchOptions, WatchResponse};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
@@ -64,7 +64,7 @@ impl Member {
     pub(super) async fn hint(
         &self,
         prefixes: &[&str],
-        tell: impl Fn(),
+        tell: impl Fn(&WatchResponse),
         patience: Duration,
     ) -> String {
         match self.watch(prefixes, tell, patience).await {
@@ -76,7 +76,7 @@ impl Member {
     async fn watch(
         &self,
         prefixes: &[&str],
-        tell: impl Fn(),
+        tell: impl Fn(&WatchResponse),
         patience: Duration,
     ) -> Result<(), String> {
         let mut client = self.client(patience).await.map_err(|err| err.to_string())?;
@@ -91,7 +91,7 @@ impl Member {
             if response.canceled() {
                 return Err(response.cancel_reason().to_owned());
             }
-            tell();
+            tell(&response);
         }
         Ok(())
     }

@@ -101,7 +101,7 @@ pub struct SeenLease {
     pub lease: Lease,
     pub revision: u64,
     pub version: Version,
-    /// When this observer first saw this version: never before it was sent.
+    /// When this observer first saw this version or heard of it: never before it was sent.
     pub since: Instant,
 }
 
@@ -175,7 +175,8 @@ impl State {
             self.saw_cell(cell, kept, now);
         }
         for (cell, seen) in &mut self.cells {
-            if seen.saw_lease(reading.leases.get(cell), now) {
+            let heard = reading.renewed.get(cell).map_or(now, |heard| now.min(*heard));
+            if seen.saw_lease(reading.leases.get(cell), heard) {
                 self.frozen.remove(cell);
             }
         }
@@ -373,8 +374,8 @@ impl SeenCell {
         self.lease.as_ref().map_or(0, |lease| lease.revision)
     }
 
-    /// Takes the lease as read, and returns whether it has been written again.
-    fn saw_lease(&mut self, kept: Option<&Kept<Lease>>, now: Instant) -> bool {
+    /// Takes the lease as read, and returns whether it has been written again, which was heard of then.
+    fn saw_lease(&mut self, kept: Option<&Kept<Lease>>, heard: Instant) -> bool {
         let same = |seen: &SeenLease| kept.is_some_and(|kept| kept.version == seen.version);
         if self.lease.as_ref().is_some_and(same) {
             return false;
@@ -383,7 +384,7 @@ impl SeenCell {
             lease: kept.value.clone(),
             revision: kept.revision,
             version: kept.version,
-            since: now,
+            since: heard,
         });
         self.lease.is_some()
     }

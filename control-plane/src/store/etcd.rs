@@ -95,7 +95,13 @@ impl Store {
     pub async fn read(&self, heard: &Heard) -> Result<Reading, EtcdError> {
         let read_unix_ms = clock::unix_millis();
         let reading = Reading::parse(&self.etcd.read_heard(heard, &READ).await?);
-        Ok(Reading { read_unix_ms, ..reading })
+        let leases = reading.leases.iter();
+        let renewed = leases
+            .filter_map(|(cell, kept)| {
+                Some((cell.clone(), heard.at(&key::lease(cell), kept.version)?))
+            })
+            .collect();
+        Ok(Reading { read_unix_ms, renewed, ..reading })
     }
 
     /// Wakes the waiter when something that decisions rest on may have changed, until stopped.

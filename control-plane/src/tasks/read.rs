@@ -12,6 +12,7 @@ use runtime::{Board, reconcile};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use topology::wire::key;
 
 use crate::decide::Fact;
 use crate::metrics;
@@ -32,7 +33,7 @@ pub async fn read(
     board: Board,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let (wake, heard) = (Arc::new(Notify::new()), Arc::new(Heard::default()));
+    let (wake, heard) = (Arc::new(Notify::new()), Arc::new(Heard::timing(key::LEASES)));
     let once = || {
         let (store, facts, heard) = (store.clone(), facts.clone(), Arc::clone(&heard));
         async move {

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use super::elect::{Outcome, drive};
 use super::hands::Hands;
-use super::vote::{Predecessor, collect};
+use super::vote::{NEAR_ONES, Predecessor, collect};
 use crate::decide::choose::Vote;
 use crate::decide::state::SeenCell;
 use crate::decide::switchover::{CleanEnd, Refusal, has_everything};
@@ -132,12 +132,13 @@ async fn hand_over(
             return Err(Stopped { why, cleanly: false });
         }
     };
-    // The target's data is enough, as the old active site has stopped; the other voters are frozen
-    // with it, so that none of them can be counted by anybody else.
+    // The target's data is enough, as the old active site has stopped; the other voters are asked to
+    // freeze with it, which those that are near have done by then.
     hands.failpoint.reached("stopped").await;
     let arrived = |vote: &Vote| has_everything(vote, activation.system, end);
     let suffice = |votes: &BTreeMap<RegionId, Vote>| votes.get(to).is_some_and(arrived);
-    let ballot = collect(&hands.agents, cell, activation, Predecessor::Unasked, suffice).await;
+    let asked = Predecessor::Unasked;
+    let ballot = collect(&hands.agents, cell, activation, asked, suffice, NEAR_ONES).await;
     let why = match ballot.votes.get(to) {
         Some(vote) if arrived(vote) => {
             let next = activation.promote(to, vote.place(), &activation.reason);

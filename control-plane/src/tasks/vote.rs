@@ -19,7 +19,10 @@ const VOTE: Duration = Duration::from_secs(2);
 /// How long a predecessor may take that does not answer probes: it is asked on the chance.
 const UNLIKELY: Duration = Duration::from_millis(300);
 /// How long the slowest is waited for once the votes suffice: it may be the furthest.
-const LATECOMERS: Duration = Duration::from_millis(400);
+pub const LATECOMERS: Duration = Duration::from_millis(400);
+/// The same where one vote is known to be enough: near ones freeze first, and nobody waits for far ones,
+/// which freeze when they hear whom to follow.
+pub const NEAR_ONES: Duration = Duration::from_millis(20);
 /// How long a voter may take to say whether it would vote.
 const DRY: Duration = Duration::from_millis(500);
 
@@ -58,13 +61,14 @@ pub enum Predecessor<'a> {
 }
 
 /// Freezes the voters under the activation's epoch and returns what they said: as soon as the votes
-/// `suffice` and all who are waited for have answered, or the slowest has been waited for.
+/// `suffice` and all who are waited for have answered, or the slowest has been waited for so long.
 pub async fn collect(
     agents: &Agents,
     cell: &CellId,
     activation: &Activation,
     predecessor: Predecessor<'_>,
     suffice: impl Fn(&BTreeMap<RegionId, Vote>) -> bool,
+    latecomers: Duration,
 ) -> Ballot {
     let mut asked: FuturesUnordered<_> = activation
         .voters
@@ -91,7 +95,7 @@ pub async fn collect(
     if let Predecessor::Reachable(region) = predecessor {
         pending.insert(region);
     }
-    let waited = sleep(LATECOMERS);
+    let waited = sleep(latecomers);
     tokio::pin!(waited);
     loop {
         if suffice(&ballot.votes) && (late || pending.is_empty()) {

@@ -22,6 +22,7 @@ const ROUND: Duration = Duration::from_secs(1);
 const VOTE: Duration = Duration::from_secs(2);
 const UNLIKELY: Duration = Duration::from_millis(300);
 const LATECOMERS: Duration = Duration::from_millis(400);
+pub const NEAR_ONES: Duration = Duration::from_millis(20);
 const DRY: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ pub async fn drive(hands: &Hands, mut electing: Kept<RoutedCell>, over_at: Insta
         let drained = BTreeSet::new();
         let order = Order { regions: &hands.policy().regions, drained: &drained };
         let suffice = |votes: &_| choose(&counted, votes, order, None).is_some();
-        let votes = collect(hands, activation, asked, suffice).await;
+        let votes = collect(hands, activation, asked, suffice, LATECOMERS).await;
         if let Some(winner) = choose(&counted, &votes, order, None) {
             let has_predecessor = lost.is_some_and(|lost| votes.contains_key(lost));
             if !has_predecessor && !sim.sabotaged(Sabotage::NoWaitForTheRight) {
@@ -148,6 +149,7 @@ pub async fn collect(
     activation: &Activation,
     predecessor: Predecessor,
     suffice: impl Fn(&BTreeMap<RegionId, Vote>) -> bool,
+    latecomers: Duration,
 ) -> BTreeMap<RegionId, Vote> {
     let mut pending: BTreeSet<RegionId> = activation.voters.clone();
     let last = match predecessor {
@@ -162,7 +164,7 @@ pub async fn collect(
     let mut replies = ask(hands, all.chain(last), activation.epoch, false);
     let mut votes = BTreeMap::new();
     let mut late = false;
-    let latecomers = hands.proc.sleep(LATECOMERS);
+    let latecomers = hands.proc.sleep(latecomers);
     tokio::pin!(latecomers);
     loop {
         if suffice(&votes) && (late || pending.is_empty()) {

@@ -11,7 +11,7 @@ use topology::snapshot::RoutedCell;
 use topology::wire::agent::HandOverReply;
 
 use super::controller::Hands;
-use super::elect::{Outcome, Predecessor, collect, drive};
+use super::elect::{NEAR_ONES, Outcome, Predecessor, collect, drive};
 use super::etcd::Expected;
 
 pub struct Move {
@@ -59,7 +59,7 @@ async fn hand_over(
     let end = CleanEnd { timeline, checkpoint };
     let arrived = |vote: &Vote| has_everything(vote, activation.system, end);
     let suffice = |votes: &BTreeMap<RegionId, Vote>| votes.get(to).is_some_and(arrived);
-    let votes = collect(hands, activation, Predecessor::Unasked, suffice).await;
+    let votes = collect(hands, activation, Predecessor::Unasked, suffice, NEAR_ONES).await;
     let Some(vote) = votes.get(to).filter(|vote| arrived(vote)) else { return Err(true) };
     let next = activation.promote(to, vote.place(), &activation.reason);
     sim.check_elected(next.epoch, true);

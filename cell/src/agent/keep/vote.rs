@@ -15,6 +15,7 @@ use crate::agent::decide::right::promise_for_voter;
 use crate::agent::decide::tenure::Event;
 use crate::agent::follow_cell;
 use crate::agent::postgres::{Position, Stop, Upstream};
+use crate::agent::shared::Known;
 
 /// A predecessor's server is stopped at once: what is acknowledged is on disk.
 const STOP_LIMIT: Duration = Duration::from_millis(500);
@@ -102,11 +103,20 @@ impl Keeper {
         }
         self.waiting.push(reply);
         let tools = &self.tools;
-        let read = follow_cell::read(&tools.site.id.cell, &tools.etcd, &tools.shared).await;
-        let expected = tools.shared.known.borrow().as_ref().is_some_and(|known| {
-            let activation = known.activation();
-            matches!(activation.phase, Phase::Switching { .. }) && activation.epoch == epoch
-        });
+        let announced = |known: &Option<Known>| {
+            known.as_ref().is_some_and(|known| {
+                let activation = known.activation();
+                matches!(activation.phase, Phase::Switching { .. }) && activation.epoch == epoch
+            })
+        };
+        // Users wait: what has been heard of already is not asked for, nor waited for longer than that.
+        let mut known = tools.shared.known.subscribe();
+        let read = tokio::select! {
+            biased;
+            Ok(_) = known.wait_for(announced) => Ok(None),
+            read = follow_cell::read(&tools.site.id.cell, &tools.etcd, &tools.shared) => read,
+        };
+        let expected = announced(&tools.shared.known.borrow());
         if !expected {
             let reason = match read {
                 Ok(_) => "the cell's record shows no such move".to_owned(),

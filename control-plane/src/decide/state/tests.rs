@@ -153,6 +153,25 @@ fn a_frozen_cell_thaws_when_its_lease_is_renewed_or_somebody_is_promoted() {
     assert!(state.frozen().is_empty(), "promoted");
 }
 
+#[test]
+fn a_renewal_counts_from_when_it_was_heard_of() {
+    let begun = Instant::now();
+    let at = |ms| begun + Duration::from_millis(ms);
+    let mut state = State::default();
+    state.saw(Fact::Read(leased(reading(7, 10), 11)), at(0));
+    let mut next = leased(reading(7, 10), 12);
+    next.renewed.insert(c1(), at(300));
+    state.saw(Fact::Read(next.clone()), at(400));
+    let since = |state: &State| state.cells()[&c1()].lease.as_ref().unwrap().since;
+    assert_eq!(since(&state), at(300));
+    // Read again it is the same renewal, whenever that is.
+    next.renewed.clear();
+    state.saw(Fact::Read(next), at(500));
+    assert_eq!(since(&state), at(300));
+    state.saw(Fact::Read(leased(reading(7, 10), 13)), at(600));
+    assert_eq!(since(&state), at(600));
+}
+
 /// The same, read after etcd has gone back and somebody has noticed.
 fn under_generation(generation: u64, mut reading: Reading) -> Reading {
     for kept in reading.cells.values_mut() {

@@ -1,5 +1,6 @@
 //! Votes and hand-overs, as the keeper answers them: `cell::agent::keep::vote`.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use cell::agent::decide::right::promise_for_voter;
@@ -97,11 +98,17 @@ impl Keeper {
             return;
         }
         self.waiting.push(reply);
-        follow::read(&self.tools).await;
-        let expected = self.tools.shared.known.borrow().as_ref().is_some_and(|known| {
-            let activation = known.activation();
-            matches!(activation.phase, Phase::Switching { .. }) && activation.epoch == epoch
-        });
+        let shared = Rc::clone(&self.tools.shared);
+        let announced = || {
+            shared.known.borrow().as_ref().is_some_and(|known| {
+                let activation = known.activation();
+                matches!(activation.phase, Phase::Switching { .. }) && activation.epoch == epoch
+            })
+        };
+        if !announced() {
+            follow::read(&self.tools).await;
+        }
+        let expected = announced();
         if !expected {
             let reason = "the cell's record shows no such move".to_owned();
             self.reply_hand_over(&HandOverReply::Refused { reason });
