@@ -3,6 +3,7 @@
 //! Each lever is checked against [`safety`](crate::decide::safety), written into the audit log before
 //! and after, and refused if what it rests on has changed.
 
+mod begin;
 pub mod freeze;
 pub mod history;
 pub mod operation;

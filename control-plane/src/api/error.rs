@@ -11,6 +11,7 @@ use super::problem;
 use crate::decide::asked_failover;
 use crate::decide::data_loss::Blocked;
 use crate::decide::operation::Operation;
+use crate::decide::operation::exclude::Common;
 use crate::decide::safety::{Broken, Rule};
 use crate::decide::switchover::Refusal;
 use crate::tasks::fail_over::Unelected;
@@ -59,10 +60,10 @@ pub(crate) fn broken(first: &Broken, broken: &[&Broken]) -> Problem {
     kind.problem().detail(first.detail.clone()).with("rules", rules)
 }
 
-/// Two plans at once could break together what neither breaks alone.
-pub(crate) fn operation_running(id: &str, operation: &Operation) -> Problem {
+/// Two plans about the same could break together what neither breaks alone.
+pub(crate) fn operation_running(id: &str, operation: &Operation, common: Common<'_>) -> Problem {
     let Operation { goal, status, .. } = operation;
-    let detail = format!("{id}, to {goal}, is {}", status.name());
+    let detail = format!("{id}, to {goal}, is {}, and {common}", status.name());
     problem::OPERATION_RUNNING.problem().detail(detail).with("operation", id)
 }
 

@@ -114,8 +114,9 @@ kinds! {
     NO_HEADROOM = 409 "no-headroom" "Too little capacity would be left":
         "Move less, or say a larger `capacity` in `regions.yaml`. An admin may override it, with a \
          reason.";
-    OPERATION_RUNNING = 409 "operation-running" "Another operation is going on":
-        "One goes on at a time. Wait for it, or cancel it.";
+    OPERATION_RUNNING = 409 "operation-running" "Another operation is in the way":
+        "Of two about the same region or cell one goes on at a time, and no second region is emptied while \
+         one is. `operation` names the other: wait for it, or cancel it.";
     OPERATION_ENDED = 409 "operation-ended" "The operation has ended already":
         "There is nothing to cancel.";
     OUTCOME_PENDING = 409 "outcome-pending" "The same request goes on, or its outcome is not known":

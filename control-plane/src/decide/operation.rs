@@ -11,6 +11,7 @@
 //! from the cells themselves, so that anybody can go on from any point ([`advance`]).
 
 pub mod advance;
+pub mod exclude;
 pub mod memory;
 pub mod waves;
 

@@ -42,11 +42,14 @@ pub fn plan(goal: &Goal, state: &State, spec: &Spec, now: Instant) -> Plan {
     };
     let mut broken = Vec::new();
     let mut moves: Vec<Move> = Vec::new();
+    let going = state.intent().moves_ahead();
     for cell in smallest_first(goal, state, spec) {
         let seen = &state.cells()[&cell];
         let activation = &seen.routed.activation;
         let to = match goal {
-            Goal::Evacuate(region) => target(&cell, region, &moves, state, spec),
+            Goal::Evacuate(region) => {
+                target(&cell, region, &[&going[..], &moves].concat(), state, spec)
+            }
             Goal::Restore(region) => Ok(region.clone()),
             Goal::Drain(_) | Goal::Undrain(_) | Goal::RetireSite(_) | Goal::AddSite(_) => continue,
         };
@@ -63,7 +66,7 @@ pub fn plan(goal: &Goal, state: &State, spec: &Spec, now: Instant) -> Plan {
         }
     }
     let (drains, undrains) = (goal.drains(), goal.undrains());
-    let proposal = Proposal { drains, undrains, moves: &moves, going: &[] };
+    let proposal = Proposal { drains, undrains, moves: &moves, going: &going };
     broken.splice(0..0, safety::check(proposal, state, spec, now));
     let moves: Vec<What> = moves.into_iter().map(What::Move).collect();
     let waves = std::iter::once(vec![first]).chain(waves(moves)).collect();

@@ -5,14 +5,13 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use topology::SiteId;
 
-use super::{asked, fresh, may_override, outside_window, permitted};
+use super::begin::{self, Begun, New};
+use super::{fresh, may_override, outside_window};
 use crate::api::{Api, error};
 use crate::decide::State;
 use crate::decide::operation::{Asked, Goal, Operation};
 use crate::decide::plan::{Plan, plan};
 
-/// How often a new operation is tried to be written: others may begin one at the same moment.
-const TRIES: usize = 4;
 /// A pause between two waves is to watch what the last one did; longer ones are operations of their
 /// own.
 pub const PAUSE_MAX_S: u64 = 3600;
@@ -52,53 +51,26 @@ pub async fn look(api: &Api, goal: &Goal) -> Result<Look, Problem> {
 pub async fn begin(api: &Api, order: &Order) -> Result<(String, Operation), Problem> {
     known(api, &order.goal)?;
     may_override(&order.override_rules, order.reason.as_deref())?;
-    for _ in 0..TRIES {
-        let stored = asked(|| api.store.operations()).await?;
-        if let Some(key) = &order.idempotency_key {
-            let going_on = stored.going_on.iter().map(|(id, kept)| (id, &kept.value));
-            let all = going_on.chain(stored.ended.iter().map(|(id, value)| (id, value)));
-            let mut same = all.filter(|(_, operation)| {
-                let asked = &operation.asked;
-                asked.who == order.who && asked.idempotency_key.as_ref() == Some(key)
-            });
-            match same.next() {
-                Some((id, found)) if found.goal == order.goal => {
-                    return Ok((id.clone(), found.clone()));
-                }
-                Some(_) => return Err(error::key_reused()),
-                None => {}
-            }
-        }
-        if let Some(id) = stored.unread.first() {
-            return Err(error::operation_unread(id));
-        }
-        let mut going_on =
-            stored.going_on.iter().filter(|(_, kept)| !kept.value.status.has_ended());
-        if let Some((id, kept)) = going_on.next() {
-            return Err(error::operation_running(id, &kept.value));
-        }
-        let state = fresh(api).await?;
-        let plan = planned(api, &order.goal, &state);
+    let who = Asked {
+        who: order.who.clone(),
+        vantage: api.vantage.clone(),
+        at_unix_ms: clock::unix_millis(),
+        reason: order.reason.clone(),
+        override_rules: order.override_rules.clone(),
+        idempotency_key: order.idempotency_key.clone(),
+    };
+    let begun = begin::begin(api, &order.goal, &who, |state| {
+        let plan = planned(api, &order.goal, state);
         if let Some(expected) = &order.expected {
             error::matches(expected, &tag(&plan))?;
         }
-        permitted(&plan.broken, &order.override_rules)?;
-        let who = Asked {
-            who: order.who.clone(),
-            vantage: api.vantage.clone(),
-            at_unix_ms: clock::unix_millis(),
-            reason: order.reason.clone(),
-            override_rules: order.override_rules.clone(),
-            idempotency_key: order.idempotency_key.clone(),
-        };
-        let operation = Operation::new(order.goal.clone(), who, order.pause_ms, plan.waves);
-        let id = stored.next_id();
-        let created = asked(|| api.store.create_operation(&id, &operation));
-        if created.await?.is_some() {
-            return Ok((id, operation));
-        }
-    }
-    Err(error::overtaken("others begin operations at the same moment"))
+        let Plan { goal, waves, broken } = plan;
+        Ok(New { operation: Operation::new(goal, who.clone(), order.pause_ms, waves), broken })
+    });
+    Ok(match begun.await? {
+        Begun::Now { id, kept } => (id, kept.value),
+        Begun::Before { id, operation } => (id, operation),
+    })
 }
 
 /// Returns the plan, and whether it may begin at this moment.

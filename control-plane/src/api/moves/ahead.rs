@@ -18,7 +18,8 @@ use crate::tasks::fail_over::Unelected;
 /// itself, in words of its own.
 pub(super) fn broken(state: &State, spec: &Spec, cell: &CellId, to: &RegionId) -> Vec<Broken> {
     let moves: Vec<Move> = planned(state, cell, to).into_iter().collect();
-    let proposal = Proposal { drains: None, undrains: None, moves: &moves, going: &[] };
+    let going = state.intent().moves_ahead();
+    let proposal = Proposal { drains: None, undrains: None, moves: &moves, going: &going };
     let mut broken = safety::check(proposal, state, spec, Instant::now());
     broken.retain(|broken| broken.rule != Rule::NoReadySite);
     broken.extend(levers::outside_window(spec, clock::unix_millis()));

@@ -108,6 +108,23 @@ fn a_fifth_of_the_capacity_stays_free() {
 }
 
 #[test]
+fn what_another_operation_has_yet_to_move_takes_up_room() {
+    let mut world = World::new("east north", 2);
+    world.say("c2 is in south");
+    let now = Instant::now();
+    let broken = |world: &World| {
+        let plan = plan(&goal_of("restore north"), &world.state(now), &world.spec, now);
+        plan.broken.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(broken(&world), [""; 0]);
+    let evacuate = world.operation("evacuate east", now);
+    assert_eq!(evacuate.waves[1][0].what.to_string(), "move c1 from east to north");
+    world.goes_on(evacuate);
+    let short = "north would carry 2 of its capacity 2, which leaves 0 %, less than 20 %";
+    assert_eq!(broken(&world), [short]);
+}
+
+#[test]
 fn a_region_is_drained_without_a_move_and_becomes_a_target_again_so() {
     check("east east north", 6, "", "drain east", "drain east", "");
     check(

@@ -8,6 +8,9 @@ use topology::wire::agent::TenureName;
 use topology::wire::report::SiteReport;
 use topology::{Activation, CellId, Epoch, Phase, Placement, RegionId, SiteId, Spec, Version};
 
+use crate::decide::operation::{Asked, Operation};
+use crate::decide::plan::tests::goal_of;
+use crate::decide::plan::{Plan, plan};
 use crate::decide::{Fact, State, first_start};
 use crate::store::{Freeze, Kept, Reading};
 
@@ -126,6 +129,26 @@ impl World {
                 _ => panic!("{sentence:?} is not understood"),
             }
         }
+    }
+
+    /// Returns an operation as it begins now: `evacuate east`.
+    pub(crate) fn operation(&self, goal: &str, now: Instant) -> Operation {
+        let Plan { goal, waves, .. } = plan(&goal_of(goal), &self.state(now), &self.spec, now);
+        let asked = Asked {
+            who: "token 1".to_owned(),
+            vantage: "north".parse().unwrap(),
+            at_unix_ms: 1,
+            reason: None,
+            override_rules: Vec::new(),
+            idempotency_key: None,
+        };
+        Operation::new(goal, asked, 0, waves)
+    }
+
+    /// Lets an operation go on besides.
+    pub(crate) fn goes_on(&mut self, operation: Operation) {
+        let id = format!("op-{:06}", self.reading.operations.len() + 1);
+        self.reading.operations.insert(id, Kept::at(self.revision, operation));
     }
 
     /// Changes a cell under its next epoch, as a move does, or an election.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use topology::{RegionId, Version};
 
-use crate::decide::operation::Operation;
+use crate::decide::operation::{Move, Operation, Step, What};
 use crate::store::{Freeze, Kept, Reading};
 
 #[derive(Clone, Debug, Default)]
@@ -74,6 +74,29 @@ impl Intent {
     #[must_use]
     pub fn operations(&self) -> &BTreeMap<String, SeenOperation> {
         &self.operations
+    }
+
+    /// Returns the moves of all operations that are yet to end: what they take up is not free for others.
+    #[must_use]
+    pub fn moves_ahead(&self) -> Vec<Move> {
+        self.moves(|step| !step.state.has_ended())
+    }
+
+    /// Returns the moves of all operations that go on at this moment.
+    #[must_use]
+    pub fn moves_going_on(&self) -> Vec<Move> {
+        self.moves(Step::is_going)
+    }
+
+    fn moves(&self, counts: impl Fn(&Step) -> bool) -> Vec<Move> {
+        let all = self.operations.values().map(|seen| &seen.operation);
+        let all = all.filter(|operation| !operation.status.has_ended());
+        let steps = all.flat_map(|operation| operation.steps()).filter(|step| counts(step));
+        let moves = steps.filter_map(|step| match &step.what {
+            What::Move(planned) => Some(planned.clone()),
+            What::Drain(_) | What::Undrain(_) | What::Retire(_) | What::Add(_) => None,
+        });
+        moves.collect()
     }
 
     /// Returns the regions that are no target of any move.

@@ -67,15 +67,13 @@ pub(super) fn may_begin(
             .map_err(|broken| Held::NotYet(broken.to_string()))?;
     }
     let moves = [planned.clone()];
-    // Each alone may have room, and all of them none.
-    let going: Vec<Move> = operation
-        .steps()
-        .filter(|step| step.is_going())
-        .filter_map(|step| match &step.what {
-            What::Move(planned) => Some(planned.clone()),
-            What::Drain(_) | What::Undrain(_) | What::Retire(_) | What::Add(_) => None,
-        })
-        .collect();
+    // Each alone may have room, and all of them none: those of this operation, and of others.
+    let own = operation.steps().filter(|step| step.is_going());
+    let own = own.filter_map(|step| match &step.what {
+        What::Move(planned) => Some(planned.clone()),
+        What::Drain(_) | What::Undrain(_) | What::Retire(_) | What::Add(_) => None,
+    });
+    let going: Vec<Move> = state.intent().moves_going_on().into_iter().chain(own).collect();
     let proposal = Proposal { drains: goal.drains(), undrains: None, moves: &moves, going: &going };
     let mut broken = safety::check(proposal, state, spec, now);
     broken.retain(|broken| !broken.is_overridden(&asked.override_rules));

@@ -274,6 +274,21 @@ fn what_goes_on_takes_up_room_for_what_would_go_beside_it() {
 }
 
 #[test]
+fn what_goes_on_in_another_operation_takes_up_room_too() {
+    let mut world = World::new("east north", 2);
+    world.say("c2 is in south");
+    let mut other = world.operation("evacuate east", Instant::now());
+    let mut run = Run::of(world, "restore north");
+    other.waves[1][0].state = StepState::Going { attempt: 1, since_unix_ms: 1 };
+    run.world.goes_on(other);
+    while run.operation.waits_for.is_none() {
+        run.round();
+    }
+    let waits = run.operation.waits_for.clone().unwrap_or_default();
+    assert!(waits.contains("north would carry 2 of its capacity 2"), "{waits}");
+}
+
+#[test]
 fn nothing_begins_while_all_is_frozen_and_that_may_take_long() {
     let mut run = Run::new("east", "evacuate east");
     run.round();

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::super::{Advance, Situation, advance, taken_over};
 use crate::decide::operation::memory::{Answer, Memory, Place};
-use crate::decide::operation::{Asked, Move, Operation, What};
+use crate::decide::operation::{Move, Operation, What};
 use crate::decide::plan::plan;
 use crate::decide::plan::tests::goal_of;
 use crate::decide::safety;
@@ -49,18 +49,9 @@ impl Run {
 
     pub(super) fn of(world: World, goal: &str) -> Self {
         let now = Instant::now();
-        let goal = goal_of(goal);
-        let plan = plan(&goal, &world.state(now), &world.spec, now);
+        let plan = plan(&goal_of(goal), &world.state(now), &world.spec, now);
         assert_eq!(plan.broken, []);
-        let asked = Asked {
-            who: "token 1".to_owned(),
-            vantage: "north".parse().unwrap(),
-            at_unix_ms: 1,
-            reason: None,
-            override_rules: Vec::new(),
-            idempotency_key: None,
-        };
-        let operation = Operation::new(goal, asked, 0, plan.waves);
+        let operation = world.operation(goal, now);
         let (memory, log) = (Memory::default(), Vec::new());
         Self {
             world,
