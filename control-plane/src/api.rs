@@ -42,6 +42,7 @@ use crate::event_log::EventLog;
 use crate::store::etcd::Store;
 use crate::tasks::control::Order;
 use crate::tasks::deeds::Deed;
+use crate::tasks::operate::UnderWay;
 
 use crate::callers::Callers;
 use auth::Door;
@@ -57,6 +58,8 @@ pub struct Api {
     pub store: Store,
     pub agents: Agents,
     pub orders: mpsc::Sender<Order>,
+    /// Operations that are written down as going on, to be carried out here.
+    pub under_way: mpsc::Sender<UnderWay>,
     pub deeds: mpsc::Sender<Deed>,
     pub log: EventLog,
     pub drills: watch::Receiver<Arc<Drills>>,

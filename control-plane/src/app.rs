@@ -58,6 +58,7 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     let (out, state) = watch::channel(Arc::new(State::default()));
     let (facts, facts_in) = mpsc::channel(FACTS);
     let (orders, orders_in) = mpsc::channel(ORDERS);
+    let (under_way, under_way_in) = mpsc::channel(ORDERS);
     let (deeds, deeds_in) = mpsc::channel(ORDERS);
     let hands = Hands {
         policy: Arc::new(Policy::new(&spec, &region)),
@@ -68,7 +69,7 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
         facts: facts.clone(),
         failpoint,
     };
-    let executor = Executor::new(hands.clone(), orders.clone());
+    let executor = Executor::new(hands.clone(), orders.clone(), under_way_in);
     let (rehearsed, drills) = watch::channel(Arc::new(Drills::default()));
     let runs = (store.clone(), board.clone());
     let wanted = (store.clone(), state.clone(), log.clone(), board.clone());
@@ -117,6 +118,7 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
             store,
             agents,
             orders,
+            under_way,
             deeds,
             log,
             drills,

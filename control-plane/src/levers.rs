@@ -9,6 +9,7 @@ pub mod history;
 pub mod operation;
 pub mod preview;
 pub mod region;
+pub mod switchover;
 
 use client::etcd::{EtcdError, Heard};
 use runtime::json_body::invalid;

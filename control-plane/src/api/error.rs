@@ -10,8 +10,8 @@ use topology::{CellId, RegionId};
 use super::problem;
 use crate::decide::asked_failover;
 use crate::decide::data_loss::Blocked;
-use crate::decide::operation::Operation;
 use crate::decide::operation::exclude::Common;
+use crate::decide::operation::{Operation, Status};
 use crate::decide::safety::{Broken, Rule};
 use crate::decide::switchover::Refusal;
 use crate::tasks::fail_over::Unelected;
@@ -74,6 +74,17 @@ pub(crate) fn operation_unread(id: &str) -> Problem {
          version that began it"
     );
     problem::OPERATION_RUNNING.problem().detail(detail).with("operation", id)
+}
+
+/// A move that was asked for before did not end as it should, or has not ended.
+pub(crate) fn not_switched(id: &str, operation: &Operation) -> Problem {
+    let Operation { goal, status, .. } = operation;
+    let why = match status {
+        Status::Failed(why) => format!(": {why}"),
+        Status::Running | Status::Undoing | Status::Done | Status::Cancelled => String::new(),
+    };
+    let detail = format!("{id}, to {goal}, is {}{why}", status.name());
+    problem::ABORTED.problem().detail(detail).with("operation", id)
 }
 
 pub(crate) fn operation_ended(id: &str, operation: &Operation) -> Problem {

@@ -160,6 +160,10 @@ fn shown(scene: &Scene<'_>, operation: Operation) -> Shown {
         "undrain" => fill(t.undrain_title, &[("region", &region)]),
         "retire-site" => fill(t.retire_title, &[("site", &site)]),
         "add-site" => fill(t.add_title, &[("site", &site)]),
+        "switchover" => {
+            let cell = operation.cell.as_deref().unwrap_or_default();
+            fill(t.move_title, &[("cell", cell), ("to", &region)])
+        }
         other => format!("{other}: {region}"),
     };
     let status = match operation.status.as_str() {

@@ -52,6 +52,8 @@ pub enum Goal {
     RetireSite(SiteId),
     /// A site that was kept out stands by again, and votes.
     AddSite(SiteId),
+    /// The site is its cell's active one, by a planned move.
+    Switchover(SiteId),
 }
 
 /// Who asked, where, when and why.
@@ -109,8 +111,16 @@ pub struct Move {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StepState {
     Waiting,
-    Going { attempt: u32, since_unix_ms: u64 },
-    Done { took_ms: u64, hold_ms: Option<u64> },
+    Going {
+        attempt: u32,
+        since_unix_ms: u64,
+    },
+    Done {
+        took_ms: u64,
+        hold_ms: Option<u64>,
+        /// Under which a cell that was moved has become active.
+        epoch: Option<Epoch>,
+    },
     Skipped(String),
     Failed(String),
 }
@@ -125,6 +135,7 @@ impl Goal {
             Self::Undrain(_) => "undrain",
             Self::RetireSite(_) => "retire-site",
             Self::AddSite(_) => "add-site",
+            Self::Switchover(_) => "switchover",
         }
     }
 
@@ -135,7 +146,7 @@ impl Goal {
             | Self::Restore(region)
             | Self::Drain(region)
             | Self::Undrain(region) => region,
-            Self::RetireSite(site) | Self::AddSite(site) => &site.region,
+            Self::RetireSite(site) | Self::AddSite(site) | Self::Switchover(site) => &site.region,
         }
     }
 
@@ -143,7 +154,7 @@ impl Goal {
     #[must_use]
     pub fn site(&self) -> Option<&SiteId> {
         match self {
-            Self::RetireSite(site) | Self::AddSite(site) => Some(site),
+            Self::RetireSite(site) | Self::AddSite(site) | Self::Switchover(site) => Some(site),
             Self::Evacuate(_) | Self::Restore(_) | Self::Drain(_) | Self::Undrain(_) => None,
         }
     }
@@ -153,7 +164,11 @@ impl Goal {
     pub fn drains(&self) -> Option<&RegionId> {
         match self {
             Self::Evacuate(region) | Self::Drain(region) => Some(region),
-            Self::Restore(_) | Self::Undrain(_) | Self::RetireSite(_) | Self::AddSite(_) => None,
+            Self::Restore(_)
+            | Self::Undrain(_)
+            | Self::RetireSite(_)
+            | Self::AddSite(_)
+            | Self::Switchover(_) => None,
         }
     }
 
@@ -162,7 +177,11 @@ impl Goal {
     pub fn undrains(&self) -> Option<&RegionId> {
         match self {
             Self::Restore(region) | Self::Undrain(region) => Some(region),
-            Self::Evacuate(_) | Self::Drain(_) | Self::RetireSite(_) | Self::AddSite(_) => None,
+            Self::Evacuate(_)
+            | Self::Drain(_)
+            | Self::RetireSite(_)
+            | Self::AddSite(_)
+            | Self::Switchover(_) => None,
         }
     }
 }
@@ -260,6 +279,16 @@ impl Operation {
             waits_for: None,
             ended_unix_ms: None,
         }
+    }
+
+    /// Returns it with its first wave recorded as going on: whoever writes it down so carries it out at
+    /// once.
+    #[must_use]
+    pub fn under_way(mut self, unix_ms: u64) -> Self {
+        for step in self.waves.iter_mut().take(1).flatten() {
+            step.state = StepState::Going { attempt: 1, since_unix_ms: unix_ms };
+        }
+        self
     }
 
     pub fn steps(&self) -> impl Iterator<Item = &Step> {

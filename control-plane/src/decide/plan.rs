@@ -39,6 +39,7 @@ pub fn plan(goal: &Goal, state: &State, spec: &Spec, now: Instant) -> Plan {
             return about_a_site(goal, What::Retire(site.clone()), state, now);
         }
         Goal::AddSite(site) => return about_a_site(goal, What::Add(site.clone()), state, now),
+        Goal::Switchover(site) => return of_a_cell(goal, site, state, spec, now),
     };
     let mut broken = Vec::new();
     let mut moves: Vec<Move> = Vec::new();
@@ -51,7 +52,11 @@ pub fn plan(goal: &Goal, state: &State, spec: &Spec, now: Instant) -> Plan {
                 target(&cell, region, &[&going[..], &moves].concat(), state, spec)
             }
             Goal::Restore(region) => Ok(region.clone()),
-            Goal::Drain(_) | Goal::Undrain(_) | Goal::RetireSite(_) | Goal::AddSite(_) => continue,
+            Goal::Drain(_)
+            | Goal::Undrain(_)
+            | Goal::RetireSite(_)
+            | Goal::AddSite(_)
+            | Goal::Switchover(_) => continue,
         };
         match (activation.serving(), to) {
             (Some(from), Ok(to)) => {
@@ -87,6 +92,25 @@ fn about_a_site(goal: &Goal, what: What, state: &State, now: Instant) -> Plan {
     Plan { goal: goal.clone(), waves: vec![vec![what]], broken }
 }
 
+/// One cell's move. Whether its sites are ready is said by [`switchover::check`], in words of its own.
+fn of_a_cell(goal: &Goal, site: &SiteId, state: &State, spec: &Spec, now: Instant) -> Plan {
+    let SiteId { cell, region: to } = site;
+    let activation = state.cells().get(cell).map(|seen| &seen.routed.activation);
+    let holder = activation.and_then(|activation| Some((activation.holder()?, activation.epoch)));
+    let planned = holder.map(|(from, epoch)| Move {
+        cell: cell.clone(),
+        from: from.clone(),
+        to: to.clone(),
+        epoch,
+    });
+    let (moves, going): (Vec<Move>, _) =
+        (planned.into_iter().collect(), state.intent().moves_ahead());
+    let proposal = Proposal { drains: None, undrains: None, moves: &moves, going: &going };
+    let mut broken = safety::check(proposal, state, spec, now);
+    broken.retain(|broken| broken.rule != Rule::NoReadySite);
+    Plan { goal: goal.clone(), waves: vec![moves.into_iter().map(What::Move).collect()], broken }
+}
+
 /// Returns the cells that are concerned, those with the fewest users first: what goes wrong with the
 /// first shall concern few.
 fn smallest_first(goal: &Goal, state: &State, spec: &Spec) -> Vec<CellId> {
@@ -98,7 +122,11 @@ fn smallest_first(goal: &Goal, state: &State, spec: &Spec) -> Vec<CellId> {
             Goal::Restore(region) => {
                 holder != Some(region) && spec.cell(cell).is_some_and(|cell| cell.home == *region)
             }
-            Goal::Drain(_) | Goal::Undrain(_) | Goal::RetireSite(_) | Goal::AddSite(_) => false,
+            Goal::Drain(_)
+            | Goal::Undrain(_)
+            | Goal::RetireSite(_)
+            | Goal::AddSite(_)
+            | Goal::Switchover(_) => false,
         }
     };
     let mut cells: Vec<CellId> =

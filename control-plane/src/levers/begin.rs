@@ -22,9 +22,15 @@ pub(super) struct New {
 
 /// What came of it.
 pub(super) enum Begun {
-    Now { id: String, kept: Kept<Operation> },
+    Now {
+        id: String,
+        kept: Kept<Operation>,
+    },
     /// It was asked for before, with the same key.
-    Before { id: String, operation: Operation },
+    Before {
+        id: String,
+        operation: Operation,
+    },
 }
 
 /// Writes down what `plan` makes of the newest state, unless something stands in its way.

@@ -1,4 +1,4 @@
-//! How long planned moves have taken: what operations and the audit log say of the last ones.
+//! How long planned moves have taken: what operations say of the last ones.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,6 @@ use super::asked;
 use crate::api::Api;
 use crate::decide::operation::{Operation, StepState};
 use crate::store::operations::Operations;
-
-/// How many entries of the audit log are looked at.
-const ENTRIES: u16 = 200;
 
 /// What planned moves have taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,13 +41,6 @@ pub async fn read(api: &Api) -> Result<History, Problem> {
     for operation in all.values() {
         history.add(operation);
     }
-    for (_, entry) in asked(|| api.store.audit(ENTRIES)).await? {
-        let outcome = entry.outcome.filter(|outcome| outcome.status == 200);
-        let Some(outcome) = outcome.filter(|_| entry.what == "switchover") else { continue };
-        let number = |name: &str| outcome.body.get(name).and_then(serde_json::Value::as_u64);
-        history.took_ms.extend(number("took_ms"));
-        history.hold_ms.extend(number("hold_ms"));
-    }
     Ok(history)
 }
 
@@ -58,7 +48,7 @@ impl History {
     /// Adds the moves of an operation.
     pub fn add(&mut self, operation: &Operation) {
         for step in operation.steps() {
-            if let StepState::Done { took_ms, hold_ms: Some(hold_ms) } = step.state {
+            if let StepState::Done { took_ms, hold_ms: Some(hold_ms), .. } = step.state {
                 self.took_ms.push(took_ms);
                 self.hold_ms.push(hold_ms);
             }

@@ -26,6 +26,9 @@ pub fn record(operation: &Operation) -> OperationRecord {
             Goal::AddSite(SiteId { cell, region }) => {
                 GoalRecord::AddSite { cell: cell.to_string(), region: region.to_string() }
             }
+            Goal::Switchover(SiteId { cell, region }) => {
+                GoalRecord::Switchover { cell: cell.to_string(), region: region.to_string() }
+            }
         },
         asked: AskedRecord {
             who: asked.who.clone(),
@@ -77,7 +80,9 @@ fn step_record(step: &Step) -> StepRecord {
         StepState::Going { attempt, since_unix_ms } => {
             StepStateRecord::Going { attempt, since_unix_ms }
         }
-        StepState::Done { took_ms, hold_ms } => StepStateRecord::Done { took_ms, hold_ms },
+        StepState::Done { took_ms, hold_ms, epoch } => {
+            StepStateRecord::Done { took_ms, hold_ms, epoch: epoch.map(|epoch| epoch.0) }
+        }
         StepState::Skipped(why) => StepStateRecord::Skipped { why },
         StepState::Failed(why) => StepStateRecord::Failed { why },
     };
@@ -97,6 +102,7 @@ pub fn operation(record: OperationRecord) -> Result<Operation, Malformed> {
             GoalRecord::Undrain { region } => Goal::Undrain(region.parse()?),
             GoalRecord::RetireSite { cell, region } => Goal::RetireSite(site(&cell, &region)?),
             GoalRecord::AddSite { cell, region } => Goal::AddSite(site(&cell, &region)?),
+            GoalRecord::Switchover { cell, region } => Goal::Switchover(site(&cell, &region)?),
         },
         asked: Asked { who, vantage, at_unix_ms, reason, override_rules, idempotency_key },
         executor: record.executor.parse()?,
@@ -142,7 +148,9 @@ fn step(record: StepRecord) -> Result<Step, Malformed> {
         StepStateRecord::Going { attempt, since_unix_ms } => {
             StepState::Going { attempt, since_unix_ms }
         }
-        StepStateRecord::Done { took_ms, hold_ms } => StepState::Done { took_ms, hold_ms },
+        StepStateRecord::Done { took_ms, hold_ms, epoch } => {
+            StepState::Done { took_ms, hold_ms, epoch: epoch.map(Epoch) }
+        }
         StepStateRecord::Skipped { why } => StepState::Skipped(why),
         StepStateRecord::Failed { why } => StepState::Failed(why),
     };

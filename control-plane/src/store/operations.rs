@@ -14,7 +14,8 @@ use super::etcd::{Store, json};
 use super::{Freeze, Kept, operation};
 use crate::decide::operation::Operation;
 
-/// How many operations are kept after they have ended: half a year of two evacuations a week.
+/// How many operations are kept after they have ended: a month of three a day. The audit log tells of
+/// those before.
 pub const ENDED_KEPT: u16 = 100;
 
 /// What is stored about operations, read when it matters.

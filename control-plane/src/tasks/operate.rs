@@ -6,6 +6,9 @@
 //!  record: step goes on ──▶ carry it out ──▶ see what came of it ──▶ record: step has ended
 //!          └──────────── whoever dies here leaves enough for the next one ────────────┘
 //! ```
+//!
+//! A cell that one asks to move comes with its step recorded as going on, and is moved at once. Nothing
+//! is written here, nor waited for, while the move goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -24,7 +27,7 @@ use tracing::{info, warn};
 use super::control::Order;
 use super::hands::Hands;
 use super::mark::{self, By};
-use super::switch::Switchover;
+use super::switch::{Handed, Switchover, Undone};
 use crate::decide::State;
 use crate::decide::operation::advance::{Advance, Situation, advance, taken_over};
 use crate::decide::operation::memory::{Answer, Memory, Place};
@@ -36,13 +39,31 @@ use crate::store::Kept;
 /// How often operations are looked at: little beside a move, which takes a second.
 const TICK: Duration = Duration::from_millis(50);
 
+/// How long an operation that this process has written is kept in mind before it is read: reading takes a
+/// moment, and longer while etcd elects.
+const UNREAD: Duration = Duration::from_secs(5);
+
 /// A move that is being carried out, and what came of it.
 type Work = Pin<Box<dyn Future<Output = (String, Place, Answer)> + Send>>;
+
+/// What came of handing a cell over.
+pub type Handover = Result<Handed, Undone>;
+
+/// An operation of one move, written down as going on, and whoever waits for it.
+pub struct UnderWay {
+    pub id: String,
+    pub kept: Kept<Operation>,
+    /// Answered once the target is being promoted, or as soon as it is known that it will not be.
+    pub handed: oneshot::Sender<Handover>,
+    /// Told once the end is recorded; dropped if another records it.
+    pub ended: oneshot::Sender<()>,
+}
 
 /// Executes the operations that are this process's, and takes over those of silent ones.
 pub struct Executor {
     hands: Hands,
     orders: mpsc::Sender<Order>,
+    under_way: mpsc::Receiver<UnderWay>,
     driven: BTreeMap<String, Driven>,
     /// Ended operations that are put away, until they are no longer seen.
     put_away: BTreeSet<String>,
@@ -56,13 +77,25 @@ struct Driven {
     written: Instant,
     /// Somebody else has written the record: it must be read first.
     outdated: bool,
+    /// Who waits for its end.
+    waits: Option<oneshot::Sender<()>>,
+}
+
+impl Driven {
+    fn new(kept: Kept<Operation>, now: Instant) -> Self {
+        Self { kept, memory: Memory::default(), written: now, outdated: false, waits: None }
+    }
 }
 
 impl Executor {
     #[must_use]
-    pub fn new(hands: Hands, orders: mpsc::Sender<Order>) -> Self {
+    pub fn new(
+        hands: Hands,
+        orders: mpsc::Sender<Order>,
+        under_way: mpsc::Receiver<UnderWay>,
+    ) -> Self {
         let (driven, put_away) = (BTreeMap::new(), BTreeSet::new());
-        Self { hands, orders, driven, put_away, work: FuturesUnordered::new() }
+        Self { hands, orders, under_way, driven, put_away, work: FuturesUnordered::new() }
     }
 
     /// Runs until stopped. What goes on then is left to the other control planes.
@@ -74,6 +107,7 @@ impl Executor {
                 () = stop.cancelled() => return Ok(()),
                 _ = ticks.tick() => {}
                 Some((id, place, answer)) = self.work.next() => self.answered(&id, place, answer),
+                Some(under_way) = self.under_way.recv() => self.go_on_with(under_way).await,
             }
             tokio::select! {
                 () = self.look() => {}
@@ -98,7 +132,8 @@ impl Executor {
             return;
         }
         let operations = state.intent().operations();
-        self.driven.retain(|id, _| operations.contains_key(id));
+        self.driven
+            .retain(|id, driven| operations.contains_key(id) || now - driven.written < UNREAD);
         self.put_away.retain(|id| operations.contains_key(id));
         for (id, seen) in operations {
             if seen.operation.status.has_ended() {
@@ -153,8 +188,7 @@ impl Executor {
         }
         info!(operation = id, goal = %kept.value.goal, before = %kept.value.executor, "executing");
         let next = (!ours).then(|| taken_over(&kept.value, own));
-        let fresh = Driven { kept, memory: Memory::default(), written: now, outdated: false };
-        self.driven.insert(id.to_owned(), fresh);
+        self.driven.insert(id.to_owned(), Driven::new(kept, now));
         match next {
             Some(next) => self.write(id, next).await,
             None => true,
@@ -205,6 +239,12 @@ impl Executor {
                 let (revision, version) = (written.revision, written.version);
                 driven.kept = Kept { revision, version, value: next };
                 driven.written = Instant::now();
+                if driven.kept.value.status.has_ended()
+                    && let Some(waits) = driven.waits.take()
+                {
+                    // Whoever waited for it may have stopped to.
+                    waits.send(()).unwrap_or_default();
+                }
                 true
             }
             Ok(None) => {
@@ -219,6 +259,36 @@ impl Executor {
         }
     }
 
+    /// Moves a cell whose move is recorded as going on.
+    async fn go_on_with(&mut self, under_way: UnderWay) {
+        let UnderWay { id, kept, handed, ended } = under_way;
+        self.hands.failpoint.reached("written down").await;
+        let (place, now) = ((0, 0), Instant::now());
+        let Some(What::Move(planned)) = kept.value.steps().next().map(|step| step.what.clone())
+        else {
+            return;
+        };
+        info!(operation = id, goal = %kept.value.goal, "executing");
+        let mut driven = Driven { waits: Some(ended), ..Driven::new(kept, now) };
+        driven.memory.begun(place, now);
+        self.driven.insert(id.clone(), driven);
+        self.carry_move(&id, place, planned, Some(handed));
+    }
+
+    fn carry_move(
+        &self,
+        id: &str,
+        place: Place,
+        planned: Move,
+        told: Option<oneshot::Sender<Handover>>,
+    ) {
+        let (id, orders) = (id.to_owned(), self.orders.clone());
+        self.work.push(Box::pin(async move {
+            let answer = carry_move(orders, planned, told).await;
+            (id, place, answer)
+        }));
+    }
+
     async fn carry_out(&mut self, id: &str, place: Place, unix_ms: u64) {
         let Some(driven) = self.driven.get_mut(id) else { return };
         let (wave, index) = place;
@@ -231,8 +301,8 @@ impl Executor {
             What::Retire(site) => mark::site(by, site, true).await,
             What::Add(site) => mark::site(by, site, false).await,
             What::Move(planned) => {
-                let work = carry_move(self.orders.clone(), id.to_owned(), place, planned.clone());
-                self.work.push(Box::pin(work));
+                let planned = planned.clone();
+                self.carry_move(id, place, planned, None);
                 return;
             }
         };
@@ -243,10 +313,9 @@ impl Executor {
 
 async fn carry_move(
     orders: mpsc::Sender<Order>,
-    id: String,
-    place: Place,
     planned: Move,
-) -> (String, Place, Answer) {
+    told: Option<oneshot::Sender<Handover>>,
+) -> Answer {
     let Move { cell, to, epoch, .. } = planned;
     let (reply, answer) = oneshot::channel();
     let order = Order::Switchover(Switchover { cell, to, planned: Some(epoch), reply });
@@ -254,12 +323,20 @@ async fn carry_move(
         Ok(()) => answer.await.map_err(|closed| closed.to_string()),
         Err(closed) => Err(closed.to_string()),
     };
-    let answer = match answer {
-        Ok(Ok(handed)) => Answer::Done(Some(handed.announced)),
-        Ok(Err(undone)) => Answer::Refused(undone.to_string()),
-        Err(stopping) => Answer::Refused(stopping),
+    let handover = match answer {
+        Ok(handover) => handover,
+        Err(stopping) => return Answer::Refused(stopping),
     };
-    (id, place, answer)
+    let answer = match &handover {
+        Ok(handed) => Answer::Done(Some(handed.announced)),
+        Err(undone) => Answer::Refused(undone.to_string()),
+    };
+    if let Some(told) = told
+        && told.send(handover).is_err()
+    {
+        info!("nobody waits for the planned move any more");
+    }
+    answer
 }
 
 /// Says what an operator would write into the logbook.

@@ -312,6 +312,12 @@ async fn a_freeze_holds_everything_and_a_waiting_operation_can_be_cancelled() {
                 platform.post("south", "/v1/regions/south/evacuate", "{}").await;
             assert_eq!((status, &refused["code"]), (409, &json!("operation-running")), "{refused}");
             platform.until_active("south", &["south", "east", "north"]).await;
+            let (status, refused) =
+                platform.post("south", "/v1/cells/c2/switchover", r#"{"to": "north"}"#).await;
+            assert_eq!((status, &refused["operation"]), (409, &begun["id"]), "{refused}");
+            let (status, beside) =
+                platform.post("south", "/v1/cells/c3/switchover", r#"{"to": "south"}"#).await;
+            assert_eq!(status, 200, "{beside}");
             let path = format!("/v1/operations/{}", begun["id"].as_str().unwrap());
             let waits = platform.until(async || {
                 let operation = platform.get("south", &path).await.unwrap();
@@ -323,7 +329,7 @@ async fn a_freeze_holds_everything_and_a_waiting_operation_can_be_cancelled() {
             let ended = until_ended(platform, "south", &begun).await;
             assert_eq!(ended["status"], "cancelled", "{ended}");
             assert_eq!(steps(&ended), ["drain east", "move c1 south", "undrain east"]);
-            platform.until_active("south", &["south", "east", "north"]).await;
+            platform.until_active("south", &["south", "east", "south"]).await;
             let (status, refused) = platform.post("south", &format!("{path}/cancel"), "{}").await;
             assert_eq!((status, &refused["code"]), (409, &json!("operation-ended")), "{refused}");
 
@@ -339,6 +345,8 @@ async fn a_freeze_holds_everything_and_a_waiting_operation_can_be_cancelled() {
             let expected = [
                 "cancel 409",
                 "cancel 200",
+                "switchover 200",
+                "switchover 409",
                 "evacuate 409",
                 "evacuate 202",
                 "unfreeze 200",

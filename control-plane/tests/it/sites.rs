@@ -87,7 +87,8 @@ async fn a_site_that_does_not_get_out_can_be_let_stay() {
             cell.is_some_and(|cell| !cell.activation.retired.is_empty())
         });
         assert!(leaves.await, "it is not marked");
-        let (status, refused) = platform.post("south", "/v1/cells/c1/sites/north/retire", "{}").await;
+        let (status, refused) =
+            platform.post("south", "/v1/cells/c1/sites/north/retire", "{}").await;
         assert_eq!((status, &refused["code"]), (409, &json!("operation-running")), "{refused}");
         let (status, beside) = platform.post("south", "/v1/regions/east/drain", "{}").await;
         assert_eq!(status, 202, "{beside}");

@@ -8,14 +8,35 @@ async fn a_planned_move_ends_with_the_target_active() {
     Platform::run(&["north", "south"], async |platform| {
         platform.until_known("north").await;
         let (status, body) = platform.switchover("north", r#"{"to": "south"}"#).await;
-        let (took_ms, hold_ms) = (body["took_ms"].as_u64().unwrap(), body["hold_ms"].as_u64().unwrap());
+        let (took_ms, hold_ms) =
+            (body["took_ms"].as_u64().unwrap(), body["hold_ms"].as_u64().unwrap());
         assert!(hold_ms <= took_ms, "{body}");
-        let expected =
-            json!({"cell": "c1", "from": "east", "to": "south", "epoch": 3, "took_ms": took_ms, "hold_ms": hold_ms});
+        let expected = json!({
+            "operation": "op-000001", "cell": "c1", "from": "east", "to": "south", "epoch": 3,
+            "took_ms": took_ms, "hold_ms": hold_ms,
+        });
         assert_eq!((status, body), (200, expected));
         platform.until_cell_is("epoch 3, steady in south").await;
         let votes = platform.agent("north").told(|north| north.votes.clone());
         assert_eq!(votes, [(2, false)]);
+
+        // Its end is recorded by the time it is answered, and nothing of it is in the way of the next.
+        let one = platform.get("north", "/v1/operations/op-000001").await.unwrap();
+        let about = [&one["kind"], &one["cell"], &one["region"], &one["status"], &one["who"]];
+        assert_eq!(about, ["switchover", "c1", "south", "done", "ada"]);
+        assert_eq!(one["waves"][0][0]["state"], "done", "{one}");
+        let path = "/v1/operations/op-000001/cancel";
+        let (status, over) = platform.post("south", path, "{}").await;
+        assert_eq!((status, &over["code"]), (409, &json!("operation-ended")), "{over}");
+        let told = platform.until(async || {
+            let events = platform.page("south", "/v1/events?limit=1000").await;
+            let mut events = events["data"].as_array().unwrap().iter();
+            events.any(|event| event["name"] == "operation-ended" && event["cell"] == "c1")
+        });
+        assert!(told.await, "another control plane does not tell of it");
+        platform.until_known("south").await;
+        let (status, back) = platform.switchover("south", r#"{"to": "east"}"#).await;
+        assert_eq!((status, &back["operation"]), (200, &json!("op-000002")), "{back}");
     })
     .await;
 }
@@ -31,7 +52,10 @@ async fn a_refused_hand_over_ends_where_everything_is() {
         let (status, body) = platform.switchover("north", r#"{"to": "south"}"#).await;
         assert_eq!((status, &body["code"]), (409, &json!("switchover-aborted")));
         let expected = "east did not hand over: busy; the cell elects its active site now";
-        assert_eq!(body["detail"], expected);
+        assert_eq!((&body["detail"], &body["operation"]), (&json!(expected), &json!("op-000001")));
+        let one = platform.get("north", "/v1/operations/op-000001").await.unwrap();
+        let why = format!("move c1 from east to south: {expected}");
+        assert_eq!((&one["status"], &one["why"]), (&json!("failed"), &json!(why)), "{one}");
         platform.until_cell_is("epoch 4, steady in east").await;
         let asked = platform.agent("east").told(|east| east.votes.clone());
         assert_eq!(asked, [(3, true)]);

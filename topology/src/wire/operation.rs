@@ -41,6 +41,8 @@ pub enum GoalRecord {
     RetireSite { cell: String, region: String },
     /// A site that was kept out stands by again, and votes.
     AddSite { cell: String, region: String },
+    /// The cell is active in the region, by a planned move.
+    Switchover { cell: String, region: String },
 }
 
 /// Who asked, where, when and why.
@@ -113,6 +115,9 @@ pub enum StepStateRecord {
         /// How long the cell's requests had to wait, if whoever says so has moved it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hold_ms: Option<u64>,
+        /// The epoch under which a cell that was moved has become active.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        epoch: Option<u64>,
     },
     Skipped {
         why: String,

@@ -1,45 +1,30 @@
 //! What moving a cell would come to, without moving it.
 
 use axum::response::{IntoResponse as _, Json, Response};
-use runtime::{Problem, clock};
+use runtime::Problem;
 use tokio::time::Instant;
-use topology::{CellId, RegionId, Spec};
+use topology::{CellId, RegionId, SiteId};
 
 use super::super::{Api, error};
 use crate::decide::asked_failover::{self, Asked};
 use crate::decide::operation::{Move, What};
-use crate::decide::safety::{self, Broken, Proposal, Rule};
+use crate::decide::plan::Plan;
+use crate::decide::safety::{Broken, Rule};
 use crate::decide::{Policy, State};
 use crate::levers::preview::{Ahead, preview};
 use crate::levers::{self, history};
 use crate::tasks::fail_over::Unelected;
 
-/// Returns the rules that a planned move would break. Whether the sites are ready is said by the move
-/// itself, in words of its own.
-pub(super) fn broken(state: &State, spec: &Spec, cell: &CellId, to: &RegionId) -> Vec<Broken> {
-    let moves: Vec<Move> = planned(state, cell, to).into_iter().collect();
-    let going = state.intent().moves_ahead();
-    let proposal = Proposal { drains: None, undrains: None, moves: &moves, going: &going };
-    let mut broken = safety::check(proposal, state, spec, Instant::now());
-    broken.retain(|broken| broken.rule != Rule::NoReadySite);
-    broken.extend(levers::outside_window(spec, clock::unix_millis()));
-    broken
-}
-
-pub(super) async fn switchover(
-    api: &Api,
-    cell: &CellId,
-    to: &RegionId,
-) -> Result<Response, Problem> {
+pub(super) async fn switchover(api: &Api, site: &SiteId) -> Result<Response, Problem> {
     let state = levers::fresh(api).await?;
-    let mut broken = broken(&state, &api.spec, cell, to);
+    let Plan { waves, mut broken, .. } = levers::switchover::look(site, &state, &api.spec);
+    let SiteId { cell, region: to } = site;
     if let Err(refusal) = crate::decide::switchover::check(&state, cell, to) {
         if !state.cells().contains_key(cell) {
             return Err(error::unknown_cell(cell.as_str()));
         }
         broken.push(Broken { rule: Rule::NoReadySite, detail: refusal.to_string() });
     }
-    let waves = [planned(&state, cell, to).map(What::Move).into_iter().collect()];
     told(api, &state, cell, &waves, &broken).await
 }
 

@@ -1,5 +1,7 @@
 //! Moving a cell to a standby, by plan.
 
+use std::time::Duration;
+
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -9,8 +11,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
-use topology::{CellId, Epoch, RegionId};
+use tokio::time::{Instant, timeout};
+use topology::SiteId;
+use tracing::info;
 
 use super::{ahead, epoch, opened, region, sentence, standing};
 use crate::api::audit::{Act, Reply, Subject, audited};
@@ -20,9 +23,14 @@ use crate::api::cells::{cell_id, known};
 use crate::api::write::{DoneOrAhead, Flags, Write};
 use crate::api::{Api, error, problem, view};
 use crate::callers::Role;
+use crate::decide::operation::{Operation, StepState, What};
 use crate::levers;
-use crate::tasks::control::Order;
-use crate::tasks::switch::{Handed, Switchover};
+use crate::levers::switchover::{Order, Started};
+use crate::tasks::operate::Handover;
+use crate::tasks::switch::Handed;
+
+/// How long an answer waits for the end of its operation to be recorded, once the cell is served.
+const RECORDED: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -39,26 +47,32 @@ pub(in crate::api) struct SwitchoverRequest {
 
 #[derive(Serialize, JsonSchema)]
 struct Switched {
+    /// The operation that it was.
+    operation: String,
     cell: String,
     from: String,
     to: String,
     epoch: u64,
     took_ms: u64,
-    /// How much of that nobody served.
-    hold_ms: u64,
+    /// How much of that nobody served; `null` where whoever knew has died.
+    hold_ms: Option<u64>,
 }
 
 pub(in crate::api) fn call() -> Call {
     Call::post("/v1/cells/{id}/switchover")
         .of("cells", "Moves a cell to a standby, by plan.")
-        .about("Answers once the new active site is open. Both sides must be alive.")
+        .about(
+            "Answers once the new active site is open. Both sides must be alive. It is an operation: whoever \
+             gets no answer finds it there.",
+        )
         .id("The cell")
         .query::<Flags>()
         .takes::<SwitchoverRequest>(json!({ "to": "south" }))
         .write()
         .answers::<DoneOrAhead<Switched>>("The cell is active there")
         .example(json!({
-            "cell": "c1", "from": "east", "to": "south", "epoch": 8, "took_ms": 412, "hold_ms": 230,
+            "operation": "op-000007", "cell": "c1", "from": "east", "to": "south", "epoch": 8,
+            "took_ms": 412, "hold_ms": 230,
         }))
         .problems(&[
             &problem::UNKNOWN_CELL,
@@ -75,6 +89,7 @@ pub(in crate::api) fn call() -> Call {
             &problem::OUTSIDE_WINDOW,
             &problem::REGION_DRAINED,
             &problem::NO_HEADROOM,
+            &problem::OPERATION_RUNNING,
             &problem::OUTCOME_PENDING,
             &problem::STALE,
             &problem::KEY_REUSED,
@@ -93,52 +108,92 @@ pub(in crate::api) async fn switchover(
         caller.require(Role::Admin)?;
     }
     known(&api)?;
-    let cell = cell_id(&id)?;
-    let to = region("/to", &request.to)?;
+    let site = SiteId { cell: cell_id(&id)?, region: region("/to", &request.to)? };
     let reason = sentence("/reason", request.reason.as_deref())?;
     levers::may_override(&request.override_rules, reason.as_deref())?;
     let planned = write.expected.as_deref().map(epoch).transpose()?;
     if write.dry_run {
-        return ahead::switchover(&api, &cell, &to).await;
+        return ahead::switchover(&api, &site).await;
     }
     let act = Act {
-        who: caller,
+        who: caller.clone(),
         what: "switchover",
-        subject: Subject::Cell(cell.clone()),
-        reason,
-        idempotency_key: write.idempotency_key,
+        subject: Subject::Cell(site.cell.clone()),
+        reason: reason.clone(),
+        idempotency_key: write.idempotency_key.clone(),
     };
-    let overridden = request.override_rules.clone();
+    let order = Order {
+        site,
+        who: caller.name,
+        reason,
+        override_rules: request.override_rules.clone(),
+        idempotency_key: write.idempotency_key,
+        planned,
+    };
     audited(&api, act, &request, {
         let api = api.clone();
         Box::pin(async move {
-            let switched = switch(&api, cell, to, planned, &overridden).await?;
+            let switched = switch(&api, &order).await?;
             Ok(Reply::new(200, &switched))
         })
     })
     .await
 }
 
-async fn switch(
-    api: &Api,
-    cell: CellId,
-    to: RegionId,
-    planned: Option<Epoch>,
-    overridden: &[String],
-) -> Result<Switched, Problem> {
-    let begun = Instant::now();
-    let broken = ahead::broken(&levers::fresh(api).await?, &api.spec, &cell, &to);
-    levers::permitted(&broken, overridden)?;
-    let (reply, answer) = oneshot::channel();
-    let order =
-        Order::Switchover(Switchover { cell: cell.clone(), to: to.clone(), planned, reply });
-    api.orders.send(order).await.map_err(|closed| error::stopping(&closed))?;
-    let handed = answer.await.map_err(|closed| error::stopping(&closed))?;
-    let Handed { from, epoch, announced } = handed.map_err(|undone| error::undone(&undone))?;
-    if !opened(api, &cell, &to, epoch).await? {
-        return Err(error::not_opened(epoch.0, &standing(api, &cell)));
+async fn switch(api: &Api, order: &Order) -> Result<Switched, Problem> {
+    let asked = Instant::now();
+    let (id, handed, ended) = match levers::switchover::begin(api, order).await? {
+        Started::Now { id, handed, ended } => (id, handed, ended),
+        Started::Before { id, operation } => return earlier(&id, &operation),
+    };
+    let switched = opens(api, &id, &order.site, handed, asked).await;
+    // What is asked next shall not find this in its way. Without etcd the end is recorded later.
+    if let Err(late) = timeout(RECORDED, ended).await {
+        info!(operation = id, %late, "answered before the end is recorded");
     }
-    let (took_ms, hold_ms) = (view::millis(begun.elapsed()), view::millis(announced.elapsed()));
-    let (cell, from, to) = (cell.to_string(), from.to_string(), to.to_string());
-    Ok(Switched { cell, from, to, epoch: epoch.0, took_ms, hold_ms })
+    switched.map_err(|problem| problem.with("operation", id))
+}
+
+/// Waits until the target has opened its epoch.
+async fn opens(
+    api: &Api,
+    id: &str,
+    site: &SiteId,
+    handed: oneshot::Receiver<Handover>,
+    asked: Instant,
+) -> Result<Switched, Problem> {
+    let SiteId { cell, region: to } = site;
+    let handed = handed.await.map_err(|closed| error::stopping(&closed))?;
+    let Handed { from, epoch, announced } = handed.map_err(|undone| error::undone(&undone))?;
+    if !opened(api, cell, to, epoch).await? {
+        return Err(error::not_opened(epoch.0, &standing(api, cell)));
+    }
+    Ok(Switched {
+        operation: id.to_owned(),
+        cell: cell.to_string(),
+        from: from.to_string(),
+        to: to.to_string(),
+        epoch: epoch.0,
+        took_ms: view::millis(asked.elapsed()),
+        hold_ms: Some(view::millis(announced.elapsed())),
+    })
+}
+
+/// Answers as the record says: whoever was asked before has died.
+fn earlier(id: &str, operation: &Operation) -> Result<Switched, Problem> {
+    let step = operation.steps().next().map(|step| (&step.what, &step.state));
+    let Some((What::Move(planned), StepState::Done { took_ms, hold_ms, epoch: Some(epoch) })) =
+        step
+    else {
+        return Err(error::not_switched(id, operation));
+    };
+    Ok(Switched {
+        operation: id.to_owned(),
+        cell: planned.cell.to_string(),
+        from: planned.from.to_string(),
+        to: planned.to.to_string(),
+        epoch: epoch.0,
+        took_ms: *took_ms,
+        hold_ms: *hold_ms,
+    })
 }

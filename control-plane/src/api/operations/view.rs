@@ -115,7 +115,7 @@ fn step(step: &Step) -> StepView {
     let (attempt, took_ms, hold_ms, why) = match &step.state {
         StepState::Waiting => (None, None, None, None),
         StepState::Going { attempt, .. } => (Some(*attempt), None, None, None),
-        StepState::Done { took_ms, hold_ms } => (None, Some(*took_ms), *hold_ms, None),
+        StepState::Done { took_ms, hold_ms, .. } => (None, Some(*took_ms), *hold_ms, None),
         StepState::Skipped(why) | StepState::Failed(why) => (None, None, None, Some(why.clone())),
     };
     let (state, to) = (step.state.name(), to.to_string());

@@ -172,8 +172,8 @@ fn of_step(id: &str, operation: &Operation, step: &Step) -> Turn {
         StepState::Waiting => "waits again".to_owned(),
         StepState::Going { attempt: 1, .. } => "begins".to_owned(),
         StepState::Going { attempt, .. } => format!("begins, attempt {attempt}"),
-        StepState::Done { took_ms, hold_ms: None } => format!("done in {took_ms} ms"),
-        StepState::Done { took_ms, hold_ms: Some(held) } => {
+        StepState::Done { took_ms, hold_ms: None, .. } => format!("done in {took_ms} ms"),
+        StepState::Done { took_ms, hold_ms: Some(held), .. } => {
             format!("done in {took_ms} ms, requests waited {held} ms")
         }
         StepState::Skipped(why) => format!("skipped: {why}"),

@@ -71,7 +71,8 @@ pub fn advance(operation: &Operation, memory: &Memory, at: Situation<'_>) -> Adv
             }
         }
     }
-    if next.waves == operation.waves {
+    // The end of the last step is the operation's: who waits for it is told by one write.
+    if next.waves == operation.waves || next.wave().is_none() {
         begin(&mut next, memory, at);
     }
     let next = (next != *operation).then_some(next);
@@ -103,10 +104,10 @@ fn again(step: &mut Step, epoch: Epoch) {
     }
 }
 
-/// Begins what comes next, nothing of the record having ended just now.
+/// Begins what comes next, or ends it.
 fn begin(next: &mut Operation, memory: &Memory, at: Situation<'_>) {
     let going = next.steps().filter(|step| step.is_going()).count();
-    let stops = next.status == Status::Running && next.cancel.is_some();
+    let stops = next.status == Status::Running && next.cancel.is_some() && !is_moved(next);
     // What is undone is undone whatever failed before: its own wave is the last.
     let tried = if next.status == Status::Undoing { next.waves.len() - 1 } else { 0 };
     let failed = next.waves[tried..].iter().flatten().find_map(|step| match &step.state {
@@ -135,10 +136,24 @@ fn begin(next: &mut Operation, memory: &Memory, at: Situation<'_>) {
     }
 }
 
+/// Whether it has done all there was to do before it could be cancelled: the one cell is moved.
+fn is_moved(operation: &Operation) -> bool {
+    let is_done = |step: &Step| matches!(step.state, StepState::Done { .. });
+    matches!(operation.goal, Goal::Switchover(_)) && operation.steps().all(is_done)
+}
+
 /// Whether it takes back what it has done when it fails. A site that is half in or half out is what
 /// nobody wanted; of cells that were moved some are better than none.
 fn takes_back(operation: &Operation) -> bool {
-    operation.status == Status::Running && operation.goal.site().is_some()
+    let is_half = match operation.goal {
+        Goal::RetireSite(_) | Goal::AddSite(_) => true,
+        Goal::Evacuate(_)
+        | Goal::Restore(_)
+        | Goal::Drain(_)
+        | Goal::Undrain(_)
+        | Goal::Switchover(_) => false,
+    };
+    operation.status == Status::Running && is_half
 }
 
 /// How it has ended once all is taken back.

@@ -1,15 +1,17 @@
 //! Which operations do not go on side by side: those that touch the same region or the same cell.
 //!
 //! ```text
-//!                     | region  | cells
-//!  evacuate, restore  | its own | those that it has yet to move
-//!  drain, undrain     | its own | none
-//!  retire-site        | none    | its own, which loses a site
-//!  add-site           | none    | its own, which gains a site: whoever moves it meanwhile is welcome to
+//!                     | region             | cells
+//!  evacuate, restore  | its own            | those that it has yet to move
+//!  drain, undrain     | its own            | none
+//!  switchover         | two, in passing    | its own, which moves
+//!  retire-site        | none               | its own, which loses a site
+//!  add-site           | none               | its own, which gains a site
 //! ```
 //!
-//! Two that empty a region exclude each other, whichever these are. What is not foreseen here costs
-//! time and never data: each step is checked again, and each write is compared with what is there.
+//! Any number may pass through a region that is nobody's own. A cell that gains a site may be moved
+//! meanwhile. Two that empty a region exclude each other, whichever these are. What is not foreseen here
+//! costs time and never data: each step is checked again, and each write is compared with what is there.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -49,8 +51,11 @@ pub fn in_common<'a>(one: &'a Operation, other: &'a Operation) -> Option<Common<
     if one.status.has_ended() || other.status.has_ended() {
         return None;
     }
-    let region = own_region(&one.goal);
-    if let Some(region) = region.filter(|_| region == own_region(&other.goal)) {
+    let own = |it: &'a Operation, beside: &'a Operation| {
+        own_region(&it.goal)
+            .filter(|region| own_region(&beside.goal) == Some(*region) || passes(beside, region))
+    };
+    if let Some(region) = own(one, other).or_else(|| own(other, one)) {
         return Some(Common::Region(region));
     }
     if one.goal.drains().is_some() && other.goal.drains().is_some() {
@@ -58,7 +63,10 @@ pub fn in_common<'a>(one: &'a Operation, other: &'a Operation) -> Option<Common<
     }
     let others = cells(other);
     let clash = |cell: &CellId, turn: Turn| others.get(cell).is_some_and(|it| !turn.goes_with(*it));
-    cells(one).into_iter().find(|(cell, turn)| clash(cell, *turn)).map(|(cell, _)| Common::Cell(cell))
+    cells(one)
+        .into_iter()
+        .find(|(cell, turn)| clash(cell, *turn))
+        .map(|(cell, _)| Common::Cell(cell))
 }
 
 fn own_region(goal: &Goal) -> Option<&RegionId> {
@@ -67,8 +75,17 @@ fn own_region(goal: &Goal) -> Option<&RegionId> {
         | Goal::Restore(region)
         | Goal::Drain(region)
         | Goal::Undrain(region) => Some(region),
-        Goal::RetireSite(_) | Goal::AddSite(_) => None,
+        Goal::RetireSite(_) | Goal::AddSite(_) | Goal::Switchover(_) => None,
     }
+}
+
+/// Whether a cell is moved on its own, from the region or into it.
+fn passes(operation: &Operation, region: &RegionId) -> bool {
+    let ends = |what: &What| match what {
+        What::Move(planned) => planned.from == *region || planned.to == *region,
+        What::Drain(_) | What::Undrain(_) | What::Retire(_) | What::Add(_) => false,
+    };
+    matches!(operation.goal, Goal::Switchover(_)) && operation.steps().any(|step| ends(&step.what))
 }
 
 fn cells(operation: &Operation) -> BTreeMap<&CellId, Turn> {
@@ -83,7 +100,11 @@ fn cells(operation: &Operation) -> BTreeMap<&CellId, Turn> {
             Some((&site.cell, Turn::GainsASite))
         }
         Goal::RetireSite(site) | Goal::AddSite(site) => Some((&site.cell, Turn::LosesASite)),
-        Goal::Evacuate(_) | Goal::Restore(_) | Goal::Drain(_) | Goal::Undrain(_) => None,
+        Goal::Evacuate(_)
+        | Goal::Restore(_)
+        | Goal::Drain(_)
+        | Goal::Undrain(_)
+        | Goal::Switchover(_) => None,
     };
     moves.chain(site).collect()
 }
@@ -128,6 +149,19 @@ mod tests {
         add-site c1@south   | evacuate east       | -
         add-site c2@south   | restore east        | -
         add-site c1@south   | evacuate south      | -
+        switchover c1@south | switchover c1@north | both are about c1
+        switchover c1@south | switchover c2@south | -
+        switchover c1@south | switchover c4@east  | -
+        switchover c1@south | evacuate east       | both are about east
+        switchover c3@east  | evacuate east       | both are about east
+        switchover c3@south | drain south         | both are about south
+        switchover c3@south | evacuate east       | -
+        switchover c2@south | restore east        | both are about c2
+        switchover c1@north | restore east        | both are about east
+        switchover c4@north | restore east        | -
+        switchover c1@south | retire-site c1@north| both are about c1
+        switchover c1@south | retire-site c2@south| -
+        switchover c1@north | add-site c1@south   | -
     ";
 
     #[test]
@@ -143,7 +177,8 @@ mod tests {
 
     #[test]
     fn a_cell_that_has_been_moved_is_free_again_and_its_region_is_not() {
-        let (mut evacuate, retire) = (operation("evacuate east"), operation("retire-site c1@south"));
+        let (mut evacuate, retire) =
+            (operation("evacuate east"), operation("retire-site c1@south"));
         for step in evacuate.waves.iter_mut().flatten() {
             step.state = StepState::Skipped("it has left".to_owned());
         }

@@ -214,6 +214,7 @@ pub(in crate::decide) fn goal_of(text: &str) -> Goal {
     match kind {
         "retire-site" => return Goal::RetireSite(name.parse().unwrap()),
         "add-site" => return Goal::AddSite(name.parse().unwrap()),
+        "switchover" => return Goal::Switchover(name.parse().unwrap()),
         _ => {}
     }
     let region = name.parse().unwrap();

@@ -30,7 +30,7 @@ fn an_operation_is_told_from_its_beginning_to_its_end() {
         before = Some(now.clone());
     };
     look(&now);
-    now.waves[0][0].state = StepState::Done { took_ms: 3, hold_ms: None };
+    now.waves[0][0].state = StepState::Done { took_ms: 3, hold_ms: None, epoch: None };
     now.waits_for = Some("5 s between two waves".to_owned());
     look(&now);
     // A record that only shows that its executor lives.
@@ -39,7 +39,7 @@ fn an_operation_is_told_from_its_beginning_to_its_end() {
     now.waits_for = None;
     now.waves[1][0].state = StepState::Going { attempt: 1, since_unix_ms: 0 };
     look(&now);
-    now.waves[1][0].state = StepState::Done { took_ms: 300, hold_ms: Some(140) };
+    now.waves[1][0].state = StepState::Done { took_ms: 300, hold_ms: Some(140), epoch: None };
     now.status = Status::Done;
     look(&now);
     assert_eq!(
@@ -62,7 +62,7 @@ fn an_operation_is_told_from_its_beginning_to_its_end() {
 #[test]
 fn whatever_was_missed_in_between_is_told_at_the_end() {
     let (begun, mut ended) = (operation(), operation());
-    ended.waves[0][0].state = StepState::Done { took_ms: 3, hold_ms: None };
+    ended.waves[0][0].state = StepState::Done { took_ms: 3, hold_ms: None, epoch: None };
     ended.waves[1][0].state = StepState::Failed("south does not answer".to_owned());
     ended.cancel = Some(Cancel { who: "ada".to_owned(), at_unix_ms: 1 });
     ended.status = Status::Failed("south does not answer".to_owned());

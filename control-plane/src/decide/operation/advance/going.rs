@@ -6,7 +6,7 @@ use topology::{Epoch, Phase, SiteId};
 
 use super::{DEADLINE, Situation};
 use crate::decide::operation::memory::{Answer, Memory, Place};
-use crate::decide::operation::{Move, Operation, Status, StepState, What};
+use crate::decide::operation::{Goal, Move, Operation, Status, StepState, What};
 use crate::decide::safety;
 
 /// How long a site that is let in again may take until it votes: copying its database takes as long as
@@ -59,7 +59,7 @@ impl Going<'_> {
             return Found::Ended(StepState::Failed(why));
         }
         if activation.is_out(&site.region) {
-            return Found::Ended(self.done(None));
+            return Found::Ended(self.done());
         }
         if activation.retired.contains(&site.region) {
             return self.wait_unless_cancelled("it still votes");
@@ -85,7 +85,7 @@ impl Going<'_> {
         let votes =
             activation.voters.contains(&site.region) || activation.holder() == Some(&site.region);
         if votes || self.operation.status == Status::Undoing {
-            return Found::Ended(self.done(None));
+            return Found::Ended(self.done());
         }
         self.wait_unless_cancelled("it does not vote yet")
     }
@@ -100,27 +100,45 @@ impl Going<'_> {
 
     fn mark(&self, is_set: bool) -> Found {
         if is_set {
-            return Found::Ended(self.done(None));
+            return Found::Ended(self.done());
         }
         self.carry_out("the mark could not be written".to_owned())
     }
 
+    /// A cell that one asked to move is tried once: whoever asked is told, and may ask again. One of many
+    /// is tried again, and what has left by itself need not be moved.
     fn moved(&self, planned: &Move) -> Found {
+        let alone = matches!(self.operation.goal, Goal::Switchover(_));
+        let attempts = if alone { 1 } else { ATTEMPTS };
         let Some(seen) = self.at.state.cells().get(&planned.cell) else {
             return Found::Ended(StepState::Failed("there is no such cell".to_owned()));
         };
         let activation = &seen.routed.activation;
+        if alone
+            && activation.serving() != Some(&planned.to)
+            && let Some((Answer::Refused(why), _)) = self.memory.last(self.place)
+        {
+            return Found::Ended(StepState::Failed(why.clone()));
+        }
         match &activation.phase {
             Phase::Steady { active } if *active == planned.to => {
                 let hold = self.memory.hold(self.place, self.at.now);
-                Found::Ended(self.done(hold))
+                Found::Ended(self.done_under(activation.epoch, hold))
             }
             Phase::Steady { active } if *active != planned.from => {
                 let why = format!("active in {active} meanwhile");
-                Found::Ended(StepState::Skipped(why))
+                let state = if alone { StepState::Failed } else { StepState::Skipped };
+                Found::Ended(state(why))
             }
             // The state of before its own answer may be seen after it.
             Phase::Steady { .. } if self.memory.is_going_on(self.place) => Found::Wait,
+            Phase::Steady { .. }
+                if alone
+                    && self.operation.cancel.is_some()
+                    && activation.epoch == planned.epoch =>
+            {
+                Found::Ended(StepState::Skipped("cancelled".to_owned()))
+            }
             Phase::Steady { .. }
                 if let Some(broken) = safety::frozen(self.at.state, self.at.now) =>
             {
@@ -129,8 +147,9 @@ impl Going<'_> {
             Phase::Steady { .. } if activation.epoch == planned.epoch => {
                 self.carry_out("it was not begun".to_owned())
             }
-            Phase::Steady { active } if self.attempt >= ATTEMPTS => {
-                let why = format!("{active} was elected again {ATTEMPTS} times: {}", self.why());
+            Phase::Steady { active } if self.attempt >= attempts => {
+                let times = if alone { String::new() } else { format!(" {attempts} times") };
+                let why = format!("{active} was elected again{times}: {}", self.why());
                 Found::Ended(StepState::Failed(why))
             }
             Phase::Steady { .. } => Found::Again(activation.epoch),
@@ -140,10 +159,17 @@ impl Going<'_> {
         }
     }
 
-    fn done(&self, hold: Option<Duration>) -> StepState {
-        let took_ms = self.at.unix_ms.saturating_sub(self.since_unix_ms);
+    fn done(&self) -> StepState {
+        StepState::Done { took_ms: self.took_ms(), hold_ms: None, epoch: None }
+    }
+
+    fn done_under(&self, epoch: Epoch, hold: Option<Duration>) -> StepState {
         let hold_ms = hold.map(|hold| u64::try_from(hold.as_millis()).unwrap_or(u64::MAX));
-        StepState::Done { took_ms, hold_ms }
+        StepState::Done { took_ms: self.took_ms(), hold_ms, epoch: Some(epoch) }
+    }
+
+    fn took_ms(&self) -> u64 {
+        self.at.unix_ms.saturating_sub(self.since_unix_ms)
     }
 
     fn carry_out(&self, otherwise: String) -> Found {

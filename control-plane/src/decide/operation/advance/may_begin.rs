@@ -52,7 +52,7 @@ pub(super) fn may_begin(
     };
     let done = match goal {
         Goal::Evacuate(region) => active != region,
-        Goal::Restore(region) => active == region,
+        Goal::Restore(region) | Goal::Switchover(SiteId { region, .. }) => active == region,
         Goal::Drain(_) | Goal::Undrain(_) | Goal::RetireSite(_) | Goal::AddSite(_) => true,
     };
     if done {

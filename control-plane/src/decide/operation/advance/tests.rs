@@ -151,6 +151,85 @@ fn who_dies_while_a_site_leaves_or_joins_leaves_enough_to_go_on() {
     }
 }
 
+/// As it is written down: going on.
+fn switchover() -> Run {
+    let mut run = Run::new("east north", "switchover c1@south");
+    run.operation = run.operation.under_way(1);
+    run
+}
+
+#[test]
+fn one_cell_is_moved_and_the_record_says_under_which_epoch() {
+    let mut run = switchover();
+    run.until_it_ends();
+    assert_eq!(run.log, ["wave 0: move c1 from east to south"]);
+    run.ended("done", "c1 south, c2 north", "");
+    let moved = &run.operation.waves[0][0].state;
+    assert!(matches!(moved, StepState::Done { epoch: Some(Epoch(3)), .. }), "{moved:?}");
+}
+
+#[test]
+fn a_move_of_one_cell_is_tried_once() {
+    let mut run = switchover();
+    run.refuses = usize::MAX;
+    run.until_it_ends();
+    run.ended("failed", "c1 east, c2 north", "");
+    assert_eq!(run.operation.status, Status::Failed("move c1 from east to south: busy".to_owned()));
+    let mut run = switchover();
+    run.elects_again = usize::MAX;
+    run.until_it_ends();
+    run.ended("failed", "c1 east, c2 north", "");
+    assert_eq!(run.log.len(), 1, "{:?}", run.log);
+}
+
+#[test]
+fn who_dies_while_one_cell_is_moved_leaves_enough_to_go_on() {
+    for died in Died::ALL {
+        for step in 0.. {
+            let mut run = switchover();
+            let reached = run.dies(step, died);
+            run.until_it_ends();
+            run.ended("done", "c1 south, c2 north", "");
+            assert_eq!(run.log.len(), 1, "died at {step} {died:?}: {:?}", run.log);
+            if !reached {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_move_of_one_cell_whose_executor_died_is_not_tried_again_where_it_was_aborted() {
+    let mut run = switchover();
+    run.elects_again = usize::MAX;
+    run.dies(0, Died::AfterCarryingOut);
+    run.until_it_ends();
+    run.ended("failed", "c1 east, c2 north", "");
+    assert_eq!(run.log.len(), 1, "{:?}", run.log);
+    let mut run = switchover();
+    run.say("c1 is in north");
+    run.until_it_ends();
+    run.ended("failed", "c1 north, c2 north", "");
+}
+
+#[test]
+fn a_move_of_one_cell_can_be_cancelled_until_it_begins() {
+    let mut run = switchover();
+    run.say("frozen");
+    run.round();
+    let waits = run.operation.waits_for.clone();
+    assert_eq!(waits.as_deref(), Some("frozen: token 1 said so: nobody moves"));
+    run.operation = cancelled(&run.operation, "token 2", 5);
+    run.until_it_ends();
+    run.ended("cancelled", "c1 east, c2 north", "");
+
+    let mut run = switchover();
+    run.carry_out((0, 0));
+    run.operation = cancelled(&run.operation, "token 2", 5);
+    run.until_it_ends();
+    run.ended("done", "c1 south, c2 north", "");
+}
+
 #[test]
 fn what_is_cancelled_takes_back_its_own_mark_only() {
     for (said, drained) in [("", ""), ("east is drained", "east")] {
