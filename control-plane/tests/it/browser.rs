@@ -1,5 +1,6 @@
 //! A headless Chromium, driven by what it understands: JSON over HTTP (W3C `WebDriver`).
 
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, Method};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use futures_util::FutureExt as _;
 use runtime::HttpClient;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
@@ -43,8 +45,22 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Starts one with an empty profile in `folder`, or says that there is none on this machine.
-    pub(crate) async fn start(folder: &Path) -> Option<Self> {
+    /// Runs a story in one with an empty profile in `folder`; where there is none, says so.
+    #[expect(clippy::print_stderr, reason = "says that it is skipped, and why")]
+    pub(crate) async fn run_in<F: AsyncFnOnce(&Self)>(folder: &Path, story: F) {
+        let Some(browser) = Self::start(folder).await else {
+            eprintln!("SKIPPED: no chromedriver here; scripts/install installs it");
+            return;
+        };
+        let told = AssertUnwindSafe(story(&browser)).catch_unwind().await;
+        browser.quit().await;
+        if let Err(failed) = told {
+            std::panic::resume_unwind(failed);
+        }
+    }
+
+    /// Returns nothing where there is none on this machine.
+    async fn start(folder: &Path) -> Option<Self> {
         let driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -63,6 +79,8 @@ impl Browser {
         flags.push(format!("--user-data-dir={}", folder.join("browser").display()));
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "goog:chromeOptions": { "args": flags },
+            // A test's own authority is in no list of the browser's.
+            "acceptInsecureCerts": true,
         } } });
         let screenshots = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("console");
         std::fs::create_dir_all(&screenshots).unwrap();
@@ -84,7 +102,7 @@ impl Browser {
         self.post("/url", &json!({ "url": url })).await;
     }
 
-    pub(crate) async fn quit(self) {
+    async fn quit(self) {
         self.call(Method::DELETE, "", &Value::Null).await;
     }
 
@@ -167,6 +185,11 @@ impl Browser {
         let shot = self.devtools("Page.captureScreenshot", &whole).await;
         let png = BASE64_STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
         std::fs::write(self.screenshots.join(format!("{name}.png")), png).unwrap();
+    }
+
+    /// Returns what the browser keeps of a cookie.
+    pub(crate) async fn cookie(&self, name: &str) -> Value {
+        self.call(Method::GET, &format!("/cookie/{name}"), &Value::Null).await
     }
 
     async fn devtools(&self, command: &str, parameters: &Value) -> Value {

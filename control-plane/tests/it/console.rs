@@ -1,44 +1,30 @@
 //! The console as people use it: in a browser, and as somebody who would misuse it.
 
-use std::panic::AssertUnwindSafe;
-
-use axum::http::{HeaderMap, Method};
-use futures_util::FutureExt as _;
 use runtime::Tasks;
-use runtime::http_client::Answer;
-use topology::address::Port;
 
 use crate::browser::Browser;
 use crate::drills;
+use crate::forms::{field, form, get, sign_in, token, url};
 use crate::platform::{LIMIT, OPERATOR, Platform, VIEWER};
 
 /// `WebDriver`'s name of the key.
 const TAB: &str = "\u{e004}";
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::print_stderr, reason = "says that it is skipped, and why")]
 async fn an_operator_watches_a_failover_and_moves_the_cell_back_and_a_viewer_only_looks() {
     Platform::run(&["north"], async |platform| {
-        let Some(browser) = Browser::start(platform.folder()).await else {
-            eprintln!("SKIPPED: no chromedriver here; scripts/install installs it");
-            return;
-        };
         platform.until_known("north").await;
-        let story = async {
-            signs_in(&browser, platform).await;
-            watches_a_failover(&browser, platform).await;
-            moves_it_back(&browser, platform).await;
-            evacuates_a_region(&browser, platform).await;
-            reads_of_drills(&browser, platform).await;
-            reads_chinese(&browser, platform).await;
-            may_only_look(&browser, platform).await;
-            is_told_what_is_old(&browser, platform).await;
-        };
-        let told = AssertUnwindSafe(story).catch_unwind().await;
-        browser.quit().await;
-        if let Err(failed) = told {
-            std::panic::resume_unwind(failed);
-        }
+        Browser::run_in(platform.folder(), async |browser| {
+            signs_in(browser, platform).await;
+            watches_a_failover(browser, platform).await;
+            moves_it_back(browser, platform).await;
+            evacuates_a_region(browser, platform).await;
+            reads_of_drills(browser, platform).await;
+            reads_chinese(browser, platform).await;
+            may_only_look(browser, platform).await;
+            is_told_what_is_old(browser, platform).await;
+        })
+        .await;
     })
     .await;
 }
@@ -202,7 +188,7 @@ async fn may_only_look(browser: &Browser, platform: &Platform) {
 
 /// The control plane in another region ends under its page, and comes back.
 async fn is_told_what_is_old(browser: &Browser, platform: &Platform) {
-    let south = format!("http://{}/console", platform.address("south", Port::ControlPlane));
+    let south = platform.url("south", "/console");
     let mut tasks = Tasks::default();
     platform.control_plane(&mut tasks, "south");
     let watches = async {
@@ -294,54 +280,13 @@ async fn tokens_are_not_guessed_at_will() {
 async fn a_session_ends_with_its_token() {
     Platform::run(&["north"], async |platform| {
         platform.until_known("north").await;
-        let own = url(platform, "");
-        let signed_in = form(platform, "/console/sign-in", &own, "", &token(VIEWER)).await;
-        let cookie = signed_in.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap();
-        assert_eq!(get(platform, "/console", cookie).await.status, 200);
+        let cookie = sign_in(platform, VIEWER).await;
+        assert_eq!(get(platform, "/console", &cookie).await.status, 200);
         platform.write_callers(&format!("otto operator {}\n", "0".repeat(64)));
-        let ended = platform.until(async || get(platform, "/console", cookie).await.status == 303);
+        let ended = platform.until(async || get(platform, "/console", &cookie).await.status == 303);
         assert!(ended.await, "the session goes on without its token");
     })
     .await;
-}
-
-async fn get(platform: &Platform, path: &str, cookie: &str) -> Answer {
-    send(platform, Method::GET, path, &[("cookie", cookie)], "").await
-}
-
-async fn form(platform: &Platform, path: &str, origin: &str, cookie: &str, body: &str) -> Answer {
-    let kind = "application/x-www-form-urlencoded";
-    let mut headers = vec![("content-type", kind), ("origin", origin), ("cookie", cookie)];
-    headers.retain(|(_, value)| !value.is_empty());
-    send(platform, Method::POST, path, &headers, body).await
-}
-
-async fn send(
-    platform: &Platform,
-    method: Method,
-    path: &str,
-    headers: &[(&'static str, &str)],
-    body: &str,
-) -> Answer {
-    let headers: HeaderMap = headers
-        .iter()
-        .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
-        .collect();
-    platform.send(method, &url(platform, path), headers, body).await
-}
-
-/// Returns what a form's hidden field has in it.
-fn field(page: &str, name: &str) -> String {
-    let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\"")).unwrap();
-    rest.split('"').next().unwrap().replace("&#34;", "\"")
-}
-
-fn token(token: &str) -> String {
-    format!("token={token}&back=")
-}
-
-fn url(platform: &Platform, path: &str) -> String {
-    format!("http://{}{path}", platform.address("north", Port::ControlPlane))
 }
 
 fn theme(dark: bool) -> &'static str {

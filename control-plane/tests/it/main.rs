@@ -17,6 +17,7 @@ mod evidence;
 mod explain;
 mod failover;
 mod failpoints;
+mod forms;
 mod operations;
 mod platform;
 mod reads;

@@ -237,19 +237,33 @@ impl Platform {
         self.spec.region_address(&region.parse::<RegionId>().unwrap(), port).unwrap()
     }
 
+    /// Returns where something of a region's control plane is.
+    pub(crate) fn url(&self, region: &str, path: &str) -> String {
+        let at = self.spec.control_plane_url(&region.parse::<RegionId>().unwrap()).unwrap();
+        format!("{at}{path}")
+    }
+
+    /// A client without connections: those to a control plane that a test has ended would be answered
+    /// by what is left of it. It trusts whom the platform says.
+    fn http(&self) -> HttpClient {
+        let tls = self.spec.control_plane_tls.as_ref();
+        let authority = tls.map(|tls| self.folder.join(&tls.authority));
+        HttpClient::trusting(authority.as_deref()).unwrap()
+    }
+
     /// Reads, with more headers.
     pub(crate) async fn ask(&self, region: &str, path: &str, headers: HeaderMap) -> Answer {
         let mut headers = headers;
         headers.insert("authorization", format!("Bearer {TOKEN}").parse().unwrap());
-        let url = format!("http://{}{path}", self.address(region, Port::ControlPlane));
-        http().call("GET".parse().unwrap(), &url, headers, "", LIMIT).await.unwrap()
+        let url = self.url(region, path);
+        self.http().call("GET".parse().unwrap(), &url, headers, "", LIMIT).await.unwrap()
     }
 
     /// Reads under another authorization; returns the status and the body.
     pub(crate) async fn ask_as(&self, region: &str, path: &str, who: &str) -> (u16, Value) {
         let headers = HeaderMap::from_iter([(header::AUTHORIZATION, who.parse().unwrap())]);
-        let url = format!("http://{}{path}", self.address(region, Port::ControlPlane));
-        let answer = http().call("GET".parse().unwrap(), &url, headers, "", LIMIT).await;
+        let url = self.url(region, path);
+        let answer = self.http().call("GET".parse().unwrap(), &url, headers, "", LIMIT).await;
         let answer = answer.unwrap();
         (answer.status.as_u16(), serde_json::from_slice(&answer.body).unwrap())
     }
@@ -287,14 +301,14 @@ impl Platform {
         body: &str,
         headers: &[(&'static str, &str)],
     ) -> (u16, Value) {
-        let url = format!("http://{}{path}", self.address(region, Port::ControlPlane));
+        let url = self.url(region, path);
         let mut all = axum::http::HeaderMap::new();
         all.insert("authorization", format!("Bearer {TOKEN}").parse().unwrap());
         for (name, value) in headers {
             all.insert(*name, value.parse().unwrap());
         }
         let method = method.parse().unwrap();
-        let answer = http().call(method, &url, all, body.to_owned(), LIMIT).await.unwrap();
+        let answer = self.http().call(method, &url, all, body.to_owned(), LIMIT).await.unwrap();
         (answer.status.as_u16(), serde_json::from_slice(&answer.body).unwrap())
     }
 
@@ -306,13 +320,13 @@ impl Platform {
         token: Option<&str>,
         body: &str,
     ) -> Option<Answer> {
-        let url = format!("http://{}{path}", self.address(region, Port::ControlPlane));
+        let url = self.url(region, path);
         let mut headers = axum::http::HeaderMap::new();
         if let Some(token) = token {
             headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
         }
         let method = method.parse().unwrap();
-        http().call(method, &url, headers, body.to_owned(), LIMIT).await.ok()
+        self.http().call(method, &url, headers, body.to_owned(), LIMIT).await.ok()
     }
 
     /// Sends what no client of the API would.
@@ -323,7 +337,7 @@ impl Platform {
         headers: axum::http::HeaderMap,
         body: &str,
     ) -> Answer {
-        http().call(method, url, headers, body.to_owned(), LIMIT).await.unwrap()
+        self.http().call(method, url, headers, body.to_owned(), LIMIT).await.unwrap()
     }
 
     pub(crate) fn folder(&self) -> &std::path::Path {
@@ -334,7 +348,7 @@ impl Platform {
     pub(crate) async fn tells(&self, region: &str, what: &str) -> bool {
         let url = format!("http://{}/tasks", self.address(region, Port::ControlPlaneAdmin));
         let headers = axum::http::HeaderMap::new();
-        let answer = http().call("GET".parse().unwrap(), &url, headers, "", LIMIT).await;
+        let answer = self.http().call("GET".parse().unwrap(), &url, headers, "", LIMIT).await;
         answer.is_ok_and(|answer| String::from_utf8_lossy(&answer.body).contains(what))
     }
 
@@ -353,12 +367,6 @@ impl Drop for Platform {
         // A failed test may still have etcd writing there; the next one starts from nothing anyway.
         drop(std::fs::remove_dir_all(&self.folder));
     }
-}
-
-/// A client without connections: those to a control plane that a test has ended would be answered by
-/// what is left of it.
-fn http() -> HttpClient {
-    HttpClient::default()
 }
 
 pub(crate) fn cell() -> CellId {

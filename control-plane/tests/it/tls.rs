@@ -4,8 +4,11 @@ use axum::http::{HeaderMap, Method};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use runtime::HttpClient;
 use runtime::http_client::{Answer, CallError};
+use serde_json::json;
 use topology::address::Port;
 
+use crate::browser::Browser;
+use crate::forms::url;
 use crate::platform::{LIMIT, OPERATOR, Platform};
 
 const FILES: &str = "control-plane: {tls: {certificate: cp.pem, key: cp.key, authority: ca.pem}}\n";
@@ -45,6 +48,46 @@ async fn the_api_and_the_console_speak_tls_and_take_a_new_certificate_while_they
             assert!(matches!(refused, CallError::Connect { .. }), "{refused:?}");
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_signs_in_over_tls_sees_what_changes_and_moves_a_cell() {
+    let platform = Platform::prepare_with(FILES);
+    Authority::new().write(&platform);
+    platform
+        .start(&["north"], async |platform| {
+            platform.until_known("north").await;
+            let folder = platform.folder();
+            Browser::run_in(folder, async |browser| story(browser, platform).await).await;
+        })
+        .await;
+}
+
+async fn story(browser: &Browser, platform: &Platform) {
+    browser.look(1280, false).await;
+    browser.open(&url(platform, "/console/cells/c1")).await;
+    browser.write("#token", OPERATOR).await;
+    browser.click("button.main").await;
+    browser.until("h1", "Cell c1").await;
+    let secure = "return [location.protocol, window.isSecureContext, document.cookie]";
+    assert_eq!(browser.run(secure).await, json!(["https:", true, ""]));
+    let cookie = browser.cookie("bulkhead_console").await;
+    let kept = ["secure", "httpOnly", "sameSite"].map(|name| &cookie[name]);
+    assert_eq!(kept, [&json!(true), &json!(true), &json!("Strict")], "{cookie}");
+
+    // What comes by the stream finds the page as it was.
+    browser.until("#live", "Live").await;
+    browser.run("window.same = true").await;
+    let alert = || ("archive-failing".to_owned(), "3 segments wait".to_owned());
+    platform.agent("east").told(|east| east.alerts.extend([alert()]));
+    browser.until(".attention", "The archive fails").await;
+    assert_eq!(browser.run("return window.same").await, true);
+
+    browser.click("#move-south").await;
+    browser.until("h1", "Move c1 to South").await;
+    browser.click("#confirm").await;
+    browser.until("#site-south .mark", "active").await;
+    platform.until_serving("south").await;
 }
 
 async fn ask(platform: &Platform, authority: &Path, scheme: &str) -> Result<Answer, CallError> {
