@@ -119,6 +119,11 @@ pub(crate) fn routes(console: Console) -> Router {
         .route("/console/regions/{id}/restore", get(lever::preview).post(lever::confirm))
         .route("/console/regions/{id}/drain", get(lever::preview).post(lever::confirm))
         .route("/console/regions/{id}/undrain", get(lever::preview).post(lever::confirm))
+        .route(
+            "/console/cells/{id}/sites/{region}/retire",
+            get(lever::preview).post(lever::confirm),
+        )
+        .route("/console/cells/{id}/sites/{region}/add", get(lever::preview).post(lever::confirm))
         .route("/console/live", get(live::stream))
         .route("/console/sign-out", post(sign_in::sign_out))
         .route("/console/{*rest}", any(nothing))

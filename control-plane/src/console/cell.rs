@@ -36,6 +36,7 @@ pub(super) struct CellPage<'a> {
     sites: Vec<SiteRow>,
     may_operate: bool,
     levers: Vec<Lever>,
+    site_levers: Vec<Lever>,
     events: Vec<Line>,
 }
 
@@ -52,9 +53,9 @@ struct SiteRow {
     votes: &'static str,
 }
 
-/// Where a planned move is looked at.
+/// Where something is looked at that can be done.
 struct Lever {
-    region: String,
+    id: String,
     path: String,
     text: String,
 }
@@ -87,6 +88,7 @@ impl<'a> CellPage<'a> {
             sites: cell.sites.iter().map(|site| row(scene, &cell, site)).collect(),
             may_operate: scene.may_operate,
             levers: levers(scene, &cell),
+            site_levers: site_levers(scene, &cell),
             events: events::last(scene, Some(id.as_str()), EVENTS),
             id: cell.id,
         })
@@ -147,13 +149,31 @@ fn row(scene: &Scene<'_>, cell: &view::Cell, site: &view::Site) -> SiteRow {
     }
 }
 
-/// A cell that is being moved already is moved nowhere else.
+/// A cell that is being moved already is moved nowhere else, and none to a site that is kept out.
 fn levers(scene: &Scene<'_>, cell: &view::Cell) -> Vec<Lever> {
-    let standbys = cell.sites.iter().filter(|site| site.role != "active" && cell.phase == "steady");
+    let standbys =
+        cell.sites.iter().filter(|site| site.role == "standby" && cell.phase == "steady");
     let levers = standbys.map(|site| Lever {
         path: format!("/console/cells/{}/switchover?to={}", cell.id, site.region),
         text: fill(scene.t.move_to, &[("region", &scene.region_name(&site.region))]),
-        region: site.region.clone(),
+        id: format!("move-{}", site.region),
+    });
+    levers.collect()
+}
+
+/// Each standby can be kept out, and let in again.
+fn site_levers(scene: &Scene<'_>, cell: &view::Cell) -> Vec<Lever> {
+    let levers = cell.sites.iter().filter_map(|site| {
+        let (verb, text) = match site.role {
+            "standby" => ("retire", scene.t.retire),
+            "retired" => ("add", scene.t.add),
+            _ => return None,
+        };
+        Some(Lever {
+            path: format!("/console/cells/{}/sites/{}/{verb}", cell.id, site.region),
+            text: fill(text, &[("region", &scene.region_name(&site.region))]),
+            id: format!("{verb}-{}", site.region),
+        })
     });
     levers.collect()
 }

@@ -3,19 +3,20 @@
 //! Both are asked of the API. The plan that was looked at is named by its tag and confirmed once, by a
 //! key, so that neither a change meanwhile nor a second click does something that nobody saw.
 
+mod catalogue;
+
 use askama::Template;
 use axum::extract::{Extension, Form, Query, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use runtime::Problem;
 use serde::Deserialize;
-use serde_json::{Value, json};
-use topology::{CellId, RegionId};
 
+use self::catalogue::Lever;
 use super::Console;
 use super::call::call;
 use super::frame::Frame;
-use super::page::{Page, Reader, failed, form_expired, missing, told};
+use super::page::{Reader, failed, form_expired, missing, told};
 use super::session::nonce;
 use super::texts::{Texts, fill};
 use super::words::{Mark, Tone, grouped, percent};
@@ -23,125 +24,6 @@ use crate::levers::preview::Preview as Plan;
 
 /// Longest reason, as in the API.
 const REASON_MAX: usize = 500;
-
-/// What may be asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Lever {
-    Switchover { cell: CellId, to: RegionId },
-    Evacuate(RegionId),
-    Restore(RegionId),
-    Drain(RegionId),
-    Undrain(RegionId),
-}
-
-impl Lever {
-    /// Reads the path of the page about it.
-    fn from_path(path: &str, to: Option<&str>) -> Option<Self> {
-        let parts: Vec<&str> = path.strip_prefix("/console/")?.split('/').collect();
-        match parts[..] {
-            ["cells", cell, "switchover"] => {
-                Some(Self::Switchover { cell: cell.parse().ok()?, to: to?.parse().ok()? })
-            }
-            ["regions", region, "evacuate"] => Some(Self::Evacuate(region.parse().ok()?)),
-            ["regions", region, "restore"] => Some(Self::Restore(region.parse().ok()?)),
-            ["regions", region, "drain"] => Some(Self::Drain(region.parse().ok()?)),
-            ["regions", region, "undrain"] => Some(Self::Undrain(region.parse().ok()?)),
-            _ => None,
-        }
-    }
-
-    fn path(&self) -> String {
-        match self {
-            Self::Switchover { cell, .. } => format!("/cells/{cell}/switchover"),
-            Self::Evacuate(region) => format!("/regions/{region}/evacuate"),
-            Self::Restore(region) => format!("/regions/{region}/restore"),
-            Self::Drain(region) => format!("/regions/{region}/drain"),
-            Self::Undrain(region) => format!("/regions/{region}/undrain"),
-        }
-    }
-
-    /// Returns the page it is found on.
-    fn page(&self) -> Page {
-        match self {
-            Self::Switchover { cell, .. } => Page::Cell(cell.clone()),
-            Self::Evacuate(region)
-            | Self::Restore(region)
-            | Self::Drain(region)
-            | Self::Undrain(region) => Page::Region(region.clone()),
-        }
-    }
-
-    /// Whether it goes on by itself afterwards, and a reason may be given.
-    fn is_operation(&self) -> bool {
-        match self {
-            Self::Switchover { .. } => false,
-            Self::Evacuate(_) | Self::Restore(_) | Self::Drain(_) | Self::Undrain(_) => true,
-        }
-    }
-
-    /// Whether cells are moved in waves, with a pause between them.
-    fn has_waves(&self) -> bool {
-        match self {
-            Self::Evacuate(_) | Self::Restore(_) => true,
-            Self::Switchover { .. } | Self::Drain(_) | Self::Undrain(_) => false,
-        }
-    }
-
-    fn title(&self, console: &Console, t: &Texts) -> String {
-        let name = |region: &RegionId| console.region_name(region.as_str());
-        match self {
-            Self::Switchover { cell, to } => {
-                fill(t.move_title, &[("cell", cell.as_str()), ("to", &name(to))])
-            }
-            Self::Evacuate(region) => fill(t.evacuate_title, &[("region", &name(region))]),
-            Self::Restore(region) => fill(t.restore_title, &[("region", &name(region))]),
-            Self::Drain(region) => fill(t.drain_title, &[("region", &name(region))]),
-            Self::Undrain(region) => fill(t.undrain_title, &[("region", &name(region))]),
-        }
-    }
-
-    fn confirm(&self, console: &Console, t: &Texts) -> String {
-        let name = |region: &RegionId| console.region_name(region.as_str());
-        match self {
-            Self::Switchover { cell, to } => {
-                fill(t.confirm_move, &[("cell", cell.as_str()), ("to", &name(to))])
-            }
-            Self::Evacuate(region) => fill(t.confirm_evacuate, &[("region", &name(region))]),
-            Self::Restore(region) => fill(t.confirm_restore, &[("region", &name(region))]),
-            Self::Drain(region) => fill(t.confirm_drain, &[("region", &name(region))]),
-            Self::Undrain(region) => fill(t.confirm_undrain, &[("region", &name(region))]),
-        }
-    }
-
-    fn effect(&self, t: &Texts) -> &'static str {
-        match self {
-            Self::Switchover { .. } => t.effect_move,
-            Self::Evacuate(_) => t.effect_evacuate,
-            Self::Restore(_) => t.effect_restore,
-            Self::Drain(_) => t.effect_drain,
-            Self::Undrain(_) => t.effect_undrain,
-        }
-    }
-
-    fn asked(&self, confirmed: Option<&Confirmed>) -> Value {
-        match self {
-            Self::Switchover { to, .. } => json!({ "to": to.as_str() }),
-            Self::Evacuate(_) | Self::Restore(_) | Self::Drain(_) | Self::Undrain(_) => {
-                let mut body = json!({});
-                if let Some(confirmed) = confirmed {
-                    let reason = confirmed.reason.trim();
-                    if !reason.is_empty() {
-                        body["reason"] = reason.into();
-                    }
-                    if self.has_waves() {
-                        body["wave_pause_s"] = confirmed.wave_pause_s.unwrap_or(0).into();
-                    }
-                }
-                body
-            }
-        }
-    }
-}
 
 #[derive(Template)]
 #[template(path = "console/lever.html")]
@@ -285,9 +167,12 @@ async fn page(
     let parent = lever.page();
     let to = match lever {
         Lever::Switchover { to, .. } => to.to_string(),
-        Lever::Evacuate(_) | Lever::Restore(_) | Lever::Drain(_) | Lever::Undrain(_) => {
-            String::new()
-        }
+        Lever::Evacuate(_)
+        | Lever::Restore(_)
+        | Lever::Drain(_)
+        | Lever::Undrain(_)
+        | Lever::RetireSite(_)
+        | Lever::AddSite(_) => String::new(),
     };
     let preview = Preview {
         t,
@@ -318,9 +203,10 @@ fn shown(console: &Console, t: &Texts, plan: Plan) -> Shown {
     ];
     let values: Vec<(&str, &str)> =
         values.iter().map(|(name, text)| (*name, text.as_str())).collect();
-    let pause = plan.expected.as_ref().map_or_else(
-        || t.pause_unknown.to_owned(),
-        |expected| {
+    let pause = match &plan.expected {
+        _ if plan.moves.is_empty() => t.pause_none.to_owned(),
+        None => t.pause_unknown.to_owned(),
+        Some(expected) => {
             let median = expected.hold_ms.unwrap_or(expected.took_ms);
             let worst = expected.longest_hold_ms.unwrap_or(median);
             fill(
@@ -331,8 +217,8 @@ fn shown(console: &Console, t: &Texts, plan: Plan) -> Shown {
                     ("count", &expected.moves.to_string()),
                 ],
             )
-        },
-    );
+        }
+    };
     let moves = plan.moves.iter().map(|planned| MoveRow {
         wave: planned.wave + 1,
         cell: planned.cell.clone(),

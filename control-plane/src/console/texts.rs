@@ -187,8 +187,14 @@ texts! {
     evacuate: "Evacuate this region…", "撤空该区域…";
     restore: "Let cells back in…", "恢复该区域…";
     kept_out: "kept out", "已停用";
+    retire: "Keep {region} out…", "停用 {region} 的站点…";
+    add: "Let {region} in again…", "重新启用 {region} 的站点…";
     retire_title: "Keep {site} out", "停用 {site}";
     add_title: "Let {site} in again", "重新启用 {site}";
+    confirm_retire: "Keep {site} out now", "立即停用 {site}";
+    confirm_add: "Let {site} in again now", "立即重新启用 {site}";
+    effect_retire: "The site leaves the voters, follows nobody and is no target until it is let in again. Its database stays as it is then. No request waits.", "该站点退出投票，不再跟随，也不再作为目标，直到重新启用；其数据库保持当时的状态。请求不受影响。";
+    effect_add: "The site catches up first, from the write-ahead log or from a copy, and then votes again. No request waits.", "该站点先通过预写日志或副本追上进度，然后重新参与投票。请求不受影响。";
     drain: "Drain this region…", "排空该区域…";
     undrain: "Make it a target again…", "取消排空…";
     drain_title: "Drain {region}", "排空 {region}";
@@ -223,6 +229,7 @@ texts! {
     pause: "Expected pause", "预计停顿";
     pause_of: "{median} ms for each cell, at most {worst} ms (by {count} moves before)", "每个单元 {median} 毫秒，最长 {worst} 毫秒（依据此前 {count} 次迁移）";
     pause_unknown: "not known: no planned move has been recorded yet", "未知：尚无计划迁移记录";
+    pause_none: "none: nothing is moved", "无：不迁移任何单元";
     refused_now: "It would be refused now", "目前会被拒绝";
     confirm_move: "Move {cell} to {to} now", "立即将 {cell} 迁移到 {to}";
     cancel: "Cancel", "取消";

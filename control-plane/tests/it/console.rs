@@ -7,8 +7,9 @@ use crate::drills;
 use crate::forms::{field, form, get, sign_in, token, url};
 use crate::platform::{LIMIT, OPERATOR, Platform, VIEWER};
 
-/// `WebDriver`'s name of the key.
+/// `WebDriver`'s names of the keys.
 const TAB: &str = "\u{e004}";
+const ENTER: &str = "\u{e007}";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_watches_a_failover_and_moves_the_cell_back_and_a_viewer_only_looks() {
@@ -18,6 +19,7 @@ async fn an_operator_watches_a_failover_and_moves_the_cell_back_and_a_viewer_onl
             signs_in(browser, platform).await;
             watches_a_failover(browser, platform).await;
             moves_it_back(browser, platform).await;
+            keeps_a_site_out(browser, platform).await;
             evacuates_a_region(browser, platform).await;
             reads_of_drills(browser, platform).await;
             reads_chinese(browser, platform).await;
@@ -100,6 +102,28 @@ async fn moves_it_back(browser: &Browser, platform: &Platform) {
     browser.open(&url(platform, "/console/regions/south")).await;
     browser.until("h1", "Region South").await;
     browser.screenshot("region-light-1280").await;
+}
+
+/// By the keyboard alone, and in again.
+async fn keeps_a_site_out(browser: &Browser, platform: &Platform) {
+    platform.until_known("north").await;
+    for (lever, said, then) in [
+        ("retire-south", "Keep c1@south out", "kept out"),
+        ("add-south", "Let c1@south in again", "standby"),
+    ] {
+        browser.open(&url(platform, "/console/cells/c1")).await;
+        browser.until(&format!("#{lever}"), "South").await;
+        browser.run(&format!("document.getElementById('{lever}').focus()")).await;
+        browser.press(ENTER).await;
+        browser.until("h1", said).await;
+        browser.screenshot(&format!("{lever}-light-1280")).await;
+        browser.run("document.getElementById('confirm').focus()").await;
+        browser.press(ENTER).await;
+        browser.until(".operation h2", said).await;
+        browser.until(".operation:first-of-type .state", "done").await;
+        browser.open(&url(platform, "/console/cells/c1")).await;
+        browser.until("#site-south .mark", then).await;
+    }
 }
 
 async fn evacuates_a_region(browser: &Browser, platform: &Platform) {

@@ -22,6 +22,7 @@ mod operations;
 mod platform;
 mod reads;
 mod roles;
+mod site_levers;
 mod sites;
 mod switchover;
 mod tls;

@@ -1,0 +1,190 @@
+//! The levers there are: where each is found, what it is called, and what it asks of the API.
+
+use serde_json::{Value, json};
+use topology::{CellId, RegionId, SiteId};
+
+use super::Confirmed;
+use crate::console::Console;
+use crate::console::page::Page;
+use crate::console::texts::{Texts, fill};
+
+/// What may be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Lever {
+    Switchover { cell: CellId, to: RegionId },
+    Evacuate(RegionId),
+    Restore(RegionId),
+    Drain(RegionId),
+    Undrain(RegionId),
+    RetireSite(SiteId),
+    AddSite(SiteId),
+}
+
+impl Lever {
+    /// Reads the path of the page about it.
+    pub(super) fn from_path(path: &str, to: Option<&str>) -> Option<Self> {
+        let parts: Vec<&str> = path.strip_prefix("/console/")?.split('/').collect();
+        match parts[..] {
+            ["cells", cell, "switchover"] => {
+                Some(Self::Switchover { cell: cell.parse().ok()?, to: to?.parse().ok()? })
+            }
+            ["regions", region, "evacuate"] => Some(Self::Evacuate(region.parse().ok()?)),
+            ["regions", region, "restore"] => Some(Self::Restore(region.parse().ok()?)),
+            ["regions", region, "drain"] => Some(Self::Drain(region.parse().ok()?)),
+            ["regions", region, "undrain"] => Some(Self::Undrain(region.parse().ok()?)),
+            ["cells", cell, "sites", region, "retire"] => {
+                Some(Self::RetireSite(site(cell, region)?))
+            }
+            ["cells", cell, "sites", region, "add"] => Some(Self::AddSite(site(cell, region)?)),
+            _ => None,
+        }
+    }
+
+    /// Returns where the API has it, and the console its page.
+    pub(super) fn path(&self) -> String {
+        match self {
+            Self::Switchover { cell, .. } => format!("/cells/{cell}/switchover"),
+            Self::Evacuate(region) => format!("/regions/{region}/evacuate"),
+            Self::Restore(region) => format!("/regions/{region}/restore"),
+            Self::Drain(region) => format!("/regions/{region}/drain"),
+            Self::Undrain(region) => format!("/regions/{region}/undrain"),
+            Self::RetireSite(SiteId { cell, region }) => {
+                format!("/cells/{cell}/sites/{region}/retire")
+            }
+            Self::AddSite(SiteId { cell, region }) => format!("/cells/{cell}/sites/{region}/add"),
+        }
+    }
+
+    /// Returns the page it is found on.
+    pub(super) fn page(&self) -> Page {
+        match self {
+            Self::Switchover { cell, .. }
+            | Self::RetireSite(SiteId { cell, .. })
+            | Self::AddSite(SiteId { cell, .. }) => Page::Cell(cell.clone()),
+            Self::Evacuate(region)
+            | Self::Restore(region)
+            | Self::Drain(region)
+            | Self::Undrain(region) => Page::Region(region.clone()),
+        }
+    }
+
+    /// Whether it goes on by itself afterwards, and a reason may be given.
+    pub(super) fn is_operation(&self) -> bool {
+        match self {
+            Self::Switchover { .. } => false,
+            Self::Evacuate(_)
+            | Self::Restore(_)
+            | Self::Drain(_)
+            | Self::Undrain(_)
+            | Self::RetireSite(_)
+            | Self::AddSite(_) => true,
+        }
+    }
+
+    /// Whether cells are moved in waves, with a pause between them.
+    pub(super) fn has_waves(&self) -> bool {
+        match self {
+            Self::Evacuate(_) | Self::Restore(_) => true,
+            Self::Switchover { .. }
+            | Self::Drain(_)
+            | Self::Undrain(_)
+            | Self::RetireSite(_)
+            | Self::AddSite(_) => false,
+        }
+    }
+
+    pub(super) fn title(&self, console: &Console, t: &Texts) -> String {
+        let name = |region: &RegionId| console.region_name(region.as_str());
+        match self {
+            Self::Switchover { cell, to } => {
+                fill(t.move_title, &[("cell", cell.as_str()), ("to", &name(to))])
+            }
+            Self::Evacuate(region) => fill(t.evacuate_title, &[("region", &name(region))]),
+            Self::Restore(region) => fill(t.restore_title, &[("region", &name(region))]),
+            Self::Drain(region) => fill(t.drain_title, &[("region", &name(region))]),
+            Self::Undrain(region) => fill(t.undrain_title, &[("region", &name(region))]),
+            Self::RetireSite(site) => fill(t.retire_title, &[("site", &site.to_string())]),
+            Self::AddSite(site) => fill(t.add_title, &[("site", &site.to_string())]),
+        }
+    }
+
+    pub(super) fn confirm(&self, console: &Console, t: &Texts) -> String {
+        let name = |region: &RegionId| console.region_name(region.as_str());
+        match self {
+            Self::Switchover { cell, to } => {
+                fill(t.confirm_move, &[("cell", cell.as_str()), ("to", &name(to))])
+            }
+            Self::Evacuate(region) => fill(t.confirm_evacuate, &[("region", &name(region))]),
+            Self::Restore(region) => fill(t.confirm_restore, &[("region", &name(region))]),
+            Self::Drain(region) => fill(t.confirm_drain, &[("region", &name(region))]),
+            Self::Undrain(region) => fill(t.confirm_undrain, &[("region", &name(region))]),
+            Self::RetireSite(site) => fill(t.confirm_retire, &[("site", &site.to_string())]),
+            Self::AddSite(site) => fill(t.confirm_add, &[("site", &site.to_string())]),
+        }
+    }
+
+    pub(super) fn effect(&self, t: &Texts) -> &'static str {
+        match self {
+            Self::Switchover { .. } => t.effect_move,
+            Self::Evacuate(_) => t.effect_evacuate,
+            Self::Restore(_) => t.effect_restore,
+            Self::Drain(_) => t.effect_drain,
+            Self::Undrain(_) => t.effect_undrain,
+            Self::RetireSite(_) => t.effect_retire,
+            Self::AddSite(_) => t.effect_add,
+        }
+    }
+
+    pub(super) fn asked(&self, confirmed: Option<&Confirmed>) -> Value {
+        match self {
+            Self::Switchover { to, .. } => json!({ "to": to.as_str() }),
+            Self::Evacuate(_)
+            | Self::Restore(_)
+            | Self::Drain(_)
+            | Self::Undrain(_)
+            | Self::RetireSite(_)
+            | Self::AddSite(_) => {
+                let mut body = json!({});
+                if let Some(confirmed) = confirmed {
+                    let reason = confirmed.reason.trim();
+                    if !reason.is_empty() {
+                        body["reason"] = reason.into();
+                    }
+                    if self.has_waves() {
+                        body["wave_pause_s"] = confirmed.wave_pause_s.unwrap_or(0).into();
+                    }
+                }
+                body
+            }
+        }
+    }
+}
+
+fn site(cell: &str, region: &str) -> Option<SiteId> {
+    Some(SiteId { cell: cell.parse().ok()?, region: region.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lever_is_found_by_its_path() {
+        for path in [
+            "/cells/c1/switchover",
+            "/regions/east/evacuate",
+            "/regions/east/restore",
+            "/regions/east/drain",
+            "/regions/east/undrain",
+            "/cells/c1/sites/south/retire",
+            "/cells/c1/sites/south/add",
+        ] {
+            let lever = Lever::from_path(&format!("/console{path}"), Some("south"));
+            assert_eq!(lever.unwrap().path(), path);
+        }
+        for other in ["/console/cells/c1/sites/south", "/console/cells/C 1/sites/south/add"] {
+            assert_eq!(Lever::from_path(other, None), None, "{other}");
+        }
+        assert_eq!(Lever::from_path("/console/cells/c1/switchover", None), None);
+    }
+}
