@@ -4,9 +4,6 @@ use std::path::Path;
 
 use super::*;
 
-/// Where problems are provoked.
-const TESTS: [&str; 4] = ["tests/it", "src/api", "src/api/error", "../runtime/src"];
-
 #[test]
 fn every_route_is_in_the_document_and_the_other_way_round() {
     let (router, paths, _) = calls().parts();
@@ -37,18 +34,15 @@ fn every_call_says_what_it_is_and_shows_what_it_takes() {
     }
 }
 
+/// The tests of `tests/it` ask a real control plane, over HTTP.
 #[test]
 fn every_problem_is_provoked_by_a_test() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
     let mut all = String::new();
-    for folder in TESTS {
-        for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("problem.rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                let is_test = !folder.contains("src") || path.ends_with("tests.rs");
-                let tests = if is_test { Some(&*text) } else { text.split("mod tests {").nth(1) };
-                all.push_str(tests.unwrap_or_default());
-            }
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|end| end == "rs") {
+            all += &fs::read_to_string(&path).unwrap();
         }
     }
     let codes = problem::KINDS.iter().map(|kind| kind.code);

@@ -43,8 +43,18 @@ pub(crate) struct Script {
     pub(crate) unwilling: bool,
     /// Keeps it only as long as it is just asked whether it would vote.
     pub(crate) unwilling_when_dry: bool,
+    /// Keeps it only once it is asked for its vote.
+    pub(crate) unwilling_in_earnest: bool,
     /// Where its write-ahead log ends.
     pub(crate) lsn: u64,
+    /// How much more it turns out to have once its vote is frozen.
+    pub(crate) unreplayed: u64,
+    /// Does not get ready to hand over as long as this is so.
+    pub(crate) is_slow_to_prepare: bool,
+    /// How often it was asked to get ready.
+    pub(crate) prepares: usize,
+    /// Never passes the barrier.
+    pub(crate) opens_nothing: bool,
     /// What it says when asked to hand over.
     pub(crate) hand_over: HandOverReply,
     /// What it says of itself besides.
@@ -72,7 +82,12 @@ impl Agent {
             dead: false,
             unwilling: false,
             unwilling_when_dry: false,
+            unwilling_in_earnest: false,
             lsn: 1000,
+            unreplayed: 0,
+            is_slow_to_prepare: false,
+            prepares: 0,
+            opens_nothing: false,
             hand_over: HandOverReply::Stopped { timeline: 1, checkpoint: 900 },
             at_risk: false,
             alerts: BTreeMap::new(),
@@ -156,7 +171,8 @@ impl Agent {
             if renewed && activation.serving().is_some() {
                 self.let_leave_and_join(etcd, stored.revision, &routed, &kept_out).await;
             }
-            if renewed && matches!(activation.phase, Phase::Promoting { .. }) {
+            let opens = !self.told(|script| script.opens_nothing);
+            if renewed && opens && matches!(activation.phase, Phase::Promoting { .. }) {
                 let mut opened = routed.clone();
                 opened.activation = activation.open(&self.id.region, "barrier passed");
                 opened.activation.system = Some(SYSTEM);
@@ -253,12 +269,19 @@ async fn vote(State(agent): State<Agent>, Json(request): Json<VoteRequest>) -> J
         } else {
             script.votes.push((request.epoch, request.predecessor));
         }
-        if script.unwilling || (script.unwilling_when_dry && request.dry) {
+        let here =
+            if request.dry { script.unwilling_when_dry } else { script.unwilling_in_earnest };
+        if script.unwilling || here {
             VoteReply::Refused { reason: "promised not to vote".to_owned() }
         } else if request.dry {
             VoteReply::Willing
         } else {
-            VoteReply::Frozen { system: SYSTEM, timeline: 1, begun: Some(0), lsn: script.lsn }
+            VoteReply::Frozen {
+                system: SYSTEM,
+                timeline: 1,
+                begun: Some(0),
+                lsn: script.lsn + script.unreplayed,
+            }
         }
     }))
 }
@@ -269,6 +292,10 @@ async fn hand_over(
 ) -> Json<HandOverReply> {
     agent.alive().await;
     if request.prepare {
+        agent.told(|script| script.prepares += 1);
+        while agent.told(|script| script.is_slow_to_prepare) {
+            tokio::time::sleep(PERIOD).await;
+        }
         return Json(HandOverReply::Prepared);
     }
     Json(agent.told(|script| {

@@ -120,6 +120,9 @@ async fn a_control_plane_starts_before_etcd_and_outlives_it() {
         platform.until_cell_is("epoch 1, promoting east").await;
         let told = platform.until(async || platform.get("north", "/v1/cells/c1").await.is_some());
         assert!(told.await, "the cell is not told");
+        // Nobody is there to make its first database.
+        let (status, problem) = platform.failover("north", "{}").await;
+        assert_eq!((status, &problem["code"]), (409, &json!("no-database")), "{problem}");
 
         etcd.kill().await;
         assert!(

@@ -212,10 +212,6 @@ fn kill(platform: &Platform, regions: &[&str]) {
 
 /// Waits until a control plane misses the site in `region`.
 async fn unreachable(platform: &Platform, control_plane: &str, region: &str) {
-    let missed = platform.until(async || {
-        let cell = platform.get(control_plane, "/v1/cells/c1").await.unwrap();
-        let sites = cell["sites"].as_array().unwrap();
-        sites.iter().any(|site| site["region"] == region && site["reachable"] == false)
-    });
-    assert!(missed.await, "{region} is not missed");
+    let site = format!("c1@{region}");
+    platform.until_site(control_plane, &site, ("reachable", json!(false))).await;
 }

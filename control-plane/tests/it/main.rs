@@ -21,6 +21,7 @@ mod forms;
 mod operations;
 mod platform;
 mod reads;
+mod refusals;
 mod roles;
 mod site_levers;
 mod sites;

@@ -285,8 +285,7 @@ async fn a_freeze_holds_everything_and_a_waiting_operation_can_be_cancelled() {
                 assert_eq!((status, &refused["code"]), (409, &json!("frozen")), "{refused}");
             }
             // Neither by itself: a dead site is left as it is, and that is told.
-            let dead =
-                platform.agents.iter().find(|agent| agent.id.to_string() == "c3@north").unwrap();
+            let dead = platform.agent_at("c3@north");
             dead.told(|agent| agent.dead = true);
             let told = platform.until(async || {
                 let cell = platform.get("south", "/v1/cells/c3").await.unwrap();

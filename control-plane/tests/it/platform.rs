@@ -59,15 +59,16 @@ impl Platform {
 
     /// The same with more in its `regions.yaml`.
     pub(crate) fn prepare_with(more: &str) -> Self {
-        Self::prepare_spec(&["east"], more)
+        Self::prepare_spec(&["east"], |text| text + more)
     }
 
     /// The same with a cell for each of these homes: c1, c2 and so on.
     pub(crate) fn prepare_cells(homes: &[&str]) -> Self {
-        Self::prepare_spec(homes, "")
+        Self::prepare_spec(homes, |text| text)
     }
 
-    fn prepare_spec(homes: &[&str], more: &str) -> Self {
+    /// The same, with its `regions.yaml` changed.
+    pub(crate) fn prepare_spec(homes: &[&str], change: impl FnOnce(String) -> String) -> Self {
         let (place, number) = free_place();
         let folder =
             std::env::temp_dir().join(format!("bulkhead-cp-{}-{number}", std::process::id()));
@@ -77,7 +78,7 @@ impl Platform {
         std::fs::create_dir_all(folder.join("secrets")).unwrap();
         std::fs::write(folder.join("secrets/control-plane.callers"), CALLERS).unwrap();
         std::fs::write(folder.join("secrets/console.key"), "k".repeat(64)).unwrap();
-        let text = spec(FIRST_NETWORK + 3 * number, homes) + more;
+        let text = change(spec(FIRST_NETWORK + 3 * number, homes));
         std::fs::write(folder.join("regions.yaml"), &text).unwrap();
         let spec = Arc::new(Spec::parse(&text).unwrap());
         let sites = spec.cells.iter().flat_map(|cell| {
@@ -149,7 +150,12 @@ impl Platform {
     }
 
     pub(crate) fn agent(&self, region: &str) -> &Agent {
-        self.agents.iter().find(|agent| agent.id == site(region)).unwrap()
+        self.agent_at(&site(region).to_string())
+    }
+
+    /// The stand-in at a site such as `c2@east`.
+    pub(crate) fn agent_at(&self, site: &str) -> &Agent {
+        self.agents.iter().find(|agent| agent.id.to_string() == site).unwrap()
     }
 
     /// Returns the cell as stored.
@@ -217,6 +223,18 @@ impl Platform {
                     .all(|((active, redundant), at)| active == at && *redundant)
         });
         assert!(reached.await, "expected {expected:?}, found {last}");
+    }
+
+    /// Waits until a control plane tells something of a site such as `c2@east`.
+    pub(crate) async fn until_site(&self, vantage: &str, site: &str, tells: (&str, Value)) {
+        let (cell, region) = site.split_once('@').unwrap();
+        let (name, expected) = tells;
+        let told = self.until(async || {
+            let cell = self.get(vantage, &format!("/v1/cells/{cell}")).await.unwrap();
+            let mut sites = cell["sites"].as_array().unwrap().iter();
+            sites.any(|site| site["region"] == region && site[name] == expected)
+        });
+        assert!(told.await, "{name} of {site} is not {expected}");
     }
 
     /// Asks again and again, until it is so or has taken too long.
