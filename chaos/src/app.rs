@@ -2,6 +2,7 @@
 
 mod drills;
 mod heal;
+mod suite;
 mod tell;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::terminal::print;
 pub async fn run() -> anyhow::Result<Exit> {
     match Cli::parse().command {
         Command::Run(args) => drills::run(&args).await,
+        Command::Suite(args) => suite::suite(&args).await,
         Command::List(args) => drills::list(&args),
         Command::Validate { drill } => match drills::read(&drill)? {
             Ok(drills) => {

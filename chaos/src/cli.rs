@@ -1,10 +1,13 @@
 //! The command line, as written.
 
+mod suite;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use self::suite::{SuiteArgs, SuiteCommand, SuiteName};
 use crate::drill::yaml::duration;
 
 #[derive(Parser)]
@@ -35,6 +38,13 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run drills, by name, by file, or all that come along.
     Run(RunArgs),
+    /// Run drills by schedule, and say which hits whom when.
+    #[command(after_help = "Examples:
+  chaos suite check my-suite.yaml   say what is wrong with a suite's file
+  chaos suite plan --weeks 8        the next runs, and every drill against every cell and region
+  chaos suite run                   begin each drill of the weekly suite when it is due, until stopped
+  chaos suite run --once            do what is due now, and end")]
+    Suite(SuiteArgs),
     /// List the drills that come along.
     List(ListArgs),
     /// Say what is wrong with a drill file; exit code 2 if something is.

@@ -43,6 +43,26 @@ pub(crate) struct Cell {
     pub(crate) tally: Tally,
 }
 
+/// What a person should look at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Alert {
+    pub(crate) name: String,
+    pub(crate) cell: Option<CellId>,
+    pub(crate) region: Option<RegionId>,
+}
+
+#[derive(Deserialize)]
+struct Alerts {
+    data: Vec<AlertView>,
+}
+
+#[derive(Deserialize)]
+struct AlertView {
+    name: String,
+    cell: Option<String>,
+    region: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct Cells {
     data: Vec<CellView>,
@@ -125,6 +145,11 @@ impl ControlPlane {
     pub(crate) async fn cells(&self) -> anyhow::Result<Vec<Cell>> {
         let cells: Cells = self.ask("/v1/cells").await.context("list the cells")?;
         cells.data.into_iter().map(Cell::try_from).collect()
+    }
+
+    pub(crate) async fn alerts(&self) -> anyhow::Result<Vec<Alert>> {
+        let alerts: Alerts = self.ask("/v1/alerts").await.context("list the alerts")?;
+        alerts.data.into_iter().map(Alert::try_from).collect()
     }
 
     /// Returns what a cell's sites report as lost; `None` from a control plane that knows of no such
@@ -212,6 +237,16 @@ impl ControlPlane {
             }
         }
         bail!("no control plane can be reached");
+    }
+}
+
+impl TryFrom<AlertView> for Alert {
+    type Error = anyhow::Error;
+
+    fn try_from(AlertView { name, cell, region }: AlertView) -> anyhow::Result<Self> {
+        let cell = cell.map(|cell| cell.parse()).transpose().context("read a cell's id")?;
+        let region = region.map(|region| region.parse()).transpose();
+        Ok(Self { name, cell, region: region.context("read a region's id")? })
     }
 }
 

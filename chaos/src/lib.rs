@@ -57,4 +57,5 @@ mod edn;
 mod report;
 mod selftest;
 mod series;
+mod suite;
 mod terminal;

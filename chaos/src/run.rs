@@ -10,6 +10,7 @@ mod observe;
 mod preflight;
 mod progress;
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ use crate::metrics::{Measure, Value, metrics};
 use crate::platform::Platform;
 use crate::recorder::Recorder;
 use crate::safeguard::Safeguard;
+use crate::suite::watch::Watch;
 use crate::terminal::Terminal;
 use crate::{events, final_reads, lever, lost_writes, recover, sweep, verdict};
 
@@ -51,6 +53,8 @@ pub(crate) struct Run<'a> {
     pub(crate) terminal: Terminal,
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
+    /// Stops it for a real incident; nobody does where a person is there.
+    pub(crate) watch: Option<&'a Watch>,
 }
 
 /// Runs the drill, and returns what happened. It does not fail: what goes wrong is part of it.
@@ -129,9 +133,16 @@ async fn ended_early(run: &Run<'_>, guard: &mut Guard) -> String {
             sleep(LEVER_LOOK).await;
         }
     };
+    let incident = async {
+        match run.watch {
+            Some(watch) => watch.incident(run.platform).await,
+            None => pending().await,
+        }
+    };
     tokio::select! {
         () = stop_asked() => "stopped by a signal".to_owned(),
         why = lever => why,
+        why = incident => why,
         why = guard.keep() => why,
     }
 }

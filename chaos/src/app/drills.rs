@@ -21,6 +21,7 @@ use crate::recorder::Recorder;
 use crate::report::{self, Report};
 use crate::run::{Run, run as rehearse};
 use crate::series::{self, Sample};
+use crate::suite::watch::Watch;
 use crate::terminal::{Terminal, complain, print};
 use crate::verdict::{Goals, verdict};
 use crate::{lever, lock, recover};
@@ -36,8 +37,30 @@ pub(super) async fn run(args: &RunArgs) -> anyhow::Result<Exit> {
             return Ok(Exit::Invalid);
         }
     }
+    Ok(run_all(args, &drills, None).await?.exit)
+}
+
+/// What runs of drills came to.
+pub(super) struct Rehearsed {
+    pub(super) exit: Exit,
+    /// None, if nothing was begun.
+    pub(super) samples: Vec<Sample>,
+}
+
+impl From<Exit> for Rehearsed {
+    fn from(exit: Exit) -> Self {
+        Self { exit, samples: Vec::new() }
+    }
+}
+
+/// Runs drills one after the other, if that may be.
+pub(super) async fn run_all(
+    args: &RunArgs,
+    drills: &[Drill],
+    watch: Option<&Watch>,
+) -> anyhow::Result<Rehearsed> {
     let run_dir = runtime::run_dir::run_dir(args.place.run_dir.clone())?;
-    let terminal = if args.json { Terminal::Json } else { Terminal::Text };
+    let terminal = terminal(args);
     if !args.fresh && Platform::find(&run_dir)?.is_none() {
         complain(&format!(
             "no platform runs in {}: start one with `platform up --detach --run-dir {0}`, or let \
@@ -45,33 +68,33 @@ pub(super) async fn run(args: &RunArgs) -> anyhow::Result<Exit> {
             run_dir.display(),
             args.drill
         ));
-        return Ok(Exit::Unsteady);
+        return Ok(Exit::Unsteady.into());
     }
     let doing = format!("chaos run {}", args.drill);
     let _lock = match lock::take(&run_dir.join("drills"), &doing)? {
         Ok(lock) => lock,
-        Err(holder) => return Ok(heal::refused(&run_dir, holder.as_ref())),
+        Err(holder) => return Ok(heal::refused(&run_dir, holder.as_ref()).into()),
     };
     if let Some(reason) = lever::pulled(&run_dir) {
         complain(&format!(
             "no drill starts: the lever is pulled ({reason}); `chaos lever release` lets them start"
         ));
-        return Ok(Exit::Refused);
+        return Ok(Exit::Refused.into());
     }
     if args.fresh {
         // What was there is asked before its data is gone; its answer outlives a fresh start.
-        if environment::has_id(&run_dir)? && !are_allowed(&drills, &run_dir, args)? {
-            return Ok(Exit::Refused);
+        if environment::has_id(&run_dir)? && !are_allowed(drills, &run_dir, args)? {
+            return Ok(Exit::Refused.into());
         }
         terminal.phase("fresh", "starting the platform anew");
         fresh::restart(&run_dir).await?;
     }
     let platform = Platform::find(&run_dir)?.context("find the platform running")?;
-    if !are_allowed(&drills, &run_dir, args)? {
-        return Ok(Exit::Refused);
+    if !are_allowed(drills, &run_dir, args)? {
+        return Ok(Exit::Refused.into());
     }
     if args.dry_run {
-        return plan::print_all(&platform, &drills, args.seed).await;
+        return Ok(plan::print_all(&platform, drills, args.seed).await?.into());
     }
     let recovered = recover::recover(&run_dir).await?;
     for done in &recovered.done {
@@ -82,13 +105,13 @@ pub(super) async fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         for left in &recovered.left {
             complain(&format!("no drill starts: {left} is left of an earlier one"));
         }
-        return Ok(Exit::Residue);
+        return Ok(Exit::Residue.into());
     }
     let mut samples = Vec::new();
     let mut documents = Vec::new();
-    'all: for drill in &drills {
+    'all: for drill in drills {
         for round in 0..args.repeat {
-            let (sample, document) = one(args, &platform, drill, round, terminal).await?;
+            let (sample, document) = one(args, &platform, drill, round, watch).await?;
             // Whoever stopped this run meant the rest too; what is left behind must be seen to first.
             let is_last = matches!(sample.exit, Exit::Aborted | Exit::Residue);
             samples.push(sample);
@@ -118,7 +141,7 @@ pub(super) async fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         };
         print(&document.to_string())?;
     }
-    Ok(series::exit(&samples))
+    Ok(Rehearsed { exit: series::exit(&samples), samples })
 }
 
 /// Returns whether the environment may be broken by each of the drills; says why not.
@@ -139,15 +162,16 @@ async fn one(
     platform: &Platform,
     drill: &Drill,
     round: u32,
-    terminal: Terminal,
+    watch: Option<&Watch>,
 ) -> anyhow::Result<(Sample, Value)> {
+    let terminal = terminal(args);
     let mut drill = drill.clone();
     drill.seed = args.seed.unwrap_or(drill.seed).wrapping_add(u64::from(round));
     let clock = Clock::start();
     let id = format!("{}-{}", drill.name, clock.begun_unix_ms);
     terminal.line(&format!("{}: {} (seed {})", drill.name, drill.title, drill.seed));
     let recorder = Recorder::default();
-    let run = Run { id: &id, drill: &drill, platform, terminal, clock, recorder };
+    let run = Run { id: &id, drill: &drill, platform, terminal, clock, recorder, watch };
     let course = rehearse(&run).await;
 
     let metrics = metrics(&course);
@@ -168,6 +192,10 @@ async fn one(
     }
     let document = serde_json::to_value(report::document(&report)).context("write the report")?;
     Ok((Sample::new(&drill.name, verdict, metrics), document))
+}
+
+fn terminal(args: &RunArgs) -> Terminal {
+    if args.json { Terminal::Json } else { Terminal::Text }
 }
 
 /// A folder that was asked for holds one run, or one folder per run.
