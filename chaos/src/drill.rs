@@ -14,6 +14,7 @@ use std::time::Duration;
 use topology::{CellId, RegionId};
 
 use crate::check::Check;
+use crate::history::Kind;
 use crate::metrics::{Measure, Value};
 
 pub(crate) use lines::{Effect, Lines, Only, Others, Towards};
@@ -298,13 +299,18 @@ pub(crate) struct Load {
     /// Requests per second, all users together.
     pub(crate) rate: f64,
     pub(crate) users: usize,
-    /// Out of this many requests …
-    pub(crate) tickets: u32,
-    /// … plus this many, which are messages.
-    pub(crate) messages: u32,
+    /// How many requests of each kind there are among as many as all shares together.
+    pub(crate) mix: BTreeMap<Kind, u32>,
     pub(crate) request_timeout: Duration,
     /// Beyond it a request is recorded as dropped, which counts as failed.
     pub(crate) max_in_flight: usize,
+}
+
+impl Load {
+    /// Returns whether there are requests of this kind.
+    pub(crate) fn has(&self, kind: Kind) -> bool {
+        self.mix.get(&kind).is_some_and(|share| *share > 0)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ const ATTEMPTS: usize = 3;
 pub(crate) async fn read(platform: &Platform, client: &Client, course: &Course) -> FinalState {
     let acknowledged = course.operations.iter().filter_map(|operation| match &operation.outcome {
         Outcome::Ok(Effect::Ticket { id }) => Some((operation, id)),
-        Outcome::Ok(Effect::Message { .. }) | Outcome::Fail(_) | Outcome::Unknown(_) => None,
+        Outcome::Ok(_) | Outcome::Fail(_) | Outcome::Unknown(_) => None,
     });
     let through_router =
         stream::iter(acknowledged.map(|(operation, id)| seen(client, operation, id)))

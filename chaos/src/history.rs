@@ -46,13 +46,49 @@ pub(crate) enum Kind {
     Ticket,
     /// A weak write.
     Message,
+    /// A strong write: the user's own ticket is moved on, if it still is as it was last seen.
+    Transition,
+    /// A read of the user's own ticket that nobody but the active site may answer.
+    StrongRead,
+    /// One that a standby may answer, with what it has heard.
+    WeakRead,
 }
 
 impl Kind {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Ticket, Self::Message, Self::Transition, Self::StrongRead, Self::WeakRead];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ticket => "ticket",
             Self::Message => "message",
+            Self::Transition => "transition",
+            Self::StrongRead => "strong-read",
+            Self::WeakRead => "weak-read",
+        }
+    }
+
+    /// Returns Jepsen's word for it: a ticket that is moved on is a register that is compared and set.
+    pub(crate) fn function(self) -> &'static str {
+        match self {
+            Self::Transition => "cas",
+            Self::StrongRead => "read",
+            Self::Ticket | Self::Message | Self::WeakRead => self.name(),
+        }
+    }
+
+    pub(crate) fn is_strong_write(self) -> bool {
+        match self {
+            Self::Ticket | Self::Transition => true,
+            Self::Message | Self::StrongRead | Self::WeakRead => false,
+        }
+    }
+
+    /// Whether it is about the ticket that each user keeps.
+    pub(crate) fn is_of_kept_ticket(self) -> bool {
+        match self {
+            Self::Transition | Self::StrongRead | Self::WeakRead => true,
+            Self::Ticket | Self::Message => false,
         }
     }
 }
@@ -65,6 +101,8 @@ pub(crate) struct Operation {
     pub(crate) kind: Kind,
     /// Index into the run's users.
     pub(crate) user: usize,
+    /// Of a transition, the version of the ticket it was decided on.
+    pub(crate) from: Option<u64>,
     pub(crate) intended: Duration,
     pub(crate) sent: Duration,
     pub(crate) ended: Duration,
@@ -85,8 +123,25 @@ pub(crate) enum Outcome {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
-    Ticket { id: String },
-    Message { seq: u64 },
+    Ticket {
+        id: String,
+    },
+    Message {
+        seq: u64,
+    },
+    /// The kept ticket was moved on, and has this version now.
+    Changed {
+        version: u64,
+    },
+    /// It was not: somebody else had moved it on already, and it had this version.
+    Overtaken {
+        version: u64,
+    },
+    /// The version that was read; `stale` where the answer itself says that it may be an old one.
+    Read {
+        version: u64,
+        stale: bool,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,6 +186,15 @@ impl Operation {
         matches!(self.outcome, Outcome::Ok(_))
     }
 
+    /// Returns whether the answer vouches for what it says: not one that calls itself an old one.
+    pub(crate) fn is_vouched_for(&self) -> bool {
+        match self.outcome {
+            Outcome::Ok(Effect::Read { stale, .. }) => !stale && self.kind != Kind::WeakRead,
+            Outcome::Ok(_) => true,
+            Outcome::Fail(_) | Outcome::Unknown(_) => false,
+        }
+    }
+
     /// Returns how long the user waited, from when the request was due.
     pub(crate) fn latency(&self) -> Duration {
         self.ended.saturating_sub(self.intended)
@@ -149,6 +213,9 @@ pub(crate) struct Event {
     pub(crate) evidence: String,
 }
 
+/// The version of a ticket that was just opened; every transition makes it one more.
+pub(crate) const FIRST_VERSION: u64 = 1;
+
 /// Returns what marks an operation's effect: a ticket's subject, a message's text, its key.
 pub(crate) fn mark(run: &str, number: u32) -> String {
     format!("{run}/{number}")
@@ -157,6 +224,11 @@ pub(crate) fn mark(run: &str, number: u32) -> String {
 /// Reads a mark back.
 pub(crate) fn unmark(run: &str, text: &str) -> Option<u32> {
     text.strip_prefix(run)?.strip_prefix('/')?.parse().ok()
+}
+
+/// Returns the subject of the ticket that a user keeps: no operation's mark.
+pub(crate) fn kept_mark(run: &str, user: &str) -> String {
+    format!("{run}/kept/{user}")
 }
 
 #[cfg(test)]

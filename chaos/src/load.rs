@@ -1,10 +1,13 @@
 //! Open-loop load: requests are sent when they are due, whatever became of earlier ones.
 //!
 //! No request is repeated, by nobody behind our back either: the history has what was sent.
+//! Where the mix has strong reads, a transition that was acknowledged is read back at once besides: that
+//! is when a copy that is behind still shows it.
 
 mod answer;
 mod arrivals;
 pub(crate) mod client;
+mod kept;
 mod users;
 
 use std::time::Duration;
@@ -15,12 +18,15 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::drill::Load;
-use crate::history::{Clock, Failure, Operation, Outcome};
+use crate::history::{Clock, Effect, Failure, Kind, Operation, Outcome};
 use crate::recorder::Recorder;
 
 pub(crate) use arrivals::arrivals;
 pub(crate) use client::Client;
 pub(crate) use users::users;
+
+/// What reads back is numbered from here on, by what it reads back: no load gets this far.
+const READ_BACK: u32 = 1 << 31;
 
 /// Sends until stopped, then waits for what is in flight; all of it goes into the record.
 pub(crate) async fn drive(
@@ -51,6 +57,11 @@ pub(crate) async fn drive(
                 next = arrivals.next();
             }
             Some(operation) = in_flight.next() => {
+                if in_flight.len() < load.max_in_flight
+                    && let Some(arrival) = read_back(load, &operation)
+                {
+                    in_flight.push(send(client, clock, arrival, operation.ended));
+                }
                 recorder.operation(operation);
                 next = Some(arrival);
             }
@@ -68,9 +79,21 @@ async fn send(
     intended: Duration,
 ) -> Operation {
     let sent = clock.now();
-    let (outcome, served) = client.send(arrival.kind, arrival.user, arrival.number).await;
     let arrivals::Arrival { number, kind, user, .. } = arrival;
-    Operation { number, kind, user, intended, sent, ended: clock.now(), outcome, served }
+    let from = client.seen_version(user).filter(|_| kind == Kind::Transition);
+    let (outcome, served) = client.send(kind, user, number, from).await;
+    Operation { number, kind, user, from, intended, sent, ended: clock.now(), outcome, served }
+}
+
+/// Returns the read that follows a transition which was acknowledged.
+fn read_back(load: &Load, operation: &Operation) -> Option<arrivals::Arrival> {
+    let is_changed = matches!(operation.outcome, Outcome::Ok(Effect::Changed { .. }));
+    (is_changed && load.has(Kind::StrongRead)).then(|| arrivals::Arrival {
+        number: READ_BACK + operation.number,
+        at: operation.ended,
+        kind: Kind::StrongRead,
+        user: operation.user,
+    })
 }
 
 fn dropped(arrival: &arrivals::Arrival, intended: Duration) -> Operation {
@@ -78,6 +101,7 @@ fn dropped(arrival: &arrivals::Arrival, intended: Duration) -> Operation {
         number: arrival.number,
         kind: arrival.kind,
         user: arrival.user,
+        from: None,
         intended,
         sent: intended,
         ended: intended,

@@ -29,7 +29,7 @@ pub(crate) async fn read(
     let cells: BTreeSet<&CellId> = course.users.iter().map(|user| &user.cell).collect();
     let tickets = course.operations.iter().filter_map(|operation| match &operation.outcome {
         Outcome::Ok(Effect::Ticket { id }) => Some((id.as_str(), operation.number)),
-        Outcome::Ok(Effect::Message { .. }) | Outcome::Fail(_) | Outcome::Unknown(_) => None,
+        Outcome::Ok(_) | Outcome::Fail(_) | Outcome::Unknown(_) => None,
     });
     let tickets: BTreeMap<u128, u32> =
         tickets.filter_map(|(id, number)| Some((uuid_of(id)?, number))).collect();

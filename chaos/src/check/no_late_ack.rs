@@ -1,6 +1,6 @@
-//! Nobody acknowledges once its right has run out: no answer, to a weak write either, comes from a
-//! site under an epoch that a later one had already answered after. Stronger than one writer at a
-//! time, which looks at strong writes only.
+//! Nobody acknowledges once its right has run out: no answer, to a weak write or a read either, comes from
+//! a site under an epoch that a later one had already answered after, unless it calls itself an old one.
+//! Stronger than one writer at a time, which looks at strong writes only.
 
 use topology::invariant::{Acknowledged, single_writer};
 
@@ -12,7 +12,7 @@ pub(super) fn check(course: &Course) -> Finding {
     let mut acks = Vec::new();
     let mut missing = Vec::new();
     let asked = course.operations.iter().chain(&course.direct);
-    for operation in asked.filter(|operation| operation.is_ok()) {
+    for operation in asked.filter(|operation| operation.is_vouched_for()) {
         let Some(served) = &operation.served else {
             let (kind, number) = (operation.kind.name(), operation.number);
             missing.push(format!("the answer to {kind} {number} does not say whose it is"));

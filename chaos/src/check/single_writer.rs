@@ -6,27 +6,29 @@ use topology::invariant::{Acknowledged, single_writer};
 
 use super::Finding;
 use crate::course::Course;
-use crate::history::{Kind, Operation};
+use crate::history::Operation;
 
 /// Looks at strong writes only: a weak one may still be acknowledged by a site that does not know
 /// yet that it was succeeded, and is counted as lost then.
 pub(super) fn check(course: &Course) -> Finding {
-    let acknowledged = |operation: &&Operation| operation.kind == Kind::Ticket && operation.is_ok();
+    let acknowledged =
+        |operation: &&Operation| operation.kind.is_strong_write() && operation.is_ok();
     let mut acks = Vec::new();
     let mut broken = Vec::new();
     let mut missing = Vec::new();
     for operation in course.operations.iter().filter(acknowledged) {
         let Some(served) = &operation.served else {
             missing.push(format!(
-                "the answer to ticket {} does not say whose it is",
+                "the answer to {} {} does not say whose it is",
+                operation.kind.name(),
                 operation.number
             ));
             continue;
         };
         if served.cell != *course.cell_of(operation) {
-            let (number, owner) = (operation.number, course.cell_of(operation));
-            broken
-                .push(format!("ticket {number} of cell {owner} was taken by cell {}", served.cell));
+            let (kind, number) = (operation.kind.name(), operation.number);
+            let (owner, cell) = (course.cell_of(operation), &served.cell);
+            broken.push(format!("{kind} {number} of cell {owner} was taken by cell {cell}"));
         }
         acks.push(Acknowledged {
             cell: served.cell.clone(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::yaml::{self, Need, Reader, Section, duration};
 use super::{Arrivals, Drill, Finding, Load, Probe, Scope, StopCondition, Validity};
 use crate::check::Check;
+use crate::history::Kind;
 use crate::metrics::{Measure, Unit, Value};
 
 mod fault;
@@ -140,8 +141,7 @@ fn load(reader: &mut Reader, root: &Section<'_>) -> Load {
         arrivals: Arrivals::Poisson,
         rate: RATE,
         users: USERS,
-        tickets: 1,
-        messages: 1,
+        mix: [(Kind::Ticket, 1), (Kind::Message, 1)].into(),
         request_timeout: REQUEST_TIMEOUT,
         max_in_flight: MAX_IN_FLIGHT,
     };
@@ -162,10 +162,12 @@ fn load(reader: &mut Reader, root: &Section<'_>) -> Load {
     if !(1..=USERS_MAX).contains(&load.users) {
         reader.report(&item, "users", "out of range: 1 to 10000");
     }
-    if let Some(mix) = reader.section(&item, "mix", Need::May, &["ticket", "message"]) {
-        load.tickets = reader.number(&mix, "ticket").unwrap_or(0);
-        load.messages = reader.number(&mix, "message").unwrap_or(0);
-        if load.tickets.checked_add(load.messages).is_none_or(|sum| sum == 0) {
+    let kinds = Kind::ALL.map(Kind::name);
+    if let Some(mix) = reader.section(&item, "mix", Need::May, &kinds) {
+        let share = |kind: Kind| Some((kind, reader.number(&mix, kind.name())?));
+        load.mix = Kind::ALL.into_iter().filter_map(share).collect();
+        let sum = load.mix.values().try_fold(0_u32, |sum, share| sum.checked_add(*share));
+        if sum.is_none_or(|sum| sum == 0) {
             reader.report(&item, "mix", "out of range: at least one kind needs a share");
         }
     }

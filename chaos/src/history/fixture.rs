@@ -27,6 +27,7 @@ pub(crate) fn ticket(number: u32, sent: u64, ended: u64) -> Operation {
         number,
         kind: Kind::Ticket,
         user: 0,
+        from: None,
         intended: ms(sent),
         sent: ms(sent),
         ended: ms(ended),
@@ -39,6 +40,19 @@ pub(crate) fn ticket(number: u32, sent: u64, ended: u64) -> Operation {
 pub(crate) fn message(number: u32, sent: u64, ended: u64, seq: u64) -> Operation {
     let outcome = Outcome::Ok(Effect::Message { seq });
     Operation { kind: Kind::Message, outcome, ..ticket(number, sent, ended) }
+}
+
+/// An acknowledged transition of user 0's ticket, from the version before.
+pub(crate) fn changed(number: u32, sent: u64, ended: u64, version: u64) -> Operation {
+    let outcome = Outcome::Ok(Effect::Changed { version });
+    let from = Some(version - 1);
+    Operation { kind: Kind::Transition, from, outcome, ..ticket(number, sent, ended) }
+}
+
+/// What the active site answered when it was asked for user 0's ticket.
+pub(crate) fn read(number: u32, sent: u64, ended: u64, version: u64) -> Operation {
+    let outcome = Outcome::Ok(Effect::Read { version, stale: false });
+    Operation { kind: Kind::StrongRead, outcome, ..ticket(number, sent, ended) }
 }
 
 pub(crate) fn refused(number: u32, sent: u64, ended: u64) -> Operation {

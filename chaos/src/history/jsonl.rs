@@ -44,6 +44,9 @@ pub(crate) fn history_jsonl(
 fn invoke(run: &str, user: &User, operation: &Operation) -> Value {
     let mut line = common(run, user, operation);
     line["type"] = json!("invoke");
+    if let Some(from) = operation.from {
+        line["value"] = json!([from, from + 1]);
+    }
     line["intended"] = json!(nanos(operation.intended));
     line
 }
@@ -57,6 +60,20 @@ fn completion(run: &str, user: &User, operation: &Operation) -> Value {
             match effect {
                 Effect::Ticket { id } => line["value"] = json!(id),
                 Effect::Message { seq } => line["seq"] = json!(seq),
+                Effect::Changed { version } => {
+                    line["value"] = json!([operation.from, version]);
+                }
+                // To Jepsen it has failed; the user has been answered well.
+                Effect::Overtaken { version } => {
+                    line["type"] = json!("fail");
+                    line["value"] = json!([operation.from, operation.from.map(|from| from + 1)]);
+                    line["found"] = json!(version);
+                    line["error"] = json!("overtaken");
+                }
+                Effect::Read { version, stale } => {
+                    line["value"] = json!(version);
+                    line["stale"] = json!(stale);
+                }
             }
         }
         Outcome::Fail(failure) => {
@@ -79,7 +96,7 @@ fn completion(run: &str, user: &User, operation: &Operation) -> Value {
 fn common(run: &str, user: &User, operation: &Operation) -> Value {
     json!({
         "process": operation.user,
-        "f": operation.kind.name(),
+        "f": operation.kind.function(),
         "key": user.name,
         "slot": user.slot.number(),
         "cell": user.cell.as_str(),
@@ -113,7 +130,8 @@ fn nanos(at: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{refused, ticket, users};
+    use super::super::Kind;
+    use super::super::fixture::{changed, read, refused, ticket, users};
     use super::*;
 
     #[test]
@@ -133,5 +151,36 @@ mod tests {
         assert_eq!(lines[3]["epoch"], 1);
         assert_eq!(lines[3]["idem_key"], "r/0");
         assert_eq!(lines[3]["latency"], 30_000_000);
+    }
+
+    #[test]
+    fn a_ticket_that_is_moved_on_is_a_register_that_is_compared_and_set() {
+        let overtaken = Outcome::Ok(Effect::Overtaken { version: 3 });
+        let stale = Outcome::Ok(Effect::Read { version: 2, stale: true });
+        let operations = [
+            changed(0, 10, 20, 2),
+            Operation { outcome: overtaken, ..changed(1, 30, 40, 2) },
+            read(2, 50, 60, 3),
+            Operation { kind: Kind::WeakRead, outcome: stale, ..read(3, 70, 80, 2) },
+        ];
+        let text = history_jsonl("r", &Clock::start(), &users(), &operations, &[]);
+        let told: Vec<String> = text
+            .lines()
+            .map(|line| {
+                let line: Value = serde_json::from_str(line).unwrap();
+                format!("{} {} {}", line["f"], line["type"], line["value"]).replace('"', "")
+            })
+            .collect();
+        let expected = [
+            "cas invoke [1,2]",
+            "cas ok [1,2]",
+            "cas invoke [1,2]",
+            "cas fail [1,2]",
+            "read invoke null",
+            "read ok 3",
+            "weak-read invoke null",
+            "weak-read ok 2",
+        ];
+        assert_eq!(told, expected);
     }
 }

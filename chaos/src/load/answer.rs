@@ -19,6 +19,12 @@ struct Ticket {
     id: String,
 }
 
+/// Of a ticket, and of the problem of one that was moved on meanwhile.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u64,
+}
+
 #[derive(Deserialize)]
 struct Turn {
     message: Message,
@@ -47,11 +53,22 @@ fn of_answer(kind: Kind, answer: &Answer) -> Outcome {
                 .map(|ticket| Effect::Ticket { id: ticket.id }),
             Kind::Message => serde_json::from_slice::<Turn>(&answer.body)
                 .map(|turn| Effect::Message { seq: turn.message.seq }),
+            Kind::Transition => version(answer).map(|version| Effect::Changed { version }),
+            Kind::StrongRead | Kind::WeakRead => {
+                let stale = answer.headers.contains_key(header::STALE);
+                version(answer).map(|version| Effect::Read { version, stale })
+            }
         };
         return effect.map_or(Outcome::Unknown(Failure::Malformed), Outcome::Ok);
     }
     let code = serde_json::from_slice::<Code>(&answer.body).map(|problem| problem.code);
     let code = code.unwrap_or_else(|_| "no-problem".to_owned());
+    if kind == Kind::Transition
+        && code == "stale-version"
+        && let Ok(version) = version(answer)
+    {
+        return Outcome::Ok(Effect::Overtaken { version });
+    }
     let says_unknown = code == "outcome-unknown" || answer.headers.contains_key(header::OUTCOME);
     let failure = Failure::Status { status: status.as_u16(), code };
     let is_definite = match status {
@@ -61,6 +78,10 @@ fn of_answer(kind: Kind, answer: &Answer) -> Outcome {
         status => status.is_client_error(),
     };
     if is_definite { Outcome::Fail(failure) } else { Outcome::Unknown(failure) }
+}
+
+fn version(answer: &Answer) -> Result<u64, serde_json::Error> {
+    serde_json::from_slice::<Versioned>(&answer.body).map(|ticket| ticket.version)
 }
 
 fn of_error(err: &CallError) -> Outcome {
@@ -107,6 +128,31 @@ mod tests {
         let body = r#"{"message":{"seq":3},"reply":{"seq":4}}"#;
         assert_eq!(told(Kind::Message, 201, body), Outcome::Ok(Effect::Message { seq: 3 }));
         assert_eq!(told(Kind::Ticket, 201, "{}"), Outcome::Unknown(Failure::Malformed));
+    }
+
+    #[test]
+    fn a_ticket_that_was_moved_on_meanwhile_is_an_answer_and_no_failure() {
+        let changed = told(Kind::Transition, 200, r#"{"id":"tkt_1","version":4}"#);
+        assert_eq!(changed, Outcome::Ok(Effect::Changed { version: 4 }));
+        let overtaken = r#"{"code":"stale-version","version":5}"#;
+        let expected = Outcome::Ok(Effect::Overtaken { version: 5 });
+        assert_eq!(told(Kind::Transition, 412, overtaken), expected);
+        let other = r#"{"code":"stale-version"}"#;
+        assert_eq!(told(Kind::Transition, 412, other), Outcome::Fail(status(412, "stale-version")));
+    }
+
+    #[test]
+    fn a_read_says_whether_it_may_be_an_old_one() {
+        let body = Bytes::from_static(br#"{"version":3}"#);
+        for (kind, stale) in [(Kind::StrongRead, false), (Kind::WeakRead, true)] {
+            let mut headers = HeaderMap::new();
+            if stale {
+                headers.insert(header::STALE, "7".parse().unwrap());
+            }
+            let answer = Answer { status: StatusCode::OK, headers, body: body.clone() };
+            let expected = Outcome::Ok(Effect::Read { version: 3, stale });
+            assert_eq!(outcome(kind, Ok(answer)).0, expected);
+        }
     }
 
     #[test]

@@ -23,7 +23,8 @@ pub(crate) struct Arrival {
 pub(crate) fn arrivals(load: &Load, users: usize, seed: u64) -> impl Iterator<Item = Arrival> {
     let mut random = StdRng::seed_from_u64(seed);
     let (model, rate) = (load.arrivals, load.rate);
-    let (tickets, all) = (load.tickets, load.tickets + load.messages);
+    let mix: Vec<(Kind, u32)> = load.mix.iter().map(|(kind, share)| (*kind, *share)).collect();
+    let all = mix.iter().map(|(_, share)| share).sum();
     let mut round: Vec<usize> = Vec::new();
     let mut at = Duration::ZERO;
     (0..u32::MAX).map_while(move |number| {
@@ -39,10 +40,21 @@ pub(crate) fn arrivals(load: &Load, users: usize, seed: u64) -> impl Iterator<It
                 Duration::from_secs_f64(-(1.0 - random.random::<f64>()).ln() / rate)
             }
         };
-        let is_ticket = random.random_range(0..all) < tickets;
-        let kind = if is_ticket { Kind::Ticket } else { Kind::Message };
+        let kind = kind_at(&mix, random.random_range(0..all))?;
         Some(Arrival { number, at, kind, user })
     })
+}
+
+/// Returns the kind whose share a number below the sum of all shares falls into.
+fn kind_at(mix: &[(Kind, u32)], mut at: u32) -> Option<Kind> {
+    let found = mix.iter().find(|(_, share)| match at.checked_sub(*share) {
+        None => true,
+        Some(rest) => {
+            at = rest;
+            false
+        }
+    });
+    found.map(|(kind, _)| *kind)
 }
 
 #[cfg(test)]
@@ -54,8 +66,7 @@ mod tests {
             arrivals,
             rate: 50.0,
             users: 10,
-            tickets: 1,
-            messages: 3,
+            mix: [(Kind::Ticket, 1), (Kind::Message, 2), (Kind::StrongRead, 1)].into(),
             request_timeout: Duration::from_secs(1),
             max_in_flight: 10,
         }
@@ -75,8 +86,12 @@ mod tests {
         let taken: Vec<Arrival> = arrivals(&load, 10, 7).take(5000).collect();
         let seconds = taken[4999].at.as_secs_f64();
         assert!((90.0..110.0).contains(&seconds), "5000 requests in {seconds} s");
-        let tickets = taken.iter().filter(|arrival| arrival.kind == Kind::Ticket).count();
-        assert!((1100..1400).contains(&tickets), "{tickets} tickets");
+        for (kind, expected) in
+            [(Kind::Ticket, 1250), (Kind::Message, 2500), (Kind::StrongRead, 1250)]
+        {
+            let count = taken.iter().filter(|arrival| arrival.kind == kind).count();
+            assert!(count.abs_diff(expected) < 150, "{count} of {}", kind.name());
+        }
         for round in taken.chunks(10) {
             let mut users: Vec<usize> = round.iter().map(|arrival| arrival.user).collect();
             users.sort_unstable();

@@ -7,13 +7,14 @@ use anyhow::Context as _;
 use http::{HeaderMap, HeaderValue, Method, header};
 use runtime::HttpClient;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use topology::Epoch;
 use topology::wire::header as wire;
 
 use super::answer::{outcome, served};
+use super::kept::{self, Kept};
 use crate::course::{ConversationRead, Seen};
-use crate::history::{Kind, Outcome, Served, User, mark, unmark};
+use crate::history::{Failure, Kind, Outcome, Served, User, mark, unmark};
 use crate::token;
 
 /// Before and after the load nothing is broken: an answer takes milliseconds.
@@ -37,6 +38,7 @@ pub(crate) struct Client {
 struct UserOf {
     bearer: HeaderValue,
     conversation: String,
+    ticket: Option<Kept>,
 }
 
 /// A conversation that was opened, and who opened it.
@@ -87,19 +89,42 @@ impl Client {
         &self.run
     }
 
-    /// Opens a user's conversation.
-    pub(super) async fn open(&self, user: &str, identity_key: &str) -> anyhow::Result<Opened> {
+    /// Opens a user's conversation, and the ticket they keep.
+    pub(super) async fn open(
+        &self,
+        user: &str,
+        identity_key: &str,
+        keeps_ticket: bool,
+    ) -> anyhow::Result<Opened> {
         let token = token::development(identity_key, user)?;
         let bearer = HeaderValue::try_from(format!("Bearer {token}")).context("write a token")?;
-        let url = format!("{}/v1/conversations", self.base);
-        let headers = headers(&bearer, Some(&format!("{}/{user}", self.run)))?;
-        let body = json!({ "channel": "drill", "locale": "en" }).to_string();
-        let answer = self.http.call(Method::POST, &url, headers, body, ASK).await;
-        let answer = answer.with_context(|| format!("open a conversation of {user}"))?;
-        let opened: Identified =
-            answer.json(&url).with_context(|| format!("open a conversation of {user}"))?;
-        let user = UserOf { bearer, conversation: opened.id };
-        Ok(Opened { user, served: served(&answer.headers) })
+        let body = json!({ "channel": "drill", "locale": "en" });
+        let opened = self.create(&bearer, "/v1/conversations", user, &body).await;
+        let (conversation, served) =
+            opened.with_context(|| format!("open a conversation of {user}"))?;
+        let mut ticket = None;
+        if keeps_ticket {
+            let body = kept::body(&self.run, user);
+            let opened = self.create(&bearer, "/v1/tickets", user, &body).await;
+            let (id, _) = opened.with_context(|| format!("open the ticket {user} keeps"))?;
+            ticket = Some(Kept::new(id));
+        }
+        Ok(Opened { user: UserOf { bearer, conversation, ticket }, served })
+    }
+
+    /// Creates something that a user needs before the load begins; returns its id.
+    async fn create(
+        &self,
+        bearer: &HeaderValue,
+        path: &str,
+        user: &str,
+        body: &Value,
+    ) -> anyhow::Result<(String, Option<Served>)> {
+        let url = format!("{}{path}", self.base);
+        let headers = headers(bearer, Some(&format!("{}{path}/{user}", self.run)))?;
+        let answer = self.http.call(Method::POST, &url, headers, body.to_string(), ASK).await?;
+        let created: Identified = answer.json(&url)?;
+        Ok((created.id, served(&answer.headers)))
     }
 
     /// Takes a user in; its number is the next one.
@@ -107,34 +132,55 @@ impl Client {
         self.users.push(opened.user);
     }
 
-    /// Sends one request of the load, once.
+    /// Returns the version of the ticket that a user keeps, as far as anybody was told.
+    pub(super) fn seen_version(&self, user: usize) -> Option<u64> {
+        self.users[user].ticket.as_ref().map(Kept::seen)
+    }
+
+    /// Sends one request of the load, once. `from` is the version a transition is decided on.
     pub(super) async fn send(
         &self,
         kind: Kind,
         user: usize,
         number: u32,
+        from: Option<u64>,
     ) -> (Outcome, Option<Served>) {
         let user = &self.users[user];
         let mark = mark(&self.run, number);
-        let headers = match headers(&user.bearer, Some(&mark)) {
+        let mut headers = match headers(&user.bearer, Some(&mark)) {
             Ok(headers) => headers,
             Err(_) => HeaderMap::new(),
         };
-        let (url, body) = match kind {
+        let (method, path, body) = match kind {
             Kind::Ticket => (
-                format!("{}/v1/tickets", self.base),
+                Method::POST,
+                "/v1/tickets".to_owned(),
                 json!({ "subject": mark, "description": "Written by a drill." }),
             ),
             Kind::Message => (
-                format!("{}/v1/conversations/{}/messages", self.base, user.conversation),
+                Method::POST,
+                format!("/v1/conversations/{}/messages", user.conversation),
                 json!({
                     "text": QUESTIONS[number as usize % QUESTIONS.len()],
                     "client_message_id": mark,
                 }),
             ),
+            Kind::Transition | Kind::StrongRead | Kind::WeakRead => {
+                // A load that is about kept tickets opens them first.
+                let Some(ticket) = &user.ticket else {
+                    return (Outcome::Fail(Failure::Dropped), None);
+                };
+                ticket.request(kind, from, &mut headers)
+            }
         };
-        let sent = self.http.call(Method::POST, &url, headers, body.to_string(), self.timeout);
-        outcome(kind, sent.await)
+        let body = if method == Method::GET { String::new() } else { body.to_string() };
+        let url = format!("{}{path}", self.base);
+        let sent = self.http.call(method, &url, headers, body, self.timeout).await;
+        let (outcome, served) = outcome(kind, sent);
+        if let (Some(ticket), Outcome::Ok(effect)) = (&user.ticket, &outcome) {
+            ticket.told(effect);
+        }
+        (outcome, served)
     }
 
     /// Asks a site for a ticket as a router would that has not heard of its successor.

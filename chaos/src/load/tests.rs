@@ -1,11 +1,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
 use topology::wire::header;
@@ -35,7 +35,27 @@ async fn platform(asked: Arc<AtomicU32>) -> SocketAddr {
         }
         (StatusCode::CREATED, NAMES, Json(json!({ "message": { "seq": 1 } }))).into_response()
     };
+    let version = Arc::new(AtomicU64::new(1));
+    let now = Arc::clone(&version);
+    let show = async move || {
+        let version = now.load(Ordering::Relaxed);
+        (StatusCode::OK, NAMES, Json(json!({ "version": version })))
+    };
+    // One register, whoever's ticket is meant.
+    let transition = async move |headers: HeaderMap| {
+        let seen: u64 = headers["if-match"].to_str().unwrap().trim_matches('"').parse().unwrap();
+        let order = Ordering::Relaxed;
+        match version.compare_exchange(seen, seen + 1, order, order) {
+            Ok(_) => (StatusCode::OK, NAMES, Json(json!({ "version": seen + 1 }))),
+            Err(version) => {
+                let problem = json!({ "code": "stale-version", "version": version });
+                (StatusCode::PRECONDITION_FAILED, NAMES, Json(problem))
+            }
+        }
+    };
     let routes = Router::new()
+        .route("/v1/tickets/{id}", get(show))
+        .route("/v1/tickets/{id}/transitions", post(transition))
         .route("/v1/tickets", post(ticket))
         .route("/v1/conversations", post(conversation))
         .route("/v1/conversations/{id}/messages", post(message))
@@ -54,10 +74,14 @@ async fn platform(asked: Arc<AtomicU32>) -> SocketAddr {
 }
 
 async fn client(asked: &Arc<AtomicU32>) -> Client {
+    client_with(asked, false).await
+}
+
+async fn client_with(asked: &Arc<AtomicU32>, keeps_ticket: bool) -> Client {
     let edge = platform(Arc::clone(asked)).await;
     let mut client = Client::new(edge, "run", Duration::from_secs(10));
     for user in ["u0", "u1"] {
-        let opened = client.open(user, "key").await.unwrap();
+        let opened = client.open(user, "key", keeps_ticket).await.unwrap();
         assert_eq!(opened.served.as_ref().unwrap().cell.as_str(), "c1");
         client.add(opened);
     }
@@ -69,8 +93,7 @@ fn load() -> Load {
         arrivals: Arrivals::Constant,
         rate: 1000.0,
         users: 2,
-        tickets: 1,
-        messages: 1,
+        mix: [(Kind::Ticket, 1), (Kind::Message, 1)].into(),
         request_timeout: Duration::from_secs(10),
         max_in_flight: 100,
     }
@@ -111,11 +134,57 @@ async fn every_request_is_recorded_with_what_its_answer_proves() {
                 operation.outcome,
                 Outcome::Fail(Failure::Status { status: 503, code: "failing-over".to_owned() })
             ),
+            (Kind::Transition | Kind::StrongRead | Kind::WeakRead, _) => panic!("not in the mix"),
         }
     }
     let tickets = operations.iter().filter(|operation| operation.kind == Kind::Ticket).count();
     let sent = usize::try_from(asked.load(Ordering::Relaxed)).unwrap() - 2;
     assert_eq!(sent, tickets, "no request is sent twice, none is forgotten");
+}
+
+#[tokio::test]
+async fn a_transition_that_is_acknowledged_is_read_back_at_once() {
+    let client = client_with(&Arc::new(AtomicU32::new(0)), true).await;
+    let mix = [(Kind::Transition, 2), (Kind::StrongRead, 1), (Kind::WeakRead, 1)].into();
+    let (recorder, stop, clock) = (Recorder::default(), CancellationToken::new(), Clock::start());
+    let enough = async {
+        let backs = |operations: &[Operation]| {
+            operations.iter().filter(|op| op.number >= READ_BACK).count()
+        };
+        while recorder.with(|record| backs(&record.operations)) < 10 {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+    };
+    // On a machine that stands still for a moment none is dropped.
+    let load = Load { mix, max_in_flight: usize::MAX, ..load() };
+    tokio::join!(drive(&client, &load, 3, clock, &recorder, &stop), enough);
+    let operations = recorder.with(|record| record.operations.clone());
+    let mut changes = 0;
+    for operation in &operations {
+        let Outcome::Ok(effect) = &operation.outcome else { panic!("{operation:?}") };
+        match effect {
+            Effect::Changed { version } => {
+                changes += 1;
+                assert_eq!(operation.from, Some(version - 1));
+                let mut back = operations.iter().filter(|op| op.sent >= operation.ended);
+                let is_back = |op: &Operation| op.number == READ_BACK + operation.number;
+                // The last ones may have ended when the load had.
+                if let Some(back) = back.find(|op| is_back(op)) {
+                    assert_eq!(back.intended, operation.ended);
+                    let Outcome::Ok(Effect::Read { version: read, .. }) = back.outcome else {
+                        panic!("{back:?}")
+                    };
+                    assert!(read >= *version, "{read} after {version}");
+                }
+            }
+            Effect::Overtaken { version } => assert_ne!(operation.from, Some(*version)),
+            Effect::Read { .. } => assert_eq!(operation.from, None),
+            Effect::Ticket { .. } | Effect::Message { .. } => panic!("{operation:?}"),
+        }
+    }
+    let backs = operations.iter().filter(|op| op.number >= READ_BACK).count();
+    assert!((10..=changes).contains(&backs), "{changes} changes, {backs} read back");
 }
 
 #[tokio::test]

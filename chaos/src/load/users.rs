@@ -7,24 +7,27 @@ use futures_util::stream::{self, StreamExt as _};
 use topology::{CellId, Placement, Slot, Spec, Version};
 
 use super::Client;
+use crate::drill::Load;
 use crate::history::User;
 
 /// Conversations opened at once: a start, not a test of it.
 const AT_ONCE: usize = 8;
 
-/// Opens a conversation per user, and returns the users as the platform sees them: the cell is the
+/// Opens a conversation per user, and a ticket where the load is about one, and returns the users as the platform sees them: the cell is the
 /// one that answered.
 pub(crate) async fn users(
     client: &mut Client,
     spec: &Spec,
     identity_key: &str,
-    count: usize,
+    load: &Load,
 ) -> anyhow::Result<Vec<User>> {
+    let count = load.users;
     let names = names(client.run(), spec, count);
+    let keeps_ticket = load.mix.keys().any(|kind| kind.is_of_kept_ticket() && load.has(*kind));
     let opening = stream::iter(names.into_iter().map(|name| {
         let client = &*client;
         async move {
-            let opened = client.open(&name, identity_key).await?;
+            let opened = client.open(&name, identity_key, keeps_ticket).await?;
             anyhow::Ok((name, opened))
         }
     }));

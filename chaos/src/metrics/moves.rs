@@ -6,7 +6,7 @@ use crate::course::Course;
 
 /// Counts changes of region from one epoch to the next one that answered.
 pub(super) fn moves(course: &Course) -> u64 {
-    let answered = course.operations.iter().filter(|operation| operation.is_ok());
+    let answered = course.operations.iter().filter(|operation| operation.is_vouched_for());
     let served = answered.filter_map(|operation| operation.served.as_ref());
     let tenures: BTreeSet<_> =
         served.map(|served| (&served.cell, served.epoch, &served.region)).collect();

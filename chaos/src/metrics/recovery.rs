@@ -17,7 +17,8 @@ const OF: usize = 100;
 const GAP: Duration = Duration::from_millis(500);
 
 /// Returns what is measured from the moment the fault took effect. `hit` are the requests to the
-/// cells it was aimed at, but for those that had ended before.
+/// cells it was aimed at, but for those that had ended before. Reads that a standby may answer are left
+/// out: they need no recovery.
 pub(super) fn measures(
     course: &Course,
     injection: &Injection,
@@ -27,6 +28,7 @@ pub(super) fn measures(
     let observed: Vec<&Operation> = hit
         .iter()
         .copied()
+        .filter(|operation| operation.kind != Kind::WeakRead)
         .filter(|operation| course.healed.is_none_or(|healed| operation.intended < healed))
         .collect();
     let longest = observed.iter().filter(|op| op.is_ok()).map(|op| op.latency()).max();
@@ -45,7 +47,7 @@ pub(super) fn measures(
         let success = first_success(&of_cell, injection.ended);
         first = first.max_some(success);
         let strong: Vec<&Operation> =
-            of_cell.iter().copied().filter(|op| op.kind == Kind::Ticket).collect();
+            of_cell.iter().copied().filter(|op| op.kind.is_strong_write()).collect();
         first_strong = first_strong.max_some(first_success(&strong, injection.ended));
         recovered = recovered.max_some(recover_99(&of_cell, begun, success));
     }
@@ -112,7 +114,7 @@ fn recover_99(
 
 /// Returns when the first request that was sent after `from` was answered well.
 pub(crate) fn first_success(operations: &[&Operation], from: Duration) -> Option<Duration> {
-    let sent_after = operations.iter().filter(|op| op.is_ok() && op.sent >= from);
+    let sent_after = operations.iter().filter(|op| op.is_vouched_for() && op.sent >= from);
     sent_after.map(|operation| operation.ended).min()
 }
 

@@ -20,6 +20,7 @@ pub(crate) struct Point {
 pub(crate) enum Look {
     Ticket,
     Message,
+    Read,
     Failed,
     Unknown,
 }
@@ -44,12 +45,14 @@ struct Line {
 pub(super) fn of_course(course: &Course) -> Vec<Point> {
     let points = course.operations.iter().map(|operation| {
         let (look, failure) = match (&operation.outcome, operation.kind) {
-            (Outcome::Ok(_), Kind::Ticket) => (Look::Ticket, None),
+            (Outcome::Ok(_), Kind::Ticket | Kind::Transition) => (Look::Ticket, None),
             (Outcome::Ok(_), Kind::Message) => (Look::Message, None),
+            (Outcome::Ok(_), Kind::StrongRead | Kind::WeakRead) => (Look::Read, None),
             (Outcome::Fail(failure), _) => (Look::Failed, Some(failure)),
             (Outcome::Unknown(failure), _) => (Look::Unknown, Some(failure)),
         };
-        let told = |failure| format!("{} {}: {failure}", operation.kind.name(), operation.number);
+        let told =
+            |failure| format!("{} {}: {failure}", operation.kind.function(), operation.number);
         Point {
             cell: course.cell_of(operation).to_string(),
             due: operation.intended.as_secs_f64(),
@@ -66,14 +69,18 @@ pub(super) fn of_history(text: &str) -> Vec<Point> {
     let points = text.lines().filter_map(|line| {
         let line: Line = serde_json::from_str(line).ok()?;
         let look = match (line.kind.as_str(), line.f.as_str()) {
-            ("ok", "ticket") => Look::Ticket,
+            ("ok", "ticket" | "cas") => Look::Ticket,
+            ("ok", "read" | "weak-read") => Look::Read,
+            // Answered well, if not as its user would have liked.
+            ("fail", _) if line.error.as_deref() == Some("overtaken") => Look::Ticket,
             ("ok", _) => Look::Message,
             ("fail", _) => Look::Failed,
             ("info", _) => Look::Unknown,
             _ => return None,
         };
         let (ended, latency) = (nanos(line.time), nanos(line.latency?));
-        let told = line.error.map(|error| format!("{} {}: {error}", line.f, line.op_id));
+        let error = line.error.filter(|_| matches!(look, Look::Failed | Look::Unknown));
+        let told = error.map(|error| format!("{} {}: {error}", line.f, line.op_id));
         Some(Point { cell: line.cell, due: ended - latency, latency, look, told })
     });
     points.collect()

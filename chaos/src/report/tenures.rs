@@ -8,7 +8,7 @@ use crate::course::Course;
 
 pub(super) fn tenures(course: &Course) -> Vec<Tenure> {
     let mut seen: BTreeMap<(String, u64, String), (Duration, Duration)> = BTreeMap::new();
-    for operation in course.operations.iter().filter(|operation| operation.is_ok()) {
+    for operation in course.operations.iter().filter(|operation| operation.is_vouched_for()) {
         let Some(served) = &operation.served else { continue };
         let key = (served.cell.to_string(), served.epoch.0, served.region.to_string());
         let (from, until) = seen.entry(key).or_insert((operation.ended, operation.ended));

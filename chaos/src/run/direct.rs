@@ -41,6 +41,7 @@ pub(super) async fn ask(run: &Run<'_>, client: &Client, course: &Course) -> Vec<
                     number,
                     kind,
                     user: index,
+                    from: None,
                     intended: sent,
                     sent,
                     ended,

@@ -78,6 +78,7 @@ fn ticket(number: u32, sent: Duration, served: Served) -> Operation {
         number,
         kind: Kind::Ticket,
         user: 0,
+        from: None,
         intended: sent,
         sent,
         ended: sent + Duration::from_millis(8),

@@ -50,6 +50,7 @@ pub(super) fn chart(document: &Document, points: &[Point], axis: &Axis) -> Strin
     let legend = [
         ("ticket", "●", "ticket", "工单"),
         ("message", "●", "message", "消息"),
+        ("read", "●", "read", "读取"),
         ("failed", "✕", "failed", "失败"),
         ("unknown", "✕", "outcome unknown", "结果未知"),
     ];
@@ -107,6 +108,7 @@ fn dot(svg: &mut String, axis: &Axis, top: f64, point: &Point) {
     let class = match point.look {
         Look::Ticket => "ticket",
         Look::Message => "message",
+        Look::Read => "read",
         Look::Failed => "failed",
         Look::Unknown => "unknown",
     };
