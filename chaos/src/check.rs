@@ -6,6 +6,7 @@ mod exactly_once;
 mod lost_writes_reported;
 mod no_late_ack;
 mod no_lost_ack;
+mod no_stale_strong_read;
 mod session_order;
 mod single_writer;
 
@@ -23,6 +24,7 @@ pub(crate) enum Check {
     ExactlyOnce,
     SingleWriter,
     NoLateAck,
+    NoStaleStrongRead,
     SessionOrder,
     BlastRadius,
     LostWritesReported,
@@ -38,17 +40,19 @@ pub(crate) enum Finding {
 }
 
 impl Check {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::NoLostAck,
         Self::ExactlyOnce,
         Self::SingleWriter,
         Self::NoLateAck,
+        Self::NoStaleStrongRead,
         Self::SessionOrder,
         Self::BlastRadius,
         Self::LostWritesReported,
     ];
     pub(crate) const NAMES: &str = "no-lost-ack, exactly-once, single-writer, no-late-ack, \
-                                    session-order, blast-radius, lost-writes-reported";
+                                    no-stale-strong-read, session-order, blast-radius, \
+                                    lost-writes-reported";
 
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|check| check.name() == name)
@@ -60,6 +64,7 @@ impl Check {
             Self::ExactlyOnce => "exactly-once",
             Self::SingleWriter => "single-writer",
             Self::NoLateAck => "no-late-ack",
+            Self::NoStaleStrongRead => "no-stale-strong-read",
             Self::SessionOrder => "session-order",
             Self::BlastRadius => "blast-radius",
             Self::LostWritesReported => "lost-writes-reported",
@@ -69,10 +74,15 @@ impl Check {
     /// What it claims, for people.
     pub(crate) fn claim(self) -> &'static str {
         match self {
-            Self::NoLostAck => "every acknowledged ticket is in every site's database",
+            Self::NoLostAck => {
+                "every acknowledged ticket and transition is in every site's database"
+            }
             Self::ExactlyOnce => "no request had its effect twice",
             Self::SingleWriter => "one site of a cell acknowledged at a time (I1)",
             Self::NoLateAck => "no site acknowledged anything once it had been succeeded",
+            Self::NoStaleStrongRead => {
+                "a strong read shows what was acknowledged before it, and each ticket one history"
+            }
             Self::SessionOrder => "each conversation's messages are in the order they were sent in",
             Self::BlastRadius => "no request of another cell failed (I8)",
             Self::LostWritesReported => {
@@ -92,6 +102,7 @@ impl Check {
             Self::ExactlyOnce => exactly_once::check(course),
             Self::SingleWriter => single_writer::check(course),
             Self::NoLateAck => no_late_ack::check(course),
+            Self::NoStaleStrongRead => no_stale_strong_read::check(course),
             Self::SessionOrder => session_order::check(course),
             Self::BlastRadius => blast_radius::check(course),
             Self::LostWritesReported => lost_writes_reported::check(course),

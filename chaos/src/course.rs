@@ -65,6 +65,10 @@ pub(crate) struct FinalState {
     pub(crate) through_router: BTreeMap<u32, Seen>,
     /// Tickets as each database has them.
     pub(crate) databases: BTreeMap<SiteId, DatabaseRead>,
+    /// The ticket that each user keeps, as they see it …
+    pub(crate) versions: BTreeMap<usize, FinalVersion>,
+    /// … and as each database that could be read has it; nothing where it has none.
+    pub(crate) versions_in: BTreeMap<SiteId, BTreeMap<usize, u64>>,
     /// Each user's messages, oldest first.
     pub(crate) conversations: BTreeMap<usize, ConversationRead>,
     /// What the platform itself says each cell has lost.
@@ -75,6 +79,14 @@ pub(crate) struct FinalState {
 pub(crate) enum Seen {
     There,
     Missing,
+    /// It could not be asked.
+    Unread(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FinalVersion {
+    Is(u64),
+    Gone,
     /// It could not be asked.
     Unread(String),
 }

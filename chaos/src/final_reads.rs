@@ -2,11 +2,13 @@
 
 mod database;
 
+use std::collections::BTreeMap;
+
 use futures_util::stream::{self, StreamExt as _};
 use topology::SiteId;
 
-use crate::course::{Course, FinalState, Seen};
-use crate::history::{Effect, Operation, Outcome};
+use crate::course::{Course, DatabaseRead, FinalState, FinalVersion, Seen};
+use crate::history::{Effect, Operation, Outcome, User};
 use crate::load::Client;
 use crate::platform::Platform;
 
@@ -31,16 +33,59 @@ pub(crate) async fn read(platform: &Platform, client: &Client, course: &Course) 
     )
     .buffer_unordered(AT_ONCE)
     .collect();
-    let (through_router, conversations) = tokio::join!(through_router, conversations);
+    let versions = stream::iter(
+        (0..course.users.len())
+            .map(|user| async move { Some((user, version(client, user).await?)) }),
+    )
+    .buffer_unordered(AT_ONCE)
+    .filter_map(async |version| version)
+    .collect();
+    let (through_router, conversations, versions) =
+        tokio::join!(through_router, conversations, versions);
 
-    let mut databases = std::collections::BTreeMap::new();
+    let mut databases = BTreeMap::new();
+    let mut versions_in = BTreeMap::new();
     for cell in &platform.spec.cells {
         let sites =
             cell.regions().map(|region| SiteId { cell: cell.id.clone(), region: region.clone() });
-        databases
-            .extend(database::read_cell(platform, client.run(), &sites.collect::<Vec<_>>()).await);
+        let sites: Vec<SiteId> = sites.collect();
+        for (site, rows) in database::read_cell(platform, client.run(), &sites).await {
+            let read = match rows {
+                Ok(rows) => {
+                    versions_in.insert(site.clone(), of_users(&course.users, &rows.versions));
+                    DatabaseRead::Tickets(rows.tickets)
+                }
+                Err(err) => DatabaseRead::Unread(format!("{err:#}")),
+            };
+            databases.insert(site, read);
+        }
     }
-    FinalState { through_router, databases, conversations, ..FinalState::default() }
+    FinalState {
+        through_router,
+        databases,
+        versions,
+        versions_in,
+        conversations,
+        ..FinalState::default()
+    }
+}
+
+/// Names → users.
+fn of_users(users: &[User], versions: &BTreeMap<String, u64>) -> BTreeMap<usize, u64> {
+    let users = users.iter().enumerate();
+    users.filter_map(|(user, of)| Some((user, *versions.get(&of.name)?))).collect()
+}
+
+/// Reads the ticket that a user keeps; none where the load had none.
+async fn version(client: &Client, user: usize) -> Option<FinalVersion> {
+    let mut version = client.kept_version(user).await?;
+    for _ in 1..ATTEMPTS {
+        if !matches!(version, FinalVersion::Unread(_)) {
+            break;
+        }
+        version = client.kept_version(user).await?;
+    }
+    Some(version)
 }
 
 async fn seen(client: &Client, operation: &Operation, id: &str) -> (u32, Seen) {

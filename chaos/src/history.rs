@@ -195,6 +195,18 @@ impl Operation {
         }
     }
 
+    /// Returns the version of the kept ticket that the answer vouches for.
+    pub(crate) fn vouched_version(&self) -> Option<u64> {
+        match self.outcome {
+            Outcome::Ok(
+                Effect::Changed { version }
+                | Effect::Overtaken { version }
+                | Effect::Read { version, .. },
+            ) if self.is_vouched_for() => Some(version),
+            Outcome::Ok(_) | Outcome::Fail(_) | Outcome::Unknown(_) => None,
+        }
+    }
+
     /// Returns how long the user waited, from when the request was due.
     pub(crate) fn latency(&self) -> Duration {
         self.ended.saturating_sub(self.intended)

@@ -6,8 +6,8 @@ mod healthy;
 
 use crate::check::{Check, Finding};
 use crate::course::{Course, DatabaseRead, LostWritesRead, Seen};
-use crate::history::{Effect, Failure, Outcome};
-use crate::selftest::healthy::{MOVED_AT, healthy, served};
+use crate::history::{Effect, Failure, Operation, Outcome};
+use crate::selftest::healthy::{MOVED_AT, READ, healthy, served};
 
 /// Something a platform could do wrong.
 pub(crate) struct Defect {
@@ -26,7 +26,7 @@ pub(crate) struct Caught {
     pub(crate) by: Vec<Check>,
 }
 
-pub(crate) const DEFECTS: [Defect; 10] = [
+pub(crate) const DEFECTS: [Defect; 12] = [
     Defect {
         name: "ack-before-commit",
         what: "a ticket is acknowledged before it is committed, and its site dies in between",
@@ -97,6 +97,25 @@ pub(crate) const DEFECTS: [Defect; 10] = [
         },
     },
     Defect {
+        name: "strong-read-from-standby",
+        what: "a standby that is behind answers a read as if it were the active site",
+        meant: Check::NoStaleStrongRead,
+        put_in: |course| {
+            let stale = Outcome::Ok(Effect::Read { version: 2, stale: false });
+            operation(course, READ).outcome = stale;
+        },
+    },
+    Defect {
+        name: "set-without-compare",
+        what: "two transitions are acknowledged that were decided on the same version",
+        meant: Check::NoStaleStrongRead,
+        put_in: |course| {
+            let mut twin = operation(course, READ - 1).clone();
+            twin.number = 13;
+            course.operations.insert(6, twin);
+        },
+    },
+    Defect {
         name: "sequence-restarted",
         what: "the successor numbers a conversation's messages anew",
         meant: Check::SessionOrder,
@@ -154,6 +173,11 @@ impl Caught {
     pub(crate) fn is_right(&self) -> bool {
         self.by.contains(&self.defect.meant)
     }
+}
+
+fn operation(course: &mut Course, number: u32) -> &mut Operation {
+    let found = course.operations.iter_mut().find(|operation| operation.number == number);
+    found.expect("the history has this operation")
 }
 
 fn forget_ticket(course: &mut Course, number: u32) {

@@ -1,11 +1,12 @@
 //! Every acknowledged ticket is there, for its user and in every site's database; what was
-//! definitely refused is in none (I5).
+//! definitely refused is in none. Every version of a kept ticket that an answer vouched for, by a transition
+//! or by a read, is there as well: at least that one, everywhere (I5).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Finding;
-use crate::course::{Course, DatabaseRead, Seen};
-use crate::history::{Failure, Kind, Operation, Outcome};
+use crate::course::{Course, DatabaseRead, FinalVersion, Seen};
+use crate::history::{Effect, Failure, Kind, Operation, Outcome};
 
 pub(super) fn check(course: &Course) -> Finding {
     let state = &course.final_state;
@@ -19,7 +20,9 @@ pub(super) fn check(course: &Course) -> Finding {
             None => missing.push(format!("ticket {} was not read back", operation.number)),
         }
     }
-    let cells: BTreeSet<_> = tickets(course).map(|operation| course.cell_of(operation)).collect();
+    let vouched = highest_versions(course);
+    let cells: BTreeSet<_> =
+        strong_writes(course).map(|operation| course.cell_of(operation)).collect();
     for cell in cells.iter().filter(|cell| !state.databases.keys().any(|s| s.cell == ***cell)) {
         missing.push(format!("no database of {cell} was read"));
     }
@@ -40,11 +43,25 @@ pub(super) fn check(course: &Course) -> Finding {
                 broken.push(format!("ticket {number} was refused, and is in {site} nevertheless"));
             }
         }
+        let of_cell = vouched.iter().filter(|(user, _)| course.users[**user].cell == site.cell);
+        for (user, (version, operation)) in of_cell {
+            let kept = state.versions_in.get(site).and_then(|versions| versions.get(user));
+            if kept.is_none_or(|kept| kept < version) {
+                let has = kept.map_or_else(|| "none".to_owned(), ToString::to_string);
+                broken.push(format!(
+                    "{} {} answered version {version} of the ticket of {}, and {site} has {has}",
+                    operation.kind.name(),
+                    operation.number,
+                    course.users[*user].name
+                ));
+            }
+        }
     }
     Finding::from_evidence(broken, missing)
 }
 
-/// Returns how many acknowledged tickets are gone; `None` while that is not known of every one.
+/// Returns how many acknowledged tickets and transitions are gone; `None` while that is not known of
+/// every one.
 pub(crate) fn lost_strong(course: &Course) -> Option<usize> {
     let state = &course.final_state;
     let mut lost = 0;
@@ -66,7 +83,47 @@ pub(crate) fn lost_strong(course: &Course) -> Option<usize> {
         }
         lost += usize::from(is_lost);
     }
+    Some(lost + lost_transitions(course)?)
+}
+
+fn lost_transitions(course: &Course) -> Option<usize> {
+    let state = &course.final_state;
+    let mut lost = 0;
+    for operation in &course.operations {
+        let Outcome::Ok(Effect::Changed { version }) = operation.outcome else { continue };
+        let mut is_lost = match state.versions.get(&operation.user)? {
+            FinalVersion::Is(kept) => *kept < version,
+            FinalVersion::Gone => true,
+            FinalVersion::Unread(_) => return None,
+        };
+        let cell = course.cell_of(operation);
+        for (site, read) in state.databases.iter().filter(|(site, _)| site.cell == *cell) {
+            if matches!(read, DatabaseRead::Unread(_)) {
+                return None;
+            }
+            let kept = state.versions_in.get(site).and_then(|kept| kept.get(&operation.user));
+            is_lost |= kept.is_none_or(|kept| *kept < version);
+        }
+        lost += usize::from(is_lost);
+    }
     Some(lost)
+}
+
+/// Returns of each user's kept ticket the highest version that was vouched for, and by what.
+fn highest_versions(course: &Course) -> BTreeMap<usize, (u64, &Operation)> {
+    let mut highest: BTreeMap<usize, (u64, &Operation)> = BTreeMap::new();
+    for operation in &course.operations {
+        let Some(version) = operation.vouched_version() else { continue };
+        let of_user = highest.entry(operation.user).or_insert((version, operation));
+        if of_user.0 < version {
+            *of_user = (version, operation);
+        }
+    }
+    highest
+}
+
+fn strong_writes(course: &Course) -> impl Iterator<Item = &Operation> {
+    course.operations.iter().filter(|operation| operation.kind.is_strong_write())
 }
 
 fn tickets(course: &Course) -> impl Iterator<Item = &Operation> {
@@ -95,7 +152,7 @@ fn lost(operation: &Operation, place: &str) -> String {
 mod tests {
     use super::*;
     use crate::history::Failure;
-    use crate::history::fixture::{refused, ticket, users};
+    use crate::history::fixture::{changed, read, refused, ticket, users};
 
     /// Tickets 0 and 1 acknowledged, 2 refused, 3 unknown; both acknowledged ones are everywhere.
     fn whole() -> Course {
@@ -148,6 +205,24 @@ mod tests {
         course.final_state.through_router.insert(0, Seen::Missing);
         assert!(matches!(check(&course), Finding::Fail(_)));
         assert_eq!(lost_strong(&course), Some(1));
+    }
+
+    #[test]
+    fn a_version_that_a_transition_or_a_read_had_shown_is_lost_where_it_is_missing() {
+        let mut course = whole();
+        course.operations.extend([changed(4, 50, 55, 2), read(5, 60, 65, 3)]);
+        course.final_state.versions.insert(0, FinalVersion::Is(3));
+        let mut everywhere = |versions: [u64; 3]| {
+            for (site, version) in ["c1@east", "c1@north", "c1@south"].into_iter().zip(versions) {
+                let kept = [(0, version)].into();
+                course.final_state.versions_in.insert(site.parse().unwrap(), kept);
+            }
+            (check(&course), lost_strong(&course))
+        };
+        assert_eq!(everywhere([3, 3, 4]), (Finding::Pass, Some(0)));
+        let told = "strong-read 5 answered version 3 of the ticket of u0, and c1@south has 2";
+        assert_eq!(everywhere([3, 3, 2]), (Finding::Fail(vec![told.to_owned()]), Some(0)));
+        assert_eq!(everywhere([3, 3, 1]).1, Some(1), "the transition to 2 is gone as well");
     }
 
     #[test]

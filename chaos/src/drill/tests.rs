@@ -17,7 +17,7 @@ fn the_region_drill_claims_what_the_design_promises() {
     assert_eq!(drill.limits[&Measure::Recover99], Value::Time(Duration::from_secs(5)));
     assert_eq!(drill.goals[&Measure::Recover99], Value::Time(Duration::from_secs(3)));
     assert_eq!(drill.limits[&Measure::AckedStrongLost], Value::Count(0));
-    assert_eq!(drill.checks.len(), 7);
+    assert_eq!(drill.checks.len(), 8);
 }
 
 #[test]
@@ -54,7 +54,7 @@ load: {rate: 0}
              acked-weak-lost, weak-loss-seconds, moves, epochs-changed, rebuilt, redundancy-restored",
             "9: limits.recover-99: expected a duration such as 500ms, 6s or 5m, found \"5\"",
             "10: checks[1]: expected no-lost-ack, exactly-once, single-writer, no-late-ack, \
-             session-order, blast-radius, lost-writes-reported, found \"no-bugs\"",
+             no-stale-strong-read, session-order, blast-radius, lost-writes-reported, found \"no-bugs\"",
             "11: load.rate: out of range: 1 to 5000 requests a second",
         ]
     );

@@ -10,8 +10,7 @@ use tokio_postgres::{Client, Config, NoTls};
 use topology::SiteId;
 use topology::address::Port;
 
-use crate::course::DatabaseRead;
-use crate::history::unmark;
+use crate::history::{kept_mark, unmark};
 use crate::platform::Platform;
 
 const CONNECT: Duration = Duration::from_secs(3);
@@ -19,22 +18,30 @@ const CONNECT: Duration = Duration::from_secs(3);
 const CATCH_UP: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// What a run has left in a database.
+pub(super) struct Rows {
+    /// How many rows each operation left.
+    pub(super) tickets: BTreeMap<u32, u32>,
+    /// The versions of the tickets that users keep, by their names.
+    pub(super) versions: BTreeMap<String, u64>,
+}
+
 /// Reads every site's database of one cell.
 pub(super) async fn read_cell(
     platform: &Platform,
     run: &str,
     sites: &[SiteId],
-) -> BTreeMap<SiteId, DatabaseRead> {
-    let unread = |why: &anyhow::Error| DatabaseRead::Unread(format!("{why:#}"));
+) -> BTreeMap<SiteId, anyhow::Result<Rows>> {
     let position = match primary_position(platform, sites).await {
         Ok(position) => position,
-        Err(err) => return sites.iter().map(|site| (site.clone(), unread(&err))).collect(),
+        Err(err) => {
+            let unread = |site: &SiteId| (site.clone(), Err(anyhow::anyhow!("{err:#}")));
+            return sites.iter().map(unread).collect();
+        }
     };
     let mut reads = BTreeMap::new();
     for site in sites {
-        let read = read_site(platform, run, site, &position).await;
-        let read = read.map_or_else(|err| unread(&err), DatabaseRead::Tickets);
-        reads.insert(site.clone(), read);
+        reads.insert(site.clone(), read_site(platform, run, site, &position).await);
     }
     reads
 }
@@ -65,7 +72,7 @@ async fn read_site(
     run: &str,
     site: &SiteId,
     position: &str,
-) -> anyhow::Result<BTreeMap<u32, u32>> {
+) -> anyhow::Result<Rows> {
     ask(platform, site, async |client| {
         let due = Instant::now() + CATCH_UP;
         while !has_reached(client, position).await? {
@@ -76,20 +83,26 @@ async fn read_site(
         }
         let rows = client
             .query(
-                "SELECT subject, count(*) FROM tickets
+                "SELECT subject, count(*), max(version) FROM tickets
                  WHERE starts_with(subject, $1) GROUP BY subject",
                 &[&format!("{run}/")],
             )
             .await
             .context("read the tickets")?;
-        let mut tickets = BTreeMap::new();
+        let mut read = Rows { tickets: BTreeMap::new(), versions: BTreeMap::new() };
+        let kept = kept_mark(run, "");
         for row in rows {
             let subject: String = row.get(0);
+            if let Some(user) = subject.strip_prefix(&kept) {
+                let version = u64::try_from(row.get::<_, i64>(2)).context("read a version")?;
+                read.versions.insert(user.to_owned(), version);
+                continue;
+            }
             let count = u32::try_from(row.get::<_, i64>(1)).context("count a ticket's rows")?;
             let number = unmark(run, &subject);
-            tickets.extend(number.map(|number| (number, count)));
+            read.tickets.extend(number.map(|number| (number, count)));
         }
-        Ok(tickets)
+        Ok(read)
     })
     .await
 }

@@ -13,8 +13,8 @@ use topology::wire::header as wire;
 
 use super::answer::{outcome, served};
 use super::kept::{self, Kept};
-use crate::course::{ConversationRead, Seen};
-use crate::history::{Failure, Kind, Outcome, Served, User, mark, unmark};
+use crate::course::{ConversationRead, FinalVersion, Seen};
+use crate::history::{Effect, Failure, Kind, Outcome, Served, User, mark, unmark};
 use crate::token;
 
 /// Before and after the load nothing is broken: an answer takes milliseconds.
@@ -222,6 +222,27 @@ impl Client {
             Ok(answer) => Seen::Unread(format!("the router answered {}", answer.status)),
             Err(err) => Seen::Unread(format!("{err:#}")),
         }
+    }
+
+    /// Reads the ticket that a user keeps, as far as it is known for certain; none if they keep none.
+    pub(crate) async fn kept_version(&self, user: usize) -> Option<FinalVersion> {
+        let ticket = self.users[user].ticket.as_ref()?;
+        let url = format!("{}/v1/tickets/{}", self.base, ticket.id());
+        let answer = match self.get(user, &url).await {
+            Ok(answer) if answer.status == http::StatusCode::NOT_FOUND => {
+                return Some(FinalVersion::Gone);
+            }
+            Ok(answer) => answer,
+            Err(err) => return Some(FinalVersion::Unread(format!("{err:#}"))),
+        };
+        let status = answer.status;
+        Some(match outcome(Kind::StrongRead, Ok(answer)).0 {
+            Outcome::Ok(Effect::Read { version, stale: false }) => FinalVersion::Is(version),
+            Outcome::Ok(_) => FinalVersion::Unread("the answer may be an old one".to_owned()),
+            Outcome::Fail(_) | Outcome::Unknown(_) => {
+                FinalVersion::Unread(format!("the router answered {status}"))
+            }
+        })
     }
 
     /// Reads what is left of a user's conversation.

@@ -26,6 +26,10 @@ impl Kept {
         Self { id, seen: AtomicU64::new(FIRST_VERSION) }
     }
 
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
     pub(super) fn seen(&self) -> u64 {
         self.seen.load(Ordering::Relaxed)
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use topology::{Epoch, SiteId, Slot};
 
 use crate::course::{
-    ConversationRead, Course, DatabaseRead, FinalState, LostRow, LostWritesRead, Seen,
+    ConversationRead, Course, DatabaseRead, FinalState, FinalVersion, LostRow, LostWritesRead, Seen,
 };
 use crate::fault::Injection;
 use crate::history::{Effect, Failure, Kind, Operation, Outcome, Served, User};
@@ -16,6 +16,9 @@ use crate::history::{Effect, Failure, Kind, Operation, Outcome, Served, User};
 pub(super) const MOVED_AT: Duration = Duration::from_secs(10);
 /// The message that is lost.
 pub(super) const LOST: u32 = 3;
+
+/// The read that shows what the successor acknowledged.
+pub(super) const READ: u32 = 12;
 
 pub(super) fn healthy() -> Course {
     let seconds = Duration::from_secs;
@@ -27,6 +30,10 @@ pub(super) fn healthy() -> Course {
         ticket(4, seconds(12), served("south", 3)),
         of_other(5, seconds(13)),
         refused(6, seconds(11)),
+        changed(9, seconds(4), 2, served("east", 1)),
+        read(10, seconds(5), 2, served("east", 1)),
+        changed(11, seconds(16), 3, served("south", 3)),
+        read(READ, seconds(17), 3, served("south", 3)),
         message(7, seconds(14), 2, served("south", 3)),
         ticket(8, seconds(15), served("south", 3)),
     ];
@@ -56,11 +63,14 @@ fn final_state() -> FinalState {
     let site = |cell, region| SiteId { cell: id(cell), region: id(region) };
     let of_c1 = regions.map(|region| (site("c1", region), rows(&[2, 4, 8])));
     let of_c2 = regions.map(|region| (site("c2", region), rows(&[0, 5])));
+    let kept = regions.map(|region| (site("c1", region), [(0, 3)].into()));
     let lost = LostRow { number: LOST, region: id("east"), epoch: Epoch(1) };
     let reported = |rows| LostWritesRead::Reported { rows, gaps: Vec::new() };
     FinalState {
         through_router: [0, 2, 4, 5, 8].map(|number| (number, Seen::There)).into(),
         databases: of_c1.into_iter().chain(of_c2).collect(),
+        versions: [(0, FinalVersion::Is(3))].into(),
+        versions_in: kept.into(),
         conversations: [(0, ConversationRead::Messages(vec![(1, 1), (2, 7)]))].into(),
         lost_writes: BTreeMap::from([
             (id("c1"), reported(vec![lost])),
@@ -90,6 +100,18 @@ fn ticket(number: u32, sent: Duration, served: Served) -> Operation {
 fn message(number: u32, sent: Duration, seq: u64, served: Served) -> Operation {
     let outcome = Outcome::Ok(Effect::Message { seq });
     Operation { kind: Kind::Message, outcome, ..ticket(number, sent, served) }
+}
+
+/// The ticket that the user keeps is moved on to a version.
+fn changed(number: u32, sent: Duration, version: u64, served: Served) -> Operation {
+    let outcome = Outcome::Ok(Effect::Changed { version });
+    let from = version.checked_sub(1);
+    Operation { kind: Kind::Transition, from, outcome, ..ticket(number, sent, served) }
+}
+
+fn read(number: u32, sent: Duration, version: u64, served: Served) -> Operation {
+    let outcome = Outcome::Ok(Effect::Read { version, stale: false });
+    Operation { kind: Kind::StrongRead, outcome, ..ticket(number, sent, served) }
 }
 
 /// A ticket of the user whose cell is not hit.
