@@ -1,7 +1,7 @@
 # The doors. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help install build run check test sim drill soak bench-router bench-isolation bench-control-plane
+.PHONY: help install build run check test sim drill soak selftest bench-router bench-isolation bench-control-plane
 
 PROGRAMS := target/debug
 # Passed on to `platform up`, as in `make run UP="--fresh --run-dir /tmp/bulkhead"`.
@@ -40,6 +40,9 @@ soak: build ## Half an hour of small troubles, and no cell moves: make soak FOR=
 	@$(PROGRAMS)/chaos run soak --for $(FOR)
 
 # As in `make bench-router ROUNDS=1 SECONDS=1` for a look.
+selftest: install ## Cells that are made to do wrong, and the drills' checks that must see it
+	@scripts/selftest
+
 bench-router: install ## What a request costs, beside nginx, HAProxy and Envoy
 	@ROUNDS=$(ROUNDS) SECONDS=$(SECONDS) scripts/bench-router
 

@@ -8,6 +8,7 @@ pub mod idempotency;
 mod migrate;
 pub mod transaction;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,10 +60,22 @@ pub struct Connections {
 /// Opens a service's connections. It connects when first asked: the database may not be running
 /// yet.
 pub fn connections(site: &Site, service: &str) -> anyhow::Result<Connections> {
+    connections_to(site, service, site.address(Port::Postgres))
+}
+
+/// Opens connections to the database of another site of the cell, which is a standby while this one is
+/// active: for a site that is made to do wrong.
+pub(crate) fn connections_elsewhere(site: &Site, service: &str) -> anyhow::Result<Connections> {
+    let cell = site.spec.cell(&site.id.cell).context("find the cell")?;
+    let elsewhere = cell.regions().find(|region| **region != site.id.region);
+    let elsewhere = elsewhere.context("find another site of the cell")?;
+    connections_to(site, service, site.peer_address(elsewhere, Port::Postgres))
+}
+
+fn connections_to(site: &Site, service: &str, address: SocketAddr) -> anyhow::Result<Connections> {
     let password = site.password_file("service");
     let password = std::fs::read_to_string(&password)
         .with_context(|| format!("read {}", password.display()))?;
-    let address = site.address(Port::Postgres);
     let mut config = Config::new();
     config
         .host(address.ip().to_string())

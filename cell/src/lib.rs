@@ -8,6 +8,7 @@ pub mod app;
 pub mod config;
 pub mod content;
 pub mod database;
+mod defect;
 pub mod gateway;
 pub mod knowledge;
 pub mod nlp;

@@ -22,6 +22,7 @@ use topology::address::Port;
 
 use crate::config::Site;
 use crate::database::{self, Connections};
+use crate::defect::Defect;
 use crate::gateway::refusal;
 
 const GRACE: Duration = Duration::from_secs(4);
@@ -35,8 +36,13 @@ const STRONG_MAX: usize = IN_FLIGHT_MAX * 3 / 4;
 /// Without a bound on the whole request: every step has its own, and a commit that was sent must be
 /// answered as unknown, not as too late.
 pub fn routes(connections: Connections) -> Router {
+    let shown = connections.clone();
+    shedding(routes::routes(connections, shown))
+}
+
+fn shedding(routes: Router) -> Router {
     let room = Arc::new(Room::default());
-    server::observed(routes::routes(connections).layer(from_fn_with_state(room, shed)))
+    server::observed(routes.layer(from_fn_with_state(room, shed)))
 }
 
 struct Room {
@@ -65,7 +71,12 @@ pub async fn run(site: &Site) -> anyhow::Result<()> {
     let listener = admin::bind(site.address(Port::Ticket)).await?;
     let admin_listener = admin::bind(site.address(Port::TicketAdmin)).await?;
     let connections = database::connections(site, "ticket")?;
-    let routes = routes(connections.clone());
+    let shown = if Defect::StrongReadFromStandby.is_on() {
+        database::connections_elsewhere(site, "ticket")?
+    } else {
+        connections.clone()
+    };
+    let routes = shedding(routes::routes(connections.clone(), shown));
     let mut tasks = Tasks::default();
     tasks.start("keep connections warm", |stop| database::keep_warm(connections, stop));
     tasks.start("serve the admin endpoint", |stop| {

@@ -30,6 +30,8 @@ const LOOK: Duration = Duration::from_millis(100);
 
 pub struct Platform {
     folder: PathBuf,
+    /// What its processes find in their environment.
+    environment: Vec<(&'static str, String)>,
     pub spec: Spec,
     pub http: HttpClient,
     _reserved: TcpListener,
@@ -43,6 +45,14 @@ impl Platform {
 
     /// Starts one whose `regions.yaml` was changed.
     pub fn up_with(change: impl FnOnce(String) -> String) -> anyhow::Result<Self> {
+        Self::up_in(Vec::new(), change)
+    }
+
+    /// Starts one whose processes find this in their environment.
+    pub fn up_in(
+        environment: Vec<(&'static str, String)>,
+        change: impl FnOnce(String) -> String,
+    ) -> anyhow::Result<Self> {
         let (first, reserved) = free_networks()?;
         let folder =
             std::env::temp_dir().join(format!("bulkhead-e2e-{first}-{}", std::process::id()));
@@ -59,7 +69,8 @@ impl Platform {
         std::fs::write(folder.join("regions.yaml"), &text).context("write regions.yaml")?;
         let spec = Spec::parse(&text)
             .map_err(|findings| anyhow::anyhow!("read regions.yaml: {findings:?}"))?;
-        let platform = Self { folder, spec, http: HttpClient::default(), _reserved: reserved };
+        let http = HttpClient::default();
+        let platform = Self { folder, environment, spec, http, _reserved: reserved };
         platform.start()?;
         Ok(platform)
     }
@@ -82,6 +93,7 @@ impl Platform {
         Command::new(programs()?.join(program))
             .args(arguments)
             .env("BULKHEAD_RUN_DIR", self.run_dir())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .output()
             .with_context(|| format!("run {program}"))
     }

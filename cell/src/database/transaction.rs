@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, Object, PoolError};
+use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::Row;
@@ -22,6 +23,7 @@ use topology::spec::Durability;
 use tracing::debug;
 
 use super::{Connections, Failure};
+use crate::defect::Defect;
 
 /// How long one statement may take: far more than any of ours needs, less than a client waits.
 const STATEMENT: Duration = Duration::from_secs(3);
@@ -156,6 +158,10 @@ impl Transaction {
     /// Commits what succeeded and rolls back what did not.
     pub async fn end<T>(mut self, outcome: Result<T, Failure>) -> Result<T, Failure> {
         match outcome {
+            Ok(value) if self.wait == Wait::AtCommit && Defect::AckBeforeCommit.is_on() => {
+                drop(self.commit().now_or_never());
+                Ok(value)
+            }
             Ok(value) => match tokio::time::timeout(COMMIT, self.commit()).await {
                 Ok(Ok(())) => {
                     self.give_back();

@@ -35,10 +35,12 @@ const SUBJECT_MAX: usize = 200;
 const DESCRIPTION_MAX: usize = 8_000;
 const REASON_MAX: usize = 1_000;
 
-pub(super) fn routes(connections: Connections) -> Router {
+/// Returns the routes. `shown` is the database that a ticket is shown from: this site's own, unless the site
+/// is made to do wrong.
+pub(super) fn routes(connections: Connections, shown: Connections) -> Router {
     Router::new()
         .route("/v1/tickets", post(create).get(list))
-        .route("/v1/tickets/{id}", get(show))
+        .route("/v1/tickets/{id}", get(show).with_state(shown))
         .route("/v1/tickets/{id}/history", get(history))
         .route("/v1/tickets/{id}/transitions", post(transition))
         .fallback(async || not_found())
