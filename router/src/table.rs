@@ -1,14 +1,16 @@
 //! The snapshot in use, swapped whole: a request sees one version from start to end.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use client::follow::Followed;
 use http::HeaderValue;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use topology::{CellId, Snapshot, Version};
+use topology::wire::hint::Hint;
+use topology::{CellId, Phase, Snapshot, Version};
+use tracing::info;
 
 use crate::cell::{Cell, Memory};
 use crate::decide::aim::Aim;
@@ -21,6 +23,8 @@ use crate::site::Site;
 pub(crate) struct Table {
     applied: ArcSwapOption<Applied>,
     changed: watch::Sender<()>,
+    /// What sites have said of cells of which etcd has not, yet. Whoever changes the table holds it.
+    heard: Mutex<BTreeMap<CellId, Hint>>,
     refused: ArcSwapOption<String>,
     /// How sites are talked to.
     mutual: Option<Mutual>,
@@ -50,7 +54,8 @@ pub(crate) struct Applied {
 impl Table {
     pub(crate) fn new(mutual: Option<Mutual>) -> Self {
         let (applied, refused) = (ArcSwapOption::empty(), ArcSwapOption::empty());
-        Self { applied, changed: watch::channel(()).0, refused, mutual }
+        let (changed, heard) = (watch::channel(()).0, Mutex::default());
+        Self { applied, changed, heard, refused, mutual }
     }
 
     pub(crate) fn current(&self) -> Option<Arc<Applied>> {
@@ -86,27 +91,55 @@ impl Table {
         }
     }
 
-    /// Puts a snapshot to use, and ends the connections of epochs that have a successor. Called by
-    /// one task only; whether the snapshot may replace the last was decided by who followed it.
+    /// Puts a snapshot to use. Whether it may replace the last was decided by who followed it; of a
+    /// cell of which a site knows more, the site's word stays (I2).
     pub(crate) fn apply(&self, followed: &Followed, now: Instant) {
-        let before = self.current();
-        let stale_since = followed
-            .stale
-            .then(|| before.as_ref().and_then(|before| before.stale_since).unwrap_or(now));
+        let mut heard = self.heard();
+        heard.retain(|id, hint| is_ahead(&followed.snapshot, id, hint));
         let rolled_back_to = followed.rolled_back.as_ref().map(|back| back.to);
+        self.put(with(&followed.snapshot, &heard), followed.stale, rolled_back_to, now);
+    }
+
+    /// Takes a site's word for who serves its cell, if that is under a later epoch. It is checked
+    /// where it leads: the gateway there refuses what is under an epoch that is not its own.
+    pub(crate) fn hear(&self, id: &CellId, hint: Hint, now: Instant) {
+        let mut heard = self.heard();
+        let Some(before) = self.current() else { return };
+        if !is_ahead(&before.snapshot, id, &hint) {
+            return;
+        }
+        info!(cell = %id, epoch = %hint.epoch, region = %hint.region, "a site said who serves");
+        heard.insert(id.clone(), hint);
+        let is_stale = before.stale_since.is_some();
+        self.put(with(&before.snapshot, &heard), is_stale, before.rolled_back_to, now);
+    }
+
+    fn heard(&self) -> MutexGuard<'_, BTreeMap<CellId, Hint>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Routes by this snapshot from now on, and ends the connections of epochs that have a successor.
+    fn put(
+        &self,
+        snapshot: Arc<Snapshot>,
+        is_stale: bool,
+        rolled_back_to: Option<Version>,
+        now: Instant,
+    ) {
+        let before = self.current();
+        let stale_since =
+            is_stale.then(|| before.as_ref().and_then(|before| before.stale_since).unwrap_or(now));
         let mut ended = Vec::new();
-        let cells: BTreeMap<CellId, Cell> = followed
-            .snapshot
+        let cells: BTreeMap<CellId, Cell> = snapshot
             .cells
             .keys()
             .map(|id| {
                 let last = before.as_ref().and_then(|before| before.cells.get(id));
-                let (cell, over) = follow_on(id, &followed.snapshot, last, self.mutual.as_ref());
+                let (cell, over) = follow_on(id, &snapshot, last, self.mutual.as_ref());
                 ended.extend(over);
                 (id.clone(), cell)
             })
             .collect();
-        let snapshot = Arc::clone(&followed.snapshot);
         let owner = |id: &CellId| cells.get(id).map(|cell| (id.clone(), cell.clone()));
         let owners = snapshot.placement.cells().iter().map(owner).collect();
         let mutual = self.mutual.clone();
@@ -118,6 +151,29 @@ impl Table {
             site.end();
         }
     }
+}
+
+/// Returns whether a site knows of a later epoch of a cell than a snapshot, which has the way there.
+fn is_ahead(snapshot: &Snapshot, id: &CellId, hint: &Hint) -> bool {
+    snapshot.cells.get(id).is_some_and(|cell| {
+        cell.activation.epoch < hint.epoch && cell.gateways.contains_key(&hint.region)
+    })
+}
+
+/// Returns a snapshot with what sites have said.
+fn with(snapshot: &Arc<Snapshot>, heard: &BTreeMap<CellId, Hint>) -> Arc<Snapshot> {
+    if heard.is_empty() {
+        return Arc::clone(snapshot);
+    }
+    let mut snapshot = Snapshot::clone(snapshot);
+    for (id, hint) in heard {
+        if let Some(cell) = snapshot.cells.get_mut(id) {
+            cell.activation.epoch = hint.epoch;
+            cell.activation.phase = Phase::Steady { active: hint.region.clone() };
+            "a site that does not serve any more said so".clone_into(&mut cell.activation.reason);
+        }
+    }
+    Arc::new(snapshot)
 }
 
 /// Returns a cell by this snapshot, and the site whose epoch is over by it.

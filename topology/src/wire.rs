@@ -11,6 +11,7 @@ pub mod drill;
 pub mod fleet;
 pub mod generation;
 pub mod header;
+pub mod hint;
 pub mod history;
 pub mod key;
 pub mod lease;

@@ -15,6 +15,7 @@ use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use topology::wire::agent::TenureName;
 use topology::wire::header;
+use topology::wire::hint::Hint;
 use topology::{Epoch, SiteId};
 
 use super::caller::{Permit, said, text};
@@ -102,6 +103,19 @@ impl Gateway {
         }
     }
 
+    /// Says on a refusal who serves the cell, if another site does: the router may not have heard.
+    fn point_on(&self, mut answer: Response) -> Response {
+        let hint = self.snapshot.borrow().as_ref().and_then(|followed| {
+            let activation = &followed.snapshot.cells.get(&self.site.cell)?.activation;
+            let region = activation.serving().filter(|region| **region != self.site.region)?;
+            Some(Hint { epoch: activation.epoch, region: region.clone() })
+        });
+        if let Some(Ok(value)) = hint.map(|hint| HeaderValue::try_from(hint.to_string())) {
+            answer.headers_mut().insert(HeaderName::from_static(header::ACTIVE), value);
+        }
+        answer
+    }
+
     /// Says on an answer where it was made.
     fn sign(&self, mut answer: Response, epoch: Option<Epoch>) -> Response {
         let epoch = epoch.or_else(|| self.right.borrow().map(|right| right.epoch));
@@ -130,7 +144,10 @@ async fn pass(State(gateway): State<Arc<Gateway>>, mut request: Request, next: N
     };
     let admitted = match gateway.admit(request.method(), request.headers()) {
         Ok(admitted) => admitted,
-        Err(refusal) => return gateway.sign(Problem::from(refusal).into_response(), None),
+        Err(refusal) => {
+            let answer = Problem::from(refusal).into_response();
+            return gateway.point_on(gateway.sign(answer, None));
+        }
     };
     let method = request.method().clone();
     request.extensions_mut().insert(Permit::new(admitted.epoch, admitted.mode));

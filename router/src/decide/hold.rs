@@ -6,7 +6,7 @@
 //!   evidence                          goes again
 //!   ───────────────────────────────   ──────────────────────────────────────────────────
 //!   the cell has no active site       when it has one
-//!   421                               under a later epoch, or to another cell
+//!   421                               under a later epoch, to another cell, or to the same site 1 s later
 //!   503 with x-bulkhead-state         under a later epoch, or to the same site 100 ms later
 //!   no connection                     under a later epoch, or to the same site 20 … 250 ms later
 //!   sent, and lost                    as above, within the cell's retry budget
@@ -14,7 +14,7 @@
 //!
 //! Asking the same site again is safe where nothing was done, and saves the wait where the site is
 //! a few milliseconds ahead of the snapshot or behind it, or where a process restarts in place and
-//! no epoch changes.
+//! no epoch changes. After a 421 it may know by then who serves, where no snapshot comes.
 //!
 //! Times are durations since the request arrived.
 
@@ -27,6 +27,8 @@ use topology::{CellId, Epoch};
 pub(crate) const DEADLINE: Duration = Duration::from_millis(9_900);
 /// Before a site that does not serve yet is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// The same of one that knows better: snapshots come within milliseconds, and a move takes a second.
+const ASK_AFTER_421: Duration = Duration::from_secs(1);
 /// Before a site that cannot be reached is tried again; doubled each time.
 const BACK_OFF: Duration = Duration::from_millis(20);
 const BACK_OFF_MAX: Duration = Duration::from_millis(250);
@@ -39,7 +41,7 @@ pub(crate) enum Evidence {
     /// The site does not serve now; nothing was done.
     NotServing { epoch: Epoch, at: Duration },
     /// Not this site's request; nothing was done.
-    Misdirected { cell: CellId, epoch: Epoch },
+    Misdirected { cell: CellId, epoch: Epoch, at: Duration },
     /// No connection; nothing was sent.
     Unreachable { epoch: Epoch, at: Duration, failures: u32 },
     /// Sent, and no answer came: repeated only because repeating it is harmless.
@@ -86,12 +88,10 @@ pub(crate) fn step(evidence: &Evidence, target: Option<Target<'_>>, waited: Dura
     let Some(target) = target.filter(|target| target.has_site) else { return wait(DEADLINE) };
     match evidence {
         Evidence::None => Step::Send,
-        Evidence::Misdirected { cell, epoch } => {
-            if target.epoch > *epoch || target.cell != cell {
-                Step::Send
-            } else {
-                wait(DEADLINE)
-            }
+        Evidence::Misdirected { cell, epoch, .. }
+            if target.epoch > *epoch || target.cell != cell =>
+        {
+            Step::Send
         }
         Evidence::NotServing { epoch, .. }
         | Evidence::Unreachable { epoch, .. }
@@ -100,7 +100,9 @@ pub(crate) fn step(evidence: &Evidence, target: Option<Target<'_>>, waited: Dura
         {
             Step::Send
         }
-        Evidence::NotServing { at, .. } | Evidence::Unreachable { at, .. }
+        Evidence::NotServing { at, .. }
+        | Evidence::Misdirected { at, .. }
+        | Evidence::Unreachable { at, .. }
             if waited >= *at + pause(evidence) =>
         {
             // Past the deadline nothing goes to a site that could not take it a moment ago.
@@ -114,6 +116,7 @@ pub(crate) fn step(evidence: &Evidence, target: Option<Target<'_>>, waited: Dura
             }
         }
         Evidence::NotServing { at, .. }
+        | Evidence::Misdirected { at, .. }
         | Evidence::Unreachable { at, .. }
         | Evidence::Lost { at, .. } => wait(*at + pause(evidence)),
     }
@@ -122,7 +125,8 @@ pub(crate) fn step(evidence: &Evidence, target: Option<Target<'_>>, waited: Dura
 /// Returns how long the same site is left alone after this.
 pub(crate) fn pause(evidence: &Evidence) -> Duration {
     match evidence {
-        Evidence::None | Evidence::Misdirected { .. } => Duration::ZERO,
+        Evidence::None => Duration::ZERO,
+        Evidence::Misdirected { .. } => ASK_AFTER_421,
         Evidence::NotServing { .. } => ASK_AGAIN,
         Evidence::Unreachable { failures, .. } | Evidence::Lost { failures, .. } => {
             let doublings = failures.saturating_sub(1).min(8);

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, Method, StatusCode};
 use topology::wire::header;
+use topology::wire::hint::Hint;
 
 /// Share of a cell's requests that may be sent once more to the same site after a loss.
 const BUDGET_SHARE: f64 = 0.1;
@@ -58,6 +59,11 @@ pub(crate) fn reply(status: StatusCode, headers: &HeaderMap) -> Reply {
     } else {
         Reply::Answer
     }
+}
+
+/// Reads who serves, where a refusal says so. What cannot be understood says nothing.
+pub(crate) fn hint(headers: &HeaderMap) -> Option<Hint> {
+    headers.get(header::ACTIVE)?.to_str().ok()?.parse().ok()
 }
 
 /// Whether an answer only says that there was no room for this try: of an earlier one, which may

@@ -4,12 +4,13 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
+use tokio::time::Instant;
 use topology::wire::header;
 use tracing::debug;
 
 use super::Proxy;
 use crate::decide::hold::Evidence;
-use crate::decide::retry::{Repeatable, Reply, is_of_this_try_alone, reply};
+use crate::decide::retry::{Repeatable, Reply, hint, is_of_this_try_alone, reply};
 use crate::decide::stale::Accepts;
 use crate::forwarding::{Asker, Forwarding};
 use crate::hold::Unplaced;
@@ -135,6 +136,11 @@ impl Proxy {
         }
         let epoch = attempt.site.epoch;
         let reply = reply(response.status, &response.headers);
+        if matches!(reply, Reply::NotServing | Reply::Misdirected)
+            && let Some(hint) = hint(&response.headers)
+        {
+            self.holder.table.hear(&attempt.site.cell, hint, Instant::now());
+        }
         match reply {
             Reply::NotServing => {
                 self.tried(ctx, Attempt::NotServing);
@@ -143,7 +149,7 @@ impl Proxy {
             Reply::Misdirected => {
                 let cell = attempt.site.cell.clone();
                 self.tried(ctx, Attempt::Misdirected);
-                ctx.evidence = Evidence::Misdirected { cell, epoch };
+                ctx.evidence = Evidence::Misdirected { cell, epoch, at };
             }
             Reply::OutcomeUnknown if may_repeat => {
                 self.tried(ctx, Attempt::OutcomeUnknown);

@@ -58,6 +58,31 @@ async fn the_same_epoch_keeps_its_site_and_the_cell_its_memory() {
     assert!(Arc::ptr_eq(&cell(&before).site.unwrap(), &cell(&after).site.unwrap()));
 }
 
+#[tokio::test]
+async fn what_a_site_says_of_a_later_epoch_holds_until_etcd_says_as_much() {
+    let table = Table::new(None);
+    let address = "127.0.0.1:9".parse().unwrap();
+    apply(&table, 7, steady(), address);
+    let cell: CellId = "c1".parse().unwrap();
+    let hear = |epoch, region: &str| {
+        let hint = Hint { epoch: Epoch(epoch), region: region.parse().unwrap() };
+        table.hear(&cell, hint, Instant::now());
+    };
+    let epoch = || table.current().unwrap().find(own()).unwrap().0.epoch.0;
+    hear(7, "east");
+    assert_eq!((epoch(), table.heard().len()), (7, 0));
+    hear(9, "nowhere");
+    assert_eq!((epoch(), table.heard().len()), (7, 0));
+    hear(9, "east");
+    assert_eq!(epoch(), 9);
+    // Late, and said again by etcd.
+    apply(&table, 8, Phase::Electing { predecessor: None }, address);
+    assert_eq!(epoch(), 9);
+    assert!(table.current().unwrap().find(own()).unwrap().0.has_site);
+    apply(&table, 10, Phase::Electing { predecessor: None }, address);
+    assert_eq!((epoch(), table.heard().len()), (10, 0));
+}
+
 async fn connect(table: &Table, repeatable: Repeatable) -> Stream {
     let site = table.current().unwrap().find(own()).unwrap().1.site.clone().unwrap();
     let lines = site.peer(repeatable, None).options.custom_l4.unwrap();

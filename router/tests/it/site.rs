@@ -17,6 +17,8 @@ pub(crate) enum Act {
     Shed,
     /// Refuses with 421.
     Misdirect,
+    /// The same, and says that north serves under epoch 9.
+    PointNorth,
     /// Refuses with 503 and `x-bulkhead-state`.
     NotServing,
     /// Refuses likewise before it has read the body, and closes the connection.
@@ -162,6 +164,7 @@ fn answer(act: Act) -> Option<String> {
         Act::Fail => refusal("500 Internal Server Error", ""),
         Act::Shed => refusal("503 Service Unavailable", ""),
         Act::Misdirect => refusal("421 Misdirected Request", ""),
+        Act::PointNorth => refusal("421 Misdirected Request", "x-bulkhead-active: 9 north\r\n"),
         Act::NotServing | Act::RefuseUnread => {
             refusal("503 Service Unavailable", "x-bulkhead-state: draining\r\n")
         }
