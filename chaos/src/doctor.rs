@@ -5,6 +5,8 @@ use std::path::Path;
 
 use rustix::fs::statvfs;
 
+use crate::filter;
+
 /// Below it a machine is too slow for the claims of the drills that come along.
 const CORES: usize = 2;
 const MEMORY_MIB: u64 = 3 * 1024;
@@ -29,6 +31,7 @@ pub(crate) fn look(run_dir: &Path) -> Vec<Need> {
             "a site frozen as a whole; its processes are stopped one by one instead",
         ),
         need("cgroup cpu", cpu(), "starving a site of CPU"),
+        need("packet filter", filtering(), "one router cut off from etcd, and answers cut short"),
         need("emulated WAN", wan(), "distances between regions, and faults of the network"),
         need("processors", cores(), "claims of milliseconds: everything shares one core"),
         need("memory", memory(), "a whole platform: nine databases and their services"),
@@ -61,6 +64,13 @@ fn cpu() -> Result<String, String> {
 fn writable(folder: &str) -> bool {
     let is_cgroup = Path::new(folder).join("cgroup.procs").exists();
     is_cgroup && rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+fn filtering() -> Result<String, String> {
+    match filter::missing() {
+        Some(missing) => Err(missing.to_owned()),
+        None => Ok("nftables".to_owned()),
+    }
 }
 
 fn wan() -> Result<String, String> {

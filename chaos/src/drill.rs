@@ -135,6 +135,8 @@ pub(crate) enum Fault {
     ControlPlaneKill { region: Option<RegionId> },
     /// SIGKILL routers; whoever supervises them starts them again.
     RouterKill { routers: Routers },
+    /// One router hears nothing of etcd and the control planes, until healed.
+    RouterStale,
     /// Everything of a cell's active site has this share of one processor, until healed.
     CpuStarve { cell: Choice<CellId>, percent: u8 },
     /// Any one process of the platform stands still for a moment.
@@ -142,7 +144,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const KINDS: [&str; 22] = [
+    pub(crate) const KINDS: [&str; 23] = [
         "process.kill",
         "process.freeze",
         "process.pause",
@@ -158,6 +160,7 @@ impl Fault {
         "etcd.leader-freeze",
         "control-plane.kill",
         "router.kill",
+        "router.stale",
         "cpu.starve",
         "net.partition",
         "net.one-way-connect",
@@ -184,6 +187,7 @@ impl Fault {
             Self::EtcdFreeze => "etcd.leader-freeze",
             Self::ControlPlaneKill { .. } => "control-plane.kill",
             Self::RouterKill { .. } => "router.kill",
+            Self::RouterStale => "router.stale",
             Self::CpuStarve { .. } => "cpu.starve",
             Self::Net { effect, .. } => effect.kind(),
         }
@@ -210,6 +214,7 @@ impl Fault {
             | Self::EtcdKill { .. } => "by lifting the holds",
             Self::Net { effect: Effect::CutEstablished, .. } => "by opening new connections",
             Self::Net { .. } => "by lifting the policy of the WAN",
+            Self::RouterStale => "by removing the packet filter",
             Self::Switchover { .. } => "by nobody: it is no fault",
             Self::Evacuate { .. } => "by restoring the region, which is part of it",
         }

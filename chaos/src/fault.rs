@@ -16,6 +16,7 @@ mod refuses;
 mod region_kill;
 mod replication_stall;
 mod router_kill;
+mod router_stale;
 mod site_freeze;
 mod site_kill;
 mod switchover;
@@ -114,6 +115,9 @@ pub(crate) async fn inject(
         }
         Target::RouterKill { routers, seed, .. } => {
             router_kill::inject(bench, *routers, *seed, injection).await
+        }
+        Target::RouterStale { seed } => {
+            router_stale::inject(bench, *seed, safeguard, injection).await
         }
         Target::CpuStarve { site, percent } => {
             cpu_starve::inject(bench, site, *percent, safeguard, injection).await

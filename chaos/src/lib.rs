@@ -21,9 +21,11 @@ mod check;
 mod metrics;
 mod verdict;
 
+mod connections;
 mod control_plane;
 mod environment;
 mod events;
+mod filter;
 mod platform;
 mod process;
 mod token;

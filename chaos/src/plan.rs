@@ -41,7 +41,8 @@ fn plan(drill: &Drill, cells: &[Cell], seed: u64) -> Result<Vec<String>, String>
         }
         lasting += action.before + action.after;
         let hit: Vec<String> = target.cells().keys().map(ToString::to_string).collect();
-        let (kind, hit) = (action.fault.kind(), hit.join(", "));
+        let hit = if hit.is_empty() { "nobody".to_owned() } else { hit.join(", ") };
+        let kind = action.fault.kind();
         lines.push(format!(
             "  after {:.1?}: {kind} of {target}; hits users of {hit}",
             action.before

@@ -1,9 +1,10 @@
 //! What drills have left on this machine, found without any journal, by the names drills give to
-//! what they make: holds, cgroups, stopped processes, policies of the WAN.
+//! what they make: holds, cgroups, stopped processes, policies of the WAN, packet filters.
 
 use std::path::Path;
 
 use crate::fault::hold;
+use crate::filter;
 use crate::freeze;
 use crate::platform::Platform;
 use crate::process::{Process, is_stopped};
@@ -17,11 +18,12 @@ pub(crate) struct Left {
 }
 
 /// What is looked for, for the proof that a machine is clean.
-pub(crate) const LOOKED_FOR: [&str; 5] = [
+pub(crate) const LOOKED_FOR: [&str; 6] = [
     "holds of drills",
     "cgroups of drills",
     "stopped processes of the platform",
     "policies of the WAN",
+    "packet filters",
     "open journals",
 ];
 
@@ -46,6 +48,10 @@ pub(crate) fn find(run_dir: &Path, platform: Option<&Platform>) -> anyhow::Resul
         }
     }
     left.extend(policies(run_dir)?);
+    let fleet = platform.map(Platform::fleet).transpose()?;
+    for filter in filter::of_drills(run_dir, fleet.as_ref())? {
+        left.push(Left { what: filter.told(), undo: Undo::Filter(filter) });
+    }
     Ok(left)
 }
 

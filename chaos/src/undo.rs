@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
+use crate::filter::Filter;
 use crate::freeze::Cgroup;
 use crate::process::{Process, is_stopped};
 use crate::wan;
@@ -30,8 +31,20 @@ pub(crate) enum Undo {
     Remove { path: PathBuf },
     /// Lift a policy of the emulated WAN.
     Lift { socket: PathBuf, id: String },
+    /// Remove a table of the packet filter.
+    Filter(Filter),
     /// End a process that a drill has started; it carries the label among its arguments.
     End { label: String },
+}
+
+/// Returns a run directory as a part of a name.
+pub(crate) fn place(run_dir: &Path) -> String {
+    /// The kernel allows names of 255 bytes; the end of a path tells more than its beginning.
+    const LONGEST: usize = 120;
+    let path = run_dir.to_string_lossy();
+    let plain: Vec<char> =
+        path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    plain[plain.len().saturating_sub(LONGEST)..].iter().collect()
 }
 
 /// A process as a journal names it.
@@ -58,6 +71,7 @@ impl Undo {
             Self::Leave(cgroup) => cgroup.thaw(),
             Self::Remove { path } => remove(path),
             Self::Lift { socket, id } => lift_policy(socket, id),
+            Self::Filter(filter) => filter.remove(),
             Self::End { label } => end(label),
         }
     }
@@ -65,7 +79,7 @@ impl Undo {
     /// Whether a restart of the machine has taken it away already.
     pub(crate) fn ends_with_the_machine(&self) -> bool {
         match self {
-            Self::GoOn(_) | Self::Leave(_) | Self::Lift { .. } | Self::End { .. } => true,
+            Self::GoOn(_) | Self::Leave(_) | Self::Lift { .. } | Self::Filter(_) | Self::End { .. } => true,
             Self::Hold { .. } | Self::Remove { .. } => false,
         }
     }
@@ -146,6 +160,7 @@ impl fmt::Display for Undo {
             Self::Leave(cgroup) => write!(f, "thaw and remove {cgroup}"),
             Self::Remove { path } => write!(f, "remove {}", path.display()),
             Self::Lift { id, .. } => write!(f, "lift the policy {id} of the WAN"),
+            Self::Filter(filter) => write!(f, "remove {}", filter.told()),
             Self::End { label } => write!(f, "end the processes called {label}"),
         }
     }

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::{Drill, Finding};
 
 /// Embedded, so that a name works wherever the program is.
-pub(crate) const DRILLS: [(&str, &str); 25] = [
+pub(crate) const DRILLS: [(&str, &str); 26] = [
     ("region-loss", include_str!("../../drills/region-loss.yaml")),
     ("cell-loss", include_str!("../../drills/cell-loss.yaml")),
     ("postgres-kill", include_str!("../../drills/postgres-kill.yaml")),
@@ -24,6 +24,7 @@ pub(crate) const DRILLS: [(&str, &str); 25] = [
     ("etcd-leader-freeze", include_str!("../../drills/etcd-leader-freeze.yaml")),
     ("control-plane-loss", include_str!("../../drills/control-plane-loss.yaml")),
     ("router-crash", include_str!("../../drills/router-crash.yaml")),
+    ("stale-router", include_str!("../../drills/stale-router.yaml")),
     ("slow-site", include_str!("../../drills/slow-site.yaml")),
     ("flapping", include_str!("../../drills/flapping.yaml")),
     ("region-silence", include_str!("../../drills/region-silence.yaml")),

@@ -52,7 +52,7 @@ async fn started_again(bench: &Bench<'_>, name: &str, before: Process) -> anyhow
     Ok(())
 }
 
-fn names(bench: &Bench<'_>) -> anyhow::Result<Vec<String>> {
+pub(super) fn names(bench: &Bench<'_>) -> anyhow::Result<Vec<String>> {
     let fleet = bench.platform.fleet().context("find the routers")?;
     let routers = fleet.processes.into_iter().filter(|listed| listed.role == FleetRole::Router);
     Ok(routers.map(|listed| listed.name).collect())

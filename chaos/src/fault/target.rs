@@ -74,6 +74,10 @@ pub(crate) enum Target {
         seed: u64,
         homes: Homes,
     },
+    /// Which one is settled at injection, by the seed.
+    RouterStale {
+        seed: u64,
+    },
     CpuStarve {
         site: SiteId,
         percent: u8,
@@ -153,6 +157,7 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
         Fault::RouterKill { routers } => {
             Ok(Target::RouterKill { routers: *routers, seed: random.random(), homes: homes() })
         }
+        Fault::RouterStale => Ok(Target::RouterStale { seed: random.random() }),
         Fault::CpuStarve { cell, percent } => {
             let site = active_site(cell, cells, &mut random)?;
             Ok(Target::CpuStarve { site, percent: *percent })
@@ -236,6 +241,8 @@ impl Target {
             | Self::Evacuate { region, cells } => {
                 cells.iter().map(|cell| (cell.clone(), Some(region.clone()))).collect()
             }
+            // It goes on routing: no cell is hit.
+            Self::RouterStale { .. } => Homes::new(),
             Self::Switchover { cell, from, .. } => [(cell.clone(), Some(from.clone()))].into(),
             Self::EtcdKill { homes, .. }
             | Self::EtcdLeaderKill { homes }
@@ -265,6 +272,7 @@ impl Target {
             | Self::EtcdLeaderKill { .. }
             | Self::EtcdFreeze { .. }
             | Self::RouterKill { .. }
+            | Self::RouterStale { .. }
             | Self::ProcessPause { .. } => None,
         }
     }
@@ -313,6 +321,7 @@ impl fmt::Display for Target {
             Self::RouterKill { routers: Routers::EachInTurn, .. } => {
                 f.write_str("each router in turn")
             }
+            Self::RouterStale { .. } => f.write_str("a router's lines to etcd"),
             Self::CpuStarve { site, percent } => write!(f, "{site}, left {percent} % of a CPU"),
             Self::ProcessPause { lasting, .. } => {
                 write!(f, "any process for {} ms", lasting.as_millis())

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::stop_trees;
 use crate::process::{Process, tree};
 use crate::safeguard::Safeguard;
-use crate::undo::{PREFIX, Undo, Undone};
+use crate::undo::{PREFIX, Undo, Undone, place};
 
 const LOOK: Duration = Duration::from_millis(5);
 /// A thawed process may be in the middle of starting another one; then its list is read again.
@@ -95,6 +95,18 @@ impl Cgroup {
         all.into_iter().find(|cgroup| cgroup.version == Version::Cpu)
     }
 
+    /// Returns the cgroup in which the packet filter would know a process from all others.
+    pub(crate) fn apart(process: Process, run_dir: &Path) -> Option<Self> {
+        let mut all = Self::candidates(process, run_dir).into_iter();
+        all.find(|cgroup| cgroup.version == Version::V2)
+    }
+
+    /// Returns how the packet filter calls it.
+    pub(crate) fn in_filters(&self) -> Option<String> {
+        let path = self.folder.strip_prefix("/sys/fs/cgroup").ok()?;
+        Some(path.to_string_lossy().into_owned())
+    }
+
     fn candidates(process: Process, run_dir: &Path) -> Vec<Self> {
         let Some(own) = Process::own() else { return Vec::new() };
         let name = format!("{PREFIX}{}-{}-{}", own.pid, own.start_time, place(run_dir));
@@ -109,7 +121,7 @@ impl Cgroup {
 
     /// Makes it; returns whether it can be used. Tried out: a mount that is read-only, or a name
     /// space that is closed, says so now.
-    pub(super) fn make(&self) -> bool {
+    pub(crate) fn make(&self) -> bool {
         let knob = self.folder.join(self.version.knob());
         fs::create_dir_all(&self.folder).is_ok()
             && fs::OpenOptions::new().write(true).open(knob).is_ok()
@@ -155,7 +167,7 @@ impl Cgroup {
     }
 
     /// Moves those in who are not; returns whether all were.
-    pub(super) fn take_in(&self, processes: &BTreeSet<Process>) -> anyhow::Result<bool> {
+    pub(crate) fn take_in(&self, processes: &BTreeSet<Process>) -> anyhow::Result<bool> {
         let inside: BTreeSet<u32> = self.pids()?.into_iter().collect();
         let mut all = true;
         for process in processes.iter().filter(|process| !inside.contains(&process.pid)) {
@@ -248,16 +260,6 @@ fn move_to(folder: &Path, pid: u32) -> anyhow::Result<()> {
         Err(err) if err.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(()),
         written => written.with_context(|| format!("move process {pid} to {}", folder.display())),
     }
-}
-
-/// A run directory as a part of a name.
-fn place(run_dir: &Path) -> String {
-    /// The kernel allows names of 255 bytes; the end of a path tells more than its beginning.
-    const LONGEST: usize = 120;
-    let path = run_dir.to_string_lossy();
-    let plain: Vec<char> =
-        path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    plain[plain.len().saturating_sub(LONGEST)..].iter().collect()
 }
 
 /// Where cgroups that can freeze or limit may be, the best first.

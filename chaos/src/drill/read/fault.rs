@@ -84,6 +84,11 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
             });
             Some(Fault::RegionKill { region: region?, death: death.unwrap_or(Death::Crash) })
         }
+        "router.stale" => {
+            let auto = |text: &str| (text == "auto").then_some(());
+            reader.value(&target, "router", Need::Must, "auto", auto);
+            Some(Fault::RouterStale)
+        }
         "etcd.kill" | "control-plane.kill" | "router.kill" => of_fleet(reader, kind, &target),
         net if net.starts_with("net.") => {
             let (region, lines) = (choice(reader, &target, "region"), Lines::read(reader, &target));
@@ -113,7 +118,7 @@ fn keys(kind: &str) -> &'static [&'static str] {
         "switchover" => &["cell", "to"],
         "evacuate" => &["region"],
         "etcd.kill" | "control-plane.kill" => &["member"],
-        "router.kill" => &["router"],
+        "router.kill" | "router.stale" => &["router"],
         _ => &["leader"],
     }
 }

@@ -1,0 +1,138 @@
+//! The kernel's packet filter (nftables) in the network of one end: what drills do to the connections of
+//! one process, which no policy of the emulated WAN can tell from another's.
+
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, ensure};
+use serde::{Deserialize, Serialize};
+use topology::spec::End;
+use topology::wire::fleet::Fleet;
+
+use crate::undo::{PREFIX, Undone, place};
+
+const MISSING: &str = "nft is not installed; apt-get install nftables";
+
+/// A table of one drill: rules that come and go together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Filter {
+    table: String,
+    /// Where the namespace of its network is; none for the one this program is in.
+    namespace: Option<PathBuf>,
+}
+
+impl Filter {
+    /// Returns the table of one thing a run does to the connections at an end.
+    pub(crate) fn of(run_dir: &Path, run: &str, what: &str, fleet: &Fleet, end: &End) -> Self {
+        let what = what.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        let table = format!("{PREFIX}{}-{run}-{what}", place(run_dir));
+        Self { table, namespace: fleet.namespaces.get(&end.to_string()).map(PathBuf::from) }
+    }
+
+    /// Puts chains in force, all at once, in place of those before.
+    pub(crate) fn set(&self, chains: &str) -> anyhow::Result<()> {
+        let Self { table, namespace } = self;
+        let script = format!(
+            "table inet {table}\ndelete table inet {table}\ntable inet {table} {{\n{chains}}}\n"
+        );
+        let set = nft(namespace.as_deref(), &["-f", "-"], &script);
+        set.map(|_| ()).with_context(|| format!("set the packet filter {table}"))
+    }
+
+    /// Returns how many packets its rules have counted.
+    pub(crate) fn counted(&self) -> anyhow::Result<u64> {
+        let words = ["list", "table", "inet", &self.table];
+        let text = nft(self.namespace.as_deref(), &words, "").context("list a packet filter")?;
+        Ok(packets(&text))
+    }
+
+    /// Takes it away. A network that is gone has taken its filters along.
+    pub(crate) fn remove(&self) -> anyhow::Result<Undone> {
+        let Self { table, namespace } = self;
+        if namespace.as_ref().is_some_and(|path| !path.exists()) || !self.is_there()? {
+            return Ok(Undone::Before);
+        }
+        let removed = nft(namespace.as_deref(), &["delete", "table", "inet", table], "");
+        removed.map(|_| Undone::Now).with_context(|| format!("remove the packet filter {table}"))
+    }
+
+    pub(crate) fn told(&self) -> String {
+        format!("the packet filter {}", self.table)
+    }
+
+    fn is_there(&self) -> anyhow::Result<bool> {
+        Ok(tables(self.namespace.as_deref())?.contains(&self.table))
+    }
+}
+
+/// Returns the tables that drills on a platform have left, in its networks and in this one.
+pub(crate) fn of_drills(run_dir: &Path, fleet: Option<&Fleet>) -> anyhow::Result<Vec<Filter>> {
+    // Nobody else could have made one.
+    if missing().is_some() || !rustix::process::geteuid().is_root() {
+        return Ok(Vec::new());
+    }
+    let prefix = format!("{PREFIX}{}-", place(run_dir));
+    let others = fleet.into_iter().flat_map(|fleet| fleet.namespaces.values());
+    let networks = std::iter::once(None).chain(others.map(|path| Some(PathBuf::from(path))));
+    let mut found = Vec::new();
+    for namespace in networks {
+        let tables = tables(namespace.as_deref())?;
+        let own = tables.into_iter().filter(|table| table.starts_with(&prefix));
+        found.extend(own.map(|table| Filter { table, namespace: namespace.clone() }));
+    }
+    Ok(found)
+}
+
+/// Says what there is to be installed.
+pub(crate) fn missing() -> Option<&'static str> {
+    let version = Command::new("nft").arg("--version").stdout(Stdio::null()).status();
+    version.is_err().then_some(MISSING)
+}
+
+fn tables(namespace: Option<&Path>) -> anyhow::Result<Vec<String>> {
+    let text = nft(namespace, &["list", "tables"], "").context("list the packet filters")?;
+    let names = text.lines().filter_map(|line| line.strip_prefix("table inet "));
+    Ok(names.map(|name| name.trim().to_owned()).collect())
+}
+
+/// Each rule that counts says `counter packets N bytes M`.
+fn packets(text: &str) -> u64 {
+    let after = text.split("counter packets ").skip(1);
+    after.filter_map(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).sum()
+}
+
+fn nft(namespace: Option<&Path>, words: &[&str], script: &str) -> anyhow::Result<String> {
+    let mut command = match namespace {
+        Some(path) => {
+            let mut command = Command::new("nsenter");
+            command.arg(format!("--net={}", path.display())).args(["--", "nft"]);
+            command
+        }
+        None => Command::new("nft"),
+    };
+    command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = match command.spawn() {
+        Err(err) if err.kind() == ErrorKind::NotFound => anyhow::bail!(MISSING),
+        spawned => spawned.context("run nft")?,
+    };
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(script.as_bytes()).context("tell nft")?;
+    }
+    let output = child.wait_with_output().context("wait for nft")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "run nft: {}", said.trim());
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_rules_of_a_table_have_counted_is_added_up() {
+        let text = "table inet x {\n\tchain out {\n\t\ttcp dport 1 counter packets 7 bytes 420 drop\n\
+                    \t\ttcp dport 2 counter packets 30 bytes 1800 drop\n\t}\n}\n";
+        assert_eq!((packets(text), packets("table inet x {\n}\n")), (37, 0));
+    }
+}
