@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use runtime::fake_clock;
 use rustix::fs::statvfs;
 
 use crate::filter;
@@ -32,6 +33,7 @@ pub(crate) fn look(run_dir: &Path) -> Vec<Need> {
         ),
         need("cgroup cpu", cpu(), "starving a site of CPU"),
         need("packet filter", filtering(), "one router cut off from etcd, and answers cut short"),
+        need("clocks", clocks(), "wrong clocks; platform up --clocks starts sites that can have them"),
         need("emulated WAN", wan(), "distances between regions, and faults of the network"),
         need("processors", cores(), "claims of milliseconds: everything shares one core"),
         need("memory", memory(), "a whole platform: nine databases and their services"),
@@ -71,6 +73,10 @@ fn filtering() -> Result<String, String> {
         Some(missing) => Err(missing.to_owned()),
         None => Ok("nftables".to_owned()),
     }
+}
+
+fn clocks() -> Result<String, String> {
+    fake_clock::library().map(|library| library.display().to_string())
 }
 
 fn wan() -> Result<String, String> {

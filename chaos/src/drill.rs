@@ -5,6 +5,7 @@
 
 pub(crate) mod catalogue;
 mod lines;
+mod offset;
 mod read;
 pub(crate) mod yaml;
 
@@ -18,6 +19,7 @@ use crate::history::Kind;
 use crate::metrics::{Measure, Value};
 
 pub(crate) use lines::{Effect, Lines, Only, Others, Towards};
+pub(crate) use offset::Offset;
 pub(crate) use yaml::Finding;
 
 /// A fault that is forgotten ends after this.
@@ -139,12 +141,14 @@ pub(crate) enum Fault {
     RouterStale,
     /// Everything of a cell's active site has this share of one processor, until healed.
     CpuStarve { cell: Choice<CellId>, percent: u8 },
+    /// The wall clock of a cell's active site is wrong, until healed.
+    ClockOffset { cell: Choice<CellId>, offset: Offset },
     /// Any one process of the platform stands still for a moment.
     ProcessPause { lasting: Lasting },
 }
 
 impl Fault {
-    pub(crate) const KINDS: [&str; 23] = [
+    pub(crate) const KINDS: [&str; 24] = [
         "process.kill",
         "process.freeze",
         "process.pause",
@@ -162,6 +166,7 @@ impl Fault {
         "router.kill",
         "router.stale",
         "cpu.starve",
+        "clock.offset",
         "net.partition",
         "net.one-way-connect",
         "net.latency",
@@ -189,6 +194,7 @@ impl Fault {
             Self::RouterKill { .. } => "router.kill",
             Self::RouterStale => "router.stale",
             Self::CpuStarve { .. } => "cpu.starve",
+            Self::ClockOffset { .. } => "clock.offset",
             Self::Net { effect, .. } => effect.kind(),
         }
     }
@@ -204,6 +210,7 @@ impl Fault {
             Self::ProcessFreeze { .. } | Self::SiteFreeze { .. } | Self::EtcdFreeze => {
                 "by letting it go on"
             }
+            Self::ClockOffset { .. } => "by setting the clock right",
             Self::CpuStarve { .. } => "by taking the limit away",
             Self::ProcessPause { .. }
             | Self::PostgresStall { .. }

@@ -1,6 +1,7 @@
 //! Breaks things on purpose: one fault per file; each resolves its target when it is injected,
 //! proves that it took effect, and has in the journal what takes it away before it is applied.
 
+pub(crate) mod clock_offset;
 mod control_plane_kill;
 mod cpu_starve;
 mod etcd;
@@ -115,6 +116,9 @@ pub(crate) async fn inject(
         }
         Target::RouterKill { routers, seed, .. } => {
             router_kill::inject(bench, *routers, *seed, injection).await
+        }
+        Target::ClockOffset { site, offset } => {
+            clock_offset::inject(bench, site, *offset, safeguard, injection).await
         }
         Target::RouterStale { seed } => {
             router_stale::inject(bench, *seed, safeguard, injection).await

@@ -1,6 +1,6 @@
 //! What is there in the end: for its users through the router, and in every site's database.
 
-mod database;
+pub(crate) mod database;
 
 use std::collections::BTreeMap;
 

@@ -5,12 +5,17 @@ use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context as _, ensure};
+use runtime::fake_clock::FOLDER;
 use tokio::process::Command;
 
 /// Stops the platform, if it runs, and starts it without the data of earlier runs, in the same
 /// world as before.
 pub(crate) async fn restart(run_dir: &Path) -> anyhow::Result<()> {
     platform(run_dir, &["down"]).await?;
+    let mut up = vec!["up", "--detach", "--fresh"];
+    if run_dir.join(FOLDER).exists() {
+        up.push("--clocks");
+    }
     // The platform's own copy is deleted with the data.
     let applied = run_dir.join("spec.yaml");
     if applied.exists() {
@@ -19,9 +24,10 @@ pub(crate) async fn restart(run_dir: &Path) -> anyhow::Result<()> {
         let kept = drills.join("spec.yaml");
         fs::copy(&applied, &kept).with_context(|| format!("copy {}", applied.display()))?;
         let kept = kept.to_string_lossy().into_owned();
-        platform(run_dir, &["up", "--detach", "--fresh", "--spec", &kept]).await
+        up.extend(["--spec", &kept]);
+        platform(run_dir, &up).await
     } else {
-        platform(run_dir, &["up", "--detach", "--fresh"]).await
+        platform(run_dir, &up).await
     }
 }
 

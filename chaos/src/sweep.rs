@@ -1,9 +1,9 @@
 //! What drills have left on this machine, found without any journal, by the names drills give to
-//! what they make: holds, cgroups, stopped processes, policies of the WAN, packet filters.
+//! what they make: holds, cgroups, stopped processes, policies of the WAN, packet filters, clocks.
 
 use std::path::Path;
 
-use crate::fault::hold;
+use crate::fault::{clock_offset, hold};
 use crate::filter;
 use crate::freeze;
 use crate::platform::Platform;
@@ -18,12 +18,13 @@ pub(crate) struct Left {
 }
 
 /// What is looked for, for the proof that a machine is clean.
-pub(crate) const LOOKED_FOR: [&str; 6] = [
+pub(crate) const LOOKED_FOR: [&str; 7] = [
     "holds of drills",
     "cgroups of drills",
     "stopped processes of the platform",
     "policies of the WAN",
     "packet filters",
+    "clocks that are wrong",
     "open journals",
 ];
 
@@ -51,6 +52,10 @@ pub(crate) fn find(run_dir: &Path, platform: Option<&Platform>) -> anyhow::Resul
     let fleet = platform.map(Platform::fleet).transpose()?;
     for filter in filter::of_drills(run_dir, fleet.as_ref())? {
         left.push(Left { what: filter.told(), undo: Undo::Filter(filter) });
+    }
+    for path in clock_offset::of_drills(run_dir)? {
+        let what = format!("clock {}: wrong", path.display());
+        left.push(Left { what, undo: Undo::Clock { path } });
     }
     Ok(left)
 }

@@ -111,7 +111,6 @@ pub(crate) struct PlaceArgs {
 }
 
 #[derive(Args)]
-#[expect(clippy::struct_excessive_bools, reason = "a command line's flags")]
 pub(crate) struct UpArgs {
     /// The world: regions, cells, addresses, times.
     #[arg(long, env = "BULKHEAD_SPEC", default_value = "regions.yaml", value_name = "FILE")]
@@ -127,9 +126,19 @@ pub(crate) struct UpArgs {
     /// Delete all data of an earlier run first.
     #[arg(long)]
     pub(crate) fresh: bool,
+    #[command(flatten)]
+    pub(crate) world: WorldArgs,
+}
+
+/// In which world it runs: drills need one that they can change.
+#[derive(Clone, Copy, Args)]
+pub(crate) struct WorldArgs {
     /// Emulate the distances between regions, and from the edge to them.
     #[arg(long)]
     pub(crate) wan: bool,
+    /// Start sites so that drills can set their wall clocks; needs libfaketime.
+    #[arg(long)]
+    pub(crate) clocks: bool,
 }
 
 #[derive(Args)]
@@ -138,8 +147,8 @@ pub(crate) struct BackgroundArgs {
     pub(crate) spec: PathBuf,
     #[arg(long)]
     pub(crate) run_dir: PathBuf,
-    #[arg(long)]
-    pub(crate) wan: bool,
+    #[command(flatten)]
+    pub(crate) world: WorldArgs,
 }
 
 #[derive(Args)]

@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use rustix::process::Signal;
 use topology::Spec;
 
+use crate::cli::WorldArgs;
 use crate::decide::readiness::CellSeen;
 use crate::launch;
 use crate::machine::{Process, signal};
@@ -25,11 +26,11 @@ const POLL: Duration = Duration::from_millis(50);
 /// Returns the cells and the supervisor's pid once the platform serves.
 pub(crate) async fn start(
     spec_path: &Path,
-    wan: bool,
+    world: WorldArgs,
     spec: &Spec,
     run_dir: &RunDir,
 ) -> anyhow::Result<(Vec<CellSeen>, u32)> {
-    let mut supervisor = spawn(spec_path, wan, run_dir)?;
+    let mut supervisor = spawn(spec_path, world, run_dir)?;
     let pid = supervisor.id();
     let observer = Observer::new(spec, run_dir)?;
     let served = observer.wait(|| alive(&mut supervisor, run_dir)).await;
@@ -42,7 +43,7 @@ pub(crate) async fn start(
     }
 }
 
-fn spawn(spec_path: &Path, wan: bool, run_dir: &RunDir) -> anyhow::Result<Child> {
+fn spawn(spec_path: &Path, world: WorldArgs, run_dir: &RunDir) -> anyhow::Result<Child> {
     let log = run_dir.log(NAME);
     launch::rotate(&log)?;
     let out = OpenOptions::new()
@@ -57,7 +58,8 @@ fn spawn(spec_path: &Path, wan: bool, run_dir: &RunDir) -> anyhow::Result<Child>
         .arg(spec_path)
         .arg("--run-dir")
         .arg(run_dir.path())
-        .args(wan.then_some("--wan"))
+        .args(world.wan.then_some("--wan"))
+        .args(world.clocks.then_some("--clocks"))
         .stdin(Stdio::null())
         .stdout(out)
         .stderr(err)

@@ -9,6 +9,7 @@ use std::process::{Child, Stdio};
 use anyhow::Context as _;
 use topology::wire::fleet::FleetRole;
 
+use crate::clocks::Clocks;
 use crate::decide::plan::Planned;
 use crate::preflight::Programs;
 use crate::run_dir::RunDir;
@@ -23,6 +24,8 @@ pub(crate) struct Start {
     pub(crate) programs: Programs,
     /// Where the regions and the edge are, if each is in a network of its own.
     pub(crate) namespaces: Namespaces,
+    /// Of the sites, if drills can set them.
+    pub(crate) clocks: Option<Clocks>,
 }
 
 impl Start {
@@ -49,6 +52,9 @@ impl Start {
                 Vec::new()
             }
         };
+        if let Some(clocks) = self.clocks.as_ref().filter(|_| planned.role == FleetRole::Site) {
+            command.envs(clocks.environment(&planned.name)?);
+        }
         command
             .args(self.entrance(planned))
             .arg(program(planned.role, &self.programs))

@@ -6,6 +6,7 @@
 pub mod app;
 
 mod cli;
+mod clocks;
 
 mod decide;
 

@@ -11,7 +11,11 @@ pub(crate) use programs::{Programs, newest_postgres, on_path, postgres_owner};
 use crate::run_dir::RunDir;
 
 /// Returns the programs to start, or every problem found.
-pub(crate) fn check(spec: &Spec, run_dir: &RunDir) -> Result<Programs, Vec<String>> {
+pub(crate) fn check(
+    spec: &Spec,
+    clocks: bool,
+    run_dir: &RunDir,
+) -> Result<Programs, Vec<String>> {
     let (programs, mut problems) = match programs::find() {
         Ok(programs) => (Some(programs), Vec::new()),
         Err(problems) => (None, problems),
@@ -21,6 +25,9 @@ pub(crate) fn check(spec: &Spec, run_dir: &RunDir) -> Result<Programs, Vec<Strin
     if spec.is_emulated {
         let missing = runtime::emulation::missing();
         problems.extend(missing.into_iter().map(|what| format!("emulate a WAN: {what}")));
+    }
+    if clocks {
+        problems.extend(runtime::fake_clock::library().err());
     }
     match programs {
         Some(programs) if problems.is_empty() => Ok(programs),

@@ -155,7 +155,7 @@ impl Recovery {
         })?;
         let fleet = self.run_dir.supervisor().and(disk::fleet(&self.run_dir)?);
         let namespaces = fleet.as_ref().map(Namespaces::of).transpose()?.unwrap_or_default();
-        let start = Start { run_dir: self.run_dir.clone(), programs, namespaces };
+        let start = Start { run_dir: self.run_dir.clone(), programs, namespaces, clocks: None };
         let mut child = start.start(planned, &[])?;
         let healthy = self.until_healthy(region, Some(&mut child)).await;
         stop_child(&mut child).await?;

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use runtime::fake_clock::FOLDER;
 use rustix::fs::{FlockOperation, flock};
 use topology::CellId;
 use topology::wire::fleet::Hold;
@@ -61,6 +62,11 @@ impl RunDir {
 
     pub(crate) fn hold(&self, process: &str) -> PathBuf {
         self.0.join("holds").join(format!("{process}.json"))
+    }
+
+    /// Where the clock of a process is set.
+    pub(crate) fn clock(&self, process: &str) -> PathBuf {
+        self.0.join(FOLDER).join(process)
     }
 
     pub(crate) fn logs(&self) -> PathBuf {
@@ -184,6 +190,21 @@ impl RunDir {
     /// Returns whether a process is held until somebody lets it start again.
     pub(crate) fn is_held_for_good(&self, process: &str) -> bool {
         is_for_good(&self.hold(process))
+    }
+
+    /// Makes the folder of the clocks.
+    pub(crate) fn create_clocks(&self) -> anyhow::Result<()> {
+        let folder = self.0.join(FOLDER);
+        create_folder(&folder).with_context(|| format!("make {}", folder.display()))
+    }
+
+    /// Deletes the clocks of an earlier run, which need not have been right.
+    pub(crate) fn forget_clocks(&self) -> anyhow::Result<()> {
+        let folder = self.0.join(FOLDER);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).with_context(|| format!("delete {}", folder.display()))?;
+        }
+        Ok(())
     }
 
     /// Deletes holds of an earlier run: their times are of a clock that may have started again. One

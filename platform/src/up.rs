@@ -12,7 +12,8 @@ use tracing::info;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::Outcome;
-use crate::cli::{BackgroundArgs, UpArgs};
+use crate::cli::{BackgroundArgs, UpArgs, WorldArgs};
+use crate::clocks::Clocks;
 use crate::decide::change::changes;
 use crate::decide::plan::plan;
 use crate::decide::readiness::CellSeen;
@@ -46,10 +47,10 @@ enum Audience {
 }
 
 pub(crate) async fn up(args: UpArgs) -> anyhow::Result<Outcome> {
-    let Some((spec, text)) = accepted(&args.spec, args.wan)? else { return Ok(Outcome::Findings) };
+    let Some((spec, text)) = accepted(&args.spec, args.world.wan)? else { return Ok(Outcome::Findings) };
     let run_dir = RunDir::find(args.place.run_dir)?;
     let audience = if args.json { Audience::Program } else { Audience::Person };
-    let (programs, lock) = admit(&spec, &run_dir)?;
+    let (programs, lock) = admit(&spec, args.world, &run_dir)?;
     if args.fresh {
         run_dir.forget().context("forget the earlier run")?;
     }
@@ -57,10 +58,10 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<Outcome> {
     if args.detach {
         // The background process takes it.
         drop(lock);
-        let (cells, supervisor) = detach::start(&args.spec, args.wan, &spec, &run_dir).await?;
+        let (cells, supervisor) = detach::start(&args.spec, args.world, &spec, &run_dir).await?;
         say(&spec, &run_dir, &cells, supervisor, audience)?;
     } else {
-        stay(spec, &run_dir, programs, audience).await?;
+        stay(spec, args.world, &run_dir, programs, audience).await?;
     }
     Ok(Outcome::Done)
 }
@@ -68,11 +69,11 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<Outcome> {
 /// Does what `up` does in front, in a session of its own.
 pub(crate) async fn background(args: BackgroundArgs) -> anyhow::Result<Outcome> {
     rustix::process::setsid().context("leave the terminal's session")?;
-    let Some((spec, text)) = accepted(&args.spec, args.wan)? else { return Ok(Outcome::Findings) };
+    let Some((spec, text)) = accepted(&args.spec, args.world.wan)? else { return Ok(Outcome::Findings) };
     let run_dir = RunDir::find(Some(args.run_dir))?;
-    let (programs, _lock) = admit(&spec, &run_dir)?;
+    let (programs, _lock) = admit(&spec, args.world, &run_dir)?;
     prepare(&spec, &text, &run_dir)?;
-    stay(spec, &run_dir, programs, Audience::Log).await?;
+    stay(spec, args.world, &run_dir, programs, Audience::Log).await?;
     Ok(Outcome::Done)
 }
 
@@ -89,7 +90,7 @@ fn accepted(path: &Path, wan: bool) -> anyhow::Result<Option<(Spec, String)>> {
 }
 
 /// Finds every obstacle before anything is changed.
-fn admit(spec: &Spec, run_dir: &RunDir) -> anyhow::Result<(Programs, Lock)> {
+fn admit(spec: &Spec, world: WorldArgs, run_dir: &RunDir) -> anyhow::Result<(Programs, Lock)> {
     if let Some(supervisor) = run_dir.supervisor() {
         bail!(
             "start in {}: a platform runs there already, process {}; see `platform status`, stop \
@@ -98,7 +99,7 @@ fn admit(spec: &Spec, run_dir: &RunDir) -> anyhow::Result<(Programs, Lock)> {
             supervisor.pid
         );
     }
-    let programs = preflight::check(spec, run_dir).map_err(|problems| {
+    let programs = preflight::check(spec, world.clocks, run_dir).map_err(|problems| {
         anyhow::anyhow!("start the platform; nothing was started:\n  {}", problems.join("\n  "))
     })?;
     Ok((programs, run_dir.lock()?))
@@ -129,6 +130,7 @@ fn prepare(spec: &Spec, text: &str, run_dir: &RunDir) -> anyhow::Result<()> {
 /// Runs the fleet until asked to stop.
 async fn stay(
     spec: Spec,
+    world: WorldArgs,
     run_dir: &RunDir,
     programs: Programs,
     audience: Audience,
@@ -138,7 +140,9 @@ async fn stay(
         Some(wan) => Namespaces::make(&spec, wan)?,
         None => Namespaces::default(),
     };
-    let start = Start { programs, namespaces, run_dir: run_dir.clone() };
+    run_dir.forget_clocks()?;
+    let clocks = if world.clocks { Some(Clocks::make(&spec, run_dir)?) } else { None };
+    let start = Start { programs, namespaces, clocks, run_dir: run_dir.clone() };
     let supervisor = Supervisor::new(start, plan(&spec, run_dir));
     let place = run_dir.clone();
     let mut tasks = Tasks::default();

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::{Drill, Finding};
 
 /// Embedded, so that a name works wherever the program is.
-pub(crate) const DRILLS: [(&str, &str); 26] = [
+pub(crate) const DRILLS: [(&str, &str); 27] = [
     ("region-loss", include_str!("../../drills/region-loss.yaml")),
     ("cell-loss", include_str!("../../drills/cell-loss.yaml")),
     ("postgres-kill", include_str!("../../drills/postgres-kill.yaml")),
@@ -33,6 +33,7 @@ pub(crate) const DRILLS: [(&str, &str); 26] = [
     ("etcd-cut", include_str!("../../drills/etcd-cut.yaml")),
     ("connections-cut", include_str!("../../drills/connections-cut.yaml")),
     ("slow-line", include_str!("../../drills/slow-line.yaml")),
+    ("clock-jump", include_str!("../../drills/clock-jump.yaml")),
     ("soak", include_str!("../../drills/soak.yaml")),
 ];
 
@@ -64,7 +65,7 @@ pub(crate) fn find(asked: &str) -> anyhow::Result<Option<Vec<Found>>> {
 impl Found {
     /// Whether it takes so long, or needs so much, that it has to be asked for by name.
     fn is_apart(&self) -> bool {
-        let is_apart = |tag: &String| tag == "long" || tag == "wan";
+        let is_apart = |tag: &String| ["long", "wan", "clocks"].contains(&tag.as_str());
         self.drill.as_ref().is_ok_and(|drill| drill.tags.iter().any(is_apart))
     }
 }
@@ -98,6 +99,7 @@ mod tests {
             "etcd-cut",
             "connections-cut",
             "slow-line",
+            "clock-jump",
         ];
         assert_eq!(all.len(), DRILLS.len() - apart.len());
         assert!(all.iter().all(|found| !apart.contains(&found.place.as_str())));

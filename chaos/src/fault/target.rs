@@ -10,7 +10,7 @@ use topology::{CellId, RegionId, SiteId};
 
 use crate::control_plane::Cell;
 use crate::drill::{
-    Choice, Death, Effect, EtcdMember, Fault, Lasting, Lines, Place, ProcessRole, Routers, Scope,
+    Choice, Death, Effect, EtcdMember, Fault, Lasting, Lines, Offset, Place, ProcessRole, Routers, Scope,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,10 @@ pub(crate) enum Target {
         routers: Routers,
         seed: u64,
         homes: Homes,
+    },
+    ClockOffset {
+        site: SiteId,
+        offset: Offset,
     },
     /// Which one is settled at injection, by the seed.
     RouterStale {
@@ -157,6 +161,10 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
         Fault::RouterKill { routers } => {
             Ok(Target::RouterKill { routers: *routers, seed: random.random(), homes: homes() })
         }
+        Fault::ClockOffset { cell, offset } => {
+            let site = active_site(cell, cells, &mut random)?;
+            Ok(Target::ClockOffset { site, offset: *offset })
+        }
         Fault::RouterStale => Ok(Target::RouterStale { seed: random.random() }),
         Fault::CpuStarve { cell, percent } => {
             let site = active_site(cell, cells, &mut random)?;
@@ -234,6 +242,7 @@ impl Target {
             | Self::PostgresStall { site, .. }
             | Self::ReplicationStall { site, .. }
             | Self::CpuStarve { site, .. }
+            | Self::ClockOffset { site, .. }
             | Self::SiteKill(site)
             | Self::SiteFreeze(site) => [(site.cell.clone(), Some(site.region.clone()))].into(),
             Self::RegionKill { region, cells, .. }
@@ -261,6 +270,7 @@ impl Target {
             | Self::PostgresStall { site, .. }
             | Self::ReplicationStall { site, .. }
             | Self::CpuStarve { site, .. }
+            | Self::ClockOffset { site, .. }
             | Self::SiteKill(site)
             | Self::SiteFreeze(site) => Some(&site.region),
             Self::RegionKill { region, .. }
@@ -321,6 +331,7 @@ impl fmt::Display for Target {
             Self::RouterKill { routers: Routers::EachInTurn, .. } => {
                 f.write_str("each router in turn")
             }
+            Self::ClockOffset { site, offset } => write!(f, "the clocks of {site}, at {offset} s"),
             Self::RouterStale { .. } => f.write_str("a router's lines to etcd"),
             Self::CpuStarve { site, percent } => write!(f, "{site}, left {percent} % of a CPU"),
             Self::ProcessPause { lasting, .. } => {

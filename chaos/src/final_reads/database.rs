@@ -120,7 +120,7 @@ async fn has_reached(client: &Client, position: &str) -> anyhow::Result<bool> {
 }
 
 /// Connects to a site's database for as long as `work` takes.
-async fn ask<T>(
+pub(crate) async fn ask<T>(
     platform: &Platform,
     site: &SiteId,
     work: impl AsyncFnOnce(&Client) -> anyhow::Result<T>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::yaml::{Need, Reader, Section, duration};
 use super::super::{
-    Choice, Death, Effect, EtcdMember, Fault, Lasting, Lines, Place, ProcessRole, Routers, lines,
+    Choice, Death, Effect, EtcdMember, Fault, Lasting, Lines, Offset, Place, ProcessRole, Routers, lines,
 };
 
 /// Longer is no pause any more but a freeze.
@@ -76,6 +76,13 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
             });
             Some(Fault::CpuStarve { cell: cell?, percent: percent? })
         }
+        "clock.offset" => {
+            let cell = choice(reader, &target, "cell");
+            let item = reader.section(provider, "arguments", Need::Must, &["offset"])?;
+            let expected = "a sign and a duration up to a day, such as +60m or -500ms";
+            let offset = reader.value(&item, "offset", Need::Must, expected, Offset::parse);
+            Some(Fault::ClockOffset { cell: cell?, offset: offset? })
+        }
         "region.kill" => {
             let region = choice(reader, &target, "region");
             let deaths = [("crash", Death::Crash), ("silent", Death::Silent)];
@@ -110,7 +117,8 @@ fn keys(kind: &str) -> &'static [&'static str] {
         "process.kill" => &["cell", "role", "site"],
         "process.freeze" => &["cell", "process", "site"],
         "process.pause" => &["any"],
-        "site.kill" | "site.freeze" | "postgres.stall" | "replication.stall" | "cpu.starve" => {
+        "site.kill" | "site.freeze" | "postgres.stall" | "replication.stall" | "cpu.starve"
+        | "clock.offset" => {
             &["cell", "site"]
         }
         "region.kill" => &["region", "mode"],
