@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use clap::Parser as _;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Does};
 use crate::exit::Exit;
+use crate::fault::disk_full;
 use crate::guard::stand_guard;
 use crate::terminal::print;
 
@@ -37,6 +38,13 @@ pub async fn run() -> anyhow::Result<Exit> {
         Command::Lever(args) => heal::lever(&args),
         Command::Guard { folder, silence_ms } => {
             stand_guard(&folder, Duration::from_millis(silence_ms)).await?;
+            Ok(Exit::Pass)
+        }
+        Command::Helper { label: _, ttl_ms, does } => {
+            let ttl = Duration::from_millis(ttl_ms);
+            match does {
+                Does::Fill { data } => disk_full::fill(&data, ttl).await?,
+            }
             Ok(Exit::Pass)
         }
     }

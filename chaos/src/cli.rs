@@ -97,6 +97,28 @@ pub(crate) enum Command {
         #[arg(long, value_name = "MS")]
         silence_ms: u64,
     },
+    /// What a run starts for a fault that has to go on being done.
+    #[command(hide = true)]
+    Helper {
+        /// What it is known by, to who ends it.
+        #[arg(long)]
+        label: String,
+        /// It ends by itself after this.
+        #[arg(long, value_name = "MS")]
+        ttl_ms: u64,
+        #[command(subcommand)]
+        does: Does,
+    },
+}
+
+/// What a helper does.
+#[derive(Subcommand)]
+pub(crate) enum Does {
+    /// Leave a database server no room, however often it is started.
+    Fill {
+        /// The server's data folder.
+        data: PathBuf,
+    },
 }
 
 #[derive(Args)]

@@ -141,6 +141,8 @@ pub(crate) enum Fault {
     RouterStale,
     /// Everything of a cell's active site has this share of one processor, until healed.
     CpuStarve { cell: Choice<CellId>, percent: u8 },
+    /// A cell's active PostgreSQL has no room to write in, until healed.
+    DiskFull { cell: Choice<CellId> },
     /// The wall clock of a cell's active site is wrong, until healed.
     ClockOffset { cell: Choice<CellId>, offset: Offset },
     /// Any one process of the platform stands still for a moment.
@@ -148,7 +150,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const KINDS: [&str; 24] = [
+    pub(crate) const KINDS: [&str; 25] = [
         "process.kill",
         "process.freeze",
         "process.pause",
@@ -167,6 +169,7 @@ impl Fault {
         "router.stale",
         "cpu.starve",
         "clock.offset",
+        "disk.full",
         "net.partition",
         "net.one-way-connect",
         "net.latency",
@@ -195,6 +198,7 @@ impl Fault {
             Self::RouterStale => "router.stale",
             Self::CpuStarve { .. } => "cpu.starve",
             Self::ClockOffset { .. } => "clock.offset",
+            Self::DiskFull { .. } => "disk.full",
             Self::Net { effect, .. } => effect.kind(),
         }
     }
@@ -210,6 +214,7 @@ impl Fault {
             Self::ProcessFreeze { .. } | Self::SiteFreeze { .. } | Self::EtcdFreeze => {
                 "by letting it go on"
             }
+            Self::DiskFull { .. } => "by giving it room again",
             Self::ClockOffset { .. } => "by setting the clock right",
             Self::CpuStarve { .. } => "by taking the limit away",
             Self::ProcessPause { .. }

@@ -4,6 +4,7 @@
 pub(crate) mod clock_offset;
 mod control_plane_kill;
 mod cpu_starve;
+pub(crate) mod disk_full;
 mod etcd;
 mod evacuate;
 pub(crate) mod hold;
@@ -117,6 +118,7 @@ pub(crate) async fn inject(
         Target::RouterKill { routers, seed, .. } => {
             router_kill::inject(bench, *routers, *seed, injection).await
         }
+        Target::DiskFull(site) => disk_full::inject(bench, site, safeguard, injection).await,
         Target::ClockOffset { site, offset } => {
             clock_offset::inject(bench, site, *offset, safeguard, injection).await
         }

@@ -35,6 +35,7 @@ mod fault;
 mod freeze;
 
 mod guard;
+mod helper;
 mod journal;
 mod lever;
 mod lock;

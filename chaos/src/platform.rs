@@ -77,17 +77,7 @@ impl Platform {
 
     /// Returns a site's postmaster, by the pid it wrote into its data folder; `None` if none runs.
     pub(crate) fn postmaster(&self, site: &SiteId) -> anyhow::Result<Option<Process>> {
-        let data = self.postgres_data(site);
-        let path = data.join("postmaster.pid");
-        let Ok(text) = fs::read_to_string(&path) else { return Ok(None) };
-        let pid = text.lines().next().and_then(|line| line.trim().parse().ok());
-        let pid: u32 = pid.with_context(|| format!("read a pid from {}", path.display()))?;
-        let Some(process) = Process::with_pid(pid) else { return Ok(None) };
-        // A stale file may name somebody else's process.
-        let folder = data.to_string_lossy();
-        let is_its = process.arguments().iter().any(|argument| argument.contains(folder.as_ref()));
-        ensure!(is_its, "trust {}: process {pid} does not run on {folder}", path.display());
-        Ok(Some(process))
+        postmaster_of(&self.postgres_data(site))
     }
 
     /// Returns a site's agent.
@@ -118,6 +108,20 @@ impl Platform {
     pub(crate) fn drills(&self) -> PathBuf {
         self.run_dir.join("drills")
     }
+}
+
+/// Returns the postmaster of a data folder, likewise.
+pub(crate) fn postmaster_of(data: &Path) -> anyhow::Result<Option<Process>> {
+    let path = data.join("postmaster.pid");
+    let Ok(text) = fs::read_to_string(&path) else { return Ok(None) };
+    let pid = text.lines().next().and_then(|line| line.trim().parse().ok());
+    let pid: u32 = pid.with_context(|| format!("read a pid from {}", path.display()))?;
+    let Some(process) = Process::with_pid(pid) else { return Ok(None) };
+    // A stale file may name somebody else's process.
+    let folder = data.to_string_lossy();
+    let is_its = process.arguments().iter().any(|argument| argument.contains(folder.as_ref()));
+    ensure!(is_its, "trust {}: process {pid} does not run on {folder}", path.display());
+    Ok(Some(process))
 }
 
 fn read_fleet(run_dir: &Path) -> anyhow::Result<Option<Fleet>> {

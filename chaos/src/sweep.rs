@@ -1,11 +1,12 @@
 //! What drills have left on this machine, found without any journal, by the names drills give to
-//! what they make: holds, cgroups, stopped processes, policies of the WAN, packet filters, clocks.
+//! what they make: holds, cgroups, stopped processes, policies of the WAN, packet filters, clocks, helpers.
 
 use std::path::Path;
 
-use crate::fault::{clock_offset, hold};
+use crate::fault::{clock_offset, disk_full, hold};
 use crate::filter;
 use crate::freeze;
+use crate::helper;
 use crate::platform::Platform;
 use crate::process::{Process, is_stopped};
 use crate::undo::{PREFIX, Undo};
@@ -18,13 +19,15 @@ pub(crate) struct Left {
 }
 
 /// What is looked for, for the proof that a machine is clean.
-pub(crate) const LOOKED_FOR: [&str; 7] = [
+pub(crate) const LOOKED_FOR: [&str; 9] = [
     "holds of drills",
     "cgroups of drills",
     "stopped processes of the platform",
     "policies of the WAN",
     "packet filters",
     "clocks that are wrong",
+    "helpers of drills",
+    "databases without room",
     "open journals",
 ];
 
@@ -56,6 +59,14 @@ pub(crate) fn find(run_dir: &Path, platform: Option<&Platform>) -> anyhow::Resul
     for path in clock_offset::of_drills(run_dir)? {
         let what = format!("clock {}: wrong", path.display());
         left.push(Left { what, undo: Undo::Clock { path } });
+    }
+    for (process, label) in helper::of_drills(run_dir) {
+        let what = format!("process {}: the helper {label}", process.pid);
+        left.push(Left { what, undo: Undo::End { label } });
+    }
+    for data in platform.map(disk_full::of_drills).transpose()?.unwrap_or_default() {
+        let what = format!("the server of {}: without room", data.display());
+        left.push(Left { what, undo: Undo::Room { data } });
     }
     Ok(left)
 }

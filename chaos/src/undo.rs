@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
-use crate::fault::clock_offset;
+use crate::fault::{clock_offset, disk_full};
 use crate::filter::Filter;
 use crate::freeze::Cgroup;
 use crate::process::{Process, is_stopped};
@@ -32,6 +32,8 @@ pub(crate) enum Undo {
     Remove { path: PathBuf },
     /// Lift a policy of the emulated WAN.
     Lift { socket: PathBuf, id: String },
+    /// Give the database server of a folder room to write in.
+    Room { data: PathBuf },
     /// Set a clock right.
     Clock { path: PathBuf },
     /// Remove a table of the packet filter.
@@ -74,6 +76,7 @@ impl Undo {
             Self::Leave(cgroup) => cgroup.thaw(),
             Self::Remove { path } => remove(path),
             Self::Lift { socket, id } => lift_policy(socket, id),
+            Self::Room { data } => disk_full::free(data),
             Self::Clock { path } => clock_offset::set_right(path),
             Self::Filter(filter) => filter.remove(),
             Self::End { label } => end(label),
@@ -83,7 +86,7 @@ impl Undo {
     /// Whether a restart of the machine has taken it away already.
     pub(crate) fn ends_with_the_machine(&self) -> bool {
         match self {
-            Self::GoOn(_) | Self::Leave(_) | Self::Lift { .. } | Self::Filter(_) | Self::End { .. } => true,
+            Self::GoOn(_) | Self::Room { .. } | Self::Leave(_) | Self::Lift { .. } | Self::Filter(_) | Self::End { .. } => true,
             Self::Hold { .. } | Self::Remove { .. } | Self::Clock { .. } => false,
         }
     }
@@ -164,6 +167,7 @@ impl fmt::Display for Undo {
             Self::Leave(cgroup) => write!(f, "thaw and remove {cgroup}"),
             Self::Remove { path } => write!(f, "remove {}", path.display()),
             Self::Lift { id, .. } => write!(f, "lift the policy {id} of the WAN"),
+            Self::Room { data } => write!(f, "give the server of {} room", data.display()),
             Self::Clock { path } => write!(f, "set the clock {} right", path.display()),
             Self::Filter(filter) => write!(f, "remove {}", filter.told()),
             Self::End { label } => write!(f, "end the processes called {label}"),

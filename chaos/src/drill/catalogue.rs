@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::{Drill, Finding};
 
 /// Embedded, so that a name works wherever the program is.
-pub(crate) const DRILLS: [(&str, &str); 27] = [
+pub(crate) const DRILLS: [(&str, &str); 28] = [
     ("region-loss", include_str!("../../drills/region-loss.yaml")),
     ("cell-loss", include_str!("../../drills/cell-loss.yaml")),
     ("postgres-kill", include_str!("../../drills/postgres-kill.yaml")),
@@ -33,6 +33,7 @@ pub(crate) const DRILLS: [(&str, &str); 27] = [
     ("etcd-cut", include_str!("../../drills/etcd-cut.yaml")),
     ("connections-cut", include_str!("../../drills/connections-cut.yaml")),
     ("slow-line", include_str!("../../drills/slow-line.yaml")),
+    ("disk-full", include_str!("../../drills/disk-full.yaml")),
     ("clock-jump", include_str!("../../drills/clock-jump.yaml")),
     ("soak", include_str!("../../drills/soak.yaml")),
 ];

@@ -74,6 +74,7 @@ pub(crate) enum Target {
         seed: u64,
         homes: Homes,
     },
+    DiskFull(SiteId),
     ClockOffset {
         site: SiteId,
         offset: Offset,
@@ -161,6 +162,7 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
         Fault::RouterKill { routers } => {
             Ok(Target::RouterKill { routers: *routers, seed: random.random(), homes: homes() })
         }
+        Fault::DiskFull { cell } => Ok(Target::DiskFull(active_site(cell, cells, &mut random)?)),
         Fault::ClockOffset { cell, offset } => {
             let site = active_site(cell, cells, &mut random)?;
             Ok(Target::ClockOffset { site, offset: *offset })
@@ -243,6 +245,7 @@ impl Target {
             | Self::ReplicationStall { site, .. }
             | Self::CpuStarve { site, .. }
             | Self::ClockOffset { site, .. }
+            | Self::DiskFull(site)
             | Self::SiteKill(site)
             | Self::SiteFreeze(site) => [(site.cell.clone(), Some(site.region.clone()))].into(),
             Self::RegionKill { region, cells, .. }
@@ -271,6 +274,7 @@ impl Target {
             | Self::ReplicationStall { site, .. }
             | Self::CpuStarve { site, .. }
             | Self::ClockOffset { site, .. }
+            | Self::DiskFull(site)
             | Self::SiteKill(site)
             | Self::SiteFreeze(site) => Some(&site.region),
             Self::RegionKill { region, .. }
@@ -331,6 +335,7 @@ impl fmt::Display for Target {
             Self::RouterKill { routers: Routers::EachInTurn, .. } => {
                 f.write_str("each router in turn")
             }
+            Self::DiskFull(site) => write!(f, "the volume of PostgreSQL of {site}"),
             Self::ClockOffset { site, offset } => write!(f, "the clocks of {site}, at {offset} s"),
             Self::RouterStale { .. } => f.write_str("a router's lines to etcd"),
             Self::CpuStarve { site, percent } => write!(f, "{site}, left {percent} % of a CPU"),

@@ -76,6 +76,7 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
             });
             Some(Fault::CpuStarve { cell: cell?, percent: percent? })
         }
+        "disk.full" => Some(Fault::DiskFull { cell: choice(reader, &target, "cell")? }),
         "clock.offset" => {
             let cell = choice(reader, &target, "cell");
             let item = reader.section(provider, "arguments", Need::Must, &["offset"])?;
@@ -118,7 +119,7 @@ fn keys(kind: &str) -> &'static [&'static str] {
         "process.freeze" => &["cell", "process", "site"],
         "process.pause" => &["any"],
         "site.kill" | "site.freeze" | "postgres.stall" | "replication.stall" | "cpu.starve"
-        | "clock.offset" => {
+        | "clock.offset" | "disk.full" => {
             &["cell", "site"]
         }
         "region.kill" => &["region", "mode"],

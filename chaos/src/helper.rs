@@ -1,0 +1,47 @@
+//! Processes that a drill starts because a fault has to go on being done: this program again, under a
+//! label that begins as everything of drills does, and for no longer than the fault's time.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::process::{Child, Command};
+
+use crate::process::Process;
+use crate::undo::{PREFIX, place};
+
+/// This program, even if its file has been replaced meanwhile.
+const PROGRAM: &str = "/proc/self/exe";
+
+/// Returns what a run's helper is called.
+pub(crate) fn label(run_dir: &Path, run: &str, what: &str) -> String {
+    format!("{PREFIX}{}-{run}-{what}", place(run_dir))
+}
+
+/// Starts a helper; its end is in the journal before.
+pub(crate) fn start(label: &str, words: &[String], ttl: Duration) -> anyhow::Result<Child> {
+    let mut command = Command::new(PROGRAM);
+    command
+        .arg0("chaos")
+        .arg("helper")
+        .args(["--label", label, "--ttl-ms", &ttl.as_millis().to_string()])
+        .args(words)
+        // Ctrl-C is meant for the drill.
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    command.spawn().with_context(|| format!("start the helper {label}"))
+}
+
+/// Returns the helpers of drills on a platform that run, with their labels.
+pub(crate) fn of_drills(run_dir: &Path) -> Vec<(Process, String)> {
+    let prefix = format!("{PREFIX}{}-", place(run_dir));
+    let all = runtime::process::all().into_iter().map(|living| living.process);
+    let label = |process: &Process| {
+        let words = process.arguments();
+        let at = words.iter().position(|word| word == "--label")?;
+        words.get(at + 1).filter(|label| label.starts_with(&prefix)).cloned()
+    };
+    all.filter_map(|process| Some((process, label(&process)?))).collect()
+}
