@@ -13,6 +13,7 @@ use crate::cli::{Cli, Command, Does};
 use crate::exit::Exit;
 use crate::fault::disk_full;
 use crate::guard::stand_guard;
+use crate::relay::relay;
 use crate::terminal::print;
 
 pub async fn run() -> anyhow::Result<Exit> {
@@ -44,6 +45,9 @@ pub async fn run() -> anyhow::Result<Exit> {
             let ttl = Duration::from_millis(ttl_ms);
             match does {
                 Does::Fill { data } => disk_full::fill(&data, ttl).await?,
+                Does::Relay { to, cut, percent, seed } => {
+                    relay(to, cut, percent, seed, ttl).await?;
+                }
             }
             Ok(Exit::Pass)
         }

@@ -2,12 +2,14 @@
 
 mod suite;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::suite::{SuiteArgs, SuiteCommand, SuiteName};
+use crate::drill::Cut;
 use crate::drill::yaml::duration;
 
 #[derive(Parser)]
@@ -118,6 +120,16 @@ pub(crate) enum Does {
     Fill {
         /// The server's data folder.
         data: PathBuf,
+    },
+    /// Stand between who asks and who answers, and cut answers off.
+    Relay {
+        /// Who answers.
+        to: SocketAddr,
+        /// Which answers.
+        cut: Cut,
+        /// How many of a hundred.
+        percent: u8,
+        seed: u64,
     },
 }
 

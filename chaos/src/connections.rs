@@ -59,10 +59,8 @@ mod tests {
     fn a_connection_is_found_with_both_its_ends() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let expected = Connection {
-            own: stream.local_addr().unwrap(),
-            other: listener.local_addr().unwrap(),
-        };
+        let expected =
+            Connection { own: stream.local_addr().unwrap(), other: listener.local_addr().unwrap() };
         assert!(of(Process::own().unwrap()).unwrap().contains(&expected));
     }
 }

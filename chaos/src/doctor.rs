@@ -33,7 +33,11 @@ pub(crate) fn look(run_dir: &Path) -> Vec<Need> {
         ),
         need("cgroup cpu", cpu(), "starving a site of CPU"),
         need("packet filter", filtering(), "one router cut off from etcd, and answers cut short"),
-        need("clocks", clocks(), "wrong clocks; platform up --clocks starts sites that can have them"),
+        need(
+            "clocks",
+            clocks(),
+            "wrong clocks; platform up --clocks starts sites that can have them",
+        ),
         need("emulated WAN", wan(), "distances between regions, and faults of the network"),
         need("processors", cores(), "claims of milliseconds: everything shares one core"),
         need("memory", memory(), "a whole platform: nine databases and their services"),

@@ -4,6 +4,7 @@
 //! probes with `tolerance`), plus `provider: {type: fault, …}` and the keys this page lists.
 
 pub(crate) mod catalogue;
+mod cut;
 mod lines;
 mod offset;
 mod read;
@@ -18,6 +19,7 @@ use crate::check::Check;
 use crate::history::Kind;
 use crate::metrics::{Measure, Value};
 
+pub(crate) use cut::Cut;
 pub(crate) use lines::{Effect, Lines, Only, Others, Towards};
 pub(crate) use offset::Offset;
 pub(crate) use yaml::Finding;
@@ -141,6 +143,8 @@ pub(crate) enum Fault {
     RouterStale,
     /// Everything of a cell's active site has this share of one processor, until healed.
     CpuStarve { cell: Choice<CellId>, percent: u8 },
+    /// Of the answers to writes of a cell's active site a share is cut off, until healed.
+    NetStream { cell: Choice<CellId>, cut: Cut, percent: u8 },
     /// A cell's active PostgreSQL has no room to write in, until healed.
     DiskFull { cell: Choice<CellId> },
     /// The wall clock of a cell's active site is wrong, until healed.
@@ -150,7 +154,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const KINDS: [&str; 25] = [
+    pub(crate) const KINDS: [&str; 26] = [
         "process.kill",
         "process.freeze",
         "process.pause",
@@ -176,6 +180,7 @@ impl Fault {
         "net.loss",
         "net.rate",
         "net.cut-established",
+        "net.stream",
     ];
 
     pub(crate) fn kind(&self) -> &'static str {
@@ -199,6 +204,7 @@ impl Fault {
             Self::CpuStarve { .. } => "cpu.starve",
             Self::ClockOffset { .. } => "clock.offset",
             Self::DiskFull { .. } => "disk.full",
+            Self::NetStream { .. } => "net.stream",
             Self::Net { effect, .. } => effect.kind(),
         }
     }
@@ -226,7 +232,7 @@ impl Fault {
             | Self::EtcdKill { .. } => "by lifting the holds",
             Self::Net { effect: Effect::CutEstablished, .. } => "by opening new connections",
             Self::Net { .. } => "by lifting the policy of the WAN",
-            Self::RouterStale => "by removing the packet filter",
+            Self::RouterStale | Self::NetStream { .. } => "by removing the packet filter",
             Self::Switchover { .. } => "by nobody: it is no fault",
             Self::Evacuate { .. } => "by restoring the region, which is part of it",
         }

@@ -9,6 +9,7 @@ mod etcd;
 mod evacuate;
 pub(crate) mod hold;
 mod net;
+mod net_stream;
 mod postgres_stall;
 mod process;
 mod process_freeze;
@@ -117,6 +118,10 @@ pub(crate) async fn inject(
         }
         Target::RouterKill { routers, seed, .. } => {
             router_kill::inject(bench, *routers, *seed, injection).await
+        }
+        Target::NetStream { site, cut, percent, seed } => {
+            let share = net_stream::Share { cut: *cut, percent: *percent, seed: *seed };
+            net_stream::inject(bench, site, share, safeguard, injection).await
         }
         Target::DiskFull(site) => disk_full::inject(bench, site, safeguard, injection).await,
         Target::ClockOffset { site, offset } => {

@@ -96,6 +96,14 @@ fn tables(namespace: Option<&Path>) -> anyhow::Result<Vec<String>> {
     Ok(names.map(|name| name.trim().to_owned()).collect())
 }
 
+/// Returns what starts a program in a network.
+pub(crate) fn command(namespace: Option<&Path>, program: &str) -> Command {
+    let Some(path) = namespace else { return Command::new(program) };
+    let mut command = Command::new("nsenter");
+    command.arg(format!("--net={}", path.display())).args(["--", program]);
+    command
+}
+
 /// Each rule that counts says `counter packets N bytes M`.
 fn packets(text: &str) -> u64 {
     let after = text.split("counter packets ").skip(1);
@@ -103,14 +111,7 @@ fn packets(text: &str) -> u64 {
 }
 
 fn nft(namespace: Option<&Path>, words: &[&str], script: &str) -> anyhow::Result<String> {
-    let mut command = match namespace {
-        Some(path) => {
-            let mut command = Command::new("nsenter");
-            command.arg(format!("--net={}", path.display())).args(["--", "nft"]);
-            command
-        }
-        None => Command::new("nft"),
-    };
+    let mut command = command(namespace, "nft");
     command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = match command.spawn() {
         Err(err) if err.kind() == ErrorKind::NotFound => anyhow::bail!(MISSING),

@@ -8,11 +8,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::process::{Child, Command};
 
+use crate::filter;
 use crate::process::Process;
 use crate::undo::{PREFIX, place};
-
-/// This program, even if its file has been replaced meanwhile.
-const PROGRAM: &str = "/proc/self/exe";
 
 /// Returns what a run's helper is called.
 pub(crate) fn label(run_dir: &Path, run: &str, what: &str) -> String {
@@ -20,10 +18,16 @@ pub(crate) fn label(run_dir: &Path, run: &str, what: &str) -> String {
 }
 
 /// Starts a helper; its end is in the journal before.
-pub(crate) fn start(label: &str, words: &[String], ttl: Duration) -> anyhow::Result<Child> {
-    let mut command = Command::new(PROGRAM);
+pub(crate) fn start(
+    namespace: Option<&Path>,
+    label: &str,
+    words: &[String],
+    ttl: Duration,
+) -> anyhow::Result<Child> {
+    // Even if its file has been replaced meanwhile, and for whoever becomes it.
+    let program = format!("/proc/{}/exe", std::process::id());
+    let mut command = Command::from(filter::command(namespace, &program));
     command
-        .arg0("chaos")
         .arg("helper")
         .args(["--label", label, "--ttl-ms", &ttl.as_millis().to_string()])
         .args(words)

@@ -40,6 +40,7 @@ mod journal;
 mod lever;
 mod lock;
 mod recover;
+mod relay;
 mod safeguard;
 mod sweep;
 mod undo;

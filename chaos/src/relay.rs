@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::drill::Cut;
 use crate::terminal::print;
@@ -24,6 +24,8 @@ pub(crate) const CUT: &str = "cut";
 /// A few times what all routers open to one site.
 const CONNECTIONS_MAX: usize = 1024;
 const CONNECT: Duration = Duration::from_secs(1);
+/// Between two looks for somebody who was not there.
+const LOOK: Duration = Duration::from_millis(20);
 const PIECE: usize = 16 << 10;
 
 /// Passes on until the time is over, or it is ended.
@@ -35,8 +37,9 @@ pub(crate) async fn relay(
     ttl: Duration,
 ) -> anyhow::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("listen")?;
-    let port = listener.local_addr().context("find the own address")?.port();
-    print(&format!("{LISTENS} {port}"))?;
+    let address = listener.local_addr().context("find the own address")?;
+    print(&format!("{LISTENS} {}", address.port()))?;
+    let mut listener = Some(listener);
     let over = sleep_until(Instant::now() + ttl);
     tokio::pin!(over);
     let mut random = StdRng::seed_from_u64(seed);
@@ -44,26 +47,49 @@ pub(crate) async fn relay(
     loop {
         tokio::select! {
             () = &mut over => return Ok(()),
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => {
-                let (asker, _) = accepted.context("accept a connection")?;
-                connections.push(pass(asker, to, cut, percent, random.random()));
+            accepted = accept(listener.as_ref()), if connections.len() < CONNECTIONS_MAX => {
+                connections.push(pass(accepted?, to, cut, percent, random.random()));
             }
-            Some(()) = connections.next() => {}
+            Some(passed) = connections.next() => {
+                // Whoever connects is to be refused here as it would be there.
+                if passed == Passed::NobodyThere {
+                    listener = None;
+                }
+            }
+            () = sleep(LOOK), if listener.is_none() => {
+                if let Ok(Ok(_)) = timeout(CONNECT, TcpStream::connect(to)).await {
+                    listener = Some(TcpListener::bind(address).await.context("listen again")?);
+                }
+            }
         }
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Passed {
+    Something,
+    NobodyThere,
+}
+
+/// Returns the next connection; never, while it does not listen.
+async fn accept(listener: Option<&TcpListener>) -> anyhow::Result<TcpStream> {
+    let Some(listener) = listener else { return std::future::pending().await };
+    Ok(listener.accept().await.context("accept a connection")?.0)
+}
+
 /// Passes one connection on until it ends, by itself or because an answer is cut.
-async fn pass(mut asker: TcpStream, to: SocketAddr, cut: Cut, percent: u8, seed: u64) {
-    let Ok(Ok(mut answerer)) = timeout(CONNECT, TcpStream::connect(to)).await else { return };
+async fn pass(mut asker: TcpStream, to: SocketAddr, cut: Cut, percent: u8, seed: u64) -> Passed {
+    let Ok(Ok(mut answerer)) = timeout(CONNECT, TcpStream::connect(to)).await else {
+        return Passed::NobodyThere;
+    };
     let mut random = StdRng::seed_from_u64(seed);
     let mut is_to_be_cut = false;
     let (mut question, mut answer) = (vec![0; PIECE], vec![0; PIECE]);
     // An end that is gone ends the other with it.
     loop {
-        let passed = tokio::select! {
+        let sent = tokio::select! {
             read = asker.read(&mut question) => match read {
-                Ok(0) | Err(_) => return,
+                Ok(0) | Err(_) => return Passed::Something,
                 Ok(count) => {
                     let piece = &question[..count];
                     if cut.is_write(piece) {
@@ -73,20 +99,20 @@ async fn pass(mut asker: TcpStream, to: SocketAddr, cut: Cut, percent: u8, seed:
                 }
             },
             read = answerer.read(&mut answer) => match read {
-                Ok(0) | Err(_) => return,
+                Ok(0) | Err(_) => return Passed::Something,
                 Ok(_) if is_to_be_cut => {
                     // A reset, and not an end that could be taken for the answer's. Without it, it is
                     // closed all the same.
                     drop(asker.set_zero_linger());
                     // Who started it hears of the first, and may be gone.
                     drop(print(CUT));
-                    return;
+                    return Passed::Something;
                 }
                 Ok(count) => asker.write_all(&answer[..count]).await,
             },
         };
-        if passed.is_err() {
-            return;
+        if sent.is_err() {
+            return Passed::Something;
         }
     }
 }

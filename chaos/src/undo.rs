@@ -86,7 +86,12 @@ impl Undo {
     /// Whether a restart of the machine has taken it away already.
     pub(crate) fn ends_with_the_machine(&self) -> bool {
         match self {
-            Self::GoOn(_) | Self::Room { .. } | Self::Leave(_) | Self::Lift { .. } | Self::Filter(_) | Self::End { .. } => true,
+            Self::GoOn(_)
+            | Self::Room { .. }
+            | Self::Leave(_)
+            | Self::Lift { .. }
+            | Self::Filter(_)
+            | Self::End { .. } => true,
             Self::Hold { .. } | Self::Remove { .. } | Self::Clock { .. } => false,
         }
     }

@@ -11,11 +11,7 @@ pub(crate) use programs::{Programs, newest_postgres, on_path, postgres_owner};
 use crate::run_dir::RunDir;
 
 /// Returns the programs to start, or every problem found.
-pub(crate) fn check(
-    spec: &Spec,
-    clocks: bool,
-    run_dir: &RunDir,
-) -> Result<Programs, Vec<String>> {
+pub(crate) fn check(spec: &Spec, clocks: bool, run_dir: &RunDir) -> Result<Programs, Vec<String>> {
     let (programs, mut problems) = match programs::find() {
         Ok(programs) => (Some(programs), Vec::new()),
         Err(problems) => (None, problems),

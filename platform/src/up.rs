@@ -47,7 +47,9 @@ enum Audience {
 }
 
 pub(crate) async fn up(args: UpArgs) -> anyhow::Result<Outcome> {
-    let Some((spec, text)) = accepted(&args.spec, args.world.wan)? else { return Ok(Outcome::Findings) };
+    let Some((spec, text)) = accepted(&args.spec, args.world.wan)? else {
+        return Ok(Outcome::Findings);
+    };
     let run_dir = RunDir::find(args.place.run_dir)?;
     let audience = if args.json { Audience::Program } else { Audience::Person };
     let (programs, lock) = admit(&spec, args.world, &run_dir)?;
@@ -69,7 +71,9 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<Outcome> {
 /// Does what `up` does in front, in a session of its own.
 pub(crate) async fn background(args: BackgroundArgs) -> anyhow::Result<Outcome> {
     rustix::process::setsid().context("leave the terminal's session")?;
-    let Some((spec, text)) = accepted(&args.spec, args.world.wan)? else { return Ok(Outcome::Findings) };
+    let Some((spec, text)) = accepted(&args.spec, args.world.wan)? else {
+        return Ok(Outcome::Findings);
+    };
     let run_dir = RunDir::find(Some(args.run_dir))?;
     let (programs, _lock) = admit(&spec, args.world, &run_dir)?;
     prepare(&spec, &text, &run_dir)?;

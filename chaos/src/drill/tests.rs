@@ -44,8 +44,8 @@ load: {rate: 0}
             "7: method[0].provider.kind: expected process.kill, process.freeze, process.pause, \
              site.kill, site.freeze, postgres.stall, replication.stall, region.kill, switchover, \
              evacuate, etcd.kill, etcd.leader-kill, etcd.leader-freeze, control-plane.kill, router.kill, \
-             cpu.starve, net.partition, net.one-way-connect, net.latency, net.loss, net.rate, \
-             net.cut-established, found \"net.melt\"",
+             router.stale, cpu.starve, clock.offset, disk.full, net.partition, net.one-way-connect, \
+             net.latency, net.loss, net.rate, net.cut-established, net.stream, found \"net.melt\"",
             "7: method[0].provider.ttl: expected a duration such as 500ms, 6s or 5m, found \"90\"",
             "8: method[0].pauses.before: expected a duration such as 500ms, 6s or 5m, found \"6\"",
             "9: limits.lost: unknown key; expected one of recover-99, recover-all-users, \

@@ -43,7 +43,7 @@ pub(super) async fn inject(
     safeguard.intend(Undo::End { label: label.clone() }, ttl)?;
     injection.begin(&bench.clock);
     let words = ["fill".to_owned(), data.to_string_lossy().into_owned()];
-    helper::start(&label, &words, ttl)?;
+    helper::start(None, &label, &words, ttl)?;
     let due = Instant::now() + bench.action.verify_within;
     while file_limit(postmaster).is_some_and(|(soft, _)| soft != Some(FILE_MAX)) {
         ensure!(Instant::now() < due, "see PostgreSQL of {site} limited");

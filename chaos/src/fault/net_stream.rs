@@ -80,7 +80,9 @@ pub(super) async fn inject(
     let what = heard(&mut said, due).await.with_context(|| format!("see {cut} cut off"))?;
     ensure!(what == CUT, "see {cut} cut off: the helper said {what:?}");
     let led = filter.counted()?;
-    injection.proof.push(format!("{led} connections to {site} were led through process {}", process.pid));
+    injection
+        .proof
+        .push(format!("{led} connections to {site} were led through process {}", process.pid));
     injection.proof.push(format!(
         "the first of the {cut} was cut off after {} ms; {percent} % will be",
         bench.clock.now().saturating_sub(injection.ended).as_millis()

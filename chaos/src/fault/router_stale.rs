@@ -106,8 +106,11 @@ fn chains(cgroup: &str, sources: &[SocketAddr], open: &[Connection]) -> String {
     let mut back = String::new();
     for source in sources {
         let (ip, port) = (source.ip(), source.port());
-        writeln!(out, "socket cgroupv2 level 1 \"{cgroup}\" ip daddr {ip} tcp dport {port} counter drop")
-            .expect("a text takes everything");
+        writeln!(
+            out,
+            "socket cgroupv2 level 1 \"{cgroup}\" ip daddr {ip} tcp dport {port} counter drop"
+        )
+        .expect("a text takes everything");
     }
     for Connection { own, other } in open.iter().filter(|found| sources.contains(&found.other)) {
         let (own_ip, own_port, ip, port) = (own.ip(), own.port(), other.ip(), other.port());

@@ -10,7 +10,8 @@ use topology::{CellId, RegionId, SiteId};
 
 use crate::control_plane::Cell;
 use crate::drill::{
-    Choice, Death, Effect, EtcdMember, Fault, Lasting, Lines, Offset, Place, ProcessRole, Routers, Scope,
+    Choice, Cut, Death, Effect, EtcdMember, Fault, Lasting, Lines, Offset, Place, ProcessRole,
+    Routers, Scope,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +76,13 @@ pub(crate) enum Target {
         homes: Homes,
     },
     DiskFull(SiteId),
+    /// Which answers is left to chance, by the seed.
+    NetStream {
+        site: SiteId,
+        cut: Cut,
+        percent: u8,
+        seed: u64,
+    },
     ClockOffset {
         site: SiteId,
         offset: Offset,
@@ -162,6 +170,10 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
         Fault::RouterKill { routers } => {
             Ok(Target::RouterKill { routers: *routers, seed: random.random(), homes: homes() })
         }
+        Fault::NetStream { cell, cut, percent } => {
+            let site = active_site(cell, cells, &mut random)?;
+            Ok(Target::NetStream { site, cut: *cut, percent: *percent, seed: random.random() })
+        }
         Fault::DiskFull { cell } => Ok(Target::DiskFull(active_site(cell, cells, &mut random)?)),
         Fault::ClockOffset { cell, offset } => {
             let site = active_site(cell, cells, &mut random)?;
@@ -246,6 +258,7 @@ impl Target {
             | Self::CpuStarve { site, .. }
             | Self::ClockOffset { site, .. }
             | Self::DiskFull(site)
+            | Self::NetStream { site, .. }
             | Self::SiteKill(site)
             | Self::SiteFreeze(site) => [(site.cell.clone(), Some(site.region.clone()))].into(),
             Self::RegionKill { region, cells, .. }
@@ -275,6 +288,7 @@ impl Target {
             | Self::CpuStarve { site, .. }
             | Self::ClockOffset { site, .. }
             | Self::DiskFull(site)
+            | Self::NetStream { site, .. }
             | Self::SiteKill(site)
             | Self::SiteFreeze(site) => Some(&site.region),
             Self::RegionKill { region, .. }
@@ -334,6 +348,9 @@ impl fmt::Display for Target {
             Self::RouterKill { routers: Routers::One, .. } => f.write_str("a router"),
             Self::RouterKill { routers: Routers::EachInTurn, .. } => {
                 f.write_str("each router in turn")
+            }
+            Self::NetStream { site, cut, percent, .. } => {
+                write!(f, "{percent} % of the {cut} of {site}")
             }
             Self::DiskFull(site) => write!(f, "the volume of PostgreSQL of {site}"),
             Self::ClockOffset { site, offset } => write!(f, "the clocks of {site}, at {offset} s"),

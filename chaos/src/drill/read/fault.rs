@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::super::yaml::{Need, Reader, Section, duration};
 use super::super::{
-    Choice, Death, Effect, EtcdMember, Fault, Lasting, Lines, Offset, Place, ProcessRole, Routers, lines,
+    Choice, Death, Effect, EtcdMember, Fault, Lasting, Lines, Offset, Place, ProcessRole, Routers,
+    lines,
 };
 
 /// Longer is no pause any more but a freeze.
@@ -76,14 +77,7 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
             });
             Some(Fault::CpuStarve { cell: cell?, percent: percent? })
         }
-        "disk.full" => Some(Fault::DiskFull { cell: choice(reader, &target, "cell")? }),
-        "clock.offset" => {
-            let cell = choice(reader, &target, "cell");
-            let item = reader.section(provider, "arguments", Need::Must, &["offset"])?;
-            let expected = "a sign and a duration up to a day, such as +60m or -500ms";
-            let offset = reader.value(&item, "offset", Need::Must, expected, Offset::parse);
-            Some(Fault::ClockOffset { cell: cell?, offset: offset? })
-        }
+        "net.stream" | "disk.full" | "clock.offset" => of_cell(reader, kind, &target, provider),
         "region.kill" => {
             let region = choice(reader, &target, "region");
             let deaths = [("crash", Death::Crash), ("silent", Death::Silent)];
@@ -119,9 +113,7 @@ fn keys(kind: &str) -> &'static [&'static str] {
         "process.freeze" => &["cell", "process", "site"],
         "process.pause" => &["any"],
         "site.kill" | "site.freeze" | "postgres.stall" | "replication.stall" | "cpu.starve"
-        | "clock.offset" | "disk.full" => {
-            &["cell", "site"]
-        }
+        | "clock.offset" | "disk.full" | "net.stream" => &["cell", "site"],
         "region.kill" => &["region", "mode"],
         net if net.starts_with("net.") => &lines::TARGET,
         "switchover" => &["cell", "to"],
@@ -129,6 +121,35 @@ fn keys(kind: &str) -> &'static [&'static str] {
         "etcd.kill" | "control-plane.kill" => &["member"],
         "router.kill" | "router.stale" => &["router"],
         _ => &["leader"],
+    }
+}
+
+/// A fault of a cell's active site that says more than which.
+fn of_cell(
+    reader: &mut Reader,
+    kind: &str,
+    target: &Section<'_>,
+    provider: &Section<'_>,
+) -> Option<Fault> {
+    let cell = choice(reader, target, "cell");
+    match kind {
+        "disk.full" => Some(Fault::DiskFull { cell: cell? }),
+        "clock.offset" => {
+            let item = reader.section(provider, "arguments", Need::Must, &["offset"])?;
+            let expected = "a sign and a duration up to a day, such as +60m or -500ms";
+            let offset = reader.value(&item, "offset", Need::Must, expected, Offset::parse);
+            Some(Fault::ClockOffset { cell: cell?, offset: offset? })
+        }
+        _ => {
+            let item = reader.section(provider, "arguments", Need::Must, &["cut", "share"])?;
+            let cut = reader
+                .value(&item, "cut", Need::Must, "answers or commits", |text| text.parse().ok());
+            let expected = "a share from 1% to 100%";
+            let percent = reader.value(&item, "share", Need::Must, expected, |text| {
+                text.strip_suffix('%')?.parse().ok().filter(|share| (1..=100).contains(share))
+            });
+            Some(Fault::NetStream { cell: cell?, cut: cut?, percent: percent? })
+        }
     }
 }
 
