@@ -53,6 +53,8 @@ pub(crate) enum Measure {
     /// How often a site's database was rewound or copied anew: a planned move needs neither.
     Rebuilt,
     RedundancyRestored,
+    /// The same as [`Measure::Recover99`], from when the fault was taken away.
+    RecoverAfterHeal,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +79,7 @@ pub(crate) enum Measured {
 }
 
 impl Measure {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Recover99,
         Self::RecoverAllUsers,
         Self::FirstSuccess,
@@ -97,6 +99,7 @@ impl Measure {
         Self::EpochsChanged,
         Self::Rebuilt,
         Self::RedundancyRestored,
+        Self::RecoverAfterHeal,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -120,6 +123,7 @@ impl Measure {
             Self::EpochsChanged => "epochs-changed",
             Self::Rebuilt => "rebuilt",
             Self::RedundancyRestored => "redundancy-restored",
+            Self::RecoverAfterHeal => "recover-after-heal",
         }
     }
 
@@ -135,7 +139,8 @@ impl Measure {
             | Self::Promote
             | Self::Publish
             | Self::LongestHold
-            | Self::RedundancyRestored => Unit::Time,
+            | Self::RedundancyRestored
+            | Self::RecoverAfterHeal => Unit::Time,
             Self::Failed
             | Self::OtherCellsFailed
             | Self::FailedAfterHeal
@@ -180,6 +185,10 @@ impl Measure {
             Self::RedundancyRestored => {
                 ("from healing until every cell is redundant", "从恢复到所有单元重新具备冗余")
             }
+            Self::RecoverAfterHeal => (
+                "from healing until 99 % of each second's requests were answered within a second",
+                "从恢复到每秒 99% 的请求在一秒内得到应答",
+            ),
         }
     }
 

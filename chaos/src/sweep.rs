@@ -53,7 +53,7 @@ pub(crate) fn find(run_dir: &Path, platform: Option<&Platform>) -> anyhow::Resul
     }
     left.extend(policies(run_dir)?);
     let fleet = platform.map(Platform::fleet).transpose()?;
-    for filter in filter::of_drills(run_dir, fleet.as_ref())? {
+    for filter in filter::of_drills(run_dir, fleet.as_ref()) {
         left.push(Left { what: filter.told(), undo: Undo::Filter(filter) });
     }
     for path in clock_offset::of_drills(run_dir)? {

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::{Drill, Finding};
 
 /// Embedded, so that a name works wherever the program is.
-pub(crate) const DRILLS: [(&str, &str); 29] = [
+pub(crate) const DRILLS: [(&str, &str); 30] = [
     ("region-loss", include_str!("../../drills/region-loss.yaml")),
     ("cell-loss", include_str!("../../drills/cell-loss.yaml")),
     ("postgres-kill", include_str!("../../drills/postgres-kill.yaml")),
@@ -34,6 +34,7 @@ pub(crate) const DRILLS: [(&str, &str); 29] = [
     ("connections-cut", include_str!("../../drills/connections-cut.yaml")),
     ("slow-line", include_str!("../../drills/slow-line.yaml")),
     ("disk-full", include_str!("../../drills/disk-full.yaml")),
+    ("thundering-herd", include_str!("../../drills/thundering-herd.yaml")),
     ("commit-ack-cut", include_str!("../../drills/commit-ack-cut.yaml")),
     ("clock-jump", include_str!("../../drills/clock-jump.yaml")),
     ("soak", include_str!("../../drills/soak.yaml")),

@@ -55,6 +55,9 @@ pub(super) fn measures(
     measured.insert(Measure::FirstStrongAck, since(first_strong).into());
     measured.insert(Measure::Recover99, since(recovered).into());
 
+    let after_heal = course.healed.map(|healed| recover_after_heal(course, injection, hit, healed));
+    measured.insert(Measure::RecoverAfterHeal, after_heal.unwrap_or(Measured::Unseen));
+
     let event = |names: &[&str]| {
         let cells = injection.cells.keys();
         let firsts = cells.map(|cell| first_event(&course.events, cell, names, begun));
@@ -72,6 +75,24 @@ pub(super) fn measures(
     let vote = votes.max().map_or(Measured::Unseen, |vote| Measured::Got(Value::Time(vote)));
     measured.insert(Measure::Vote, vote);
     measured
+}
+
+/// Those who waited and came again meet those who come as always: only what is asked for from healing on
+/// says whether the cells bear it.
+fn recover_after_heal(
+    course: &Course,
+    injection: &Injection,
+    hit: &[&Operation],
+    healed: Duration,
+) -> Measured {
+    let mut recovered = Some(healed);
+    for cell in injection.cells.keys() {
+        let is_of_cell = |op: &&Operation| op.intended >= healed && course.cell_of(op) == cell;
+        let of_cell: Vec<&Operation> = hit.iter().copied().filter(is_of_cell).collect();
+        let success = first_success(&of_cell, healed);
+        recovered = recovered.max_some(recover_99(&of_cell, healed, success));
+    }
+    recovered.map(|at| at.saturating_sub(healed)).into()
 }
 
 trait MaxSome {

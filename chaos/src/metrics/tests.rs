@@ -65,6 +65,25 @@ fn failed_requests_end_with_the_first_that_is_followed_by_good_ones_only() {
 }
 
 #[test]
+fn who_fails_after_healing_defers_the_recovery_and_who_failed_before_does_not() {
+    // Due from 9 s on, and healed at 10 s.
+    let until = |failed_until: u64| {
+        let due = (0..50).map(|number| (number, 9000 + u64::from(number) * 100));
+        due.map(|(number, due)| {
+            if due < failed_until {
+                refused(number, due, due + 1)
+            } else {
+                ticket(number, due, due + 5)
+            }
+        })
+        .collect()
+    };
+    check(until(10_000), Measure::RecoverAfterHeal, time(0));
+    check(until(12_000), Measure::RecoverAfterHeal, time(2005));
+    check(until(99_000), Measure::RecoverAfterHeal, Measured::Never);
+}
+
+#[test]
 fn a_request_under_way_when_the_fault_began_counts() {
     check(vec![refused(0, 990, 1001)], Measure::Failed, Measured::Got(Value::Count(1)));
     check(vec![refused(0, 990, 999)], Measure::Failed, Measured::Got(Value::Count(0)));
