@@ -19,7 +19,7 @@ use crate::terminal::print;
 pub async fn run() -> anyhow::Result<Exit> {
     match Cli::parse().command {
         Command::Run(args) => drills::run(&args).await,
-        Command::Suite(args) => suite::suite(&args).await,
+        Command::Suite(args) => Box::pin(suite::suite(&args)).await,
         Command::List(args) => drills::list(&args),
         Command::Validate { drill } => match drills::read(&drill)? {
             Ok(drills) => {

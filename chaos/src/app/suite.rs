@@ -81,12 +81,11 @@ fn check(suite: &Suite) -> anyhow::Result<Exit> {
     let mut exit = Exit::Pass;
     for item in &suite.items {
         let name = &item.drill.name;
-        match suite.next(item, now) {
-            Some(next) => print(&format!("{name:<25} {}", clock::utc(next)))?,
-            None => {
-                complain(&format!("{name}: \"{}\" is never within a window", item.cron));
-                exit = Exit::Invalid;
-            }
+        if let Some(next) = suite.next(item, now) {
+            print(&format!("{name:<25} {}", clock::utc(next)))?;
+        } else {
+            complain(&format!("{name}: \"{}\" is never within a window", item.cron));
+            exit = Exit::Invalid;
         }
     }
     if exit == Exit::Pass {

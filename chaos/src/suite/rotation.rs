@@ -92,7 +92,10 @@ fn over(fault: &Fault) -> Over<'_> {
         | Fault::PostgresStall { cell, .. }
         | Fault::ReplicationStall { cell, .. }
         | Fault::Switchover { cell, .. }
-        | Fault::CpuStarve { cell, .. } => Over::Cells(cell),
+        | Fault::CpuStarve { cell, .. }
+        | Fault::NetStream { cell, .. }
+        | Fault::DiskFull { cell }
+        | Fault::ClockOffset { cell, .. } => Over::Cells(cell),
         Fault::RegionKill { region, .. }
         | Fault::Net { region, .. }
         | Fault::Evacuate { region } => Over::Regions(region),
@@ -101,6 +104,7 @@ fn over(fault: &Fault) -> Over<'_> {
         | Fault::EtcdFreeze
         | Fault::ControlPlaneKill { .. }
         | Fault::RouterKill { .. }
+        | Fault::RouterStale
         | Fault::ProcessPause { .. } => Over::Platform,
     }
 }

@@ -101,7 +101,7 @@ impl Store {
                 Some((cell.clone(), heard.at(&key::lease(cell), kept.version)?))
             })
             .collect();
-        Ok(Reading { read_unix_ms, renewed, ..reading })
+        Ok(Reading { renewed, read_unix_ms, ..reading })
     }
 
     /// Wakes the waiter when something that decisions rest on may have changed, until stopped.

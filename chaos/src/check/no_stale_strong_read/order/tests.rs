@@ -104,7 +104,7 @@ proptest! {
             Act::Found { value } => value,
         };
         let value = calls.iter().map(|call| call.act).fold(1, |value, act| value.max(highest(value, act)));
-        let mut mutated = calls.clone();
+        let mut mutated = calls;
         mutated.push(found(10_000, 10_001, value.saturating_sub(behind)));
         prop_assert_eq!(order_of(&mutated), Order::Impossible);
         let witness = witness(&mutated, 1, PLACES_MAX);
@@ -117,7 +117,7 @@ proptest! {
         let sets: Vec<Call> =
             calls.iter().copied().filter(|call| matches!(call.act, Act::Set { .. })).collect();
         prop_assume!(!sets.is_empty());
-        let mut mutated = calls.clone();
+        let mut mutated = calls;
         mutated.push(sets[at.index(sets.len())]);
         prop_assert_eq!(order_of(&mutated), Order::Impossible);
     }
