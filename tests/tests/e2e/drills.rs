@@ -72,7 +72,7 @@ fn sites_that_stand_still_for_a_while_lose_nothing() -> anyhow::Result<()> {
 #[test]
 fn small_troubles_move_no_cell() -> anyhow::Result<()> {
     let platform = Platform::up()?;
-    let report = drill_for(&platform, "soak", "45s")?;
+    let report = drill_for(&platform, "soak", "30s")?;
     assert_eq!(report["verdict"], "pass", "{report:#}");
     assert_eq!(report["metrics"]["epochs_changed"], 0, "{report:#}");
     Ok(())
