@@ -6,7 +6,7 @@
 //!   evidence                          goes again
 //!   ───────────────────────────────   ──────────────────────────────────────────────────
 //!   the cell has no active site       when it has one
-//!   421                               under a later epoch, to another cell, or to the same site 1 s later
+//!   421                               under a later epoch, or to another cell
 //!   503 with x-bulkhead-state         under a later epoch, or to the same site 100 ms later
 //!   no connection                     under a later epoch, or to the same site 20 … 250 ms later
 //!   sent, and lost                    as above, within the cell's retry budget
@@ -14,7 +14,7 @@
 //!
 //! Asking the same site again is safe where nothing was done, and saves the wait where the site is
 //! a few milliseconds ahead of the snapshot or behind it, or where a process restarts in place and
-//! no epoch changes. After a 421 it may know by then who serves, where no snapshot comes.
+//! no epoch changes.
 //!
 //! Times are durations since the request arrived.
 
@@ -27,8 +27,6 @@ use topology::{CellId, Epoch};
 pub(crate) const DEADLINE: Duration = Duration::from_millis(9_900);
 /// Before a site that does not serve yet is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
-/// The same of one that knows better: snapshots come within milliseconds, and a move takes a second.
-const ASK_AFTER_421: Duration = Duration::from_secs(1);
 /// Before a site that cannot be reached is tried again; doubled each time.
 const BACK_OFF: Duration = Duration::from_millis(20);
 const BACK_OFF_MAX: Duration = Duration::from_millis(250);
@@ -41,7 +39,7 @@ pub(crate) enum Evidence {
     /// The site does not serve now; nothing was done.
     NotServing { epoch: Epoch, at: Duration },
     /// Not this site's request; nothing was done.
-    Misdirected { cell: CellId, epoch: Epoch, at: Duration },
+    Misdirected { cell: CellId, epoch: Epoch },
     /// No connection; nothing was sent.
     Unreachable { epoch: Epoch, at: Duration, failures: u32 },
     /// Sent, and no answer came: repeated only because repeating it is harmless.
@@ -88,10 +86,12 @@ pub(crate) fn step(evidence: &Evidence, target: Option<Target<'_>>, waited: Dura
     let Some(target) = target.filter(|target| target.has_site) else { return wait(DEADLINE) };
     match evidence {
         Evidence::None => Step::Send,
-        Evidence::Misdirected { cell, epoch, .. }
-            if target.epoch > *epoch || target.cell != cell =>
-        {
-            Step::Send
+        Evidence::Misdirected { cell, epoch } => {
+            if target.epoch > *epoch || target.cell != cell {
+                Step::Send
+            } else {
+                wait(DEADLINE)
+            }
         }
         Evidence::NotServing { epoch, .. }
         | Evidence::Unreachable { epoch, .. }
@@ -100,9 +100,7 @@ pub(crate) fn step(evidence: &Evidence, target: Option<Target<'_>>, waited: Dura
         {
             Step::Send
         }
-        Evidence::NotServing { at, .. }
-        | Evidence::Misdirected { at, .. }
-        | Evidence::Unreachable { at, .. }
+        Evidence::NotServing { at, .. } | Evidence::Unreachable { at, .. }
             if waited >= *at + pause(evidence) =>
         {
             // Past the deadline nothing goes to a site that could not take it a moment ago.
@@ -116,7 +114,6 @@ pub(crate) fn step(evidence: &Evidence, target: Option<Target<'_>>, waited: Dura
             }
         }
         Evidence::NotServing { at, .. }
-        | Evidence::Misdirected { at, .. }
         | Evidence::Unreachable { at, .. }
         | Evidence::Lost { at, .. } => wait(*at + pause(evidence)),
     }
@@ -125,8 +122,7 @@ pub(crate) fn step(evidence: &Evidence, target: Option<Target<'_>>, waited: Dura
 /// Returns how long the same site is left alone after this.
 pub(crate) fn pause(evidence: &Evidence) -> Duration {
     match evidence {
-        Evidence::None => Duration::ZERO,
-        Evidence::Misdirected { .. } => ASK_AFTER_421,
+        Evidence::None | Evidence::Misdirected { .. } => Duration::ZERO,
         Evidence::NotServing { .. } => ASK_AGAIN,
         Evidence::Unreachable { failures, .. } | Evidence::Lost { failures, .. } => {
             let doublings = failures.saturating_sub(1).min(8);

@@ -149,7 +149,7 @@ impl Proxy {
             Reply::Misdirected => {
                 let cell = attempt.site.cell.clone();
                 self.tried(ctx, Attempt::Misdirected);
-                ctx.evidence = Evidence::Misdirected { cell, epoch, at };
+                ctx.evidence = Evidence::Misdirected { cell, epoch };
             }
             Reply::OutcomeUnknown if may_repeat => {
                 self.tried(ctx, Attempt::OutcomeUnknown);

@@ -20,11 +20,9 @@ fn without_any_table_a_request_waits_for_the_first() {
 }
 
 #[test]
-fn after_a_421_the_same_epoch_releases_nothing_before_a_second_has_passed() {
-    check(misdirected(), steady(7), 1_039, Step::Wait { until: ms(1_040) });
-    check(misdirected(), steady(7), 1_040, Step::Send);
-    check(misdirected(), steady(7), 9_900, Step::GiveUp);
-    check(misdirected(), steady(8), 50, Step::Send);
+fn after_a_421_the_same_epoch_releases_nothing() {
+    check(misdirected(), steady(7), 5_000, Step::Wait { until: ms(9_900) });
+    check(misdirected(), steady(8), 5_000, Step::Send);
 }
 
 #[test]
@@ -85,7 +83,7 @@ fn moving(epoch: u64) -> Seen {
 }
 
 fn misdirected() -> Evidence {
-    Evidence::Misdirected { cell: "c1".parse().unwrap(), epoch: EPOCH, at: ms(40) }
+    Evidence::Misdirected { cell: "c1".parse().unwrap(), epoch: EPOCH }
 }
 
 fn ms(millis: u64) -> Duration {

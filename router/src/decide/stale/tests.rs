@@ -42,7 +42,7 @@ fn who_would_rather_not_wait_is_sent_to_a_standby_where_the_active_site_is_gone(
     let epoch = Epoch(7);
     let unreachable = Evidence::Unreachable { epoch, at: ms(0), failures: 1 };
     let refused = Evidence::NotServing { epoch, at: ms(0) };
-    let misdirected = Evidence::Misdirected { cell: cell(), epoch, at: ms(0) };
+    let misdirected = Evidence::Misdirected { cell: cell(), epoch };
     let lost = Evidence::Lost { epoch, at: ms(0), failures: 1 };
     let at_once = Accepts::AtOnce { seconds_max: None };
     for (evidence, has_site, expected) in [
