@@ -39,10 +39,10 @@ drill: build ## Run a drill against the running platform: make drill NAME=region
 soak: build ## Half an hour of small troubles, and no cell moves: make soak FOR=3m
 	@$(PROGRAMS)/chaos run soak --for $(FOR)
 
-# As in `make bench-router ROUNDS=1 SECONDS=1` for a look.
 selftest: install ## Cells that are made to do wrong, and the drills' checks that must see it
 	@scripts/selftest
 
+# As in `make bench-router ROUNDS=1 SECONDS=1` for a look.
 bench-router: install ## What a request costs, beside nginx, HAProxy and Envoy
 	@ROUNDS=$(ROUNDS) SECONDS=$(SECONDS) scripts/bench-router
 
