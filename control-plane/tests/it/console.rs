@@ -148,6 +148,8 @@ async fn evacuates_a_region(browser: &Browser, platform: &Platform) {
     browser.open(&url(platform, "/console")).await;
     browser.until(".attention", "The region is drained").await;
 
+    // Nothing can be confirmed before the region's site stands by again.
+    platform.until_known("north").await;
     browser.open(&url(platform, "/console/regions/east/restore")).await;
     browser.until("h1", "Restore East").await;
     browser.click("#confirm").await;
