@@ -87,6 +87,12 @@ pub(crate) fn not_switched(id: &str, operation: &Operation) -> Problem {
     problem::ABORTED.problem().detail(detail).with("operation", id)
 }
 
+/// A move that was asked for before has not come to its end yet.
+pub(crate) fn goes_on(id: &str, operation: &Operation) -> Problem {
+    let detail = format!("{id}, to {}, goes on", operation.goal);
+    problem::OUTCOME_PENDING.problem().detail(detail).with("operation", id)
+}
+
 pub(crate) fn operation_ended(id: &str, operation: &Operation) -> Problem {
     let Operation { goal, status, .. } = operation;
     let detail = format!("{id}, to {goal}, is {}", status.name());

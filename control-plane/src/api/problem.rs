@@ -120,7 +120,7 @@ kinds! {
     OPERATION_ENDED = 409 "operation-ended" "The operation has ended already":
         "There is nothing to cancel.";
     OUTCOME_PENDING = 409 "outcome-pending" "The same request goes on, or its outcome is not known":
-        "`audit` names its entry. Look at what it is about.";
+        "`audit` names its entry, or `operation` what goes on. Look at what it is about.";
     STALE = 412 "stale" "It has changed since you looked":
         "`etag` is the tag of what there is now. Look again, and decide anew.";
     TOO_LONG = 413 "payload-too-large" "The request's body is too large":

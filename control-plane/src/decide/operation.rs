@@ -261,7 +261,22 @@ impl Step {
     }
 }
 
+/// The sequence under which an operation is written down.
+const FIRST: u64 = 1;
+
 impl Operation {
+    /// Whether nobody has written it since it was begun.
+    #[must_use]
+    pub fn is_as_begun(&self) -> bool {
+        self.sequence == FIRST
+    }
+
+    /// Whether it is the move of one cell, which is carried out by who wrote it down.
+    #[must_use]
+    pub fn is_one_move(&self) -> bool {
+        matches!(self.goal, Goal::Switchover(_))
+    }
+
     /// Returns the operation as it begins.
     #[must_use]
     pub fn new(goal: Goal, asked: Asked, pause_ms: u64, waves: Vec<Vec<What>>) -> Self {
@@ -271,7 +286,7 @@ impl Operation {
             goal,
             asked,
             executor,
-            sequence: 1,
+            sequence: FIRST,
             status: Status::Running,
             cancel: None,
             pause_ms,

@@ -26,7 +26,7 @@ pub(super) enum Begun {
         id: String,
         kept: Kept<Operation>,
     },
-    /// It was asked for before, with the same key.
+    /// It was asked for before, with the same key, or by an earlier try of this call.
     Before {
         id: String,
         operation: Operation,
@@ -56,6 +56,11 @@ pub(super) async fn begin(
                 Some(_) => return Err(error::key_reused()),
                 None => {}
             }
+        }
+        // Written by an earlier try whose answer was lost, and begun since.
+        let own = stored.going_on.iter().find(|(_, kept)| kept.value.asked == *who);
+        if let Some((id, kept)) = own.filter(|(_, kept)| kept.value.goal == *goal) {
+            return Ok(Begun::Before { id: id.clone(), operation: kept.value.clone() });
         }
         if let Some(id) = stored.unread.first() {
             return Err(error::operation_unread(id));

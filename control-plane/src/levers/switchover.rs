@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use runtime::{Problem, clock};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep};
 use topology::{Epoch, SiteId, Spec};
 
 use super::begin::{self, Begun, New};
@@ -20,6 +20,8 @@ use crate::tasks::switch::Undone;
 
 /// How long one that was begun by a process that died is waited for: longer than any goes on.
 const EARLIER: Duration = Duration::from_secs(90);
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What somebody asks for.
 #[derive(Clone, Debug)]
@@ -91,15 +93,18 @@ pub fn look(site: &SiteId, state: &State, spec: &Spec) -> Plan {
     plan
 }
 
-/// Waits until an operation has ended, for a while, and returns how it is then.
+/// Waits until an operation has ended, for a while, and returns how it is then. What is seen here may not
+/// have come to it yet.
 async fn ended(api: &Api, id: &str) -> Result<Operation, Problem> {
-    let mut state = api.state.clone();
-    let has_ended = state.wait_for(|state| {
-        let seen = state.intent().operations().get(id);
-        seen.is_none_or(|seen| seen.operation.status.has_ended())
-    });
-    if let Ok(Err(closed)) = timeout(EARLIER, has_ended).await {
-        return Err(error::stopping(&closed));
+    let due = Instant::now() + EARLIER;
+    loop {
+        let operation = super::operation::one(api, id).await?;
+        if operation.status.has_ended() {
+            return Ok(operation);
+        }
+        if Instant::now() >= due {
+            return Err(error::goes_on(id, &operation));
+        }
+        sleep(LOOK).await;
     }
-    super::operation::one(api, id).await
 }

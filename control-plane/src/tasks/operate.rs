@@ -7,8 +7,8 @@
 //!          └──────────── whoever dies here leaves enough for the next one ────────────┘
 //! ```
 //!
-//! A cell that one asks to move comes with its step recorded as going on, and is moved at once. Nothing
-//! is written here, nor waited for, while the move goes on.
+//! A cell that one asks to move comes with its step recorded as going on, and is moved at once. The move
+//! waits for nothing that is written here meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -55,7 +55,7 @@ pub struct UnderWay {
     pub kept: Kept<Operation>,
     /// Answered once the target is being promoted, or as soon as it is known that it will not be.
     pub handed: oneshot::Sender<Handover>,
-    /// Told once the end is recorded; dropped if another records it.
+    /// Told once the end is recorded; dropped if another records it, or this process stops.
     pub ended: oneshot::Sender<()>,
 }
 
@@ -183,6 +183,11 @@ impl Executor {
             return false;
         }
         let ours = kept.value.executor == *own;
+        // Whoever wrote it down comes with it: it may be read before.
+        let is_on_its_way = ours && kept.value.is_as_begun() && kept.value.is_one_move();
+        if is_on_its_way && now - seen.since < self.hands.policy.lease.patience {
+            return false;
+        }
         if !ours && now - seen.since < self.silence(&kept.value.executor) {
             return false;
         }
@@ -268,6 +273,10 @@ impl Executor {
         else {
             return;
         };
+        if self.driven.contains_key(&id) {
+            warn!(operation = id, "written down so long ago that it is executed already");
+            return;
+        }
         info!(operation = id, goal = %kept.value.goal, "executing");
         let mut driven = Driven { waits: Some(ended), ..Driven::new(kept, now) };
         driven.memory.begun(place, now);
@@ -325,7 +334,11 @@ async fn carry_move(
     };
     let handover = match answer {
         Ok(handover) => handover,
-        Err(stopping) => return Answer::Refused(stopping),
+        // This process stops: whoever executes it next sees what has come of the move.
+        Err(stopping) => {
+            info!(stopping, "the planned move is left to others");
+            return std::future::pending().await;
+        }
     };
     let answer = match &handover {
         Ok(handed) => Answer::Done(Some(handed.announced)),

@@ -9,6 +9,7 @@ use topology::wire::audit::{AuditRecord, Outcome};
 use topology::wire::header::IDEMPOTENCY_REPLAYED;
 
 use super::{Api, HEADER, Reply, error, next_id};
+use crate::api::problem;
 use crate::levers::asked;
 
 /// How long a write may go on: longer than any does, so that whoever has no outcome by then has died.
@@ -32,12 +33,14 @@ fn end(record: &AuditRecord) -> Option<String> {
 }
 
 /// Returns the answer to the same write asked for earlier, if it was. What could not be done for want
-/// of etcd or because a process ended may be tried again.
+/// of etcd or because a process ended may be tried again, and what went on may have come to its end.
 pub(super) async fn earlier(api: &Api, now: &AuditRecord) -> Result<Option<Response>, Problem> {
     let Some(end) = end(now) else { return Ok(None) };
     let entries = asked(|| api.store.audit_ending(&end)).await?;
     let mut same = entries.into_iter().filter(|(_, entry)| {
-        let retryable = entry.outcome.as_ref().is_some_and(|outcome| outcome.status >= 500);
+        let retryable = entry.outcome.as_ref().is_some_and(|outcome| {
+            outcome.status >= 500 || outcome.body["code"] == problem::OUTCOME_PENDING.code
+        });
         entry.who == now.who && entry.idempotency_key == now.idempotency_key && !retryable
     });
     let Some((id, entry)) = same.next() else { return Ok(None) };

@@ -107,7 +107,7 @@ fn again(step: &mut Step, epoch: Epoch) {
 /// Begins what comes next, or ends it.
 fn begin(next: &mut Operation, memory: &Memory, at: Situation<'_>) {
     let going = next.steps().filter(|step| step.is_going()).count();
-    let stops = next.status == Status::Running && next.cancel.is_some() && !is_moved(next);
+    let stops = next.status == Status::Running && next.cancel.is_some() && !is_over(next);
     // What is undone is undone whatever failed before: its own wave is the last.
     let tried = if next.status == Status::Undoing { next.waves.len() - 1 } else { 0 };
     let failed = next.waves[tried..].iter().flatten().find_map(|step| match &step.state {
@@ -136,10 +136,12 @@ fn begin(next: &mut Operation, memory: &Memory, at: Situation<'_>) {
     }
 }
 
-/// Whether it has done all there was to do before it could be cancelled: the one cell is moved.
-fn is_moved(operation: &Operation) -> bool {
-    let is_done = |step: &Step| matches!(step.state, StepState::Done { .. });
-    matches!(operation.goal, Goal::Switchover(_)) && operation.steps().all(is_done)
+/// Whether all there was to do had been tried before it could be cancelled: the one cell is moved, or its
+/// move was aborted.
+fn is_over(operation: &Operation) -> bool {
+    let is_tried =
+        |step: &Step| matches!(step.state, StepState::Done { .. } | StepState::Failed(_));
+    matches!(operation.goal, Goal::Switchover(_)) && operation.steps().all(is_tried)
 }
 
 /// Whether it takes back what it has done when it fails. A site that is half in or half out is what

@@ -228,6 +228,14 @@ fn a_move_of_one_cell_can_be_cancelled_until_it_begins() {
     run.operation = cancelled(&run.operation, "token 2", 5);
     run.until_it_ends();
     run.ended("done", "c1 south, c2 north", "");
+
+    // Aborted after it was announced, it has not been cancelled: it has interrupted users.
+    let mut run = switchover();
+    run.elects_again = usize::MAX;
+    run.carry_out((0, 0));
+    run.operation = cancelled(&run.operation, "token 2", 5);
+    run.until_it_ends();
+    run.ended("failed", "c1 east, c2 north", "");
 }
 
 #[test]
