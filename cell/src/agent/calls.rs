@@ -17,12 +17,14 @@ use runtime::Problem;
 use runtime::clock::BootTime;
 use runtime::json_body::JsonBody;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use topology::wire::agent::{
     HandOverReply, HandOverRequest, PromiseReply, PromiseRequest, VoteReply, VoteRequest,
 };
 use topology::{Epoch, Phase, RegionId};
 
 use super::decide::right::promise_for_voter;
+use super::decide::voter::Refusal;
 use super::shared::Shared;
 use crate::config::Site;
 
@@ -30,6 +32,11 @@ use crate::config::Site;
 pub(crate) const CALLS: usize = 16;
 /// A keeper that does not come round in this time is asked again by the next election.
 const VOTE_TIME: Duration = Duration::from_secs(2);
+/// How long a vote waits for a promise to end that stands in its way: what a site that hands over says to
+/// its voters comes later than the vote where it is farther away than whoever asks.
+const PROMISE_ENDS: Duration = Duration::from_millis(300);
+/// How often it is looked meanwhile whether the promise has run out.
+const LOOK: Duration = Duration::from_millis(20);
 /// Draining, a fast stop, and what is left of a cancelled one.
 const HAND_OVER_TIME: Duration = Duration::from_secs(4);
 
@@ -108,7 +115,7 @@ async fn promise(
     };
     let epoch = Epoch(request.epoch);
     if request.release {
-        agent.shared.voter().release(&from, epoch);
+        agent.shared.release(&from, epoch);
         return Json(PromiseReply { granted: false, reason: None }).into_response();
     }
     let known = agent.contender(&from);
@@ -123,6 +130,9 @@ async fn vote(State(agent): State<Agent>, JsonBody(request): JsonBody<VoteReques
         return wrong_site(&agent.site);
     }
     let refused = |reason: &str| VoteReply::Refused { reason: reason.to_owned() };
+    if !request.dry {
+        agent.promise_ends(Epoch(request.epoch)).await;
+    }
     let reply = agent.ask(|reply| Call::Vote(request, reply), VOTE_TIME).await;
     Json(reply.unwrap_or_else(|| refused("busy with something else"))).into_response()
 }
@@ -155,6 +165,28 @@ impl Agent {
         let (reply, answer) = oneshot::channel();
         self.calls.try_send(call(reply)).ok()?;
         tokio::time::timeout(limit, answer).await.ok()?.ok()
+    }
+
+    /// Waits while nothing but a promise is in the way of a vote, for a moment.
+    async fn promise_ends(&self, epoch: Epoch) {
+        let lasts = promise_for_voter(&self.site.spec.lease);
+        let until = Instant::now() + PROMISE_ENDS;
+        let mut released = self.shared.released.subscribe();
+        let is_promised = || {
+            let vote = self.shared.voter().may_vote(epoch, BootTime::now(), lasts);
+            matches!(vote, Err(Refusal::Promised(_)))
+        };
+        while is_promised() {
+            let now = Instant::now();
+            if now >= until {
+                return;
+            }
+            // Its own time may be over first, which nobody says.
+            let look = until.min(now + LOOK);
+            if let Ok(Err(_gone)) = tokio::time::timeout_at(look, released.changed()).await {
+                return;
+            }
+        }
     }
 
     fn peer(&self, cell: &str, region: &str) -> Result<RegionId, ()> {

@@ -284,9 +284,11 @@ impl Keeper {
     async fn handed_over(&mut self, epoch: Epoch, checkpoint: Position) {
         let place = self.tools.postgres.located(checkpoint);
         self.stopped = Some(Stopped { epoch, checkpoint, place, at: Instant::now() });
-        self.end_serving(Event::Drained).await;
+        let claim = self.close_gate(Event::Drained);
         info!(%epoch, ?checkpoint, "handed over");
+        // Users wait: the voters hear from here that it is over while they are asked for their votes.
         self.reply_hand_over(&stopped(checkpoint));
+        release(&self.tools, claim).await;
     }
 
     fn reply_hand_over(&mut self, reply: &HandOverReply) {
@@ -316,6 +318,12 @@ impl Keeper {
 
     /// Closes the gate and gives the claim up; tells the voters if the database has stopped already.
     async fn end_serving(&mut self, event: Event) {
+        let claim = self.close_gate(event);
+        release(&self.tools, claim).await;
+    }
+
+    /// From now on nothing is acknowledged here. Returns the claim that was held.
+    fn close_gate(&mut self, event: Event) -> Option<Claim> {
         self.serving = None;
         let mut claim = None;
         self.tools.shared.standing.send_modify(|standing| {
@@ -325,10 +333,7 @@ impl Keeper {
             standing.strong = false;
             standing.lagging = false;
         });
-        // While PostgreSQL runs and may still hold acknowledged work, promises stay in force.
-        if let Some(claim) = claim.filter(|_| !self.tools.postgres.is_running()) {
-            right::release(&self.tools.site, &self.tools.http, &claim).await;
-        }
+        claim
     }
 
     fn become_tenure(&self, event: Event) {
@@ -411,6 +416,14 @@ impl Keeper {
 
 fn stopped(checkpoint: Position) -> HandOverReply {
     HandOverReply::Stopped { timeline: checkpoint.timeline, checkpoint: checkpoint.lsn }
+}
+
+/// Tells the voters that what they promised is over. While PostgreSQL runs and may still hold
+/// acknowledged work, promises stay in force.
+async fn release(tools: &Tools, claim: Option<Claim>) {
+    if let Some(claim) = claim.filter(|_| !tools.postgres.is_running()) {
+        right::release(&tools.site, &tools.http, &claim).await;
+    }
 }
 
 /// Replaces the cell's record if it is still the known one; `None` if somebody else was first.

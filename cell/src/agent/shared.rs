@@ -74,6 +74,8 @@ pub(crate) struct Shared {
     pub(crate) not_kept: watch::Sender<Option<String>>,
     /// Written by the reporter.
     pub(crate) report: watch::Sender<Option<SiteReport>>,
+    /// Marked whenever a site has said that what was promised to it is over.
+    pub(crate) released: watch::Sender<()>,
     voter: Mutex<Voter>,
 }
 
@@ -105,6 +107,7 @@ impl Shared {
             lapsed: watch::channel(Epoch(0)).0,
             not_kept: watch::channel(None).0,
             report: watch::channel(None).0,
+            released: watch::channel(()).0,
             voter: Mutex::new(voter),
         }
     }
@@ -121,6 +124,12 @@ impl Shared {
             }
             newer
         });
+    }
+
+    /// A site says that it has stopped serving under `epoch`.
+    pub(crate) fn release(&self, from: &RegionId, epoch: Epoch) {
+        self.voter().release(from, epoch);
+        self.released.send_replace(());
     }
 
     /// Held for a few lines, never across a wait.

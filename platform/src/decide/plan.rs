@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use topology::address::Port;
 use topology::spec::End;
@@ -37,7 +38,13 @@ impl Planned {
 /// Heartbeat and election of etcd in milliseconds: the lease's times count on them
 /// (`docs/decisions/0002`).
 const ETCD_HEARTBEAT: &str = "100";
-const ETCD_ELECTION: &str = "500";
+const ETCD_ELECTION: Duration = Duration::from_millis(500);
+/// How much longer each region's member waits than the one before it, in parts of ten, where regions are
+/// apart. A member waits once to twice its time; two that ask for votes while each other's question is
+/// under way get none, and wait again. At 160 ms there and back that was one election in three.
+const ETCD_APART: u32 = 14;
+/// The longest, for whatever number of regions: below a lease's patience, which passes meanwhile.
+const ETCD_ELECTION_MAX: Duration = Duration::from_millis(1400);
 /// Clients may ask etcd so often whether it is there: twice as often as ours do. By its own measure of
 /// 5 s it takes them for an attack, and ends their connections.
 const ETCD_PINGS: &str = "500ms";
@@ -103,7 +110,7 @@ pub fn etcd_arguments(spec: &Spec, region: &RegionId, data: &Path) -> Vec<String
         ("initial-cluster-state", "new".to_owned()),
         ("initial-cluster-token", "bulkhead".to_owned()),
         ("heartbeat-interval", ETCD_HEARTBEAT.to_owned()),
-        ("election-timeout", ETCD_ELECTION.to_owned()),
+        ("election-timeout", election(spec, region).as_millis().to_string()),
         // Off by default before etcd 3.5: a member that comes back must not unseat the leader.
         ("pre-vote", "true".to_owned()),
         ("grpc-keepalive-min-time", ETCD_PINGS.to_owned()),
@@ -114,6 +121,16 @@ pub fn etcd_arguments(spec: &Spec, region: &RegionId, data: &Path) -> Vec<String
         ("log-level", "warn".to_owned()),
     ];
     flags.into_iter().map(|(flag, value)| format!("--{flag}={value}")).collect()
+}
+
+/// Returns how long a region's member of etcd hears of no leader before it stands for election itself.
+fn election(spec: &Spec, region: &RegionId) -> Duration {
+    if spec.round_trip.is_zero() {
+        return ETCD_ELECTION;
+    }
+    let before = spec.regions.iter().take_while(|other| other.id != *region);
+    let apart = before.fold(ETCD_ELECTION, |timeout, _| timeout * ETCD_APART / 10);
+    apart.min(ETCD_ELECTION_MAX)
 }
 
 fn control_plane(spec: &Spec, run_dir: &RunDir, region: &RegionId) -> Planned {

@@ -40,6 +40,22 @@ fn each_region_site_and_router_has_its_process_and_etcd_comes_first() {
 }
 
 #[test]
+fn members_of_etcd_that_are_apart_do_not_stand_for_election_at_once() {
+    let timeouts = |more: &str| -> Vec<String> {
+        let spec = Spec::parse(&format!("{SPEC}{more}")).unwrap();
+        let of = |region: &topology::spec::Region| {
+            let arguments = etcd_arguments(&spec, &region.id, Path::new("/data"));
+            let flag =
+                |argument: &String| argument.strip_prefix("--election-timeout=").map(str::to_owned);
+            arguments.iter().find_map(flag).unwrap()
+        };
+        spec.regions.iter().map(of).collect()
+    };
+    assert_eq!(timeouts(""), ["500", "500", "500"]);
+    assert_eq!(timeouts("round-trip: 160ms\n"), ["500", "700", "980"]);
+}
+
+#[test]
 fn a_site_is_told_who_it_is_and_where_everything_lies() {
     let processes = planned();
     let site = processes.iter().find(|process| process.name == "c2@north").unwrap();
