@@ -16,7 +16,10 @@ const LOOK: Duration = Duration::from_millis(15);
 #[test]
 fn every_drill_passes_on_one_platform() -> anyhow::Result<()> {
     let platform = Platform::up()?;
-    for name in ["switchover", "postgres-kill", "cell-loss", "region-loss"] {
+    for name in ["postgres-kill", "cell-loss", "commit-ack-cut", "router-crash", "region-loss"] {
+        if name == "commit-ack-cut" && !has_packet_filter(&platform)? {
+            continue;
+        }
         let report = drill(&platform, name)?;
         assert_eq!(report["verdict"], "pass", "{name}: {report:#}");
         assert_eq!(report["metrics"]["acked_strong_lost"], 0, "{name}: {report:#}");
@@ -52,7 +55,7 @@ fn a_second_start_finds_the_data_of_the_first() -> anyhow::Result<()> {
 #[test]
 fn sites_that_stand_still_for_a_while_lose_nothing() -> anyhow::Result<()> {
     let platform = Platform::up()?;
-    for name in ["freeze-site", "freeze-agent", "freeze-postgres"] {
+    for name in ["freeze-site", "freeze-agent"] {
         let report = thread::scope(|scope| {
             let drill = scope.spawn(|| drill_for(&platform, name, "15s"));
             if name == "freeze-agent" {
@@ -76,6 +79,20 @@ fn small_troubles_move_no_cell() -> anyhow::Result<()> {
     assert_eq!(report["verdict"], "pass", "{report:#}");
     assert_eq!(report["metrics"]["epochs_changed"], 0, "{report:#}");
     Ok(())
+}
+
+/// Whether this machine can cut answers short; says so where it cannot.
+#[expect(clippy::print_stderr, reason = "a test says what it leaves out")]
+fn has_packet_filter(platform: &Platform) -> anyhow::Result<bool> {
+    let told = platform.run("chaos", &["doctor"])?;
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    let line = told.lines().find(|line| line.contains("packet filter"));
+    let line = line.context("find the packet filter among what drills may need")?;
+    let has = line.starts_with('✓');
+    if !has {
+        eprintln!("skipped: commit-ack-cut ({line})");
+    }
+    Ok(has)
 }
 
 /// Waits until the PostgreSQL of a site has ended whose agent stands still.
