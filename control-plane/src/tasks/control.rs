@@ -1,5 +1,6 @@
 //! The loop that owns the state: facts in, decisions out, and at most one piece of work per cell.
 
+mod ahead;
 mod orders;
 mod telling;
 
@@ -77,6 +78,8 @@ pub struct Control {
     busy: BTreeMap<Option<CellId>, Busy>,
     /// What was last decided about each cell: told once per epoch, not per try.
     told: BTreeMap<CellId, (Epoch, &'static str)>,
+    /// What voters were asked a little before it was due.
+    ahead: ahead::Ahead,
     /// Cells whose voters would elect nobody, since when, and whether that was told.
     stuck: BTreeMap<CellId, Stuck>,
     judged: Option<Instant>,
@@ -126,6 +129,7 @@ impl Control {
             work: FuturesUnordered::new(),
             busy: BTreeMap::new(),
             told: BTreeMap::new(),
+            ahead: ahead::Ahead::default(),
             stuck: BTreeMap::new(),
             judged: None,
             verdicts: BTreeMap::new(),
@@ -152,6 +156,7 @@ impl Control {
                 _ = facts.recv_many(&mut batch, BATCH) => {}
                 Some(order) = orders.recv() => self.ordered(order),
                 Some(done) = self.work.next() => self.done(done),
+                Some(word) = self.ahead.answered() => self.ahead.took(word),
                 () = sleep_until(look_at), if unseen => {}
                 Some(()) = self.notes.next() => {}
                 _ = ticks.tick() => {}
@@ -168,6 +173,7 @@ impl Control {
             for action in decide(&self.state, &self.hands.policy, now) {
                 self.begin(action, now);
             }
+            self.ask_ahead(now);
             let took = now.elapsed();
             metrics::looked(took);
             look_at = Instant::now() + took * (LOOKING - 1);
@@ -237,10 +243,17 @@ impl Control {
             Action::CreateCell { cell } => {
                 Some(Box::pin(async move { create::cell(&hands, &cell).await.map(|()| None) }))
             }
-            Action::TakeOver { cell, reason, .. } => {
+            Action::TakeOver { cell, epoch, reason, .. } => {
                 let seen = self.state.cells().get(&cell)?.clone();
+                let begun = Instant::now();
+                let is_willing = self.ahead.is_willing(&cell, epoch, begun);
                 Some(Box::pin(async move {
-                    Ok(Some(elect::take_over(&hands, &cell, &seen, &reason, None).await))
+                    let outcome = if is_willing {
+                        elect::take_over_willing(&hands, &cell, &seen, &reason, None, begun).await
+                    } else {
+                        elect::take_over(&hands, &cell, &seen, &reason, None).await
+                    };
+                    Ok(Some(outcome))
                 }))
             }
             Action::PickUp { cell, reason, .. } => {

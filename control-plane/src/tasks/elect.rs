@@ -51,22 +51,43 @@ pub async fn take_over(
     reason: &str,
     preferred: Option<&RegionId>,
 ) -> Outcome {
-    let activation = &seen.routed.activation;
     let begun = Instant::now();
     // A planned move that got stuck has already interrupted the cell: it can only go on.
-    if !matches!(activation.phase, Phase::Switching { .. }) {
-        // A site that still serves is served by its voters' promises: they decide, not its word.
-        let holder = activation.holder().filter(|holder| !hands.says_it_serves(cell, holder));
-        let predecessor = predecessor(hands, cell, holder);
-        let epoch = activation.epoch.next();
-        let asked = would_suffice(&hands.agents, cell, activation, epoch, predecessor).await;
-        if let Err(why) = asked {
-            return Outcome::Unwilling { why };
-        }
+    let is_stuck = matches!(seen.routed.activation.phase, Phase::Switching { .. });
+    let asked =
+        if is_stuck { Ok(()) } else { voters_would(hands, cell, seen, Duration::ZERO).await };
+    match asked {
+        Ok(()) => take_over_willing(hands, cell, seen, reason, preferred, begun).await,
+        Err(why) => Outcome::Unwilling { why },
     }
+}
+
+/// The same, once the voters have said that they would; it was due since `begun`.
+pub async fn take_over_willing(
+    hands: &Hands,
+    cell: &CellId,
+    seen: &SeenCell,
+    reason: &str,
+    preferred: Option<&RegionId>,
+    begun: Instant,
+) -> Outcome {
     metrics::took(Step::Detect, begun.saturating_duration_since(silent_since(seen)));
     metrics::took(Step::Decide, begun.elapsed());
     elect(hands, cell, seen, reason, preferred).await
+}
+
+/// Asks whether the voters would elect a successor so much later. Returns why not.
+pub async fn voters_would(
+    hands: &Hands,
+    cell: &CellId,
+    seen: &SeenCell,
+    ahead: Duration,
+) -> Result<(), String> {
+    let activation = &seen.routed.activation;
+    // A site that still serves is served by its voters' promises: they decide, not its word.
+    let holder = activation.holder().filter(|holder| !hands.says_it_serves(cell, holder));
+    let predecessor = predecessor(hands, cell, holder);
+    would_suffice(&hands.agents, cell, activation, predecessor, ahead).await
 }
 
 /// Ends the old right under the next epoch, and drives the election until somebody has won.

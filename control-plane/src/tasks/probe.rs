@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
 use topology::{SiteId, Spec};
 
@@ -15,6 +17,13 @@ use crate::decide::state::Deep;
 
 /// How often: two misses are known within a second.
 const PERIOD: Duration = Duration::from_millis(250);
+
+/// How long an answer is waited for before the site is asked once more. On one machine this is when the
+/// first question counts as missed.
+const IMPATIENT: Duration = Duration::from_millis(400);
+/// Questions to one site that may be under way at once: as many as begin while the first is waited for
+/// over the longest way there may be.
+const ASKED_MAX: usize = 4;
 
 /// How often a site does what a user's write needs: rare enough that nobody notices, often enough to
 /// see in a few seconds that it does not work.
@@ -49,22 +58,48 @@ pub async fn probe(
 
 async fn again_and_again(
     site: SiteId,
-    mut ticks: Interval,
+    ticks: Interval,
     agents: &Agents,
     facts: &mpsc::Sender<Fact>,
 ) {
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let answer = match agents.status(&site).await {
-            Ok(report) => Some(report),
-            Err(err) => {
+    let ask = || {
+        let (site, agents) = (site.clone(), agents.clone());
+        async move {
+            let answer = agents.status(&site).await;
+            if let Err(err) = &answer {
                 tracing::debug!(%site, error = %err, "probe missed");
-                None
             }
-        };
-        if facts.send(Fact::Probed { site: site.clone(), answer }).await.is_err() {
-            return;
+            Fact::Probed { site, answer: answer.ok() }
+        }
+    };
+    overlapping(ticks, ask, facts).await;
+}
+
+/// Asks at each tick whose predecessor has been answered, and again after a while where it has not been:
+/// over a long way a miss takes longer to be known than the next question should wait. Ends when nobody
+/// hears of the answers.
+async fn overlapping<T, F: Future<Output = T>>(
+    mut ticks: Interval,
+    ask: impl Fn() -> F,
+    answers: &mpsc::Sender<T>,
+) {
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut asked = FuturesUnordered::new();
+    let mut again_at = Instant::now();
+    loop {
+        let has_room = asked.len() < ASKED_MAX;
+        let may_ask = asked.is_empty() || has_room && Instant::now() >= again_at;
+        tokio::select! {
+            _ = ticks.tick(), if may_ask => {
+                asked.push(ask());
+                again_at = Instant::now() + IMPATIENT;
+            }
+            Some(answer) = asked.next() => {
+                if answers.send(answer).await.is_err() {
+                    return;
+                }
+            }
+            () = sleep_until(again_at), if has_room && !may_ask => {}
         }
     }
 }
@@ -79,5 +114,58 @@ async fn deeply(site: SiteId, mut ticks: Interval, agents: &Agents, facts: &mpsc
         if facts.send(Fact::Tried { site: site.clone(), deep }).await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn two_misses_over_a_long_way_are_known_sooner_than_one_after_the_other() {
+        // From the fourth question on nothing comes back.
+        let way = |number| if number < 3 { 160 } else { 750 };
+        assert_eq!(
+            told(way, 6).await,
+            ["0 at 160", "1 at 410", "2 at 660", "3 at 1500", "4 at 1900", "5 at 2300"]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn on_one_machine_a_site_is_asked_once_at_a_time() {
+        let way = |number| if number < 3 { 1 } else { 400 };
+        assert_eq!(
+            told(way, 5).await,
+            ["0 at 1", "1 at 251", "2 at 501", "3 at 1150", "4 at 1550"]
+        );
+    }
+
+    /// Returns when each question was known to be answered or missed.
+    async fn told(way: impl Fn(u64) -> u64, count: usize) -> Vec<String> {
+        let begun = Instant::now();
+        let asked = RefCell::new(0..);
+        let ask = || {
+            let number = asked.borrow_mut().next().unwrap();
+            let way = Duration::from_millis(way(number));
+            async move {
+                sleep(way).await;
+                format!("{number} at {}", begun.elapsed().as_millis())
+            }
+        };
+        let (answers, mut heard) = mpsc::channel(1);
+        let mut told = Vec::new();
+        tokio::select! {
+            () = overlapping(interval_at(begun, PERIOD), ask, &answers) => {}
+            () = async {
+                while told.len() < count {
+                    told.extend(heard.recv().await);
+                }
+            } => {}
+        }
+        told
     }
 }

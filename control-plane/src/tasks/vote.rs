@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::sleep;
 use topology::wire::agent::{VoteReply, VoteRequest};
-use topology::{Activation, CellId, Epoch, RegionId};
+use topology::{Activation, CellId, RegionId};
 
 use crate::agents::Agents;
 use crate::decide::choose::Vote;
@@ -85,6 +85,7 @@ pub async fn collect(
                 epoch: activation.epoch.0,
                 dry: false,
                 predecessor,
+                ahead_ms: 0,
             };
             (region, agents.vote(region, &request, cell, limit).await)
         })
@@ -124,7 +125,9 @@ pub async fn freeze_all(
 ) -> Ballot {
     let epoch = activation.epoch.0;
     let asked = sites.map(|(region, is_reachable)| async move {
-        let request = VoteRequest { cell: cell.to_string(), epoch, dry: false, predecessor: true };
+        let cell_id = cell.to_string();
+        let request =
+            VoteRequest { cell: cell_id, epoch, dry: false, predecessor: true, ahead_ms: 0 };
         let limit = if is_reachable { VOTE } else { UNLIKELY };
         let reply = agents.vote(&region, &request, cell, limit).await;
         (region, reply)
@@ -136,18 +139,20 @@ pub async fn freeze_all(
     ballot
 }
 
-/// Asks, without any effect, whether an election under the next epoch would come to a result.
-/// Returns why not.
+/// Asks, without any effect, whether an election under the next epoch would come to a result if it
+/// were held so much later. Returns why not.
 pub async fn would_suffice(
     agents: &Agents,
     cell: &CellId,
     activation: &Activation,
-    epoch: Epoch,
     predecessor: Predecessor<'_>,
+    ahead: Duration,
 ) -> Result<(), String> {
+    let epoch = activation.epoch.next().0;
+    let ahead_ms = u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX);
     let ask = |region: RegionId, predecessor: bool| async move {
-        let request =
-            VoteRequest { cell: cell.to_string(), epoch: epoch.0, dry: true, predecessor };
+        let cell_id = cell.to_string();
+        let request = VoteRequest { cell: cell_id, epoch, dry: true, predecessor, ahead_ms };
         match agents.vote(&region, &request, cell, DRY).await {
             VoteReply::Willing => Ok((region, predecessor)),
             VoteReply::Frozen { .. } => Err(format!("{region}: voted though only asked")),

@@ -70,6 +70,8 @@ pub(crate) struct Script {
     pub(crate) votes: Vec<(u64, bool)>,
     /// How often it was asked whether it would vote.
     pub(crate) dry: usize,
+    /// How long before it would be asked for that vote, each time.
+    pub(crate) ahead_ms: Vec<u64>,
     epoch: u64,
     active: bool,
     /// It has handed over under this epoch, and renews no more.
@@ -96,6 +98,7 @@ impl Agent {
             ill: false,
             votes: Vec::new(),
             dry: 0,
+            ahead_ms: Vec::new(),
             epoch: 0,
             active: false,
             handed_over: false,
@@ -266,6 +269,7 @@ async fn vote(State(agent): State<Agent>, Json(request): Json<VoteRequest>) -> J
     Json(agent.told(|script| {
         if request.dry {
             script.dry += 1;
+            script.ahead_ms.push(request.ahead_ms);
         } else {
             script.votes.push((request.epoch, request.predecessor));
         }

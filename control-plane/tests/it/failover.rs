@@ -59,6 +59,23 @@ async fn one_willing_voter_too_few_moves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn voters_far_away_are_asked_before_a_take_over_is_due_and_not_again() {
+    let far = |text: String| text.replace("patience: 1s", "patience: 4s") + "round-trip: 500ms\n";
+    let platform = Platform::prepare_spec(&["east"], far);
+    let run = platform.start(&["north"], async |platform| {
+        platform.until_known("north").await;
+        platform.agent("east").told(|east| east.dead = true);
+        platform.until_cell_is("epoch 3, steady in north").await;
+        for region in ["north", "south"] {
+            let asked =
+                platform.agent(region).told(|voter| (voter.ahead_ms.clone(), voter.votes.clone()));
+            assert_eq!(asked, (vec![1000], vec![(2, false)]), "{region}");
+        }
+    });
+    run.await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_election_with_too_few_votes_goes_on_under_new_epochs_until_there_are_enough() {
     Platform::run(&["north"], async |platform| {
         platform.until_known("north").await;

@@ -132,7 +132,7 @@ fn ask(
         sim.exec.spawn(hands.proc.id, async move {
             let sim = &hands.proc.sim;
             let cell = sim.cell.to_string();
-            let request = VoteRequest { cell, epoch: epoch.0, dry, predecessor };
+            let request = VoteRequest { cell, epoch: epoch.0, dry, predecessor, ahead_ms: 0 };
             let site = sim.index(&region);
             let reply = sim.ask_vote(&hands.proc, site, request, limit).await;
             // Whoever asked may have enough already.

@@ -67,8 +67,9 @@ async fn home_and_a_voter_lost_waits_for_a_person_and_lists_what_was_given_up() 
     // The voter had it too, and says so; which rows they were is known where it was written.
     let told = until_told(&platform, &region, &id, &[&home, &voter]).await?;
     assert_eq!(lost_tickets(&told, &home), [uuid(&given_up)?], "{told:#}");
+    // Before it died the home may have gone on with what follows from a ticket.
     for report in told["data"].as_array().into_iter().flatten() {
-        assert_eq!(report["transactions"], 1, "{told:#}");
+        assert!(report["transactions"].as_u64() >= Some(1), "{told:#}");
     }
     platform.until_redundant(&id).await?;
     user.opens_ticket("after").await?;

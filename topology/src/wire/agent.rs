@@ -31,6 +31,10 @@ pub struct VoteRequest {
     pub dry: bool,
     /// Whether `voter` is the site whose right is over: it must have stopped being primary.
     pub predecessor: bool,
+    /// With `dry`: the vote would be asked for so much later. An agent of an earlier version answers as if
+    /// it were now, and may say no where a promise will have run out.
+    #[serde(default)]
+    pub ahead_ms: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

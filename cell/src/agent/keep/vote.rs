@@ -41,7 +41,9 @@ impl Keeper {
     async fn vote(&mut self, request: &VoteRequest) -> anyhow::Result<VoteReply> {
         let epoch = Epoch(request.epoch);
         let lasts = promise_for_voter(&self.tools.site.spec.lease);
-        self.tools.shared.voter().may_vote(epoch, BootTime::now(), lasts)?;
+        let then =
+            if request.dry { Duration::from_millis(request.ahead_ms) } else { Duration::ZERO };
+        self.tools.shared.voter().may_vote(epoch, BootTime::now() + then, lasts)?;
         ensure!(self.tools.postgres.has_data(), "vote without data");
         let rebuilding = self.work.as_ref().is_some_and(|work| work.rebuilding);
         ensure!(!rebuilding, "vote while the data is being rebuilt");
