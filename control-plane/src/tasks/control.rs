@@ -156,7 +156,7 @@ impl Control {
                 _ = facts.recv_many(&mut batch, BATCH) => {}
                 Some(order) = orders.recv() => self.ordered(order),
                 Some(done) = self.work.next() => self.done(done),
-                Some(word) = self.ahead.answered() => self.ahead.took(word),
+                Some(word) = self.ahead.answered() => self.ahead.took(&word),
                 () = sleep_until(look_at), if unseen => {}
                 Some(()) = self.notes.next() => {}
                 _ = ticks.tick() => {}

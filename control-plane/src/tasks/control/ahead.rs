@@ -54,7 +54,7 @@ impl Ahead {
         self.asking.next().await
     }
 
-    pub(super) fn took(&mut self, answer: Answer) {
+    pub(super) fn took(&mut self, answer: &Answer) {
         if let Some(asked) = self.asked.get_mut(&answer.cell).filter(|it| it.epoch == answer.epoch)
         {
             asked.is_willing = answer.is_willing;
