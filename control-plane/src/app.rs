@@ -73,7 +73,10 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     let (rehearsed, drills) = watch::channel(Arc::new(Drills::default()));
     let runs = (store.clone(), board.clone());
     let wanted = (store.clone(), state.clone(), log.clone(), board.clone());
-    let told = (store.clone(), state.clone(), board.clone());
+    let seen = sight::nothing_yet();
+    let told = (store.clone(), Arc::clone(&seen), board.clone());
+    let looking = (state.clone(), Arc::clone(&seen));
+    let hearing = (Arc::clone(&spec), region.clone(), facts.clone());
     let kept = (store.clone(), region.clone(), state.clone(), board.clone());
     let answering = (store.clone(), agents.clone(), region, Arc::clone(&spec));
     let control = Control::new(hands, out, log.clone(), decisions.clone(), board.clone());
@@ -87,8 +90,13 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     tasks.start("keep cells active", |stop| control.run(facts_in, orders_in, stop));
     tasks.start("execute operations", |stop| executor.run(stop));
     tasks.start("tell what is seen", |stop| {
-        let (store, state, board) = told;
-        sight::tell(store, state, board, stop)
+        let (store, told, board) = told;
+        sight::write(store, told, board, stop)
+    });
+    tasks.start("look at the sites", |stop| sight::look(looking.0, looking.1, stop));
+    tasks.start("hear the other vantages", |stop| {
+        let (spec, own, facts) = hearing;
+        sight::hear(spec, own, facts, stop)
     });
     tasks.start("read the drills", |stop| {
         let (store, board) = runs;
@@ -130,7 +138,7 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
         serve_all(api_listener, certificate, server::observed(console.merge(calls)), stop)
     });
     tasks.start("serve the admin endpoint", |stop| {
-        server::serve(admin_listener, admin::routes(board), stop)
+        server::serve(admin_listener, admin::routes(board).merge(sight::routes(seen)), stop)
     });
     tasks.run(asked, GRACE).await
 }

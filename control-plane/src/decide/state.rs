@@ -45,6 +45,8 @@ pub enum Fact {
     Probed { site: SiteId, answer: Option<SiteReport> },
     /// A site was asked through gateway, session and database.
     Tried { site: SiteId, deep: Deep },
+    /// Another vantage has said itself what it sees.
+    Told { vantage: RegionId, report: VantageReport },
     /// This process would have moved a cell, and changes nothing.
     Frozen { cell: CellId, why: String },
 }
@@ -145,6 +147,9 @@ impl State {
                 self.sites.entry(site).or_default().probed(answer, now);
             }
             Fact::Tried { site, deep } => self.sites.entry(site).or_default().tried(deep, now),
+            Fact::Told { vantage, report } => {
+                self.vantages.entry(vantage).or_default().told_itself(&report, now);
+            }
             Fact::Frozen { cell, why } => {
                 let since = self.frozen.get(&cell).map_or(now, |frozen| frozen.since);
                 self.frozen.insert(cell, Frozen { why, since });
@@ -214,7 +219,7 @@ impl State {
     }
 
     fn hear_vantages(&mut self, vantages: &BTreeMap<RegionId, Arc<VantageReport>>, now: Instant) {
-        self.vantages.retain(|vantage, _| vantages.contains_key(vantage));
+        self.vantages.retain(|vantage, seen| vantages.contains_key(vantage) || seen.is_fresh(now));
         for (vantage, report) in vantages {
             match self.vantages.get_mut(vantage) {
                 Some(seen) => seen.told(report, now),
@@ -360,7 +365,7 @@ impl Fact {
     #[must_use]
     pub fn cell(&self) -> Option<&CellId> {
         match self {
-            Self::Read(_) | Self::ReadFailed => None,
+            Self::Read(_) | Self::ReadFailed | Self::Told { .. } => None,
             Self::Wrote { cell, .. } | Self::Frozen { cell, .. } => Some(cell),
             Self::Probed { site, .. } | Self::Tried { site, .. } => Some(&site.cell),
         }

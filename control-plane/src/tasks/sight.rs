@@ -1,55 +1,163 @@
-//! Writes what this vantage sees of every site into etcd: for the other vantages, for people, and
-//! because a process that writes regularly notices when etcd has gone back in time.
+//! What this vantage sees of every site: told to the other vantages themselves, which ask and wait for
+//! news, and written into etcd, for people, and because a process that writes regularly notices when
+//! etcd has gone back in time.
+//!
+//! The region that dies may take etcd's leader along. Nothing can be written then for a second or two, and
+//! what the others see has been heard by then.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use runtime::{Board, reconcile};
-use tokio::sync::{Notify, watch};
+use axum::Router;
+use axum::extract::{Query, State as Shared};
+use axum::response::Json;
+use axum::routing::get;
+use futures_util::future::join_all;
+use runtime::{Board, HttpClient, reconcile};
+use serde::Deserialize;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use topology::SiteId;
+use topology::address::Port;
 use topology::wire::vantage::{Health, VantageReport};
+use topology::{RegionId, SiteId, Spec};
+use tracing::debug;
 
-use crate::decide::State;
+use crate::decide::{Fact, State};
 use crate::store::etcd::Store;
 
 /// Rare enough to be no load, often enough that others know this vantage to be alive.
 const PERIOD: Duration = Duration::from_secs(2);
 /// The least time between two: news travels this fast, and a site that comes and goes is no storm.
 const NEWS: Duration = Duration::from_millis(200);
+/// How long a vantage that has nothing new is waited for, beside what the way takes: it has something
+/// every two seconds.
+const NO_NEWS: Duration = Duration::from_millis(2500);
+/// Opening a connection, and asking.
+const CROSSINGS: u32 = 2;
+/// Pause before a vantage that did not answer is asked again.
+const AGAIN: Duration = Duration::from_millis(250);
 
-/// Writes until stopped.
-pub async fn tell(
-    store: Store,
+/// The last report of this vantage. All clones are one.
+pub type Told = Arc<watch::Sender<VantageReport>>;
+
+/// Returns where the report goes; nothing has been seen yet.
+#[must_use]
+pub fn nothing_yet() -> Told {
+    Arc::new(watch::channel(VantageReport { sequence: 0, sites: BTreeMap::new() }).0)
+}
+
+/// Makes a report at each news, and every two seconds without any, until stopped.
+pub async fn look(
     mut state: watch::Receiver<Arc<State>>,
-    board: Board,
+    told: Told,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut sequence = 0;
-    let wake = Notify::new();
-    let told = Mutex::new(BTreeMap::new());
-    let states = state.clone();
-    let once = || {
+    while !stop.is_cancelled() {
         sequence += 1;
-        let report = report(&states.borrow(), sequence);
-        *told.lock().unwrap_or_else(PoisonError::into_inner) = bad(&states.borrow());
+        let (report, seen) = {
+            let state = state.borrow_and_update();
+            (report(&state, sequence), bad(&state))
+        };
+        told.send_replace(report);
+        let next = Instant::now() + PERIOD;
+        sleep(NEWS).await;
+        tokio::select! {
+            // An error means that nobody looks after the state any more: the process ends.
+            changed = state.wait_for(|state| bad(state) != seen) => if changed.is_err() { return Ok(()) },
+            () = sleep_until(next) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+    Ok(())
+}
+
+/// Writes each report into etcd until stopped; of those that came meanwhile, the last.
+pub async fn write(
+    store: Store,
+    told: Told,
+    board: Board,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let wake = Notify::new();
+    let mut reports = told.subscribe();
+    let once = || {
+        let report = told.borrow().clone();
         let store = store.clone();
         async move { Ok(store.tell(&report).await?) }
     };
     let news = async {
-        while state.changed().await.is_ok() {
-            let seen = bad(&state.borrow_and_update());
-            if seen != *told.lock().unwrap_or_else(PoisonError::into_inner) {
-                wake.notify_one();
-                tokio::time::sleep(NEWS).await;
-            }
+        while reports.changed().await.is_ok() {
+            wake.notify_one();
         }
         std::future::pending::<()>().await;
     };
     tokio::select! {
         told = reconcile::reconcile("tell what is seen", &board, &wake, PERIOD, stop, once) => told,
         () = news => Ok(()),
+    }
+}
+
+/// `GET /sight?after=N` on the admin endpoint: the report, once it is another one than that.
+pub fn routes(told: Told) -> Router {
+    Router::new().route("/sight", get(sight)).with_state(told)
+}
+
+#[derive(Deserialize)]
+struct After {
+    #[serde(default)]
+    after: u64,
+}
+
+async fn sight(Shared(told): Shared<Told>, Query(known): Query<After>) -> Json<VantageReport> {
+    let mut reports = told.subscribe();
+    let news = reports.wait_for(|report| report.sequence != known.after);
+    // Without news whoever asks hears that this vantage is there, at least.
+    let report = match timeout(NO_NEWS, news).await {
+        Ok(Ok(report)) => report.clone(),
+        Ok(Err(_)) | Err(_) => told.borrow().clone(),
+    };
+    Json(report)
+}
+
+/// Asks the other vantages for their reports until stopped. One that is gone delays no other.
+pub async fn hear(
+    spec: Arc<Spec>,
+    own: RegionId,
+    facts: mpsc::Sender<Fact>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let others = spec.regions.iter().filter(|region| region.id != own);
+    let heard = others.map(|region| hear_one(&spec, &region.id, &facts));
+    tokio::select! {
+        _ = join_all(heard) => {}
+        () = stop.cancelled() => {}
+    }
+    Ok(())
+}
+
+async fn hear_one(spec: &Spec, vantage: &RegionId, facts: &mpsc::Sender<Fact>) {
+    let Some(address) = spec.region_address(vantage, Port::ControlPlaneAdmin) else { return };
+    let http = HttpClient::default();
+    let limit = NO_NEWS + AGAIN + spec.round_trip * CROSSINGS;
+    let mut after = 0;
+    loop {
+        let url = format!("http://{address}/sight?after={after}");
+        match http.get::<VantageReport>(&url, limit).await {
+            Ok(report) => {
+                after = report.sequence;
+                let told = Fact::Told { vantage: vantage.clone(), report };
+                if facts.send(told).await.is_err() {
+                    return;
+                }
+            }
+            Err(err) => {
+                debug!(%vantage, error = %err, "vantage not heard");
+                sleep(AGAIN).await;
+            }
+        }
     }
 }
 

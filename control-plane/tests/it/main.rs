@@ -27,5 +27,6 @@ mod site_levers;
 mod sites;
 mod switchover;
 mod tls;
+mod vantages;
 mod went_back;
 mod windows;
