@@ -40,7 +40,6 @@ use crate::decide::drills::Drills;
 use crate::decision_log::DecisionLog;
 use crate::event_log::EventLog;
 use crate::store::etcd::Store;
-use crate::tasks::control::Order;
 use crate::tasks::deeds::Deed;
 use crate::tasks::operate::UnderWay;
 
@@ -57,7 +56,6 @@ pub struct Api {
     pub state: watch::Receiver<Arc<State>>,
     pub store: Store,
     pub agents: Agents,
-    pub orders: mpsc::Sender<Order>,
     /// Operations that are written down as going on, to be carried out here.
     pub under_way: mpsc::Sender<UnderWay>,
     pub deeds: mpsc::Sender<Deed>,

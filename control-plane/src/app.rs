@@ -69,7 +69,7 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
         facts: facts.clone(),
         failpoint,
     };
-    let executor = Executor::new(hands.clone(), orders.clone(), under_way_in);
+    let executor = Executor::new(hands.clone(), orders, under_way_in);
     let (rehearsed, drills) = watch::channel(Arc::new(Drills::default()));
     let runs = (store.clone(), board.clone());
     let wanted = (store.clone(), state.clone(), log.clone(), board.clone());
@@ -125,7 +125,6 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
             state,
             store,
             agents,
-            orders,
             under_way,
             deeds,
             log,

@@ -3,12 +3,15 @@
 //! Each lever is checked against [`safety`](crate::decide::safety), written into the audit log before
 //! and after, and refused if what it rests on has changed.
 
+pub mod at_once;
 mod begin;
+pub mod failover;
 pub mod freeze;
 pub mod history;
 pub mod operation;
 pub mod preview;
 pub mod region;
+pub mod request;
 pub mod switchover;
 
 use client::etcd::{EtcdError, Heard};
@@ -19,6 +22,8 @@ use topology::Spec;
 use topology::spec::Closed;
 
 use crate::api::{Api, error};
+use crate::decide::operation::Goal;
+use crate::decide::plan::{Plan, plan};
 use crate::decide::safety::{Broken, Rule};
 use crate::decide::{Fact, State};
 use crate::store::etcd::patiently;
@@ -35,9 +40,16 @@ pub(crate) async fn fresh(api: &Api) -> Result<State, Problem> {
     Ok(state)
 }
 
+/// Returns what a goal comes to, and whether that may begin at this moment.
+pub(crate) fn planned(goal: &Goal, state: &State, spec: &Spec) -> Plan {
+    let mut plan = plan(goal, state, spec, Instant::now());
+    plan.broken.extend(outside_window(spec, clock::unix_millis()));
+    plan
+}
+
 /// Returns whether planned moves may not begin now. What has begun goes on, and what a loss makes
 /// necessary is never held.
-pub(crate) fn outside_window(spec: &Spec, unix_ms: u64) -> Option<Broken> {
+fn outside_window(spec: &Spec, unix_ms: u64) -> Option<Broken> {
     let Closed { opens_unix_ms } = spec.change_windows.closed_at(unix_ms)?;
     let opens = clock::utc(opens_unix_ms);
     let detail = format!("the next change window opens at {opens} of {}", spec.change_windows);

@@ -23,6 +23,7 @@ use topology::wire::vantage::VantageReport;
 use topology::{CellId, Epoch, Placement, RegionId, SiteId, Version};
 
 use crate::decide::operation::Operation;
+use crate::decide::operation::stranger::Stranger;
 
 /// A value and what wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +67,8 @@ pub struct Reading {
     pub routers: BTreeMap<String, RouterReport>,
     pub vantages: BTreeMap<RegionId, Arc<VantageReport>>,
     pub operations: BTreeMap<String, Kept<Operation>>,
+    /// Those that go on and are not understood here.
+    pub strangers: BTreeMap<String, Stranger>,
     pub drained: BTreeSet<RegionId>,
     pub freeze: Option<Kept<Freeze>>,
     /// The wall clock's time of the reading: a freeze may end by it.
@@ -104,6 +107,10 @@ impl Reading {
             self.freeze = Some(kept(entry, freeze));
         } else if let Some(Ok(region)) = entry.key.strip_prefix(key::REGIONS).map(str::parse) {
             self.drained.insert(region);
+        } else if let Some(id) = entry.key.strip_prefix(key::OPERATIONS)
+            && let Some(stranger) = operation::stranger(&entry.value)
+        {
+            self.strangers.insert(id.to_owned(), stranger);
         }
     }
 

@@ -1,7 +1,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{List, moment, or_none, read, time};
+use super::{List, NONE, moment, or_none, read, time};
 use crate::table::Table;
 
 #[derive(Deserialize)]
@@ -9,7 +9,7 @@ pub(crate) struct Operation {
     pub(crate) id: String,
     kind: String,
     cell: Option<String>,
-    region: String,
+    region: Option<String>,
     status: String,
     why: Option<String>,
     who: String,
@@ -29,7 +29,7 @@ struct Step {
     what: String,
     cell: Option<String>,
     from: Option<String>,
-    to: String,
+    to: Option<String>,
     state: String,
     took_ms: Option<u64>,
     hold_ms: Option<u64>,
@@ -54,11 +54,12 @@ impl Operation {
         Err(format!("{} {}: {}, {why}", self.kind, self.subject(), self.status))
     }
 
-    /// Returns what it is about: `east`, or `c1@east`.
+    /// Returns what it is about: `east`, `c1@east`, or `c1`.
     fn subject(&self) -> String {
-        match &self.cell {
-            Some(cell) => format!("{cell}@{}", self.region),
-            None => self.region.clone(),
+        match (&self.cell, &self.region) {
+            (Some(cell), Some(region)) => format!("{cell}@{region}"),
+            (Some(about), None) | (None, Some(about)) => about.clone(),
+            (None, None) => NONE.to_owned(),
         }
     }
 }
@@ -119,9 +120,11 @@ pub(crate) fn one(answer: &Value) -> anyhow::Result<String> {
 }
 
 fn done(step: &Step) -> String {
-    match (&step.cell, &step.from) {
-        (Some(cell), Some(from)) => format!("{} {cell} from {from} to {}", step.what, step.to),
-        (Some(cell), None) => format!("{} {cell}@{}", step.what, step.to),
-        (None, _) => format!("{} {}", step.what, step.to),
+    let what = &step.what;
+    match (&step.cell, &step.from, &step.to) {
+        (Some(cell), Some(from), Some(to)) => format!("{what} {cell} from {from} to {to}"),
+        (Some(cell), None, Some(to)) => format!("{what} {cell}@{to}"),
+        (Some(cell), _, None) => format!("{what} {cell}"),
+        (None, _, to) => format!("{what} {}", or_none(to.clone())),
     }
 }

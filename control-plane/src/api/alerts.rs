@@ -108,14 +108,22 @@ fn of_drills(drills: &Drills, now_unix_ms: u64) -> Option<Alert> {
 fn unread(state: &Known, now: Instant) -> impl Iterator<Item = Alert> {
     state.intent().unread().iter().map(move |(key, unread)| {
         let region = key.strip_prefix(key::REGIONS);
+        let stranger = key.strip_prefix(key::OPERATIONS);
+        let stranger = stranger.and_then(|id| Some((id, state.intent().strangers().get(id)?)));
         let (meaning, way_out) = if key == key::FREEZE {
-            ("everything is frozen meanwhile", Some("PUT /v1/freeze".to_owned()))
+            ("everything is frozen meanwhile".to_owned(), Some("PUT /v1/freeze".to_owned()))
         } else if let Some(region) = region {
-            ("the region is drained meanwhile", Some(format!("POST /v1/regions/{region}/undrain")))
-        } else if key.starts_with(key::OPERATIONS) {
-            ("it counts as going on, and no other begins", None)
+            let way_out = format!("POST /v1/regions/{region}/undrain");
+            ("the region is drained meanwhile".to_owned(), Some(way_out))
+        } else if let Some((id, stranger)) = stranger {
+            let meaning = format!("it counts as going on, and no other begins about {stranger}");
+            let way_out = format!(
+                "POST /v1/operations/{id}/cancel at a control plane of the version that began it; if none is \
+                 left, \"override\": [\"operation-not-understood\"] with a reason"
+            );
+            (meaning, Some(way_out))
         } else {
-            ("it is left out of what is decided by", None)
+            ("it is left out of what is decided by".to_owned(), None)
         };
         Alert {
             name: UNREAD.to_owned(),

@@ -11,7 +11,7 @@ use super::problem;
 use crate::decide::asked_failover;
 use crate::decide::data_loss::Blocked;
 use crate::decide::operation::exclude::Common;
-use crate::decide::operation::{Operation, Status};
+use crate::decide::operation::{Goal, Operation, Status};
 use crate::decide::safety::{Broken, Rule};
 use crate::decide::switchover::Refusal;
 use crate::tasks::fail_over::Unelected;
@@ -50,6 +50,7 @@ pub(crate) fn broken(first: &Broken, broken: &[&Broken]) -> Problem {
         Rule::SecondRegion => problem::SECOND_REGION,
         Rule::NoReadySite => problem::NO_READY_SITE,
         Rule::NoHeadroom => problem::NO_HEADROOM,
+        Rule::NotUnderstood => problem::NOT_UNDERSTOOD,
     };
     let rule = |broken: &&Broken| {
         let Broken { rule, detail } = broken;
@@ -67,30 +68,37 @@ pub(crate) fn operation_running(id: &str, operation: &Operation, common: Common<
     problem::OPERATION_RUNNING.problem().detail(detail).with("operation", id)
 }
 
-/// What a newer control plane has begun may be at odds with anything.
-pub(crate) fn operation_unread(id: &str) -> Problem {
-    let detail = format!(
-        "{id} goes on, and this version does not understand it: wait, or ask a control plane of the \
-         version that began it"
-    );
-    problem::OPERATION_RUNNING.problem().detail(detail).with("operation", id)
-}
-
-/// A move that was asked for before did not end as it should, or has not ended.
-pub(crate) fn not_switched(id: &str, operation: &Operation) -> Problem {
+/// A move that was asked for before did not end as it should.
+pub(crate) fn not_moved(id: &str, operation: &Operation) -> Problem {
     let Operation { goal, status, .. } = operation;
     let why = match status {
         Status::Failed(why) => format!(": {why}"),
         Status::Running | Status::Undoing | Status::Done | Status::Cancelled => String::new(),
     };
     let detail = format!("{id}, to {goal}, is {}{why}", status.name());
-    problem::ABORTED.problem().detail(detail).with("operation", id)
+    let kind = match goal {
+        Goal::Failover { .. } => problem::FAILOVER_FAILED,
+        Goal::Evacuate(_)
+        | Goal::Restore(_)
+        | Goal::Drain(_)
+        | Goal::Undrain(_)
+        | Goal::RetireSite(_)
+        | Goal::AddSite(_)
+        | Goal::Switchover(_) => problem::ABORTED,
+    };
+    kind.problem().detail(detail).with("operation", id)
 }
 
 /// A move that was asked for before has not come to its end yet.
 pub(crate) fn goes_on(id: &str, operation: &Operation) -> Problem {
     let detail = format!("{id}, to {}, goes on", operation.goal);
     problem::OUTCOME_PENDING.problem().detail(detail).with("operation", id)
+}
+
+/// What it moves is not left between two sites.
+pub(crate) fn too_late(id: &str, operation: &Operation, why: &str) -> Problem {
+    let detail = format!("{id}, to {}, has begun: {why}", operation.goal);
+    problem::TOO_LATE.problem().detail(detail).with("operation", id)
 }
 
 pub(crate) fn operation_ended(id: &str, operation: &Operation) -> Problem {

@@ -9,14 +9,19 @@ use std::time::Duration;
 
 use runtime::Problem;
 use runtime::json_body::invalid;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use topology::{CellId, Epoch, Phase, RegionId};
+use tracing::info;
 
 use super::{Api, error};
+use crate::decide::State;
 
 /// How long a promoted target may take to open its epoch; a cell that takes longer is in trouble,
 /// and whoever asked should look.
 const OPEN: Duration = Duration::from_secs(5);
+/// How long an answer waits for the end of its operation to be recorded, once the cell is served.
+const RECORDED: Duration = Duration::from_secs(2);
 /// A reason is a sentence or three, for whoever reads the audit log.
 const REASON_MAX: usize = 500;
 
@@ -27,6 +32,26 @@ pub(super) fn sentence(pointer: &str, text: Option<&str>) -> Result<Option<Strin
         return Err(invalid(pointer, &format!("a reason has at most {REASON_MAX} characters")));
     }
     Ok(text.map(ToOwned::to_owned))
+}
+
+/// Waits until the end of an operation is recorded: what is asked next shall not find it in its way.
+/// Without etcd that is later.
+async fn recorded(api: &Api, id: &str, ended: oneshot::Receiver<()>) {
+    let seen = async {
+        if ended.await.is_ok() {
+            return true;
+        }
+        // Somebody else records it, or has.
+        let mut state = api.state.clone();
+        let is_over = |state: &Arc<State>| {
+            let seen = state.intent().operations().get(id);
+            seen.is_none_or(|seen| seen.operation.status.has_ended())
+        };
+        state.wait_for(is_over).await.is_ok()
+    };
+    if !timeout(RECORDED, seen).await.unwrap_or(false) {
+        info!(operation = id, "answered before the end is recorded");
+    }
 }
 
 /// A cell's tag is its epoch.

@@ -26,6 +26,7 @@ use crate::callers::Role;
 use crate::decide::operation::Goal;
 use crate::levers::history;
 use crate::levers::preview::{Ahead, Preview, preview};
+use crate::levers::request::Request;
 use crate::levers::{self, region};
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -83,6 +84,7 @@ const REFUSED: &[&Kind] = &[
     &problem::NO_READY_SITE,
     &problem::NO_HEADROOM,
     &problem::OPERATION_RUNNING,
+    &problem::NOT_UNDERSTOOD,
     &problem::OVERTAKEN,
     &problem::OUTCOME_PENDING,
     &problem::STALE,
@@ -170,6 +172,7 @@ pub(super) fn cancel_call() -> Call {
             "operations",
             "Cancels an operation: what goes on is brought to its end, nothing else begins.",
         )
+        .about("A switchover or a failover can be cancelled only until its cell moves.")
         .id("The operation")
         .takes::<CancelRequest>(json!({}))
         .write()
@@ -177,6 +180,7 @@ pub(super) fn cancel_call() -> Call {
         .problems(&[
             &problem::UNKNOWN_OPERATION,
             &problem::OPERATION_ENDED,
+            &problem::TOO_LATE,
             &problem::OVERTAKEN,
             &problem::OUTCOME_PENDING,
             &problem::STALE,
@@ -258,20 +262,23 @@ pub(super) async fn ask(
     let act = Act {
         who: caller.clone(),
         what: goal.kind(),
-        subject: match goal.site() {
-            Some(site) => Subject::Site(site.clone()),
-            None => Subject::Region(goal.region().clone()),
+        subject: match (goal.site(), goal.region()) {
+            (Some(site), _) => Subject::Site(site.clone()),
+            (None, Some(region)) => Subject::Region(region.clone()),
+            (None, None) => Subject::Platform,
         },
         reason: reason.clone(),
         idempotency_key: write.idempotency_key.clone(),
     };
     let order = region::Order {
         goal,
-        who: caller.name,
-        reason,
+        request: Request {
+            who: caller.name,
+            reason,
+            override_rules: request.override_rules.clone(),
+            idempotency_key: write.idempotency_key,
+        },
         pause_ms: request.wave_pause_s * 1000,
-        override_rules: request.override_rules.clone(),
-        idempotency_key: write.idempotency_key,
         expected: write.expected,
     };
     audited(&api, act, &request, {

@@ -98,8 +98,10 @@ kinds! {
         "etcd was restored to an earlier time; its agents write the present back.";
     TARGET_BEHIND = 409 "target-behind" "Another site is further":
         "Name that site, or none.";
+    FAILOVER_FAILED = 409 "failover-failed" "The failover that was asked for before has failed":
+        "`detail` says why, and `operation` names it. Look at the cell, and ask anew, with another key.";
     STILL_ELECTING = 409 "still-electing" "The election has not come to a result yet":
-        "It goes on. Look at the cell.";
+        "It goes on, as `operation`. Look at the cell.";
     FROZEN = 409 "frozen" "Everything is frozen":
         "A person said so: `GET /v1/freeze` tells who and why. `PUT /v1/freeze` lifts it.";
     OUTSIDE_WINDOW = 409 "outside-change-window" "Planned moves are not allowed at this time":
@@ -117,6 +119,13 @@ kinds! {
     OPERATION_RUNNING = 409 "operation-running" "Another operation is in the way":
         "Of two about the same region or cell one goes on at a time, and no second region is emptied while \
          one is. `operation` names the other: wait for it, or cancel it.";
+    NOT_UNDERSTOOD = 409 "operation-not-understood" "An operation that is not understood here is in the way":
+        "A newer version has begun it, and it may be about the same. `detail` names it: wait for its end, or \
+         have it cancelled by a control plane of that version. If none is left, an admin may override it, \
+         with a reason.";
+    TOO_LATE = 409 "too-late-to-cancel" "The cell moves already":
+        "It is brought to its end within a minute: see `GET /v1/operations/{id}`. Move the cell back by a \
+         switchover if it should be where it was.";
     OPERATION_ENDED = 409 "operation-ended" "The operation has ended already":
         "There is nothing to cancel.";
     OUTCOME_PENDING = 409 "outcome-pending" "The same request goes on, or its outcome is not known":

@@ -26,6 +26,7 @@ const REFUSED: &[&Kind] = &[
     &problem::NO_READY_SITE,
     &problem::OUTSIDE_WINDOW,
     &problem::OPERATION_RUNNING,
+    &problem::NOT_UNDERSTOOD,
     &problem::OVERTAKEN,
     &problem::OUTCOME_PENDING,
     &problem::STALE,

@@ -67,6 +67,7 @@ pub(super) fn sentence(t: &Texts, event: &Event, region: Option<&str>) -> String
         ("site-down", _) => t.event_site_down,
         ("site-up", _) => t.event_site_up,
         ("operation-begun", _) => t.event_operation_begun,
+        ("operation-step", Some(_)) if region.is_none() => t.event_operation_elects,
         ("operation-step", Some(_)) => t.event_operation_moves,
         ("operation-step", None) => t.event_operation_marks,
         ("operation-waits", _) => t.event_operation_waits,

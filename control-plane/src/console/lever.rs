@@ -37,7 +37,6 @@ struct Preview<'a> {
     to: String,
     effect: &'static str,
     confirm: String,
-    is_operation: bool,
     has_waves: bool,
     reason_max: usize,
     /// What the API says it would do; missing where it refuses to say.
@@ -131,7 +130,7 @@ pub(super) async fn confirm(
         [("if-match", confirmed.etag.clone()), ("idempotency-key", confirmed.key.clone())];
     let asked = lever.asked(Some(&confirmed));
     match call(&console, &reader, "POST", &path, &headers, &asked).await {
-        Ok(_) if lever.is_operation() => Redirect::to("/console/operations").into_response(),
+        Ok(_) if lever.goes_on() => Redirect::to("/console/operations").into_response(),
         Ok(_) => Redirect::to(&lever.page().path()).into_response(),
         Err(problem) if problem.status == 403 => failed(&console, &reader, &lever.page(), &problem),
         Err(problem) => {
@@ -183,7 +182,6 @@ async fn page(
         to,
         effect: lever.effect(t),
         confirm: lever.confirm(console, t),
-        is_operation: lever.is_operation(),
         has_waves: lever.has_waves(),
         reason_max: REASON_MAX,
         plan,

@@ -62,7 +62,8 @@ struct Operation {
     kind: String,
     #[serde(default)]
     cell: Option<String>,
-    region: String,
+    #[serde(default)]
+    region: Option<String>,
     status: String,
     #[serde(default)]
     why: Option<String>,
@@ -89,7 +90,8 @@ struct Step {
     cell: Option<String>,
     #[serde(default)]
     from: Option<String>,
-    to: String,
+    #[serde(default)]
+    to: Option<String>,
     state: String,
     #[serde(default)]
     took_ms: Option<u64>,
@@ -151,8 +153,10 @@ fn understood<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Proble
 
 fn shown(scene: &Scene<'_>, operation: Operation) -> Shown {
     let t = scene.t;
-    let region = scene.region_name(&operation.region);
-    let site = format!("{}@{}", operation.cell.as_deref().unwrap_or_default(), operation.region);
+    let about = operation.region.as_deref().unwrap_or_default();
+    let region = scene.region_name(about);
+    let cell = operation.cell.as_deref().unwrap_or_default();
+    let site = format!("{cell}@{about}");
     let title = match operation.kind.as_str() {
         "evacuate" => fill(t.evacuate_title, &[("region", &region)]),
         "restore" => fill(t.restore_title, &[("region", &region)]),
@@ -160,10 +164,8 @@ fn shown(scene: &Scene<'_>, operation: Operation) -> Shown {
         "undrain" => fill(t.undrain_title, &[("region", &region)]),
         "retire-site" => fill(t.retire_title, &[("site", &site)]),
         "add-site" => fill(t.add_title, &[("site", &site)]),
-        "switchover" => {
-            let cell = operation.cell.as_deref().unwrap_or_default();
-            fill(t.move_title, &[("cell", cell), ("to", &region)])
-        }
+        "switchover" => fill(t.move_title, &[("cell", cell), ("to", &region)]),
+        "failover" => fill(t.failover_title, &[("cell", cell)]),
         other => format!("{other}: {region}"),
     };
     let status = match operation.status.as_str() {
@@ -197,17 +199,18 @@ fn shown(scene: &Scene<'_>, operation: Operation) -> Shown {
 
 fn step(scene: &Scene<'_>, step: Step) -> StepShown {
     let t = scene.t;
-    let to = scene.region_name(&step.to);
+    let named = step.to.as_deref().unwrap_or_default();
+    let to = scene.region_name(named);
     let what = match (step.what.as_str(), &step.cell, &step.from) {
         ("move", Some(cell), Some(from)) => {
             fill(t.step_move, &[("cell", cell), ("from", &scene.region_name(from)), ("to", &to)])
         }
         ("drain", ..) => fill(t.step_drain, &[("region", &to)]),
         ("undrain", ..) => fill(t.step_undrain, &[("region", &to)]),
-        ("retire", Some(cell), _) => {
-            fill(t.retire_title, &[("site", &format!("{cell}@{}", step.to))])
-        }
-        ("add", Some(cell), _) => fill(t.add_title, &[("site", &format!("{cell}@{}", step.to))]),
+        ("retire", Some(cell), _) => fill(t.retire_title, &[("site", &format!("{cell}@{named}"))]),
+        ("add", Some(cell), _) => fill(t.add_title, &[("site", &format!("{cell}@{named}"))]),
+        ("elect", Some(cell), _) if named.is_empty() => fill(t.failover_title, &[("cell", cell)]),
+        ("elect", Some(cell), _) => fill(t.failover_to, &[("cell", cell), ("to", &to)]),
         (other, ..) => other.to_owned(),
     };
     let state = match step.state.as_str() {

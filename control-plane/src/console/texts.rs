@@ -143,6 +143,7 @@ texts! {
 
     event_operation_begun: "Operation {operation} has begun", "操作 {operation} 已开始";
     event_operation_moves: "Operation {operation}: {cell} moves to {region}", "操作 {operation}：{cell} 迁移到 {region}";
+    event_operation_elects: "Operation {operation}: {cell} fails over", "操作 {operation}：{cell} 故障转移";
     event_operation_marks: "Operation {operation}: a step in {region}", "操作 {operation}：{region} 的一个步骤";
     event_operation_waits: "Operation {operation} waits", "操作 {operation} 等待中";
     event_operation_cancelled: "Operation {operation} is cancelled", "操作 {operation} 被取消";
@@ -191,6 +192,8 @@ texts! {
     add: "Let {region} in again…", "重新启用 {region} 的站点…";
     retire_title: "Keep {site} out", "停用 {site}";
     add_title: "Let {site} in again", "重新启用 {site}";
+    failover_title: "Fail {cell} over", "对 {cell} 进行故障转移";
+    failover_to: "Fail {cell} over to {to}", "将 {cell} 故障转移到 {to}";
     confirm_retire: "Keep {site} out now", "立即停用 {site}";
     confirm_add: "Let {site} in again now", "立即重新启用 {site}";
     effect_retire: "The site leaves the voters, follows nobody and is no target until it is let in again. Its database stays as it is then. No request waits.", "该站点退出投票，不再跟随，也不再作为目标，直到重新启用；其数据库保持当时的状态。请求不受影响。";

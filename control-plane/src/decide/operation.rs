@@ -1,18 +1,24 @@
-//! An operation: what people want of many cells, as steps in waves.
+//! An operation: what a person wants of a region, a site or a cell, as steps in waves.
 //!
 //! ```text
 //!  running ──▶ done
-//!     │ └────▶ failed: a step could not be done; what was done stays
-//!     └ cancelled by a person ──▶ undoing ──▶ cancelled: no step is begun any more, moved cells
-//!                                             stay, and a drained region is a target again
+//!     │ │ └──▶ failed: a step could not be done. Moved cells stay, and a drained region stays drained
+//!     │ └ a site is half in or half out ──▶ undoing ──▶ failed: it is in or out as it was
+//!     └ cancelled by a person ──▶ undoing, if there is a mark to take back ──▶ cancelled
 //! ```
 //!
-//! How far it has come is in the record alone: whoever executes it reads what the steps have led to
-//! from the cells themselves, so that anybody can go on from any point ([`advance`]).
+//! Cancelled, it begins no step any more, and brings to an end what goes on. Moved cells stay; a region that
+//! it drained is a target again, and a site is in or out as it was. One that moves a single cell is written
+//! down as going on and carried out at once: it can be cancelled only until the cell moves.
+//!
+//! What is planned, and how far that has come, is in the record; what the steps have led to is read from the
+//! cells themselves. So anybody can go on from any point ([`advance`]), and knows only less of how long each
+//! step has been tried ([`memory`]).
 
 pub mod advance;
 pub mod exclude;
 pub mod memory;
+pub mod stranger;
 pub mod waves;
 
 use std::fmt;
@@ -54,6 +60,8 @@ pub enum Goal {
     AddSite(SiteId),
     /// The site is its cell's active one, by a planned move.
     Switchover(SiteId),
+    /// A cell whose active site is lost is active elsewhere.
+    Failover { cell: CellId, to: Option<RegionId>, accept_data_loss: bool },
 }
 
 /// Who asked, where, when and why.
@@ -93,6 +101,7 @@ pub enum What {
     Drain(RegionId),
     Undrain(RegionId),
     Move(Move),
+    Elect(Election),
     /// Mark the site, and see it leave the voters.
     Retire(SiteId),
     /// Take the mark away, and see the site vote.
@@ -106,6 +115,17 @@ pub struct Move {
     pub from: RegionId,
     pub to: RegionId,
     pub epoch: Epoch,
+}
+
+/// An election that a person asks for, of a cell that was held by `from` under `epoch`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Election {
+    pub cell: CellId,
+    pub from: Option<RegionId>,
+    /// Who is wanted; once it has ended, who has won.
+    pub to: Option<RegionId>,
+    pub epoch: Epoch,
+    pub accept_data_loss: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,17 +156,34 @@ impl Goal {
             Self::RetireSite(_) => "retire-site",
             Self::AddSite(_) => "add-site",
             Self::Switchover(_) => "switchover",
+            Self::Failover { .. } => "failover",
         }
     }
 
+    /// Returns the region that it is about, or that a cell is to be active in.
     #[must_use]
-    pub fn region(&self) -> &RegionId {
+    pub fn region(&self) -> Option<&RegionId> {
         match self {
             Self::Evacuate(region)
             | Self::Restore(region)
             | Self::Drain(region)
-            | Self::Undrain(region) => region,
-            Self::RetireSite(site) | Self::AddSite(site) | Self::Switchover(site) => &site.region,
+            | Self::Undrain(region) => Some(region),
+            Self::RetireSite(site) | Self::AddSite(site) | Self::Switchover(site) => {
+                Some(&site.region)
+            }
+            Self::Failover { to, .. } => to.as_ref(),
+        }
+    }
+
+    /// Returns the one cell that it is about, if it is about one.
+    #[must_use]
+    pub fn cell(&self) -> Option<&CellId> {
+        match self {
+            Self::RetireSite(site) | Self::AddSite(site) | Self::Switchover(site) => {
+                Some(&site.cell)
+            }
+            Self::Failover { cell, .. } => Some(cell),
+            Self::Evacuate(_) | Self::Restore(_) | Self::Drain(_) | Self::Undrain(_) => None,
         }
     }
 
@@ -155,7 +192,11 @@ impl Goal {
     pub fn site(&self) -> Option<&SiteId> {
         match self {
             Self::RetireSite(site) | Self::AddSite(site) | Self::Switchover(site) => Some(site),
-            Self::Evacuate(_) | Self::Restore(_) | Self::Drain(_) | Self::Undrain(_) => None,
+            Self::Evacuate(_)
+            | Self::Restore(_)
+            | Self::Drain(_)
+            | Self::Undrain(_)
+            | Self::Failover { .. } => None,
         }
     }
 
@@ -168,7 +209,8 @@ impl Goal {
             | Self::Undrain(_)
             | Self::RetireSite(_)
             | Self::AddSite(_)
-            | Self::Switchover(_) => None,
+            | Self::Switchover(_)
+            | Self::Failover { .. } => None,
         }
     }
 
@@ -181,16 +223,20 @@ impl Goal {
             | Self::Drain(_)
             | Self::RetireSite(_)
             | Self::AddSite(_)
-            | Self::Switchover(_) => None,
+            | Self::Switchover(_)
+            | Self::Failover { .. } => None,
         }
     }
 }
 
 impl fmt::Display for Goal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.site() {
-            Some(site) => write!(f, "{} {site}", self.kind()),
-            None => write!(f, "{} {}", self.kind(), self.region()),
+        let kind = self.kind();
+        match (self.cell(), self.region()) {
+            (Some(cell), Some(region)) => write!(f, "{kind} {cell}@{region}"),
+            (Some(cell), None) => write!(f, "{kind} {cell}"),
+            (None, Some(region)) => write!(f, "{kind} {region}"),
+            (None, None) => f.write_str(kind),
         }
     }
 }
@@ -243,6 +289,10 @@ impl fmt::Display for What {
             Self::Drain(region) => write!(f, "drain {region}"),
             Self::Undrain(region) => write!(f, "undrain {region}"),
             Self::Move(Move { cell, from, to, .. }) => write!(f, "move {cell} from {from} to {to}"),
+            Self::Elect(Election { cell, to: Some(to), .. }) => {
+                write!(f, "fail {cell} over to {to}")
+            }
+            Self::Elect(Election { cell, to: None, .. }) => write!(f, "fail {cell} over"),
             Self::Retire(site) => write!(f, "retire {site}"),
             Self::Add(site) => write!(f, "add {site}"),
         }
@@ -271,10 +321,18 @@ impl Operation {
         self.sequence == FIRST
     }
 
-    /// Whether it is the move of one cell, which is carried out by who wrote it down.
+    /// Whether it moves one cell and nothing else: then who wrote it down carries it out at once.
     #[must_use]
     pub fn is_one_move(&self) -> bool {
-        matches!(self.goal, Goal::Switchover(_))
+        match self.goal {
+            Goal::Switchover(_) | Goal::Failover { .. } => true,
+            Goal::Evacuate(_)
+            | Goal::Restore(_)
+            | Goal::Drain(_)
+            | Goal::Undrain(_)
+            | Goal::RetireSite(_)
+            | Goal::AddSite(_) => false,
+        }
     }
 
     /// Returns the operation as it begins.

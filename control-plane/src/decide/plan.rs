@@ -1,13 +1,16 @@
-//! What draining or emptying a region, or letting its cells back in, comes to: which cell goes where,
-//! in which waves, and which rules that would break.
+//! What a person's goal comes to now: which steps, in which waves, and which rules they would break.
+//!
+//! For a region that is which cell goes where; for one cell or one site it is a single step, whose own
+//! checks are elsewhere ([`switchover::check`], [`asked_failover::check`](super::asked_failover::check),
+//! [`safety::retired`]). A lost cell breaks no rule for planned moves.
 
 use std::collections::BTreeMap;
 
 use tokio::time::Instant;
-use topology::{CellId, RegionId, SiteId, Spec};
+use topology::{CellId, Phase, RegionId, SiteId, Spec};
 
 use super::operation::waves::waves;
-use super::operation::{Goal, Move, What};
+use super::operation::{Election, Goal, Move, What};
 use super::safety::{self, Broken, Load, Proposal, Rule};
 use super::{State, switchover};
 
@@ -23,7 +26,9 @@ impl Plan {
     pub fn moves(&self) -> impl Iterator<Item = &Move> {
         self.waves.iter().flatten().filter_map(|what| match what {
             What::Move(planned) => Some(planned),
-            What::Drain(_) | What::Undrain(_) | What::Retire(_) | What::Add(_) => None,
+            What::Drain(_) | What::Undrain(_) | What::Elect(_) | What::Retire(_) | What::Add(_) => {
+                None
+            }
         })
     }
 }
@@ -32,6 +37,18 @@ impl Plan {
 /// cell, and is refused under another.
 #[must_use]
 pub fn plan(goal: &Goal, state: &State, spec: &Spec, now: Instant) -> Plan {
+    let mut plan = own(goal, state, spec, now);
+    let strangers = state.intent().strangers().iter();
+    let strangers = strangers.filter(|(_, it)| it.is_in_the_way_of(goal, &plan.waves));
+    plan.broken.extend(strangers.map(|(id, stranger)| Broken {
+        rule: Rule::NotUnderstood,
+        detail: format!("{id} goes on, is not understood here, and may be about {stranger}"),
+    }));
+    plan
+}
+
+/// Returns the plan as if nobody else had begun what is not understood.
+fn own(goal: &Goal, state: &State, spec: &Spec, now: Instant) -> Plan {
     let first = match goal {
         Goal::Evacuate(region) | Goal::Drain(region) => What::Drain(region.clone()),
         Goal::Restore(region) | Goal::Undrain(region) => What::Undrain(region.clone()),
@@ -40,6 +57,7 @@ pub fn plan(goal: &Goal, state: &State, spec: &Spec, now: Instant) -> Plan {
         }
         Goal::AddSite(site) => return about_a_site(goal, What::Add(site.clone()), state, now),
         Goal::Switchover(site) => return of_a_cell(goal, site, state, spec, now),
+        Goal::Failover { cell, .. } => return of_a_loss(goal, cell, state),
     };
     let mut broken = Vec::new();
     let mut moves: Vec<Move> = Vec::new();
@@ -56,7 +74,8 @@ pub fn plan(goal: &Goal, state: &State, spec: &Spec, now: Instant) -> Plan {
             | Goal::Undrain(_)
             | Goal::RetireSite(_)
             | Goal::AddSite(_)
-            | Goal::Switchover(_) => continue,
+            | Goal::Switchover(_)
+            | Goal::Failover { .. } => continue,
         };
         match (activation.serving(), to) {
             (Some(from), Ok(to)) => {
@@ -90,6 +109,28 @@ fn about_a_site(goal: &Goal, what: What, state: &State, now: Instant) -> Plan {
         }
     }
     Plan { goal: goal.clone(), waves: vec![vec![what]], broken }
+}
+
+/// An election of a cell. No rule for planned moves holds what is lost; whether it may begin is said by
+/// [`asked_failover::check`](super::asked_failover::check).
+fn of_a_loss(goal: &Goal, cell: &CellId, state: &State) -> Plan {
+    let activation = state.cells().get(cell).map(|seen| &seen.routed.activation);
+    let accept_data_loss = matches!(goal, Goal::Failover { accept_data_loss: true, .. });
+    let election = activation.map(|activation| {
+        What::Elect(Election {
+            cell: cell.clone(),
+            from: match &activation.phase {
+                Phase::Electing { predecessor } => predecessor.clone(),
+                Phase::Steady { .. } | Phase::Switching { .. } | Phase::Promoting { .. } => {
+                    activation.holder().cloned()
+                }
+            },
+            to: goal.region().cloned(),
+            epoch: activation.epoch,
+            accept_data_loss,
+        })
+    });
+    Plan { goal: goal.clone(), waves: vec![election.into_iter().collect()], broken: Vec::new() }
 }
 
 /// One cell's move. Whether its sites are ready is said by [`switchover::check`], in words of its own.
@@ -126,7 +167,8 @@ fn smallest_first(goal: &Goal, state: &State, spec: &Spec) -> Vec<CellId> {
             | Goal::Undrain(_)
             | Goal::RetireSite(_)
             | Goal::AddSite(_)
-            | Goal::Switchover(_) => false,
+            | Goal::Switchover(_)
+            | Goal::Failover { .. } => false,
         }
     };
     let mut cells: Vec<CellId> =

@@ -29,16 +29,19 @@ pub enum Rule {
     NoReadySite,
     /// What a move leaves free of the target's capacity must suffice for what may come.
     NoHeadroom,
+    /// What another version has begun and is not understood goes on, and may be about the same.
+    NotUnderstood,
 }
 
 impl Rule {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Frozen,
         Self::OutsideWindow,
         Self::RegionDrained,
         Self::SecondRegion,
         Self::NoReadySite,
         Self::NoHeadroom,
+        Self::NotUnderstood,
     ];
 
     /// Returns the rule's name, which is also the code of the problem.
@@ -51,6 +54,7 @@ impl Rule {
             Self::SecondRegion => "second-region",
             Self::NoReadySite => "no-ready-site",
             Self::NoHeadroom => "no-headroom",
+            Self::NotUnderstood => "operation-not-understood",
         }
     }
 
@@ -63,6 +67,7 @@ impl Rule {
             Self::SecondRegion => "No second region is emptied while one is down or drained",
             Self::NoReadySite => "A cell would be left without a ready site",
             Self::NoHeadroom => "Too little capacity would be left",
+            Self::NotUnderstood => "An operation that is not understood here is in the way",
         }
     }
 
@@ -71,7 +76,9 @@ impl Rule {
     #[must_use]
     pub fn may_be_overridden(self) -> bool {
         match self {
-            Self::OutsideWindow | Self::SecondRegion | Self::NoHeadroom => true,
+            Self::OutsideWindow | Self::SecondRegion | Self::NoHeadroom | Self::NotUnderstood => {
+                true
+            }
             Self::Frozen | Self::RegionDrained | Self::NoReadySite => false,
         }
     }

@@ -3,21 +3,21 @@
 
 use runtime::Problem;
 
-use super::{asked, fresh, permitted};
+use super::{asked, fresh};
 use crate::api::{Api, error};
 use crate::decide::State;
 use crate::decide::operation::exclude::in_common;
 use crate::decide::operation::{Asked, Goal, Operation};
-use crate::decide::safety::Broken;
 use crate::store::Kept;
 
 /// How often a new operation is tried to be written: each time it comes too late, another has begun.
 const TRIES: usize = 16;
 
-/// An operation that is to begin, and the rules that it would break.
+/// An operation that is to begin.
 pub(super) struct New {
     pub(super) operation: Operation,
-    pub(super) broken: Vec<Broken>,
+    /// Why it may not, told only if no other operation is in its way.
+    pub(super) refused: Option<Problem>,
 }
 
 /// What came of it.
@@ -62,17 +62,16 @@ pub(super) async fn begin(
         if let Some((id, kept)) = own.filter(|(_, kept)| kept.value.goal == *goal) {
             return Ok(Begun::Before { id: id.clone(), operation: kept.value.clone() });
         }
-        if let Some(id) = stored.unread.first() {
-            return Err(error::operation_unread(id));
-        }
         // After the operations: what has begun since has taken the id.
-        let New { operation, broken } = plan(&fresh(api).await?)?;
+        let New { operation, refused } = plan(&fresh(api).await?)?;
         for (id, kept) in &stored.going_on {
             if let Some(common) = in_common(&kept.value, &operation) {
                 return Err(error::operation_running(id, &kept.value, common));
             }
         }
-        permitted(&broken, &who.override_rules)?;
+        if let Some(refused) = refused {
+            return Err(refused);
+        }
         let id = stored.next_id();
         let created = asked(|| api.store.create_operation(&id, &operation));
         if let Some(written) = created.await? {

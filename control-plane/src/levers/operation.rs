@@ -2,10 +2,10 @@
 
 use runtime::{Problem, clock};
 
-use super::asked;
+use super::{asked, fresh};
 use crate::api::{Api, error};
 use crate::decide::operation::Operation;
-use crate::decide::operation::advance::cancelled;
+use crate::decide::operation::advance::{cancelled, too_late_to_cancel};
 use crate::store::operations::Operations;
 
 /// How often a cancellation is written: its executor writes too.
@@ -29,7 +29,7 @@ pub async fn one(api: &Api, id: &str) -> Result<Operation, Problem> {
     found.map(|(_, operation)| operation).ok_or_else(|| error::unknown_operation(id))
 }
 
-/// Cancels an operation: no step is begun any more. Twice is once.
+/// Cancels an operation: no step is begun any more. Twice is once. A cell that moves alone is not stopped.
 pub async fn cancel(
     api: &Api,
     id: &str,
@@ -48,6 +48,11 @@ pub async fn cancel(
         }
         if kept.value.cancel.is_some() {
             return Ok(kept.value);
+        }
+        if kept.value.is_one_move()
+            && let Some(why) = too_late_to_cancel(&kept.value, &fresh(api).await?)
+        {
+            return Err(error::too_late(id, &kept.value, &why));
         }
         let next = cancelled(&kept.value, who, clock::unix_millis());
         let next = Operation { sequence: kept.value.sequence + 1, ..next };

@@ -85,7 +85,9 @@ pub fn preview(ahead: Ahead<'_>, state: &State, spec: &Spec, history: &History) 
         .flat_map(|(wave, steps)| steps.iter().map(move |what| (wave, what)))
         .filter_map(|(wave, what)| match what {
             What::Move(planned) => Some((wave, planned)),
-            What::Drain(_) | What::Undrain(_) | What::Retire(_) | What::Add(_) => None,
+            What::Drain(_) | What::Undrain(_) | What::Elect(_) | What::Retire(_) | What::Add(_) => {
+                None
+            }
         })
         .collect();
     let cells: BTreeSet<&CellId> =

@@ -1,16 +1,16 @@
 //! Operations on a region and on a site: what they come to, and beginning one.
 
-use runtime::{Problem, clock};
+use runtime::Problem;
 use sha2::{Digest as _, Sha256};
-use tokio::time::Instant;
 use topology::SiteId;
 
 use super::begin::{self, Begun, New};
-use super::{fresh, may_override, outside_window};
+use super::request::Request;
+use super::{fresh, may_override, permitted, planned};
 use crate::api::{Api, error};
 use crate::decide::State;
-use crate::decide::operation::{Asked, Goal, Operation};
-use crate::decide::plan::{Plan, plan};
+use crate::decide::operation::{Goal, Operation};
+use crate::decide::plan::Plan;
 
 /// A pause between two waves is to watch what the last one did; longer ones are operations of their
 /// own.
@@ -20,13 +20,9 @@ pub const PAUSE_MAX_S: u64 = 3600;
 #[derive(Clone, Debug)]
 pub struct Order {
     pub goal: Goal,
-    pub who: String,
-    pub reason: Option<String>,
+    pub request: Request,
     /// How long to watch after each wave.
     pub pause_ms: u64,
-    /// Names of safety rules that shall not stand in the way.
-    pub override_rules: Vec<String>,
-    pub idempotency_key: Option<String>,
     /// The plan that was looked at: another is refused.
     pub expected: Option<String>,
 }
@@ -42,7 +38,7 @@ pub struct Look {
 pub async fn look(api: &Api, goal: &Goal) -> Result<Look, Problem> {
     known(api, goal)?;
     let state = fresh(api).await?;
-    let plan = planned(api, goal, &state);
+    let plan = planned(goal, &state, &api.spec);
     Ok(Look { tag: tag(&plan), plan, state })
 }
 
@@ -50,22 +46,17 @@ pub async fn look(api: &Api, goal: &Goal) -> Result<Look, Problem> {
 /// operation.
 pub async fn begin(api: &Api, order: &Order) -> Result<(String, Operation), Problem> {
     known(api, &order.goal)?;
-    may_override(&order.override_rules, order.reason.as_deref())?;
-    let who = Asked {
-        who: order.who.clone(),
-        vantage: api.vantage.clone(),
-        at_unix_ms: clock::unix_millis(),
-        reason: order.reason.clone(),
-        override_rules: order.override_rules.clone(),
-        idempotency_key: order.idempotency_key.clone(),
-    };
+    let Request { override_rules, reason, .. } = &order.request;
+    may_override(override_rules, reason.as_deref())?;
+    let who = order.request.asked(api);
     let begun = begin::begin(api, &order.goal, &who, |state| {
-        let plan = planned(api, &order.goal, state);
+        let plan = planned(&order.goal, state, &api.spec);
         if let Some(expected) = &order.expected {
             error::matches(expected, &tag(&plan))?;
         }
         let Plan { goal, waves, broken } = plan;
-        Ok(New { operation: Operation::new(goal, who.clone(), order.pause_ms, waves), broken })
+        let operation = Operation::new(goal, who.clone(), order.pause_ms, waves);
+        Ok(New { operation, refused: permitted(&broken, override_rules).err() })
     });
     Ok(match begun.await? {
         Begun::Now { id, kept } => (id, kept.value),
@@ -73,16 +64,10 @@ pub async fn begin(api: &Api, order: &Order) -> Result<(String, Operation), Prob
     })
 }
 
-/// Returns the plan, and whether it may begin at this moment.
-fn planned(api: &Api, goal: &Goal, state: &State) -> Plan {
-    let mut plan = plan(goal, state, &api.spec, Instant::now());
-    plan.broken.extend(outside_window(&api.spec, clock::unix_millis()));
-    plan
-}
-
 fn known(api: &Api, goal: &Goal) -> Result<(), Problem> {
-    let region = goal.region();
-    if api.spec.region(region).is_none() {
+    if let Some(region) = goal.region()
+        && api.spec.region(region).is_none()
+    {
         return Err(error::unknown_region(region.as_str()));
     }
     let Some(SiteId { cell, region }) = goal.site() else { return Ok(()) };

@@ -1,14 +1,16 @@
 //! An operation as it is stored.
 
+use serde_json::Value;
 use topology::wire::Malformed;
 use topology::wire::operation::{
     AskedRecord, CancelRecord, GoalRecord, OperationRecord, StatusRecord, StepRecord,
     StepStateRecord, WhatRecord,
 };
-use topology::{Epoch, SiteId};
+use topology::{Epoch, RegionId, SiteId};
 
+use crate::decide::operation::stranger::Stranger;
 use crate::decide::operation::{
-    Asked, Cancel, Goal, Move, Operation, Status, Step, StepState, What,
+    Asked, Cancel, Election, Goal, Move, Operation, Status, Step, StepState, What,
 };
 
 #[must_use]
@@ -29,6 +31,11 @@ pub fn record(operation: &Operation) -> OperationRecord {
             Goal::Switchover(SiteId { cell, region }) => {
                 GoalRecord::Switchover { cell: cell.to_string(), region: region.to_string() }
             }
+            Goal::Failover { cell, to, accept_data_loss } => GoalRecord::Failover {
+                cell: cell.to_string(),
+                region: to.as_ref().map(ToString::to_string),
+                accept_data_loss: *accept_data_loss,
+            },
         },
         asked: AskedRecord {
             who: asked.who.clone(),
@@ -68,6 +75,13 @@ fn step_record(step: &Step) -> StepRecord {
             to: to.to_string(),
             epoch: epoch.0,
         },
+        What::Elect(Election { cell, from, to, epoch, accept_data_loss }) => WhatRecord::Elect {
+            cell: cell.to_string(),
+            from: from.as_ref().map(ToString::to_string),
+            to: to.as_ref().map(ToString::to_string),
+            epoch: epoch.0,
+            accept_data_loss: *accept_data_loss,
+        },
         What::Retire(SiteId { cell, region }) => {
             WhatRecord::Retire { cell: cell.to_string(), region: region.to_string() }
         }
@@ -103,6 +117,9 @@ pub fn operation(record: OperationRecord) -> Result<Operation, Malformed> {
             GoalRecord::RetireSite { cell, region } => Goal::RetireSite(site(&cell, &region)?),
             GoalRecord::AddSite { cell, region } => Goal::AddSite(site(&cell, &region)?),
             GoalRecord::Switchover { cell, region } => Goal::Switchover(site(&cell, &region)?),
+            GoalRecord::Failover { cell, region: to, accept_data_loss } => {
+                Goal::Failover { cell: cell.parse()?, to: region(to)?, accept_data_loss }
+            }
         },
         asked: Asked { who, vantage, at_unix_ms, reason, override_rules, idempotency_key },
         executor: record.executor.parse()?,
@@ -126,8 +143,52 @@ pub fn operation(record: OperationRecord) -> Result<Operation, Malformed> {
     })
 }
 
+/// Returns what can be told of a record that means nothing here; nothing if it says that it has ended.
+#[must_use]
+pub fn stranger(record: &[u8]) -> Option<Stranger> {
+    let record: Value = serde_json::from_slice(record).unwrap_or_default();
+    if let Some("done" | "cancelled" | "failed") = record["status"]["name"].as_str() {
+        return None;
+    }
+    let mut stranger = Stranger::default();
+    if names(&record["goal"], &mut stranger).and(names(&record["waves"], &mut stranger)).is_err() {
+        return Some(Stranger::default());
+    }
+    Some(stranger)
+}
+
+/// Notes every cell and region that is named, however deep.
+fn names(value: &Value, stranger: &mut Stranger) -> Result<(), Malformed> {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let named = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+                for id in named.iter().filter_map(Value::as_str) {
+                    match name.as_str() {
+                        "cell" | "cells" => {
+                            stranger.cells.insert(id.parse()?);
+                        }
+                        "region" | "regions" | "from" | "to" => {
+                            stranger.regions.insert(id.parse()?);
+                        }
+                        _ => {}
+                    }
+                }
+                names(value, stranger)?;
+            }
+            Ok(())
+        }
+        Value::Array(values) => values.iter().try_for_each(|value| names(value, stranger)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+    }
+}
+
 fn site(cell: &str, region: &str) -> Result<SiteId, Malformed> {
     Ok(SiteId { cell: cell.parse()?, region: region.parse()? })
+}
+
+fn region(name: Option<String>) -> Result<Option<RegionId>, Malformed> {
+    Ok(name.map(|name| name.parse()).transpose()?)
 }
 
 fn step(record: StepRecord) -> Result<Step, Malformed> {
@@ -139,6 +200,13 @@ fn step(record: StepRecord) -> Result<Step, Malformed> {
             from: from.parse()?,
             to: to.parse()?,
             epoch: Epoch(epoch),
+        }),
+        WhatRecord::Elect { cell, from, to, epoch, accept_data_loss } => What::Elect(Election {
+            cell: cell.parse()?,
+            from: region(from)?,
+            to: region(to)?,
+            epoch: Epoch(epoch),
+            accept_data_loss,
         }),
         WhatRecord::Retire { cell, region } => What::Retire(site(&cell, &region)?),
         WhatRecord::Add { cell, region } => What::Add(site(&cell, &region)?),

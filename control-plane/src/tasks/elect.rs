@@ -106,6 +106,7 @@ pub async fn elect(
     let Some(kept) = hands.replace(cell, &seen.routed, next, unchanged).await else {
         return Outcome::Overtaken;
     };
+    hands.failpoint.reached("electing").await;
     info!(%cell, epoch = %kept.value.activation.epoch, reason, "electing");
     let over_at = right_over_at(seen, &hands.policy, begun);
     drive(hands, cell, kept, preferred, over_at, begun).await

@@ -167,6 +167,7 @@ impl Force<'_> {
         let electing = electing.ok_or(Round::Changed)?;
         let over_at = right_over_at(seen, &hands.policy, Instant::now());
         let activation = &electing.value.activation;
+        hands.failpoint.reached("electing").await;
         warn!(%cell, epoch = %activation.epoch, reason, "electing among who is left");
         let sites = seen.routed.gateways.keys();
         let asked = sites.map(|region| (region.clone(), hands.is_reachable(cell, region)));
@@ -186,6 +187,7 @@ impl Force<'_> {
         let unchanged = Unchanged { cell: electing.revision, lease: None };
         let promoting = hands.replace(cell, &electing.value, next, unchanged).await;
         promoting.ok_or(Round::Changed)?;
+        hands.failpoint.reached("promoted").await;
         warn!(%cell, %epoch, region = %winner, reason, "promoting, data loss accepted");
         let forced = Forced { votes: ballot.votes, gives_up };
         Ok(Elected { from: from.cloned(), winner, epoch, forced: Some(forced) })

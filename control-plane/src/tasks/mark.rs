@@ -9,6 +9,7 @@ use topology::wire::lever::RegionRecord;
 use topology::{RegionId, SiteId};
 
 use super::hands::Hands;
+use crate::decide::operation::What;
 use crate::decide::operation::memory::Answer;
 use crate::decide::safety;
 
@@ -20,8 +21,19 @@ pub(super) struct By<'a> {
     pub(super) revision: u64,
 }
 
+/// Writes the mark that a step is about.
+pub(super) async fn carry_out(by: By<'_>, what: &What, unix_ms: u64) -> Answer {
+    match what {
+        What::Drain(it) => region(by, it, true, unix_ms).await,
+        What::Undrain(it) => region(by, it, false, unix_ms).await,
+        What::Retire(it) => site(by, it, true).await,
+        What::Add(it) => site(by, it, false).await,
+        What::Move(_) | What::Elect(_) => Answer::Refused(format!("to {what} is to move a cell")),
+    }
+}
+
 /// Says that a region is drained, or is a target again.
-pub(super) async fn region(by: By<'_>, region: &RegionId, drained: bool, unix_ms: u64) -> Answer {
+async fn region(by: By<'_>, region: &RegionId, drained: bool, unix_ms: u64) -> Answer {
     let operation = by.operation.to_owned();
     let mark = RegionRecord { drained, operation, since_unix_ms: unix_ms };
     match by.hands.store.mark_region(region, &mark, by.revision).await {
@@ -32,7 +44,7 @@ pub(super) async fn region(by: By<'_>, region: &RegionId, drained: bool, unix_ms
 }
 
 /// Says in the cell's record that a site is kept out, or is let in again, under the epoch that goes on.
-pub(super) async fn site(by: By<'_>, site: &SiteId, out: bool) -> Answer {
+async fn site(by: By<'_>, site: &SiteId, out: bool) -> Answer {
     let state = Arc::clone(&by.hands.state.borrow());
     let Some(seen) = state.cells().get(&site.cell) else {
         return Answer::Refused(format!("there is no cell {}", site.cell));

@@ -7,31 +7,38 @@
 //!          └──────────── whoever dies here leaves enough for the next one ────────────┘
 //! ```
 //!
-//! A cell that one asks to move comes with its step recorded as going on, and is moved at once. The move
-//! waits for nothing that is written here meanwhile.
+//! Operations wait for each other's writes no more than for each other's moves: each has one write under way
+//! at most, and a bounded number of them is at etcd at once.
+//!
+//! An operation that moves a single cell comes with its step recorded as going on, and is carried out at
+//! once. That waits for nothing that is written here meanwhile.
+
+mod carry;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use client::etcd::{EtcdError, Written};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use runtime::clock;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use topology::RegionId;
 use tracing::{info, warn};
 
+use self::carry::Carrier;
+pub use self::carry::{Elections, Handover, Told};
 use super::control::Order;
 use super::hands::Hands;
 use super::mark::{self, By};
-use super::switch::{Handed, Switchover, Undone};
 use crate::decide::State;
 use crate::decide::operation::advance::{Advance, Situation, advance, taken_over};
 use crate::decide::operation::memory::{Answer, Memory, Place};
-use crate::decide::operation::{Move, Operation, What};
+use crate::decide::operation::{Operation, What};
 use crate::decide::safety;
 use crate::decide::state::SeenOperation;
 use crate::store::Kept;
@@ -43,18 +50,28 @@ const TICK: Duration = Duration::from_millis(50);
 /// moment, and longer while etcd elects.
 const UNREAD: Duration = Duration::from_secs(5);
 
-/// A move that is being carried out, and what came of it.
-type Work = Pin<Box<dyn Future<Output = (String, Place, Answer)> + Send>>;
+/// How many writes may be under way: more at once make etcd no faster, and operations seldom are as many.
+const WRITES: usize = 16;
 
-/// What came of handing a cell over.
-pub type Handover = Result<Handed, Undone>;
+/// What is under way for an operation.
+type Work = Pin<Box<dyn Future<Output = (String, Came)> + Send>>;
 
-/// An operation of one move, written down as going on, and whoever waits for it.
+/// What came of it.
+enum Came {
+    /// The record was to be replaced by this.
+    Wrote(Box<Operation>, Result<Option<Written>, EtcdError>),
+    /// A step was to be done by a write.
+    Marked(Place, Answer),
+    /// A cell was to be moved.
+    Moved(Place, Answer),
+    PutAway(Result<(), EtcdError>),
+}
+
+/// An operation that moves one cell, written down as going on, and whoever waits for it.
 pub struct UnderWay {
     pub id: String,
     pub kept: Kept<Operation>,
-    /// Answered once the target is being promoted, or as soon as it is known that it will not be.
-    pub handed: oneshot::Sender<Handover>,
+    pub told: Told,
     /// Told once the end is recorded; dropped if another records it, or this process stops.
     pub ended: oneshot::Sender<()>,
 }
@@ -68,6 +85,7 @@ pub struct Executor {
     /// Ended operations that are put away, until they are no longer seen.
     put_away: BTreeSet<String>,
     work: FuturesUnordered<Work>,
+    writes: Arc<Semaphore>,
 }
 
 /// An operation that this process executes.
@@ -75,6 +93,8 @@ struct Driven {
     kept: Kept<Operation>,
     memory: Memory,
     written: Instant,
+    /// A write is under way, of the record or compared with it: another would be in its way.
+    writing: bool,
     /// Somebody else has written the record: it must be read first.
     outdated: bool,
     /// Who waits for its end.
@@ -83,7 +103,14 @@ struct Driven {
 
 impl Driven {
     fn new(kept: Kept<Operation>, now: Instant) -> Self {
-        Self { kept, memory: Memory::default(), written: now, outdated: false, waits: None }
+        Self {
+            kept,
+            memory: Memory::default(),
+            written: now,
+            writing: false,
+            outdated: false,
+            waits: None,
+        }
     }
 }
 
@@ -94,8 +121,15 @@ impl Executor {
         orders: mpsc::Sender<Order>,
         under_way: mpsc::Receiver<UnderWay>,
     ) -> Self {
-        let (driven, put_away) = (BTreeMap::new(), BTreeSet::new());
-        Self { hands, orders, under_way, driven, put_away, work: FuturesUnordered::new() }
+        Self {
+            hands,
+            orders,
+            under_way,
+            driven: BTreeMap::new(),
+            put_away: BTreeSet::new(),
+            work: FuturesUnordered::new(),
+            writes: Arc::new(Semaphore::new(WRITES)),
+        }
     }
 
     /// Runs until stopped. What goes on then is left to the other control planes.
@@ -106,12 +140,27 @@ impl Executor {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 _ = ticks.tick() => {}
-                Some((id, place, answer)) = self.work.next() => self.answered(&id, place, answer),
-                Some(under_way) = self.under_way.recv() => self.go_on_with(under_way).await,
+                Some((id, came)) = self.work.next() => self.came(&id, came),
+                Some(under_way) = self.under_way.recv() => self.go_on_with(under_way),
             }
-            tokio::select! {
-                () = self.look() => {}
-                () = stop.cancelled() => return Ok(()),
+            self.look();
+        }
+    }
+
+    fn came(&mut self, id: &str, came: Came) {
+        match came {
+            Came::Wrote(next, written) => self.wrote(id, *next, written),
+            Came::Marked(place, answer) => {
+                if let Some(driven) = self.driven.get_mut(id) {
+                    driven.writing = false;
+                }
+                self.answered(id, place, answer);
+            }
+            Came::Moved(place, answer) => self.answered(id, place, answer),
+            Came::PutAway(Ok(())) => {}
+            Came::PutAway(Err(err)) => {
+                warn!(operation = id, error = %err, "ended operation not put away yet");
+                self.put_away.remove(id);
             }
         }
     }
@@ -125,7 +174,7 @@ impl Executor {
         }
     }
 
-    async fn look(&mut self) {
+    fn look(&mut self) {
         let state = Arc::clone(&self.hands.state.borrow());
         let now = Instant::now();
         if !state.is_fresh(now) {
@@ -137,15 +186,15 @@ impl Executor {
         self.put_away.retain(|id| operations.contains_key(id));
         for (id, seen) in operations {
             if seen.operation.status.has_ended() {
-                self.put_away(id, seen, now).await;
-            } else if self.is_ours(id, seen, now).await {
-                self.drive(id, &state, now).await;
+                self.put_away(id, seen, now);
+            } else if self.is_ours(id, seen, now) {
+                self.drive(id, &state, now);
             }
         }
     }
 
     /// Moves an ended operation out of the way: its executor at once, others if that one does not.
-    async fn put_away(&mut self, id: &str, seen: &SeenOperation, now: Instant) {
+    fn put_away(&mut self, id: &str, seen: &SeenOperation, now: Instant) {
         let SeenOperation { operation, since, .. } = seen;
         let ours = operation.executor == self.hands.policy.vantage;
         let due = ours || now - *since >= self.silence(&operation.executor);
@@ -153,28 +202,34 @@ impl Executor {
             return;
         }
         self.driven.remove(id);
-        self.hands.failpoint.reached("before putting away").await;
-        match self.hands.store.end_operation(id, operation).await {
-            Ok(()) => {
-                self.put_away.insert(id.to_owned());
-            }
-            Err(err) => warn!(operation = id, error = %err, "ended operation not put away yet"),
-        }
+        self.put_away.insert(id.to_owned());
+        let (ended, hands) = (Arc::clone(operation), self.hands.clone());
+        let (key, writes) = (id.to_owned(), Arc::clone(&self.writes));
+        self.work.push(Box::pin(async move {
+            let _permit = writes.acquire().await;
+            hands.failpoint.reached("before putting away").await;
+            let put = hands.store.end_operation(&key, &ended).await;
+            (key, Came::PutAway(put))
+        }));
     }
 
-    /// Returns whether this process executes the operation, having taken it over if it must be.
-    async fn is_ours(&mut self, id: &str, seen: &SeenOperation, now: Instant) -> bool {
-        let own = &self.hands.policy.vantage;
+    /// Returns whether this process executes the operation; begins to take it over if it must be.
+    fn is_ours(&mut self, id: &str, seen: &SeenOperation, now: Instant) -> bool {
+        let own = self.hands.policy.vantage.clone();
         let kept = Kept {
             revision: seen.revision,
             version: seen.version,
             value: Operation::clone(&seen.operation),
         };
         if let Some(driven) = self.driven.get_mut(id) {
+            // What is being written may be seen before it is answered.
+            if driven.writing {
+                return false;
+            }
             if seen.version <= driven.kept.version {
                 return !driven.outdated;
             }
-            if kept.value.executor == *own {
+            if kept.value.executor == own {
                 (driven.kept, driven.outdated) = (kept, false);
                 return true;
             }
@@ -182,7 +237,7 @@ impl Executor {
             self.driven.remove(id);
             return false;
         }
-        let ours = kept.value.executor == *own;
+        let ours = kept.value.executor == own;
         // Whoever wrote it down comes with it: it may be read before.
         let is_on_its_way = ours && kept.value.is_as_begun() && kept.value.is_one_move();
         if is_on_its_way && now - seen.since < self.hands.policy.lease.patience {
@@ -192,12 +247,12 @@ impl Executor {
             return false;
         }
         info!(operation = id, goal = %kept.value.goal, before = %kept.value.executor, "executing");
-        let next = (!ours).then(|| taken_over(&kept.value, own));
+        let next = (!ours).then(|| taken_over(&kept.value, &own));
         self.driven.insert(id.to_owned(), Driven::new(kept, now));
-        match next {
-            Some(next) => self.write(id, next).await,
-            None => true,
+        if let Some(next) = next {
+            self.write(id, next);
         }
+        ours
     }
 
     /// How long an executor may write nothing: longer, the lower the rank, so that one tries first.
@@ -207,7 +262,7 @@ impl Executor {
         policy.lease.patience * 2 + crate::decide::failover::delay(rank)
     }
 
-    async fn drive(&mut self, id: &str, state: &State, now: Instant) {
+    fn drive(&mut self, id: &str, state: &State, now: Instant) {
         let unix_ms = clock::unix_millis();
         let heartbeat = self.hands.policy.lease.renew * 2;
         let Some(driven) = self.driven.get_mut(id) else { return };
@@ -222,26 +277,37 @@ impl Executor {
         let Advance { next, carry_out } = advance(&driven.kept.value, &driven.memory, at);
         if let Some(next) = next {
             tell(id, &driven.kept.value, &next);
-            self.write(id, next).await;
+            self.write(id, next);
         } else if carry_out.is_empty() && now - driven.written >= heartbeat {
             let same = driven.kept.value.clone();
-            self.write(id, same).await;
+            self.write(id, same);
         }
         for place in carry_out {
-            self.carry_out(id, place, unix_ms).await;
+            self.carry_out(id, place, unix_ms);
         }
     }
 
-    /// Replaces the record under the next sequence. Returns whether it was.
-    async fn write(&mut self, id: &str, next: Operation) -> bool {
-        let Some(driven) = self.driven.get_mut(id) else { return false };
+    /// Begins to replace the record under the next sequence.
+    fn write(&mut self, id: &str, next: Operation) {
+        let Some(driven) = self.driven.get_mut(id) else { return };
+        driven.writing = true;
         let next = Operation { sequence: driven.kept.value.sequence + 1, ..next };
-        self.hands.failpoint.reached("before a write").await;
-        let written = self.hands.store.replace_operation(id, driven.kept.revision, &next).await;
-        self.hands.failpoint.reached("after a write").await;
+        let (revision, hands) = (driven.kept.revision, self.hands.clone());
+        let (id, writes) = (id.to_owned(), Arc::clone(&self.writes));
+        self.work.push(Box::pin(async move {
+            let _permit = writes.acquire().await;
+            hands.failpoint.reached("before a write").await;
+            let written = hands.store.replace_operation(&id, revision, &next).await;
+            hands.failpoint.reached("after a write").await;
+            (id, Came::Wrote(Box::new(next), written))
+        }));
+    }
+
+    fn wrote(&mut self, id: &str, next: Operation, written: Result<Option<Written>, EtcdError>) {
+        let Some(driven) = self.driven.get_mut(id) else { return };
+        driven.writing = false;
         match written {
-            Ok(Some(written)) => {
-                let (revision, version) = (written.revision, written.version);
+            Ok(Some(Written { revision, version })) => {
                 driven.kept = Kept { revision, version, value: next };
                 driven.written = Instant::now();
                 if driven.kept.value.status.has_ended()
@@ -250,29 +316,22 @@ impl Executor {
                     // Whoever waited for it may have stopped to.
                     waits.send(()).unwrap_or_default();
                 }
-                true
             }
-            Ok(None) => {
-                driven.outdated = true;
-                false
-            }
+            Ok(None) => driven.outdated = true,
             // The next look writes again; if this write has come through, it is found by its value.
             Err(err) => {
                 warn!(operation = id, error = %err, "operation not written yet");
-                false
+                if driven.kept.value.executor != self.hands.policy.vantage {
+                    self.driven.remove(id);
+                }
             }
         }
     }
 
-    /// Moves a cell whose move is recorded as going on.
-    async fn go_on_with(&mut self, under_way: UnderWay) {
-        let UnderWay { id, kept, handed, ended } = under_way;
-        self.hands.failpoint.reached("written down").await;
+    /// Carries out what is recorded as going on.
+    fn go_on_with(&mut self, under_way: UnderWay) {
+        let UnderWay { id, kept, told, ended } = under_way;
         let (place, now) = ((0, 0), Instant::now());
-        let Some(What::Move(planned)) = kept.value.steps().next().map(|step| step.what.clone())
-        else {
-            return;
-        };
         if self.driven.contains_key(&id) {
             warn!(operation = id, "written down so long ago that it is executed already");
             return;
@@ -281,75 +340,45 @@ impl Executor {
         let mut driven = Driven { waits: Some(ended), ..Driven::new(kept, now) };
         driven.memory.begun(place, now);
         self.driven.insert(id.clone(), driven);
-        self.carry_move(&id, place, planned, Some(handed));
+        self.move_cell(&id, place, Some(told));
     }
 
-    fn carry_move(
-        &self,
-        id: &str,
-        place: Place,
-        planned: Move,
-        told: Option<oneshot::Sender<Handover>>,
-    ) {
-        let (id, orders) = (id.to_owned(), self.orders.clone());
-        self.work.push(Box::pin(async move {
-            let answer = carry_move(orders, planned, told).await;
-            (id, place, answer)
-        }));
-    }
-
-    async fn carry_out(&mut self, id: &str, place: Place, unix_ms: u64) {
+    fn carry_out(&mut self, id: &str, place: Place, unix_ms: u64) {
         let Some(driven) = self.driven.get_mut(id) else { return };
         let (wave, index) = place;
         driven.memory.begun(place, Instant::now());
-        let (what, revision) = (&driven.kept.value.waves[wave][index].what, driven.kept.revision);
-        let by = By { hands: &self.hands, operation: id, revision };
-        let answer = match what {
-            What::Drain(region) => mark::region(by, region, true, unix_ms).await,
-            What::Undrain(region) => mark::region(by, region, false, unix_ms).await,
-            What::Retire(site) => mark::site(by, site, true).await,
-            What::Add(site) => mark::site(by, site, false).await,
-            What::Move(planned) => {
-                let planned = planned.clone();
-                self.carry_move(id, place, planned, None);
-                return;
-            }
-        };
-        self.hands.failpoint.reached("after a mark").await;
-        self.answered(id, place, answer);
-    }
-}
-
-async fn carry_move(
-    orders: mpsc::Sender<Order>,
-    planned: Move,
-    told: Option<oneshot::Sender<Handover>>,
-) -> Answer {
-    let Move { cell, to, epoch, .. } = planned;
-    let (reply, answer) = oneshot::channel();
-    let order = Order::Switchover(Switchover { cell, to, planned: Some(epoch), reply });
-    let answer = match orders.send(order).await {
-        Ok(()) => answer.await.map_err(|closed| closed.to_string()),
-        Err(closed) => Err(closed.to_string()),
-    };
-    let handover = match answer {
-        Ok(handover) => handover,
-        // This process stops: whoever executes it next sees what has come of the move.
-        Err(stopping) => {
-            info!(stopping, "the planned move is left to others");
-            return std::future::pending().await;
+        let what = driven.kept.value.waves[wave][index].what.clone();
+        if let What::Move(_) | What::Elect(_) = what {
+            self.move_cell(id, place, None);
+            return;
         }
-    };
-    let answer = match &handover {
-        Ok(handed) => Answer::Done(Some(handed.announced)),
-        Err(undone) => Answer::Refused(undone.to_string()),
-    };
-    if let Some(told) = told
-        && told.send(handover).is_err()
-    {
-        info!("nobody waits for the planned move any more");
+        driven.writing = true;
+        let (revision, hands) = (driven.kept.revision, self.hands.clone());
+        let (id, writes) = (id.to_owned(), Arc::clone(&self.writes));
+        self.work.push(Box::pin(async move {
+            let _permit = writes.acquire().await;
+            let by = By { hands: &hands, operation: &id, revision };
+            let answer = mark::carry_out(by, &what, unix_ms).await;
+            hands.failpoint.reached("after a mark").await;
+            (id, Came::Marked(place, answer))
+        }));
     }
-    answer
+
+    fn move_cell(&mut self, id: &str, place: Place, told: Option<Told>) {
+        let Some(driven) = self.driven.get(id) else { return };
+        let (wave, index) = place;
+        let what = driven.kept.value.waves[wave][index].what.clone();
+        let reason = driven.kept.value.asked.reason.clone();
+        let (orders, state) = (self.orders.clone(), self.hands.state.clone());
+        let carrier = Carrier { orders, state, told };
+        let (id, failpoint) = (id.to_owned(), self.hands.failpoint.clone());
+        self.work.push(Box::pin(async move {
+            if carrier.told.is_some() {
+                failpoint.reached("written down").await;
+            }
+            (id, Came::Moved(place, carrier.carry_out(what, reason).await))
+        }));
+    }
 }
 
 /// Says what an operator would write into the logbook.

@@ -1,4 +1,5 @@
 use serde_json::{Value, json};
+use topology::wire::key;
 
 use crate::platform::{Platform, REGIONS};
 
@@ -128,11 +129,34 @@ async fn an_ordinary_failover_elects_the_one_asked_for_among_equals() {
         let (status, problem) = platform.failover("south", FORCE).await;
         assert_eq!((status, &problem["code"]), (409, &json!("active-serves")), "{problem}");
 
+        // Whoever was asked for it before, with the same key, has died, and it came to nothing.
+        let failed = json!({
+            "goal": {"kind": "failover", "cell": "c1", "region": "south", "accept_data_loss": false},
+            "asked": {"who": "ada", "vantage": "north", "at_unix_ms": 1, "idempotency_key": "before"},
+            "executor": "east", "sequence": 4, "status": {"name": "failed", "why": "no end"},
+            "waves": [], "ended_unix_ms": 2,
+        });
+        platform.client.put(&key::ended("op-000001"), failed.to_string()).await.unwrap();
+        let (path, again) = ("/v1/cells/c1/failover", [("idempotency-key", "before")]);
+        let (status, problem) =
+            platform.write_with("south", "POST", path, r#"{"to": "south"}"#, &again).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("failover-failed")), "{problem}");
+
         kill(platform, &["east"]);
         unreachable(platform, "south", "east").await;
         let (status, done) = platform.failover("south", r#"{"to": "south"}"#).await;
         assert_eq!((status, &done["to"], &done["opened"]), (200, &json!("south"), &json!(true)));
         assert_eq!(done.get("gives_up"), None);
+
+        // It was an operation, whose end is recorded by now.
+        let path = format!("/v1/operations/{}", done["operation"].as_str().unwrap());
+        let one = platform.get("south", &path).await.unwrap();
+        let about = [&one["kind"], &one["cell"], &one["region"], &one["status"], &one["who"]];
+        assert_eq!(about, ["failover", "c1", "south", "done", "ada"], "{one}");
+        let step = &one["waves"][0][0];
+        assert_eq!([&step["do"], &step["from"], &step["to"]], ["elect", "east", "south"], "{one}");
+        let (status, over) = platform.post("south", &format!("{path}/cancel"), "{}").await;
+        assert_eq!((status, &over["code"]), (409, &json!("operation-ended")), "{over}");
     })
     .await;
 }

@@ -5,7 +5,7 @@ use std::future::pending;
 use std::pin::pin;
 
 use control_plane::app;
-use control_plane::failpoint::Failpoint;
+use control_plane::failpoint::{Failpoint, Reached};
 use serde_json::json;
 use tokio::sync::mpsc;
 use topology::Phase;
@@ -51,6 +51,107 @@ async fn an_executor_that_dies_while_one_cell_is_moved_is_followed_by_another() 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_executor_that_dies_at_another_point_while_one_cell_is_moved_is_followed_by_another() {
     walk_switchover(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_that_dies_while_a_lost_cell_fails_over_is_followed_by_another() {
+    walk_failover(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_that_dies_at_another_point_while_a_lost_cell_fails_over_is_followed_by_another()
+ {
+    walk_failover(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_that_waits_for_its_write_holds_no_other_up() {
+    Platform::prepare_cells(&["east", "north"])
+        .start(&[], async |platform| {
+            let (listener, mut reached) = mpsc::channel(1);
+            let mut config = platform.config("north");
+            config.failpoint = Failpoint::told(listener);
+            let scenario = async {
+                platform.until_active("north", &["east", "north"]).await;
+                let (status, drain) = platform.post("north", "/v1/regions/south/drain", "{}").await;
+                assert_eq!(status, 202, "{drain}");
+                let (point, write) = reached.recv().await.unwrap();
+                assert_eq!(point, "before a write");
+                let asked = platform.post("north", "/v1/cells/c2/switchover", r#"{"to": "east"}"#);
+                let (status, moved) = let_all_go_on(&mut reached, asked).await;
+                assert_eq!(status, 200, "{moved}");
+                write.send(()).unwrap();
+                let ends = until_ended(platform, "north", &drain);
+                let ended = let_all_go_on(&mut reached, ends).await;
+                assert_eq!(ended["status"], "done", "{ended}");
+            };
+            tokio::select! {
+                ended = app::serve(config, pending()) => panic!("it ended by itself: {ended:?}"),
+                () = scenario => {}
+            }
+        })
+        .await;
+}
+
+/// Lets the control plane pass every point until something has happened.
+async fn let_all_go_on<T>(
+    reached: &mut mpsc::Receiver<Reached>,
+    happens: impl Future<Output = T>,
+) -> T {
+    let mut happens = pin!(happens);
+    loop {
+        tokio::select! {
+            Some((_, go_on)) = reached.recv() => go_on.send(()).unwrap(),
+            happened = &mut happens => return happened,
+        }
+    }
+}
+
+/// Every second point of a failover that nobody could vote for, from the first of these on.
+async fn walk_failover(first: usize) {
+    Platform::prepare()
+        .start(&["south"], async |platform| {
+            let mut died = Vec::new();
+            for point in (first..).step_by(2) {
+                let Some(name) = dies_failing_over(platform, point).await else { break };
+                died.push(name);
+                let all = platform.get("south", "/v1/operations").await.unwrap();
+                let ended = until_ended(platform, "south", &all["data"][0]).await;
+                assert_eq!(ended["status"], "done", "died at {point}, {name}: {ended}");
+                assert_eq!(ended["waves"][0][0]["to"], "south", "{ended}");
+                platform.until_serving("south").await;
+                lose(platform, false);
+                platform.until_known("south").await;
+                let (status, back) = platform.switchover("south", r#"{"to": "east"}"#).await;
+                assert_eq!(status, 200, "after {point}, {name}: {back}");
+                platform.until_known("south").await;
+            }
+            assert!(died.len() >= 3, "{died:?}");
+        })
+        .await;
+}
+
+/// The same as [`dies_at`] for a failover, whose answer comes at its end.
+async fn dies_failing_over(platform: &Platform, number: usize) -> Option<&'static str> {
+    let asked = async {
+        platform.until_active("north", &["east"]).await;
+        lose(platform, true);
+        for site in ["c1@east", "c1@north"] {
+            platform.until_site("north", site, ("reachable", json!(false))).await;
+            platform.until_site("south", site, ("reachable", json!(false))).await;
+        }
+        let body = r#"{"accept_data_loss": true, "reason": "east and north have burnt down"}"#;
+        let (status, done) = platform.post("north", "/v1/cells/c1/failover", body).await;
+        assert_eq!((status, &done["to"]), (200, &json!("south")), "{done}");
+    };
+    dies(platform, number, asked).await
+}
+
+/// Home and a voter die, or come back.
+fn lose(platform: &Platform, dead: bool) {
+    for region in ["east", "north"] {
+        platform.agent(region).told(|agent| agent.dead = dead);
+    }
 }
 
 /// Every second point of a cell's planned move, from the first of these on.

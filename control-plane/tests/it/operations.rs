@@ -239,7 +239,17 @@ async fn what_a_newer_version_has_begun_is_in_the_way_and_what_cannot_be_read_ho
             let newer = r#"{"goal": {"kind": "paint", "region": "east"}}"#;
             platform.client.put(&key::operation("op-000007"), newer).await.unwrap();
             let (status, refused) = platform.post("north", EVACUATE, "{}").await;
-            assert_eq!((status, &refused["operation"]), (409, &json!("op-000007")), "{refused}");
+            assert_eq!((status, &refused["code"]), (409, &json!("operation-not-understood")));
+            assert!(refused["detail"].as_str().unwrap().contains("op-000007"), "{refused}");
+            // What is not about east goes on, and so does what somebody answers for.
+            let (status, beside) =
+                platform.post("north", "/v1/cells/c3/switchover", r#"{"to": "south"}"#).await;
+            assert_eq!(status, 200, "{beside}");
+            let mine =
+                r#"{"override": ["operation-not-understood"], "reason": "its version is gone"}"#;
+            let (status, begun) = platform.post("north", "/v1/regions/east/drain", mine).await;
+            assert_eq!((status, &begun["id"]), (202, &json!("op-000009")), "{begun}");
+            until_ended(platform, "north", &begun).await;
             let operations = key::operation("");
             platform.client.remove(&operations, &format!("{operations}~")).await.unwrap();
 

@@ -144,7 +144,9 @@ async fn still_electing(platform: &Platform) {
     platform.agent_at("c2@east").told(|east| east.dead = true);
     platform.until_site("south", "c2@east", ("reachable", json!(false))).await;
     let asked = platform.post("south", "/v1/cells/c2/failover", "{}").await;
+    let cancel = format!("/v1/operations/{}/cancel", asked.1["operation"].as_str().unwrap());
     refused(asked, "still-electing");
+    refused(platform.post("south", &cancel, "{}").await, "too-late-to-cancel");
 }
 
 async fn freeze(platform: &Platform) {

@@ -43,6 +43,13 @@ pub enum GoalRecord {
     AddSite { cell: String, region: String },
     /// The cell is active in the region, by a planned move.
     Switchover { cell: String, region: String },
+    /// The cell whose active site is lost is active elsewhere: in the region, or wherever most is.
+    Failover {
+        cell: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        region: Option<String>,
+        accept_data_loss: bool,
+    },
 }
 
 /// Who asked, where, when and why.
@@ -96,6 +103,17 @@ pub enum WhatRecord {
     Undrain { region: String },
     /// A planned move of a cell that is active in `from` under `epoch`.
     Move { cell: String, from: String, to: String, epoch: u64 },
+    /// An election of a cell that was held by `from` under `epoch`. `to` is who is wanted, and once it has
+    /// ended who has won.
+    Elect {
+        cell: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+        epoch: u64,
+        accept_data_loss: bool,
+    },
     /// The site is marked, and leaves the voters.
     Retire { cell: String, region: String },
     /// The mark is taken away, and the site votes again.
@@ -139,6 +157,21 @@ mod tests {
             "waves":[[{"do":"drain","region":"east","state":{"name":"done","took_ms":4}}],
                      [{"do":"move","cell":"c1","from":"east","to":"south","epoch":7,
                        "state":{"name":"going","attempt":1,"since_unix_ms":9}}]]}"#;
+        reads_as_it_was_written(text);
+    }
+
+    #[test]
+    fn a_failover_names_its_cell_and_only_who_is_known() {
+        reads_as_it_was_written(
+            r#"{"goal":{"kind":"failover","cell":"c1","accept_data_loss":true},
+            "asked":{"who":"ada","vantage":"north","at_unix_ms":1,"reason":"east has burnt down"},
+            "executor":"north","sequence":1,"status":{"name":"running"},"pause_ms":0,
+            "waves":[[{"do":"elect","cell":"c1","from":"east","epoch":7,"accept_data_loss":true,
+                       "state":{"name":"going","attempt":1,"since_unix_ms":9}}]]}"#,
+        );
+    }
+
+    fn reads_as_it_was_written(text: &str) {
         let record: OperationRecord = serde_json::from_str(text).unwrap();
         let plain: serde_json::Value = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_value(&record).unwrap(), plain);

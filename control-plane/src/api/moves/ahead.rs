@@ -7,7 +7,7 @@ use topology::{CellId, RegionId, SiteId};
 
 use super::super::{Api, error};
 use crate::decide::asked_failover::{self, Asked};
-use crate::decide::operation::{Move, What};
+use crate::decide::operation::{Goal, Move, What};
 use crate::decide::plan::Plan;
 use crate::decide::safety::{Broken, Rule};
 use crate::decide::{Policy, State};
@@ -17,7 +17,8 @@ use crate::tasks::fail_over::Unelected;
 
 pub(super) async fn switchover(api: &Api, site: &SiteId) -> Result<Response, Problem> {
     let state = levers::fresh(api).await?;
-    let Plan { waves, mut broken, .. } = levers::switchover::look(site, &state, &api.spec);
+    let goal = Goal::Switchover(site.clone());
+    let Plan { waves, mut broken, .. } = levers::planned(&goal, &state, &api.spec);
     let SiteId { cell, region: to } = site;
     if let Err(refusal) = crate::decide::switchover::check(&state, cell, to) {
         if !state.cells().contains_key(cell) {

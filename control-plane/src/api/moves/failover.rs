@@ -3,19 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use axum::Extension;
-use axum::extract::{Path, State};
-use axum::response::Response;
-use runtime::Problem;
-use runtime::json_body::{JsonBody, invalid};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
-use topology::{CellId, Epoch};
-
-use super::{ahead, epoch, opened, region, sentence, standing};
+use super::{ahead, epoch, opened, recorded, region, sentence, standing};
 use crate::api::audit::{Act, Reply, Subject, audited};
 use crate::api::auth::Caller;
 use crate::api::call::Call;
@@ -24,10 +12,23 @@ use crate::api::write::{DoneOrAhead, Flags, Write};
 use crate::api::{Api, error, problem, view};
 use crate::callers::Role;
 use crate::decide::asked_failover::Asked;
-use crate::decide::switchover;
-use crate::tasks::control::Order;
-use crate::tasks::fail_over::{Elected, Failover, Forced};
-use crate::tasks::switch::Undone;
+use crate::decide::operation::{Election, Operation, StepState, What};
+use crate::levers;
+use crate::levers::at_once::Started;
+use crate::levers::failover::Order;
+use crate::levers::request::Request;
+use crate::tasks::fail_over::{Elected, Forced};
+use crate::tasks::operate::Elections;
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use runtime::Problem;
+use runtime::json_body::{JsonBody, invalid};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::time::{Instant, timeout};
+use topology::{CellId, Epoch};
 
 /// How long an election may take: longer than forcing one is tried. What was begun goes on.
 const ELECT: Duration = Duration::from_secs(20);
@@ -48,6 +49,8 @@ pub(in crate::api) struct FailoverRequest {
 
 #[derive(Serialize, JsonSchema)]
 struct FailedOver {
+    /// The operation that it was.
+    operation: String,
     cell: String,
     from: Option<String>,
     to: String,
@@ -86,7 +89,10 @@ struct GivesUp {
 pub(in crate::api) fn call() -> Call {
     Call::post("/v1/cells/{id}/failover")
         .of("cells", "Promotes a standby of a cell whose active site is lost.")
-        .about("Cells do so by themselves; this is for those that cannot. Giving up data takes an admin.")
+        .about(
+            "Cells do so by themselves; this is for those that cannot. Giving up data takes an admin. It is \
+             an operation: whoever gets no answer finds it there.",
+        )
         .id("The cell")
         .query::<Flags>()
         .takes::<FailoverRequest>(json!({
@@ -95,7 +101,8 @@ pub(in crate::api) fn call() -> Call {
         .write()
         .answers::<DoneOrAhead<FailedOver>>("A standby is promoted")
         .example(json!({
-            "cell": "c1", "from": "east", "to": "south", "epoch": 8, "took_ms": 930, "opened": true,
+            "operation": "op-000007", "cell": "c1", "from": "east", "to": "south", "epoch": 8,
+            "took_ms": 930, "opened": true,
         }))
         .problems(&[
             &problem::UNKNOWN_CELL,
@@ -115,6 +122,8 @@ pub(in crate::api) fn call() -> Call {
             &problem::STILL_ELECTING,
             &problem::NOT_OPENED,
             &problem::REGION_DRAINED,
+            &problem::OPERATION_RUNNING,
+            &problem::FAILOVER_FAILED,
             &problem::OUTCOME_PENDING,
             &problem::STALE,
             &problem::KEY_REUSED,
@@ -135,73 +144,123 @@ pub(in crate::api) async fn failover(
     known(&api)?;
     let cell = cell_id(&id)?;
     let to = request.to.as_deref().map(|to| region("/to", to)).transpose()?;
-    let reason = reason(&request)?;
+    let reason = sentence("/reason", request.reason.as_deref())?;
+    // Data is given up only by somebody who says why.
+    if request.accept_data_loss && reason.is_none() {
+        return Err(invalid("/reason", "accepting data loss takes a reason"));
+    }
+    let accept_data_loss = reason.clone().filter(|_| request.accept_data_loss);
     let planned = write.expected.as_deref().map(epoch).transpose()?;
-    let asked = Asked { cell: cell.clone(), to, accept_data_loss: reason };
+    let wanted = Asked { cell: cell.clone(), to, accept_data_loss };
     if write.dry_run {
-        return ahead::failover(&api, &asked).await;
+        return ahead::failover(&api, &wanted).await;
     }
     let act = Act {
-        who: caller,
+        who: caller.clone(),
         what: "failover",
         subject: Subject::Cell(cell),
-        reason: request.reason.clone(),
-        idempotency_key: write.idempotency_key,
+        reason: reason.clone(),
+        idempotency_key: write.idempotency_key.clone(),
+    };
+    let order = Order {
+        wanted,
+        request: Request {
+            who: caller.name,
+            reason,
+            override_rules: Vec::new(),
+            idempotency_key: write.idempotency_key,
+        },
+        planned,
     };
     audited(&api, act, &request, {
         let api = api.clone();
         Box::pin(async move {
-            still(&api, &asked.cell, planned)?;
-            let done = fail_over(&api, asked).await?;
+            let done = fail_over(&api, &order).await?;
             Ok(Reply::new(200, &done))
         })
     })
     .await
 }
 
-/// Data is given up only by somebody who says why.
-fn reason(request: &FailoverRequest) -> Result<Option<String>, Problem> {
-    match sentence("/reason", request.reason.as_deref())? {
-        Some(reason) if request.accept_data_loss => Ok(Some(reason)),
-        None if request.accept_data_loss => {
-            Err(invalid("/reason", "accepting data loss takes a reason"))
-        }
-        Some(_) | None => Ok(None),
-    }
-}
-
-fn still(api: &Api, cell: &CellId, planned: Option<Epoch>) -> Result<(), Problem> {
-    let state = api.state.borrow();
-    switchover::still(&state, cell, planned)
-        .map_err(|refusal| error::undone(&Undone::Refused(refusal)))
-}
-
-async fn fail_over(api: &Api, asked: Asked) -> Result<FailedOver, Problem> {
-    let begun = Instant::now();
-    let (cell, forced) = (asked.cell.clone(), asked.accept_data_loss.is_some());
-    let (reply, answer) = oneshot::channel();
-    let order = Order::Failover(Failover { asked, reply });
-    api.orders.send(order).await.map_err(|closed| error::stopping(&closed))?;
-    let elected = match timeout(ELECT, answer).await {
-        Ok(answer) => answer.map_err(|closed| error::stopping(&closed))?,
-        Err(_) => return Err(error::still_electing(&cell, &standing(api, &cell))),
+async fn fail_over(api: &Api, order: &Order) -> Result<FailedOver, Problem> {
+    let asked = Instant::now();
+    let (started, elected) = levers::failover::begin(api, order).await?;
+    let (id, ended) = match started {
+        Started::Now { id, ended } => (id, ended),
+        Started::Before { id, operation } => return earlier(api, &id, &operation),
     };
-    let elected = elected.map_err(|unelected| error::unelected(&cell, &unelected))?;
+    let answer = if let Ok(elected) = timeout(ELECT, elected).await {
+        let elected = elected.map_err(|closed| error::stopping(&closed))?;
+        let done = opens(api, &id, &order.wanted, elected, asked).await;
+        recorded(api, &id, ended).await;
+        done
+    } else {
+        // It goes on, and so does the election.
+        let cell = &order.wanted.cell;
+        Err(error::still_electing(cell, &standing(api, cell)))
+    };
+    answer.map_err(|problem| problem.with("operation", id))
+}
+
+/// Waits until whoever was elected has opened their epoch.
+async fn opens(
+    api: &Api,
+    id: &str,
+    wanted: &Asked,
+    elected: Elections,
+    asked: Instant,
+) -> Result<FailedOver, Problem> {
+    let cell = &wanted.cell;
+    let elected = elected.map_err(|unelected| error::unelected(cell, &unelected))?;
     let Elected { from, winner, epoch, forced: price } = elected;
-    let opened = opened(api, &cell, &winner, epoch).await?;
-    if !opened && !forced {
-        return Err(error::not_opened(epoch.0, &standing(api, &cell)));
+    let opened = opened(api, cell, &winner, epoch).await?;
+    if !opened && wanted.accept_data_loss.is_none() {
+        return Err(error::not_opened(epoch.0, &standing(api, cell)));
     }
     let (votes, gives_up) = price.map(told).unzip();
     Ok(FailedOver {
+        operation: id.to_owned(),
         cell: cell.to_string(),
         from: from.as_ref().map(ToString::to_string),
         to: winner.to_string(),
         epoch: epoch.0,
-        took_ms: view::millis(begun.elapsed()),
+        took_ms: view::millis(asked.elapsed()),
         opened,
         votes,
         gives_up,
+    })
+}
+
+/// Answers as the record says: whoever was asked before has died. What data loss gave up died with them;
+/// `lost-writes` of the cell tells once those are back who had it.
+fn earlier(api: &Api, id: &str, operation: &Operation) -> Result<FailedOver, Problem> {
+    let step = operation.steps().next().map(|step| (&step.what, &step.state));
+    let Some((
+        What::Elect(Election { cell, from, to: Some(winner), .. }),
+        StepState::Done { took_ms, epoch: Some(epoch), .. },
+    )) = step
+    else {
+        return Err(error::not_moved(id, operation));
+    };
+    Ok(FailedOver {
+        operation: id.to_owned(),
+        cell: cell.to_string(),
+        from: from.as_ref().map(ToString::to_string),
+        to: winner.to_string(),
+        epoch: epoch.0,
+        took_ms: *took_ms,
+        opened: is_open(api, cell, *epoch),
+        votes: None,
+        gives_up: None,
+    })
+}
+
+/// Whether an epoch has been opened. A forced one may be later than its operation ends.
+fn is_open(api: &Api, cell: &CellId, epoch: Epoch) -> bool {
+    let state = api.state.borrow();
+    state.cells().get(cell).is_some_and(|seen| {
+        let activation = &seen.routed.activation;
+        activation.epoch > epoch || (activation.epoch == epoch && activation.serving().is_some())
     })
 }
 

@@ -1,7 +1,5 @@
 //! Moving a cell to a standby, by plan.
 
-use std::time::Duration;
-
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -11,11 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use topology::SiteId;
-use tracing::info;
 
-use super::{ahead, epoch, opened, region, sentence, standing};
+use super::{ahead, epoch, opened, recorded, region, sentence, standing};
 use crate::api::audit::{Act, Reply, Subject, audited};
 use crate::api::auth::Caller;
 use crate::api::call::Call;
@@ -24,13 +21,13 @@ use crate::api::write::{DoneOrAhead, Flags, Write};
 use crate::api::{Api, error, problem, view};
 use crate::callers::Role;
 use crate::decide::operation::{Operation, StepState, What};
+use crate::decide::switchover::Refusal;
 use crate::levers;
-use crate::levers::switchover::{Order, Started};
+use crate::levers::at_once::Started;
+use crate::levers::request::Request;
+use crate::levers::switchover::Order;
 use crate::tasks::operate::Handover;
-use crate::tasks::switch::Handed;
-
-/// How long an answer waits for the end of its operation to be recorded, once the cell is served.
-const RECORDED: Duration = Duration::from_secs(2);
+use crate::tasks::switch::{Handed, Undone};
 
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -90,6 +87,7 @@ pub(in crate::api) fn call() -> Call {
             &problem::REGION_DRAINED,
             &problem::NO_HEADROOM,
             &problem::OPERATION_RUNNING,
+            &problem::NOT_UNDERSTOOD,
             &problem::OUTCOME_PENDING,
             &problem::STALE,
             &problem::KEY_REUSED,
@@ -124,10 +122,12 @@ pub(in crate::api) async fn switchover(
     };
     let order = Order {
         site,
-        who: caller.name,
-        reason,
-        override_rules: request.override_rules.clone(),
-        idempotency_key: write.idempotency_key,
+        request: Request {
+            who: caller.name,
+            reason,
+            override_rules: request.override_rules.clone(),
+            idempotency_key: write.idempotency_key,
+        },
         planned,
     };
     audited(&api, act, &request, {
@@ -142,15 +142,13 @@ pub(in crate::api) async fn switchover(
 
 async fn switch(api: &Api, order: &Order) -> Result<Switched, Problem> {
     let asked = Instant::now();
-    let (id, handed, ended) = match levers::switchover::begin(api, order).await? {
-        Started::Now { id, handed, ended } => (id, handed, ended),
+    let (started, handed) = levers::switchover::begin(api, order).await?;
+    let (id, ended) = match started {
+        Started::Now { id, ended } => (id, ended),
         Started::Before { id, operation } => return earlier(&id, &operation),
     };
-    let switched = opens(api, &id, &order.site, handed, asked).await;
-    // What is asked next shall not find this in its way. Without etcd the end is recorded later.
-    if let Err(late) = timeout(RECORDED, ended).await {
-        info!(operation = id, %late, "answered before the end is recorded");
-    }
+    let switched = opens(api, &id, order, handed, asked).await;
+    recorded(api, &id, ended).await;
     switched.map_err(|problem| problem.with("operation", id))
 }
 
@@ -158,12 +156,18 @@ async fn switch(api: &Api, order: &Order) -> Result<Switched, Problem> {
 async fn opens(
     api: &Api,
     id: &str,
-    site: &SiteId,
+    order: &Order,
     handed: oneshot::Receiver<Handover>,
     asked: Instant,
 ) -> Result<Switched, Problem> {
-    let SiteId { cell, region: to } = site;
-    let handed = handed.await.map_err(|closed| error::stopping(&closed))?;
+    let SiteId { cell, region: to } = &order.site;
+    let handed = match handed.await.map_err(|closed| error::stopping(&closed))? {
+        // Nobody has named an epoch: the cell has changed since the move was written down.
+        Err(Undone::Refused(Refusal::Stale { .. })) if order.planned.is_none() => {
+            Err(Undone::Overtaken)
+        }
+        handed => handed,
+    };
     let Handed { from, epoch, announced } = handed.map_err(|undone| error::undone(&undone))?;
     if !opened(api, cell, to, epoch).await? {
         return Err(error::not_opened(epoch.0, &standing(api, cell)));
@@ -185,7 +189,7 @@ fn earlier(id: &str, operation: &Operation) -> Result<Switched, Problem> {
     let Some((What::Move(planned), StepState::Done { took_ms, hold_ms, epoch: Some(epoch) })) =
         step
     else {
-        return Err(error::not_switched(id, operation));
+        return Err(error::not_moved(id, operation));
     };
     Ok(Switched {
         operation: id.to_owned(),

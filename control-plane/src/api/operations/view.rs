@@ -5,17 +5,20 @@ use serde::Serialize;
 use topology::SiteId;
 
 use crate::decide::operation::advance::AT_ONCE;
-use crate::decide::operation::{Move, Operation, Status, Step, StepState, What};
+use crate::decide::operation::{Election, Move, Operation, Status, Step, StepState, What};
 use crate::levers::history::Expected;
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::api) struct OperationView {
     id: String,
     kind: &'static str,
-    /// Whose site in the region it is about, if it is about one.
+    /// Which cell it is about, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     cell: Option<String>,
-    region: String,
+    /// The region that it is about, or in which the cell has its site or is to be active; missing where
+    /// any will do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
     status: &'static str,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,8 +49,9 @@ struct StepView {
     cell: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<String>,
-    /// Where the cell goes, the region that is marked, or the site's.
-    to: String,
+    /// Where the cell goes, the region that is marked, or the site's; missing where any will do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempt: Option<u32>,
@@ -67,8 +71,8 @@ pub(super) fn view(id: &str, operation: &Operation, expected: Option<&Expected>)
     OperationView {
         id: id.to_owned(),
         kind: operation.goal.kind(),
-        cell: operation.goal.site().map(|site| site.cell.to_string()),
-        region: operation.goal.region().to_string(),
+        cell: operation.goal.cell().map(ToString::to_string),
+        region: operation.goal.region().map(ToString::to_string),
         status: operation.status.name(),
         why,
         who: operation.asked.who.clone(),
@@ -104,13 +108,14 @@ fn eta(operation: &Operation, expected: &Expected) -> Option<u64> {
 
 fn step(step: &Step) -> StepView {
     let (what, cell, from, to) = match &step.what {
-        What::Drain(region) => ("drain", None, None, region),
-        What::Undrain(region) => ("undrain", None, None, region),
-        What::Move(Move { cell, from, to, .. }) => {
-            ("move", Some(cell.to_string()), Some(from.to_string()), to)
+        What::Drain(region) => ("drain", None, None, Some(region)),
+        What::Undrain(region) => ("undrain", None, None, Some(region)),
+        What::Move(Move { cell, from, to, .. }) => ("move", Some(cell), Some(from), Some(to)),
+        What::Elect(Election { cell, from, to, .. }) => {
+            ("elect", Some(cell), from.as_ref(), to.as_ref())
         }
-        What::Retire(SiteId { cell, region }) => ("retire", Some(cell.to_string()), None, region),
-        What::Add(SiteId { cell, region }) => ("add", Some(cell.to_string()), None, region),
+        What::Retire(SiteId { cell, region }) => ("retire", Some(cell), None, Some(region)),
+        What::Add(SiteId { cell, region }) => ("add", Some(cell), None, Some(region)),
     };
     let (attempt, took_ms, hold_ms, why) = match &step.state {
         StepState::Waiting => (None, None, None, None),
@@ -118,6 +123,7 @@ fn step(step: &Step) -> StepView {
         StepState::Done { took_ms, hold_ms, .. } => (None, Some(*took_ms), *hold_ms, None),
         StepState::Skipped(why) | StepState::Failed(why) => (None, None, None, Some(why.clone())),
     };
-    let (state, to) = (step.state.name(), to.to_string());
+    let (cell, from) = (cell.map(ToString::to_string), from.map(ToString::to_string));
+    let (state, to) = (step.state.name(), to.map(ToString::to_string));
     StepView { what, cell, from, to, state, attempt, took_ms, hold_ms, why }
 }

@@ -68,8 +68,8 @@ impl Lever {
         }
     }
 
-    /// Whether it goes on by itself afterwards, and a reason may be given.
-    pub(super) fn is_operation(&self) -> bool {
+    /// Whether it goes on after it has been answered.
+    pub(super) fn goes_on(&self) -> bool {
         match self {
             Self::Switchover { .. } => false,
             Self::Evacuate(_)
@@ -136,27 +136,25 @@ impl Lever {
     }
 
     pub(super) fn asked(&self, confirmed: Option<&Confirmed>) -> Value {
-        match self {
+        let mut body = match self {
             Self::Switchover { to, .. } => json!({ "to": to.as_str() }),
             Self::Evacuate(_)
             | Self::Restore(_)
             | Self::Drain(_)
             | Self::Undrain(_)
             | Self::RetireSite(_)
-            | Self::AddSite(_) => {
-                let mut body = json!({});
-                if let Some(confirmed) = confirmed {
-                    let reason = confirmed.reason.trim();
-                    if !reason.is_empty() {
-                        body["reason"] = reason.into();
-                    }
-                    if self.has_waves() {
-                        body["wave_pause_s"] = confirmed.wave_pause_s.unwrap_or(0).into();
-                    }
-                }
-                body
+            | Self::AddSite(_) => json!({}),
+        };
+        if let Some(confirmed) = confirmed {
+            let reason = confirmed.reason.trim();
+            if !reason.is_empty() {
+                body["reason"] = reason.into();
+            }
+            if self.has_waves() {
+                body["wave_pause_s"] = confirmed.wave_pause_s.unwrap_or(0).into();
             }
         }
+        body
     }
 }
 
@@ -167,6 +165,23 @@ fn site(cell: &str, region: &str) -> Option<SiteId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_lever_passes_the_reason_on() {
+        let confirmed = Confirmed {
+            to: None,
+            etag: String::new(),
+            key: String::new(),
+            form_token: String::new(),
+            reason: " a switch there is flaky ".to_owned(),
+            wave_pause_s: None,
+        };
+        let (cell, to) = ("c1".parse().unwrap(), "south".parse::<RegionId>().unwrap());
+        let asked = Lever::Switchover { cell, to: to.clone() }.asked(Some(&confirmed));
+        assert_eq!(asked, json!({ "to": "south", "reason": "a switch there is flaky" }));
+        let asked = Lever::Drain(to).asked(Some(&confirmed));
+        assert_eq!(asked, json!({ "reason": "a switch there is flaky" }));
+    }
 
     #[test]
     fn a_lever_is_found_by_its_path() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use topology::{CellId, RegionId, SiteId};
 
-use crate::decide::operation::{Move, Operation, Status, Step, StepState, What};
+use crate::decide::operation::{Election, Move, Operation, Status, Step, StepState, What};
 use crate::decide::state::Intent;
 use crate::store::Freeze;
 
@@ -162,10 +162,11 @@ fn begun(id: &str, operation: &Operation) -> Turn {
 
 fn of_step(id: &str, operation: &Operation, step: &Step) -> Turn {
     let (cell, region) = match &step.what {
-        What::Drain(region) | What::Undrain(region) => (None, region),
-        What::Move(Move { cell, to, .. }) => (Some(cell.clone()), to),
+        What::Drain(region) | What::Undrain(region) => (None, Some(region)),
+        What::Move(Move { cell, to, .. }) => (Some(cell.clone()), Some(to)),
+        What::Elect(Election { cell, to, .. }) => (Some(cell.clone()), to.as_ref()),
         What::Retire(SiteId { cell, region }) | What::Add(SiteId { cell, region }) => {
-            (Some(cell.clone()), region)
+            (Some(cell.clone()), Some(region))
         }
     };
     let told = match &step.state {
@@ -180,7 +181,7 @@ fn of_step(id: &str, operation: &Operation, step: &Step) -> Turn {
         StepState::Failed(why) => format!("failed: {why}"),
     };
     let of_all = turn(Kind::OperationStep, id, operation, format!("{}: {told}", step.what));
-    Turn { cell, region: Some(region.clone()), ..of_all }
+    Turn { cell, region: region.cloned(), ..of_all }
 }
 
 fn turn(kind: Kind, id: &str, operation: &Operation, reason: String) -> Turn {
@@ -192,8 +193,8 @@ fn turn(kind: Kind, id: &str, operation: &Operation, reason: String) -> Turn {
     Turn {
         kind,
         operation: Some(id.to_owned()),
-        cell: operation.goal.site().map(|site| site.cell.clone()),
-        region: Some(operation.goal.region().clone()),
+        cell: operation.goal.cell().cloned(),
+        region: operation.goal.region().cloned(),
         reason,
         evidence: format!("{wave}{ended} of {steps} steps"),
     }

@@ -10,10 +10,10 @@ mod may_begin;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use topology::{Epoch, RegionId, Spec};
+use topology::{CellId, Epoch, RegionId, Spec};
 
 pub use self::going::JOINING;
-use self::going::{Found, Going};
+use self::going::{Found, Going, has_begun};
 use self::may_begin::{Held, may_begin};
 use super::memory::{Memory, Place};
 use super::{Goal, Move, Operation, Status, Step, StepState, What};
@@ -68,6 +68,9 @@ pub fn advance(operation: &Operation, memory: &Memory, at: Situation<'_>) -> Adv
                 Found::CarryOut => carry_out.push(place),
                 Found::Ended(state) => next.waves[wave][index].state = state,
                 Found::Again(epoch) => again(&mut next.waves[wave][index], epoch),
+                Found::Elected(winner, state) => {
+                    elected(&mut next.waves[wave][index], winner, state);
+                }
             }
         }
     }
@@ -88,6 +91,26 @@ pub fn taken_over(operation: &Operation, by: &RegionId) -> Operation {
     Operation { executor: by.clone(), ..operation.clone() }
 }
 
+/// Returns why an operation can no longer be cancelled: its one cell moves already, and is not left
+/// between two sites.
+#[must_use]
+pub fn too_late_to_cancel(operation: &Operation, state: &State) -> Option<String> {
+    let step = operation.steps().next().filter(|_| operation.is_one_move())?;
+    let activation = |cell: &CellId| Some(&state.cells().get(cell)?.routed.activation);
+    let (cell, activation, moves) = match &step.what {
+        What::Move(Move { cell, epoch, .. }) => {
+            let activation = activation(cell)?;
+            (cell, activation, activation.epoch > *epoch)
+        }
+        What::Elect(election) => {
+            let activation = activation(&election.cell)?;
+            (&election.cell, activation, has_begun(election, activation))
+        }
+        What::Drain(_) | What::Undrain(_) | What::Retire(_) | What::Add(_) => return None,
+    };
+    moves.then(|| format!("{cell} is at {activation} by now"))
+}
+
 /// Returns the operation as a person cancels it.
 #[must_use]
 pub fn cancelled(operation: &Operation, who: &str, unix_ms: u64) -> Operation {
@@ -102,6 +125,13 @@ fn again(step: &mut Step, epoch: Epoch) {
     if let StepState::Going { attempt, .. } = &mut step.state {
         *attempt += 1;
     }
+}
+
+fn elected(step: &mut Step, winner: RegionId, state: StepState) {
+    if let What::Elect(election) = &mut step.what {
+        election.to = Some(winner);
+    }
+    step.state = state;
 }
 
 /// Begins what comes next, or ends it.
@@ -136,12 +166,12 @@ fn begin(next: &mut Operation, memory: &Memory, at: Situation<'_>) {
     }
 }
 
-/// Whether all there was to do had been tried before it could be cancelled: the one cell is moved, or its
-/// move was aborted.
+/// Whether all there was to do had been tried before it could be cancelled: the one cell is moved, or that
+/// has failed.
 fn is_over(operation: &Operation) -> bool {
     let is_tried =
         |step: &Step| matches!(step.state, StepState::Done { .. } | StepState::Failed(_));
-    matches!(operation.goal, Goal::Switchover(_)) && operation.steps().all(is_tried)
+    operation.is_one_move() && operation.steps().all(is_tried)
 }
 
 /// Whether it takes back what it has done when it fails. A site that is half in or half out is what
@@ -153,7 +183,8 @@ fn takes_back(operation: &Operation) -> bool {
         | Goal::Restore(_)
         | Goal::Drain(_)
         | Goal::Undrain(_)
-        | Goal::Switchover(_) => false,
+        | Goal::Switchover(_)
+        | Goal::Failover { .. } => false,
     };
     operation.status == Status::Running && is_half
 }
@@ -192,7 +223,7 @@ fn undo(next: &mut Operation, at: Situation<'_>) {
         }
         (What::Retire(site), _) => Some(What::Add(site.clone())),
         (What::Add(site), _) => Some(What::Retire(site.clone())),
-        (What::Drain(_) | What::Undrain(_) | What::Move(_), _) => None,
+        (What::Drain(_) | What::Undrain(_) | What::Move(_) | What::Elect(_), _) => None,
     });
     match back {
         Some(what) => {

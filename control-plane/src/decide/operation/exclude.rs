@@ -7,11 +7,14 @@
 //!  switchover         | two, in passing    | its own, which moves
 //!  retire-site        | none               | its own, which loses a site
 //!  add-site           | none               | its own, which gains a site
+//!  failover           | none               | its own, which is lost
 //! ```
 //!
 //! Any number may pass through a region that is nobody's own. A cell that gains a site may be moved
-//! meanwhile. Two that empty a region exclude each other, whichever these are. What is not foreseen here
-//! costs time and never data: each step is checked again, and each write is compared with what is there.
+//! meanwhile. Two that empty a region exclude each other, whichever these are. Nothing else begins on a cell
+//! that fails over, and a failover begins whatever else goes on there, but for another failover: what is
+//! lost waits for nothing that cannot go on without it. What is not foreseen here costs time and never data:
+//! each step is checked again, and each write is compared with what is there.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,35 +38,45 @@ enum Turn {
     Moves,
     LosesASite,
     GainsASite,
+    IsLost,
 }
 
 impl Turn {
-    /// A site that is copied follows whoever is active: an hour of that holds no move up.
-    fn goes_with(self, other: Self) -> bool {
-        matches!((self, other), (Self::Moves, Self::GainsASite) | (Self::GainsASite, Self::Moves))
+    /// Whether this may go on while `new` begins. A site that is copied follows whoever is active: an hour
+    /// of that holds no move up.
+    fn lets(self, new: Self) -> bool {
+        match (self, new) {
+            (Self::Moves, Self::GainsASite)
+            | (Self::GainsASite, Self::Moves)
+            | (Self::Moves | Self::LosesASite | Self::GainsASite, Self::IsLost) => true,
+            (Self::IsLost, _)
+            | (Self::Moves, Self::Moves | Self::LosesASite)
+            | (Self::LosesASite, Self::Moves | Self::LosesASite | Self::GainsASite)
+            | (Self::GainsASite, Self::LosesASite | Self::GainsASite) => false,
+        }
     }
 }
 
-/// Returns what two operations both touch, so that the one waits for the other; nothing if they may go
-/// on side by side.
+/// Returns what an operation that goes on and a new one both touch, so that the new one does not begin;
+/// nothing if they may go on side by side.
 #[must_use]
-pub fn in_common<'a>(one: &'a Operation, other: &'a Operation) -> Option<Common<'a>> {
-    if one.status.has_ended() || other.status.has_ended() {
+pub fn in_common<'a>(going_on: &'a Operation, new: &'a Operation) -> Option<Common<'a>> {
+    if going_on.status.has_ended() || new.status.has_ended() {
         return None;
     }
     let own = |it: &'a Operation, beside: &'a Operation| {
         own_region(&it.goal)
             .filter(|region| own_region(&beside.goal) == Some(*region) || passes(beside, region))
     };
-    if let Some(region) = own(one, other).or_else(|| own(other, one)) {
+    if let Some(region) = own(going_on, new).or_else(|| own(new, going_on)) {
         return Some(Common::Region(region));
     }
-    if one.goal.drains().is_some() && other.goal.drains().is_some() {
+    if going_on.goal.drains().is_some() && new.goal.drains().is_some() {
         return Some(Common::Emptying);
     }
-    let others = cells(other);
-    let clash = |cell: &CellId, turn: Turn| others.get(cell).is_some_and(|it| !turn.goes_with(*it));
-    cells(one)
+    let begin = cells(new);
+    let clash = |cell: &CellId, turn: Turn| begin.get(cell).is_some_and(|new| !turn.lets(*new));
+    cells(going_on)
         .into_iter()
         .find(|(cell, turn)| clash(cell, *turn))
         .map(|(cell, _)| Common::Cell(cell))
@@ -75,7 +88,9 @@ fn own_region(goal: &Goal) -> Option<&RegionId> {
         | Goal::Restore(region)
         | Goal::Drain(region)
         | Goal::Undrain(region) => Some(region),
-        Goal::RetireSite(_) | Goal::AddSite(_) | Goal::Switchover(_) => None,
+        Goal::RetireSite(_) | Goal::AddSite(_) | Goal::Switchover(_) | Goal::Failover { .. } => {
+            None
+        }
     }
 }
 
@@ -83,7 +98,9 @@ fn own_region(goal: &Goal) -> Option<&RegionId> {
 fn passes(operation: &Operation, region: &RegionId) -> bool {
     let ends = |what: &What| match what {
         What::Move(planned) => planned.from == *region || planned.to == *region,
-        What::Drain(_) | What::Undrain(_) | What::Retire(_) | What::Add(_) => false,
+        What::Drain(_) | What::Undrain(_) | What::Elect(_) | What::Retire(_) | What::Add(_) => {
+            false
+        }
     };
     matches!(operation.goal, Goal::Switchover(_)) && operation.steps().any(|step| ends(&step.what))
 }
@@ -92,21 +109,22 @@ fn cells(operation: &Operation) -> BTreeMap<&CellId, Turn> {
     let ahead = operation.steps().filter(|step| !step.state.has_ended());
     let moves = ahead.filter_map(|step| match &step.what {
         What::Move(planned) => Some((&planned.cell, Turn::Moves)),
-        What::Drain(_) | What::Undrain(_) | What::Retire(_) | What::Add(_) => None,
+        What::Drain(_) | What::Undrain(_) | What::Elect(_) | What::Retire(_) | What::Add(_) => None,
     });
-    let site = match &operation.goal {
+    let own = match &operation.goal {
         // What is taken back is a site that leaves again.
         Goal::AddSite(site) if operation.status != Status::Undoing => {
             Some((&site.cell, Turn::GainsASite))
         }
         Goal::RetireSite(site) | Goal::AddSite(site) => Some((&site.cell, Turn::LosesASite)),
+        Goal::Failover { cell, .. } => Some((cell, Turn::IsLost)),
         Goal::Evacuate(_)
         | Goal::Restore(_)
         | Goal::Drain(_)
         | Goal::Undrain(_)
         | Goal::Switchover(_) => None,
     };
-    moves.chain(site).collect()
+    moves.chain(own).collect()
 }
 
 impl fmt::Display for Common<'_> {
@@ -162,6 +180,22 @@ mod tests {
         switchover c1@south | retire-site c1@north| both are about c1
         switchover c1@south | retire-site c2@south| -
         switchover c1@north | add-site c1@south   | -
+        failover c1         | force c1@south      | both are about c1
+        failover c1         | failover c2         | -
+        failover c1         | switchover c2@south | -
+        force c1@south      | drain south         | -
+    ";
+
+    /// What goes on, and what would begin beside it.
+    const LOST: &str = "
+        failover c1         | switchover c1@south | both are about c1
+        failover c1         | evacuate east       | both are about c1
+        failover c1         | retire-site c1@south| both are about c1
+        failover c1         | add-site c1@south   | both are about c1
+        switchover c1@south | failover c1         | -
+        evacuate east       | force c1@south      | -
+        retire-site c1@south| failover c1         | -
+        add-site c1@south   | failover c1         | -
     ";
 
     #[test]
@@ -172,6 +206,14 @@ mod tests {
             for (one, other) in [(&one, &other), (&other, &one)] {
                 assert_eq!(told(one, other), words[2], "{line}");
             }
+        }
+    }
+
+    #[test]
+    fn a_failover_waits_for_no_other_kind_and_every_other_kind_for_it() {
+        for line in LOST.lines().filter(|line| line.contains('|')) {
+            let words: Vec<&str> = line.split('|').map(str::trim).collect();
+            assert_eq!(told(&operation(words[0]), &operation(words[1])), words[2], "{line}");
         }
     }
 

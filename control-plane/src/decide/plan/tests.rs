@@ -211,7 +211,14 @@ fn check(homes: &str, capacity: u32, said: &str, goal: &str, steps: &str, broken
 
 pub(in crate::decide) fn goal_of(text: &str) -> Goal {
     let (kind, name) = text.split_once(' ').unwrap();
+    let failover = |accept_data_loss| {
+        let (cell, to) = name.split_once('@').map_or((name, None), |(cell, to)| (cell, Some(to)));
+        let to = to.map(|to| to.parse().unwrap());
+        Goal::Failover { cell: cell.parse().unwrap(), to, accept_data_loss }
+    };
     match kind {
+        "failover" => return failover(false),
+        "force" => return failover(true),
         "retire-site" => return Goal::RetireSite(name.parse().unwrap()),
         "add-site" => return Goal::AddSite(name.parse().unwrap()),
         "switchover" => return Goal::Switchover(name.parse().unwrap()),

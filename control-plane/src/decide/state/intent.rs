@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use topology::{RegionId, Version};
 
+use crate::decide::operation::stranger::Stranger;
 use crate::decide::operation::{Move, Operation, Step, What};
 use crate::store::{Freeze, Kept, Reading};
 
@@ -17,6 +18,7 @@ pub struct Intent {
     freeze: Option<SeenFreeze>,
     /// Keys whose value is not understood, by key.
     unread: BTreeMap<String, Unread>,
+    strangers: BTreeMap<String, Stranger>,
 }
 
 /// What is stored and not understood here, and since when this observer has known it so.
@@ -57,6 +59,7 @@ impl Intent {
             self.operations.insert(id, seen);
         }
         self.drained = std::mem::take(&mut reading.drained);
+        self.strangers = std::mem::take(&mut reading.strangers);
         let mut before = std::mem::take(&mut self.unread);
         for (key, kept) in std::mem::take(&mut reading.malformed) {
             let since = before.remove(&key).map_or(now, |unread| unread.since);
@@ -94,7 +97,9 @@ impl Intent {
         let steps = all.flat_map(|operation| operation.steps()).filter(|step| counts(step));
         let moves = steps.filter_map(|step| match &step.what {
             What::Move(planned) => Some(planned.clone()),
-            What::Drain(_) | What::Undrain(_) | What::Retire(_) | What::Add(_) => None,
+            What::Drain(_) | What::Undrain(_) | What::Elect(_) | What::Retire(_) | What::Add(_) => {
+                None
+            }
         });
         moves.collect()
     }
@@ -109,6 +114,12 @@ impl Intent {
     #[must_use]
     pub fn unread(&self) -> &BTreeMap<String, Unread> {
         &self.unread
+    }
+
+    /// Returns the operations that go on and are not understood here, by id.
+    #[must_use]
+    pub fn strangers(&self) -> &BTreeMap<String, Stranger> {
+        &self.strangers
     }
 
     /// Returns the freeze, as long as it holds.

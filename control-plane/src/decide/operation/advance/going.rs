@@ -1,9 +1,12 @@
 //! What a step that is going on has come to.
 
+mod elected;
+
 use std::time::Duration;
 
-use topology::{Epoch, Phase, SiteId};
+use topology::{Epoch, Phase, RegionId, SiteId};
 
+pub(super) use self::elected::has_begun;
 use super::{DEADLINE, Situation};
 use crate::decide::operation::memory::{Answer, Memory, Place};
 use crate::decide::operation::{Goal, Move, Operation, Status, StepState, What};
@@ -26,6 +29,8 @@ pub(super) enum Found {
     Ended(StepState),
     /// The cell has elected its old site again, under this epoch.
     Again(Epoch),
+    /// An election that was asked for has been won.
+    Elected(RegionId, StepState),
 }
 
 pub(super) struct Going<'a> {
@@ -43,6 +48,7 @@ impl Going<'_> {
             What::Drain(region) => self.mark(self.at.state.intent().drained().contains(region)),
             What::Undrain(region) => self.mark(!self.at.state.intent().drained().contains(region)),
             What::Move(planned) => self.moved(planned),
+            What::Elect(election) => self.elected(election),
             What::Retire(site) => self.retired(site),
             What::Add(site) => self.added(site),
         }
@@ -214,7 +220,11 @@ impl Going<'_> {
         let (wave, index) = self.place;
         match self.operation.waves[wave][index].what {
             What::Add(_) => JOINING,
-            What::Drain(_) | What::Undrain(_) | What::Move(_) | What::Retire(_) => DEADLINE,
+            What::Drain(_)
+            | What::Undrain(_)
+            | What::Move(_)
+            | What::Elect(_)
+            | What::Retire(_) => DEADLINE,
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn may_begin(
         What::Undrain(region) if !state.intent().drained().contains(region) => {
             return Err(Held::Over(format!("{region} is a target already")));
         }
-        What::Drain(_) | What::Undrain(_) => return Ok(what.clone()),
+        What::Drain(_) | What::Undrain(_) | What::Elect(_) => return Ok(what.clone()),
         What::Move(planned) => planned,
     };
     if let Some(broken) = safety::frozen(state, now) {
@@ -53,7 +53,11 @@ pub(super) fn may_begin(
     let done = match goal {
         Goal::Evacuate(region) => active != region,
         Goal::Restore(region) | Goal::Switchover(SiteId { region, .. }) => active == region,
-        Goal::Drain(_) | Goal::Undrain(_) | Goal::RetireSite(_) | Goal::AddSite(_) => true,
+        Goal::Drain(_)
+        | Goal::Undrain(_)
+        | Goal::RetireSite(_)
+        | Goal::AddSite(_)
+        | Goal::Failover { .. } => true,
     };
     if done {
         return Err(Held::Over(format!("active in {active} already")));
@@ -71,7 +75,7 @@ pub(super) fn may_begin(
     let own = operation.steps().filter(|step| step.is_going());
     let own = own.filter_map(|step| match &step.what {
         What::Move(planned) => Some(planned.clone()),
-        What::Drain(_) | What::Undrain(_) | What::Retire(_) | What::Add(_) => None,
+        What::Drain(_) | What::Undrain(_) | What::Elect(_) | What::Retire(_) | What::Add(_) => None,
     });
     let going: Vec<Move> = state.intent().moves_going_on().into_iter().chain(own).collect();
     let proposal = Proposal { drains: goal.drains(), undrains: None, moves: &moves, going: &going };

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::super::{Advance, Situation, advance, taken_over};
 use crate::decide::operation::memory::{Answer, Memory, Place};
-use crate::decide::operation::{Move, Operation, What};
+use crate::decide::operation::{Election, Move, Operation, What};
 use crate::decide::plan::plan;
 use crate::decide::plan::tests::goal_of;
 use crate::decide::safety;
@@ -36,7 +36,7 @@ pub(super) struct Run {
     pub(super) log: Vec<String>,
     /// How many moves are refused before one is done.
     pub(super) refuses: usize,
-    /// How many moves end where they began.
+    /// How many moves end where they began, and elections without a winner.
     pub(super) elects_again: usize,
     /// The active site lets no voter leave or join.
     pub(super) nobody_leaves_or_joins: bool,
@@ -115,9 +115,16 @@ impl Run {
                     self.world.say(&format!("{site} votes"));
                 }
             }
-            What::Move(_) if self.refuses > 0 => {
+            What::Move(_) | What::Elect(_) if self.refuses > 0 => {
                 self.refuses -= 1;
                 return Answer::Refused("busy".to_owned());
+            }
+            What::Elect(Election { cell, .. }) if self.elects_again > 0 => {
+                self.world.say(&format!("{cell} is electing"));
+            }
+            What::Elect(Election { cell, to, .. }) => {
+                let to = to.map_or("south".to_owned(), |to| to.to_string());
+                self.world.say(&format!("{cell} is in {to}"));
             }
             What::Move(Move { cell, from, .. }) if self.elects_again > 0 => {
                 self.elects_again -= 1;
