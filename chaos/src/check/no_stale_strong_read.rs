@@ -1,6 +1,9 @@
 //! A strong read shows at least what was acknowledged before it was asked, and nothing that nobody had
 //! asked for; and all answers about one ticket can be told one after the other.
 //!
+//! A strong read asks for no old answer, and so one that calls itself old is wrong whatever it shows; and
+//! nobody but a weak read, which may be of before it was opened, may be told that the ticket is not there.
+//!
 //! What vouches for a version is an acknowledged transition, a read that does not call itself an old one,
 //! and the refusal of a transition that says which version there is instead. The last read of all is made
 //! when the drill is over.
@@ -13,7 +16,7 @@ use std::time::Duration;
 use self::order::{Act, Call, Order, PLACES_MAX, order, witness};
 use super::Finding;
 use crate::course::{Course, FinalVersion};
-use crate::history::{Effect, FIRST_VERSION, Kind, Operation, Outcome};
+use crate::history::{Effect, FIRST_VERSION, Failure, Kind, Operation, Outcome};
 
 /// Calls told of a witness: the last ones, of which the very last does not fit.
 const TOLD_MAX: usize = 6;
@@ -32,7 +35,7 @@ pub(super) fn check(course: &Course) -> Finding {
     for operation in course.operations.iter().filter(|op| op.kind.is_of_kept_ticket()) {
         of_users.entry(operation.user).or_default().push(operation);
     }
-    let is_strong_read = |op: &Operation| op.kind == Kind::StrongRead && op.is_vouched_for();
+    let is_strong_read = |op: &Operation| op.kind == Kind::StrongRead && op.is_ok();
     if !course.operations.iter().any(is_strong_read) {
         missing.push("no strong read was answered".to_owned());
     }
@@ -45,7 +48,7 @@ pub(super) fn check(course: &Course) -> Finding {
             Some(FinalVersion::Unread(why)) => missing.push(format!("the ticket of {name}: {why}")),
             None => missing.push(format!("the ticket of {name} was not read in the end")),
         }
-        let found = unasked(&operations).or_else(|| stale(&steps));
+        let found = denied(&operations).or_else(|| unasked(&operations)).or_else(|| stale(&steps));
         if let Some(told) = found {
             broken.push(format!("of the ticket of {name}, {told}"));
             continue;
@@ -86,6 +89,24 @@ fn last_read(version: u64) -> Step {
     let act = Act::Found { value: version };
     let call = Call { number: 0, act, begun: Duration::MAX, ended: Duration::MAX };
     Step { name: "the last read".to_owned(), call }
+}
+
+/// Returns an answer that is wrong by itself: an old one where none was asked for, or that there is no
+/// such ticket.
+fn denied(operations: &[&Operation]) -> Option<String> {
+    const NOT_FOUND: u16 = 404;
+    operations.iter().filter(|op| op.kind != Kind::WeakRead).find_map(|operation| {
+        let (kind, number) = (operation.kind.name(), operation.number);
+        match &operation.outcome {
+            Outcome::Ok(Effect::Read { version, stale: true }) => {
+                Some(format!("{kind} {number} was given an old answer, {version}, which says so"))
+            }
+            Outcome::Fail(Failure::Status { status: NOT_FOUND, .. }) => {
+                Some(format!("{kind} {number} was told that there is none"))
+            }
+            Outcome::Ok(_) | Outcome::Fail(_) | Outcome::Unknown(_) => None,
+        }
+    })
 }
 
 /// Returns an answer with a version that nobody had asked for by then, or to a transition that was not

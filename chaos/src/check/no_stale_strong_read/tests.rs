@@ -49,12 +49,18 @@ fn a_read_that_shows_less_than_another_read_is_caught() {
 }
 
 #[test]
-fn a_read_that_calls_itself_an_old_one_may_be_one() {
+fn a_weak_read_may_be_an_old_one_and_a_strong_one_never() {
     let mut course = whole();
-    let old = Outcome::Ok(Effect::Read { version: 1, stale: true });
-    course.operations.push(Operation { outcome: old, ..read(3, 30, 31, 1) });
-    course.operations.push(Operation { kind: Kind::WeakRead, ..read(4, 30, 31, 1) });
+    let old = || Outcome::Ok(Effect::Read { version: 3, stale: true });
+    let weak = |number| Operation { kind: Kind::WeakRead, ..read(number, 30, 31, 1) };
+    course.operations.extend([weak(3), Operation { outcome: old(), ..weak(4) }]);
     assert_eq!(check(&course), Finding::Pass);
+    let mut other = course.clone();
+    other.operations.push(Operation { outcome: old(), ..read(5, 30, 31, 3) });
+    assert_eq!(
+        fails(&other),
+        ["of the ticket of u0, strong-read 5 was given an old answer, 3, which says so"]
+    );
     // But not one of a version that there never was.
     course.operations.push(Operation { kind: Kind::WeakRead, ..read(5, 30, 31, 4) });
     assert_eq!(
@@ -80,6 +86,17 @@ fn a_version_that_was_read_and_is_gone_in_the_end_is_caught() {
     );
     course.final_state.versions.insert(0, FinalVersion::Gone);
     assert_eq!(fails(&course), ["the ticket of u0 is gone"]);
+}
+
+#[test]
+fn a_ticket_that_is_there_and_is_not_found_is_caught() {
+    let mut course = whole();
+    let gone = || Outcome::Fail(Failure::Status { status: 404, code: "not-found".to_owned() });
+    let weak = Operation { kind: Kind::WeakRead, outcome: gone(), ..read(3, 30, 31, 1) };
+    course.operations.push(weak);
+    assert_eq!(check(&course), Finding::Pass);
+    course.operations.push(Operation { outcome: gone(), ..read(4, 30, 31, 3) });
+    assert_eq!(fails(&course), ["of the ticket of u0, strong-read 4 was told that there is none"]);
 }
 
 #[test]
