@@ -18,6 +18,7 @@ use topology::{CellId, RegionId};
 use crate::check::Check;
 use crate::history::Kind;
 use crate::metrics::{Measure, Value};
+use crate::wan;
 
 pub(crate) use cut::Cut;
 pub(crate) use lines::{Effect, Lines, Only, Others, Towards};
@@ -239,7 +240,7 @@ impl Fault {
     }
 
     /// Whether the platform must be on an emulated WAN.
-    pub(crate) fn needs_wan(&self) -> bool {
+    fn needs_wan(&self) -> bool {
         matches!(self, Self::Net { .. } | Self::RegionKill { death: Death::Silent, .. })
     }
 }
@@ -369,6 +370,12 @@ pub(crate) struct Validity {
 }
 
 impl Drill {
+    /// Returns why it cannot be run on a platform at all; none if it can.
+    pub(crate) fn lacks(&self, is_emulated: bool) -> Option<&'static str> {
+        let needs_wan = self.actions.iter().any(|action| action.fault.needs_wan());
+        (needs_wan && !is_emulated).then_some(wan::WITHOUT)
+    }
+
     /// Reads a drill and returns everything wrong with it, not just the first thing.
     pub(crate) fn parse(name: &str, text: &str) -> Result<Self, Vec<Finding>> {
         read::read(name, text)

@@ -20,10 +20,11 @@ mod region_kill;
 mod replication_stall;
 mod router_kill;
 mod router_stale;
+mod settle;
 mod site_freeze;
 mod site_kill;
 mod switchover;
-pub(crate) mod target;
+mod target;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,6 +37,7 @@ use crate::history::Clock;
 use crate::platform::Platform;
 use crate::safeguard::Safeguard;
 
+pub(crate) use settle::settle;
 pub(crate) use target::Target;
 
 /// What was done, to whom, and what proves it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::control_plane::{Cell, ControlPlane};
 use crate::drill::Drill;
 use crate::exit::Exit;
-use crate::fault::target;
+use crate::fault::settle;
 use crate::platform::Platform;
 use crate::terminal::{complain, print};
 
@@ -34,7 +34,7 @@ fn plan(drill: &Drill, cells: &[Cell], seed: u64) -> Result<Vec<String>, String>
     let mut lines = vec![format!("{}: {} (seed {seed})", drill.name, drill.title)];
     let mut lasting = Duration::ZERO;
     for action in &drill.actions {
-        let target = target::settle(&action.fault, cells, seed);
+        let target = settle(&action.fault, cells, seed);
         let target = target.map_err(|why| format!("no target: {why}"))?;
         if let Some(beyond) = target.beyond(&drill.scope) {
             return Err(beyond);

@@ -22,7 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const ANSWER_MAX: u64 = 1 << 20;
 
 /// What a platform needs for any of this.
-const WITHOUT: &str = "this platform is on no emulated WAN; start it with `platform up --wan`";
+pub(crate) const WITHOUT: &str =
+    "this platform is on no emulated WAN; start it with `platform up --wan`";
 
 /// Returns where a platform's WAN is talked to.
 pub(crate) fn socket(run_dir: &Path) -> PathBuf {

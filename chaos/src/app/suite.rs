@@ -30,6 +30,8 @@ const WEEK_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 const TOLD: usize = 10;
 /// A clock that was set is noticed after this.
 const NAP: Duration = Duration::from_mins(1);
+/// A drill that was refused is tried again after this.
+const REFUSED: Duration = Duration::from_secs(30);
 
 pub(super) async fn suite(args: &SuiteArgs) -> anyhow::Result<Exit> {
     match &args.how {
@@ -187,9 +189,23 @@ impl Follow {
             match decide(suite, world, past.entries(), since, now) {
                 Decision::Begin { item, due, pick } => {
                     let first = seen.map(|(_, sight)| sight).unwrap_or_default();
-                    let (entry, exit) = self.begin(item, due, pick, first).await;
+                    let begun = begun(item, due, &pick, now);
+                    past.push(begun.clone()).context("write down that the drill begins")?;
+                    let (exit, why) = self.begin(item, pick, first).await;
                     worst = worst.max(exit);
-                    note(&mut past, entry)?;
+                    if exit == Exit::Refused {
+                        // Another drill runs, or none may: it is still due, until it is too late.
+                        past.take_back(&begun.drill, due).context("write down that it waits")?;
+                        if *once {
+                            return Ok(worst);
+                        }
+                        tokio::select! {
+                            () = &mut stop => return Ok(worst),
+                            () = sleep(REFUSED) => continue,
+                        }
+                    }
+                    let (outcome, ended_unix_ms) = (Outcome::of(exit), clock::unix_millis());
+                    note(&mut past, Entry { ended_unix_ms, outcome, why, ..begun })?;
                 }
                 Decision::Skip { item, due, why } => {
                     let drill = item.drill.name.clone();
@@ -225,8 +241,8 @@ impl Follow {
         }
     }
 
-    /// Runs a drill, and returns what became of it.
-    async fn begin(&self, item: &Item, due: u64, pick: Pick, first: Sight) -> (Entry, Exit) {
+    /// Runs a drill, and returns what became of it, and why.
+    async fn begin(&self, item: &Item, pick: Pick, first: Sight) -> (Exit, Vec<String>) {
         let Pick { target, seed, hit } = pick;
         Terminal::Text.line(&format!("{} is due, and hits {target}", item.drill.name));
         let args = RunArgs {
@@ -245,23 +261,27 @@ impl Follow {
         };
         let watch = Watch { first, hit, alarms: self.suite.alarms.clone() };
         let ran = drills::run_all(&args, std::slice::from_ref(&item.drill), Some(&watch)).await;
-        let (exit, why) = match ran {
+        match ran {
             Ok(Rehearsed { exit, samples }) => {
                 let reasons = samples.into_iter().flat_map(|sample| sample.reasons);
                 (exit, reasons.collect())
             }
             Err(err) => (Exit::Harness, vec![format!("failed to {err:#}")]),
-        };
-        let entry = Entry {
-            drill: item.drill.name.clone(),
-            due_unix_ms: due,
-            ended_unix_ms: clock::unix_millis(),
-            target: Some(target),
-            seed: Some(seed),
-            outcome: Outcome::of(exit),
-            why,
-        };
-        (entry, exit)
+        }
+    }
+}
+
+/// Returns what is known of a drill before it has begun: should this program end in the middle of it,
+/// nobody runs it a second time.
+fn begun(item: &Item, due_unix_ms: u64, pick: &Pick, now: u64) -> Entry {
+    Entry {
+        drill: item.drill.name.clone(),
+        due_unix_ms,
+        ended_unix_ms: now,
+        target: Some(pick.target.clone()),
+        seed: Some(pick.seed),
+        outcome: Outcome::Interrupted,
+        why: vec!["the suite ended in the middle of it".to_owned()],
     }
 }
 

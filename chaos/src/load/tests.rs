@@ -152,12 +152,12 @@ async fn a_transition_that_is_acknowledged_is_read_back_at_once() {
             operations.iter().filter(|op| op.number >= READ_BACK).count()
         };
         while recorder.with(|record| backs(&record.operations)) < 10 {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         stop.cancel();
     };
-    // On a machine that stands still for a moment none is dropped.
-    let load = Load { mix, max_in_flight: usize::MAX, ..load() };
+    // On a machine that stands still for a moment none is dropped, and what waits then has files enough.
+    let load = Load { mix, rate: 100.0, max_in_flight: usize::MAX, ..load() };
     tokio::join!(drive(&client, &load, 3, clock, &recorder, &stop), enough);
     let operations = recorder.with(|record| record.operations.clone());
     let mut changes = 0;

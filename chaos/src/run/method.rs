@@ -11,7 +11,7 @@ use super::observe::observe;
 use crate::control_plane::{Cell, ControlPlane};
 use crate::course::Course;
 use crate::drill::{Action, Aim, Drill, When};
-use crate::fault::{Bench, Injection, Target, inject, target};
+use crate::fault::{Bench, Injection, Target, inject, settle};
 use crate::history::Event;
 use crate::safeguard::Safeguard;
 
@@ -57,7 +57,7 @@ pub(super) async fn act(
         {
             cell.active = Some(region.clone());
         }
-        let target = target::settle(&action.fault, &cells, seed(run.drill, number));
+        let target = settle(&action.fault, &cells, seed(run.drill, number));
         let target = target.map_err(|why| anyhow::anyhow!("settle the target: {why}"))?;
         if let Some(beyond) = target.beyond(&run.drill.scope) {
             anyhow::bail!("stay within the scope: {beyond}");

@@ -9,7 +9,7 @@ use super::Run;
 use crate::control_plane::{Cell, ControlPlane};
 use crate::course::Course;
 use crate::drill::Probe;
-use crate::fault::{Target, target};
+use crate::fault::{Target, settle};
 use crate::load::{self, Client};
 
 /// A platform that has just been started, or has just been through a drill, becomes whole within
@@ -34,9 +34,8 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
             return Ok(None);
         }
     };
-    if !spec.is_emulated && run.drill.actions.iter().any(|action| action.fault.needs_wan()) {
-        let why = "no target: the platform is on no emulated WAN; start it with platform up --wan";
-        course.unsteady = vec![why.to_owned()];
+    if let Some(why) = run.drill.lacks(spec.is_emulated) {
+        course.unsteady = vec![format!("no target: {why}")];
         return Ok(None);
     }
     // Its cells would have one place less to go to than the claims suppose.
@@ -49,7 +48,7 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
         course.unsteady = vec!["no target: the drill does nothing".to_owned()];
         return Ok(None);
     };
-    let settled = target::settle(&first.fault, &cells, run.drill.seed);
+    let settled = settle(&first.fault, &cells, run.drill.seed);
     let target = match settled {
         Ok(target) => target,
         Err(why) => {

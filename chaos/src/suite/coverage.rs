@@ -46,8 +46,7 @@ pub(crate) fn plan(
 ) -> Result<Vec<Planned>, String> {
     let mut due = Vec::new();
     for item in &suite.items {
-        let needs_wan = item.drill.actions.iter().any(|action| action.fault.needs_wan());
-        if needs_wan && !world.is_emulated {
+        if item.drill.lacks(world.is_emulated).is_some() {
             continue;
         }
         let mut at = now;

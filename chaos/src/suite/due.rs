@@ -108,10 +108,7 @@ fn held(suite: &Suite, world: Result<&World, &str>, now: u64) -> Option<String> 
 
 /// Returns why a drill cannot be run on this platform at all.
 fn never_here(item: &Item, world: Result<&World, &str>) -> Option<String> {
-    let needs_wan = item.drill.actions.iter().any(|action| action.fault.needs_wan());
-    let is_emulated = world.is_ok_and(|world| world.is_emulated);
-    (needs_wan && world.is_ok() && !is_emulated)
-        .then(|| "it needs an emulated WAN: platform up --wan".to_owned())
+    item.drill.lacks(world.ok()?.is_emulated).map(str::to_owned)
 }
 
 fn millis(duration: std::time::Duration) -> u64 {

@@ -21,7 +21,7 @@ pub(crate) struct Entry {
     pub(crate) drill: String,
     pub(crate) due_unix_ms: u64,
     pub(crate) ended_unix_ms: u64,
-    /// Whom it hit; `None` where nothing was begun.
+    /// Whom it hit, or was to hit; `None` where it was given up before that was settled.
     pub(crate) target: Option<String>,
     pub(crate) seed: Option<u64>,
     pub(crate) outcome: Outcome,
@@ -34,9 +34,10 @@ pub(crate) enum Outcome {
     Succeeded,
     /// A claim does not hold, or the run proves nothing: a person should look.
     Failed,
-    /// Stopped, by a person or by a real incident, and cleaned up.
+    /// Stopped, by a person or by a real incident, and cleaned up; or it was going on when the suite
+    /// ended with it.
     Interrupted,
-    /// Nothing was broken.
+    /// It was due and not begun in time, or there was no steady state to begin with: nothing was broken.
     Skipped,
 }
 
@@ -51,6 +52,7 @@ impl Outcome {
             | Exit::Inconclusive
             | Exit::Invalid => Self::Failed,
             Exit::Aborted => Self::Interrupted,
+            // Whoever is refused tries again: it is not over.
             Exit::Unsteady | Exit::Refused => Self::Skipped,
         }
     }
@@ -102,11 +104,27 @@ impl Past {
         &self.entries
     }
 
-    /// Writes one down, and forgets what is beyond the bound.
+    /// Writes one down in place of another of the same drill at the same time, and forgets what is beyond
+    /// the bound.
     pub(crate) fn push(&mut self, mut entry: Entry) -> anyhow::Result<()> {
         entry.why.truncate(REASONS_MAX);
+        self.drop_due(&entry.drill, entry.due_unix_ms);
         self.entries.push(entry);
         self.entries.drain(..self.entries.len().saturating_sub(KEPT));
+        self.write()
+    }
+
+    /// Takes one back that has not begun after all: it is still due.
+    pub(crate) fn take_back(&mut self, drill: &str, due_unix_ms: u64) -> anyhow::Result<()> {
+        self.drop_due(drill, due_unix_ms);
+        self.write()
+    }
+
+    fn drop_due(&mut self, drill: &str, due_unix_ms: u64) {
+        self.entries.retain(|entry| entry.drill != drill || entry.due_unix_ms != due_unix_ms);
+    }
+
+    fn write(&self) -> anyhow::Result<()> {
         let mut text = String::new();
         for entry in &self.entries {
             text += &serde_json::to_string(entry).context("write an entry")?;
@@ -148,6 +166,32 @@ mod tests {
         );
         let text = fs::read_to_string(&again.path).unwrap();
         assert!(text.contains(r#""outcome":"INTERRUPTED""#), "{text}");
+        fs::remove_dir_all(&run_dir).unwrap();
+    }
+
+    #[test]
+    fn what_is_begun_is_written_down_before_and_once() {
+        let run_dir = std::env::temp_dir().join(format!("chaos-begun-{}", std::process::id()));
+        let entry = |outcome| Entry {
+            drill: "cell-loss".to_owned(),
+            due_unix_ms: 7,
+            ended_unix_ms: 8,
+            target: Some("c1".to_owned()),
+            seed: Some(7),
+            outcome,
+            why: Vec::new(),
+        };
+        let outcomes = || {
+            let past = Past::read(&run_dir, "weekly").unwrap();
+            past.entries().iter().map(|entry| entry.outcome).collect::<Vec<_>>()
+        };
+        let mut past = Past::read(&run_dir, "weekly").unwrap();
+        past.push(entry(Outcome::Interrupted)).unwrap();
+        assert_eq!(outcomes(), [Outcome::Interrupted]);
+        past.push(entry(Outcome::Succeeded)).unwrap();
+        assert_eq!(outcomes(), [Outcome::Succeeded]);
+        past.take_back("cell-loss", 7).unwrap();
+        assert_eq!(outcomes(), []);
         fs::remove_dir_all(&run_dir).unwrap();
     }
 }

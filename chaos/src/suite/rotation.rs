@@ -12,8 +12,7 @@ use topology::{CellId, RegionId};
 use super::past::Entry;
 use crate::control_plane::Cell;
 use crate::drill::{Choice, Drill, Fault};
-use crate::fault::Target;
-use crate::fault::target::settle;
+use crate::fault::{Target, settle};
 
 /// What is hit by a drill that picks neither a cell nor a region.
 pub(crate) const PLATFORM: &str = "platform";
@@ -72,15 +71,27 @@ pub(crate) fn pick(
         reached.entry(name(&first.fault, &target)).or_insert(seed);
     }
     let ranks = ranks(drill, cells, seed);
-    let last = |target: &String| {
-        let hit = past.iter().filter(|entry| entry.is_rehearsed() && entry.drill == drill.name);
-        let hit = hit.filter(|entry| entry.target.as_ref() == Some(target));
-        hit.map(|entry| entry.due_unix_ms).max()
-    };
+    let last = |target: &str| last_turn(&drill.name, target, past);
     let next =
         reached.into_iter().min_by_key(|(target, _)| (last(target), ranks.get(target).copied()));
     let (target, seed) = next.ok_or("nobody is there to be hit")?;
     Ok(Pick { target, seed, hit: hit(drill, cells, seed) })
+}
+
+/// Returns when a target had its turn last. A drill that came to nothing is none, and comes again; twice in
+/// a row it is one, or whoever cannot be hit would keep all others from their turns.
+fn last_turn(drill: &str, target: &str, past: &[Entry]) -> Option<u64> {
+    let mut tries: Vec<&Entry> = past
+        .iter()
+        .filter(|entry| entry.drill == drill && entry.target.as_deref() == Some(target))
+        .collect();
+    tries.sort_by_key(|entry| std::cmp::Reverse(entry.due_unix_ms));
+    match tries[..] {
+        [first, second, ..] if !first.is_rehearsed() && !second.is_rehearsed() => {
+            Some(first.due_unix_ms)
+        }
+        _ => tries.iter().find(|entry| entry.is_rehearsed()).map(|entry| entry.due_unix_ms),
+    }
 }
 
 fn over(fault: &Fault) -> Over<'_> {

@@ -154,7 +154,8 @@ fn without_a_platform_nothing_begins_and_what_needs_a_wan_is_skipped_without_one
         wan,
         |_| Ok(world()),
         DAY,
-        &["02:00 region-silence SKIPPED: it needs an emulated WAN: platform up --wan"],
+        &["02:00 region-silence SKIPPED: this platform is on no emulated WAN; start it with \
+             `platform up --wan`"],
     );
     let emulated = World { is_emulated: true, ..world() };
     check("", wan, move |_| Ok(emulated.clone()), DAY, &["02:00 region-silence SUCCEEDED"]);
@@ -200,6 +201,25 @@ fn a_drill_goes_round_and_comes_again_where_it_was_interrupted() {
     hit.remove(1);
     assert_eq!(hit[..3], hit[3..]);
     assert_eq!(hit[..3].iter().collect::<BTreeSet<_>>().len(), 3, "{hit:?}");
+}
+
+#[test]
+fn a_target_that_always_comes_to_nothing_keeps_no_other_from_its_turn() {
+    let suite = suite("", "\n    - {drill: region-loss, cron: \"0 2 * * mon\"}");
+    let mut past = Vec::new();
+    for week in 0..8 {
+        let now = MONDAY + week * WEEK + 120 * MINUTE;
+        let Decision::Begin { due, pick, .. } = decide(&suite, Ok(&world()), &past, MONDAY, now)
+        else {
+            panic!("week {week}: nothing begins");
+        };
+        let first = past.first().map(|entry: &Entry| entry.target.clone());
+        let is_first = first.is_none_or(|first| first.as_ref() == Some(&pick.target));
+        let outcome = if is_first { Outcome::Skipped } else { Outcome::Succeeded };
+        past.push(entry("region-loss", due, &pick.target, outcome));
+    }
+    let hit: BTreeSet<_> = past.iter().map(|entry| entry.target.clone()).collect();
+    assert_eq!(hit.len(), 3, "{hit:?}");
 }
 
 #[test]

@@ -1,0 +1,257 @@
+//! Settles what a fault is aimed at, from where the cells are now.
+
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use topology::{CellId, RegionId, SiteId};
+
+use super::Target;
+use crate::control_plane::Cell;
+use crate::drill::{Choice, Fault, Lasting, Place};
+
+/// Returns the target, or why there is none. The same seed and state give the same one.
+pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target, String> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let homes = || cells.iter().map(|cell| (cell.id.clone(), cell.active.clone())).collect();
+    match fault {
+        Fault::ProcessKill { cell, role } => {
+            let site = active_site(cell, cells, &mut random)?;
+            Ok(Target::ProcessKill { site, role: *role })
+        }
+        Fault::ProcessFreeze { cell, role } => {
+            let site = active_site(cell, cells, &mut random)?;
+            Ok(Target::ProcessFreeze { site, role: *role })
+        }
+        Fault::SiteKill { cell, site } => {
+            let active = active_site(cell, cells, &mut random)?;
+            let site = match site {
+                Place::Active => active,
+                Place::Standby => standby_site(&active.cell, cells, &mut random)?,
+            };
+            Ok(Target::SiteKill(site))
+        }
+        Fault::SiteFreeze { cell } => {
+            Ok(Target::SiteFreeze(active_site(cell, cells, &mut random)?))
+        }
+        Fault::PostgresStall { cell, lasting } => {
+            let site = active_site(cell, cells, &mut random)?;
+            Ok(Target::PostgresStall { site, lasting: lasting.settled(&mut random) })
+        }
+        Fault::ReplicationStall { cell, lasting } => {
+            let site = active_site(cell, cells, &mut random)?;
+            Ok(Target::ReplicationStall { site, lasting: lasting.settled(&mut random) })
+        }
+        Fault::RegionKill { region, death } => {
+            let (region, cells) = home(region, cells, &mut random)?;
+            Ok(Target::RegionKill { region, cells, death: *death })
+        }
+        Fault::Net { region, lines, effect } => {
+            let (region, cells) = home(region, cells, &mut random)?;
+            Ok(Target::Net { region, cells, lines: lines.clone(), effect: *effect })
+        }
+        Fault::Evacuate { region } => {
+            let (region, cells) = home(region, cells, &mut random)?;
+            Ok(Target::Evacuate { region, cells })
+        }
+        Fault::Switchover { cell, to } => {
+            let SiteId { cell, region: from } = active_site(cell, cells, &mut random)?;
+            let standbys = standbys(&cell, cells);
+            let to = settled(to, &standbys, &mut random).ok_or("it has no standby")?;
+            if !standbys.contains(&&to) {
+                return Err(format!("{to} is no standby of {cell}"));
+            }
+            Ok(Target::Switchover { cell, from, to })
+        }
+        Fault::EtcdKill { member } => {
+            Ok(Target::EtcdKill { member: member.clone(), homes: homes() })
+        }
+        Fault::EtcdLeaderKill => Ok(Target::EtcdLeaderKill { homes: homes() }),
+        Fault::EtcdFreeze => Ok(Target::EtcdFreeze { homes: homes() }),
+        Fault::ControlPlaneKill { region } => {
+            Ok(Target::ControlPlaneKill { region: region.clone(), homes: homes() })
+        }
+        Fault::RouterKill { routers } => {
+            Ok(Target::RouterKill { routers: *routers, seed: random.random(), homes: homes() })
+        }
+        Fault::NetStream { cell, cut, percent } => {
+            let site = active_site(cell, cells, &mut random)?;
+            Ok(Target::NetStream { site, cut: *cut, percent: *percent, seed: random.random() })
+        }
+        Fault::DiskFull { cell } => Ok(Target::DiskFull(active_site(cell, cells, &mut random)?)),
+        Fault::ClockOffset { cell, offset } => {
+            let site = active_site(cell, cells, &mut random)?;
+            Ok(Target::ClockOffset { site, offset: *offset })
+        }
+        Fault::RouterStale => Ok(Target::RouterStale { seed: random.random() }),
+        Fault::CpuStarve { cell, percent } => {
+            let site = active_site(cell, cells, &mut random)?;
+            Ok(Target::CpuStarve { site, percent: *percent })
+        }
+        Fault::ProcessPause { lasting } => {
+            let lasting = lasting.settled(&mut random);
+            Ok(Target::ProcessPause { lasting, seed: random.random(), homes: homes() })
+        }
+    }
+}
+
+/// Returns a region that cells are active in, and which.
+fn home(
+    choice: &Choice<RegionId>,
+    cells: &[Cell],
+    random: &mut StdRng,
+) -> Result<(RegionId, Vec<CellId>), String> {
+    let mut homes: Vec<&RegionId> = cells.iter().filter_map(|cell| cell.active.as_ref()).collect();
+    homes.sort();
+    homes.dedup();
+    let region = settled(choice, &homes, random).ok_or("no region has a cell")?;
+    let active = cells.iter().filter(|cell| cell.active.as_ref() == Some(&region));
+    let cells: Vec<CellId> = active.map(|cell| cell.id.clone()).collect();
+    if cells.is_empty() {
+        return Err(format!("no cell is active in {region}"));
+    }
+    Ok((region, cells))
+}
+
+fn standby_site(cell: &CellId, cells: &[Cell], random: &mut StdRng) -> Result<SiteId, String> {
+    let region = settled(&Choice::Auto, &standbys(cell, cells), random);
+    let region = region.ok_or_else(|| format!("{cell} has no standby"))?;
+    Ok(SiteId { cell: cell.clone(), region })
+}
+
+fn standbys<'a>(id: &CellId, cells: &'a [Cell]) -> Vec<&'a RegionId> {
+    cells.iter().filter(|cell| cell.id == *id).flat_map(|cell| &cell.standbys).collect()
+}
+
+fn active_site(
+    choice: &Choice<CellId>,
+    cells: &[Cell],
+    random: &mut StdRng,
+) -> Result<SiteId, String> {
+    let ids: Vec<&CellId> = cells.iter().map(|cell| &cell.id).collect();
+    let id = settled(choice, &ids, random).ok_or("there is no cell")?;
+    let cell = cells.iter().find(|cell| cell.id == id);
+    let cell = cell.ok_or_else(|| format!("there is no cell {id}"))?;
+    let region = cell.active.clone().ok_or_else(|| format!("{id} is active nowhere"))?;
+    Ok(SiteId { cell: id, region })
+}
+
+fn settled<T: Clone>(choice: &Choice<T>, among: &[&T], random: &mut StdRng) -> Option<T> {
+    match choice {
+        Choice::Named(named) => Some(named.clone()),
+        Choice::Auto if among.is_empty() => None,
+        Choice::Auto => Some(among[random.random_range(0..among.len())].clone()),
+    }
+}
+
+impl Lasting {
+    fn settled(&self, random: &mut StdRng) -> Duration {
+        let more = self.longest.saturating_sub(self.shortest);
+        self.shortest + more.mul_f64(random.random::<f64>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drill::{Death, EtcdMember, Scope};
+
+    fn cells() -> Vec<Cell> {
+        let regions = ["east", "north", "south"];
+        (0..3)
+            .map(|index| Cell {
+                id: format!("c{}", index + 1).parse().unwrap(),
+                active: Some(regions[index].parse().unwrap()),
+                standbys: (1..3).map(|n| regions[(index + n) % 3].parse().unwrap()).collect(),
+                redundant: true,
+                phase: "steady".to_owned(),
+                tally: crate::course::Tally { epoch: topology::Epoch(1), rebuilt: 0 },
+            })
+            .collect()
+    }
+
+    fn region(id: &str) -> RegionId {
+        id.parse().unwrap()
+    }
+
+    #[test]
+    fn a_named_region_is_hit_with_the_cells_that_live_there_now() {
+        let mut cells = cells();
+        cells[2].active = Some(region("east"));
+        let fault =
+            Fault::RegionKill { region: Choice::Named(region("east")), death: Death::Crash };
+        let target = settle(&fault, &cells, 1).unwrap();
+        assert_eq!(target.cells().len(), 2);
+        assert_eq!(target.to_string(), "region east");
+        let scope = Scope { max_cells: 1, max_regions: 1, environment: None };
+        assert_eq!(
+            target.beyond(&scope),
+            Some("region east has 2 active cells; scope.max-cells is 1".to_owned())
+        );
+    }
+
+    #[test]
+    fn the_same_seed_hits_the_same_and_seeds_hit_everything() {
+        let fault = Fault::RegionKill { region: Choice::Auto, death: Death::Crash };
+        let targets: Vec<String> =
+            (0..32).map(|seed| settle(&fault, &cells(), seed).unwrap().to_string()).collect();
+        let again: Vec<String> =
+            (0..32).map(|seed| settle(&fault, &cells(), seed).unwrap().to_string()).collect();
+        assert_eq!(targets, again);
+        for region in ["region east", "region north", "region south"] {
+            assert!(targets.iter().any(|target| target == region), "{region}");
+        }
+    }
+
+    #[test]
+    fn a_cell_moves_to_one_of_its_standbys_only() {
+        let cell = || Choice::Named("c1".parse().unwrap());
+        let fault = Fault::Switchover { cell: cell(), to: Choice::Named(region("east")) };
+        assert_eq!(settle(&fault, &cells(), 1), Err("east is no standby of c1".to_owned()));
+        for seed in 0..8 {
+            let fault = Fault::Switchover { cell: cell(), to: Choice::Auto };
+            let Ok(Target::Switchover { from, to, .. }) = settle(&fault, &cells(), seed) else {
+                panic!("no target");
+            };
+            assert!(from == region("east") && to != from);
+        }
+    }
+
+    #[test]
+    fn a_cell_that_is_active_nowhere_cannot_be_hit() {
+        let mut cells = cells();
+        cells[0].active = None;
+        let fault = Fault::SiteFreeze { cell: Choice::Named("c1".parse().unwrap()) };
+        assert_eq!(settle(&fault, &cells, 1), Err("c1 is active nowhere".to_owned()));
+    }
+
+    #[test]
+    fn a_stall_lasts_as_long_as_the_seed_has_it_within_its_bounds() {
+        let ms = Duration::from_millis;
+        let lasting = Lasting { shortest: ms(300), longest: ms(1000) };
+        let fault = Fault::PostgresStall { cell: Choice::Auto, lasting };
+        let times: Vec<Duration> = (0..50)
+            .map(|seed| {
+                let target = settle(&fault, &cells(), seed).unwrap();
+                let Target::PostgresStall { lasting, .. } = target else { panic!("{target}") };
+                lasting
+            })
+            .collect();
+        assert!(times.iter().all(|time| (ms(300)..=ms(1000)).contains(time)));
+        assert!(times.iter().any(|time| *time < ms(450)));
+        assert!(times.iter().any(|time| *time > ms(850)));
+    }
+
+    #[test]
+    fn a_voter_is_a_standby_and_what_may_touch_any_cell_is_aimed_at_all() {
+        let named = Choice::Named("c1".parse().unwrap());
+        let fault = Fault::SiteKill { cell: named, site: Place::Standby };
+        for seed in 0..8 {
+            let target = settle(&fault, &cells(), seed).unwrap();
+            assert!(["c1@north", "c1@south"].contains(&target.to_string().as_str()));
+        }
+        let fault = Fault::EtcdKill { member: EtcdMember::All };
+        let target = settle(&fault, &cells(), 1).unwrap();
+        assert_eq!((target.cells().len(), target.region()), (3, None));
+    }
+}
