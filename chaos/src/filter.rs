@@ -1,16 +1,16 @@
 //! The kernel's packet filter (nftables) in the network of one end: what drills do to the connections of
 //! one process, which no policy of the emulated WAN can tell from another's.
 
-use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use topology::spec::End;
 use topology::wire::fleet::Fleet;
 
-use crate::undo::{PREFIX, Undone, place};
+use crate::program;
+use crate::undo::{Undone, labels_of};
 
 const MISSING: &str = "nft is not installed; apt-get install nftables";
 
@@ -23,11 +23,13 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// Returns the table of one thing a run does to the connections at an end.
-    pub(crate) fn of(run_dir: &Path, run: &str, what: &str, fleet: &Fleet, end: &End) -> Self {
-        let what = what.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-        let table = format!("{PREFIX}{}-{run}-{what}", place(run_dir));
-        Self { table, namespace: fleet.namespaces.get(&end.to_string()).map(PathBuf::from) }
+    /// Returns a table that is called so, in the network of an end. Where there is no packet filter at
+    /// all, that is said now, before anything is written down.
+    pub(crate) fn new(table: String, fleet: &Fleet, end: &End) -> anyhow::Result<Self> {
+        if let Some(missing) = missing() {
+            bail!(missing);
+        }
+        Ok(Self { table, namespace: fleet.namespaces.get(&end.to_string()).map(PathBuf::from) })
     }
 
     /// Puts chains in force, all at once, in place of those before.
@@ -47,10 +49,12 @@ impl Filter {
         Ok(packets(&text))
     }
 
-    /// Takes it away. A network that is gone has taken its filters along.
+    /// Takes it away. A network that is gone has taken its filters along, and without `nft` there never
+    /// was one.
     pub(crate) fn remove(&self) -> anyhow::Result<Undone> {
         let Self { table, namespace } = self;
-        if namespace.as_ref().is_some_and(|path| !path.exists()) || !self.is_there()? {
+        let is_gone = namespace.as_ref().is_some_and(|path| !path.exists());
+        if is_gone || missing().is_some() || !self.is_there()? {
             return Ok(Undone::Before);
         }
         let removed = nft(namespace.as_deref(), &["delete", "table", "inet", table], "");
@@ -66,19 +70,38 @@ impl Filter {
     }
 }
 
-/// Returns the tables that drills on a platform have left, in its networks and in this one.
-pub(crate) fn of_drills(run_dir: &Path, fleet: Option<&Fleet>) -> Vec<Filter> {
-    let prefix = format!("{PREFIX}{}-", place(run_dir));
+/// Returns the tables that drills on a platform have left, in its networks and in this one, and why it
+/// is not known of some network.
+pub(crate) fn of_drills(
+    run_dir: &Path,
+    fleet: Option<&Fleet>,
+) -> (Vec<Filter>, Vec<anyhow::Error>) {
+    let (mut found, mut unknown) = (Vec::new(), Vec::new());
+    if missing().is_some() {
+        return (found, unknown);
+    }
+    let prefix = labels_of(run_dir);
     let others = fleet.into_iter().flat_map(|fleet| fleet.namespaces.values());
     let networks = std::iter::once(None).chain(others.map(|path| Some(PathBuf::from(path))));
-    let mut found = Vec::new();
     for namespace in networks {
-        // Whoever cannot list them, for want of nft, of the right or of the kernel's part, made none.
-        let tables = tables(namespace.as_deref()).unwrap_or_default();
-        let own = tables.into_iter().filter(|table| table.starts_with(&prefix));
-        found.extend(own.map(|table| Filter { table, namespace: namespace.clone() }));
+        if namespace.as_ref().is_some_and(|path| !path.exists()) {
+            continue;
+        }
+        match tables(namespace.as_deref()) {
+            Ok(tables) => {
+                let own = tables.into_iter().filter(|table| table.starts_with(&prefix));
+                found.extend(own.map(|table| Filter { table, namespace: namespace.clone() }));
+            }
+            Err(err) if cannot_have(&format!("{err:#}")) => {}
+            Err(err) => unknown.push(err),
+        }
     }
-    found
+    (found, unknown)
+}
+
+/// Whoever may not list them, or whose kernel has none, has made none.
+fn cannot_have(why: &str) -> bool {
+    ["not permitted", "not supported"].iter().any(|words| why.contains(words))
 }
 
 /// Says what there is to be installed.
@@ -109,18 +132,8 @@ fn packets(text: &str) -> u64 {
 
 fn nft(namespace: Option<&Path>, words: &[&str], script: &str) -> anyhow::Result<String> {
     let mut command = command(namespace, "nft");
-    command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = match command.spawn() {
-        Err(err) if err.kind() == ErrorKind::NotFound => anyhow::bail!(MISSING),
-        spawned => spawned.context("run nft")?,
-    };
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(script.as_bytes()).context("tell nft")?;
-    }
-    let output = child.wait_with_output().context("wait for nft")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "run nft: {}", said.trim());
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    command.args(words);
+    program::run(command, script)
 }
 
 #[cfg(test)]

@@ -10,12 +10,7 @@ use tokio::process::{Child, Command};
 
 use crate::filter;
 use crate::process::Process;
-use crate::undo::{PREFIX, place};
-
-/// Returns what a run's helper is called.
-pub(crate) fn label(run_dir: &Path, run: &str, what: &str) -> String {
-    format!("{PREFIX}{}-{run}-{what}", place(run_dir))
-}
+use crate::undo::labels_of;
 
 /// Starts a helper; its end is in the journal before.
 pub(crate) fn start(
@@ -40,7 +35,7 @@ pub(crate) fn start(
 
 /// Returns the helpers of drills on a platform that run, with their labels.
 pub(crate) fn of_drills(run_dir: &Path) -> Vec<(Process, String)> {
-    let prefix = format!("{PREFIX}{}-", place(run_dir));
+    let prefix = labels_of(run_dir);
     let all = runtime::process::all().into_iter().map(|living| living.process);
     let label = |process: &Process| {
         let words = process.arguments();

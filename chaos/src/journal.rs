@@ -10,6 +10,7 @@
 //! that they never mix. A last line cut short by a crash was never acted upon.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -204,6 +205,12 @@ impl Due<'_> {
             Self::By(now) => until <= now.as_nanos(),
             Self::Steps(steps) => steps.contains(&step),
         }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

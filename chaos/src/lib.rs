@@ -28,6 +28,7 @@ mod events;
 mod filter;
 mod platform;
 mod process;
+mod program;
 mod token;
 mod wan;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use topology::wire::fleet::Fleet;
 use topology::{CellId, SiteId, Spec};
 
@@ -65,7 +65,7 @@ impl Platform {
                 own.map(|(pid, start_time)| Process { pid, start_time }).into_iter().collect();
             // PostgreSQL outlives its agent.
             if let Some(site) = listed.name.parse().ok().filter(|_| listed.cell.is_some()) {
-                roots.extend(self.postmaster(&site)?);
+                roots.extend(self.postmaster(&site));
             }
             let found = tree(&roots);
             let first = roots.iter().copied().filter(|root| found.contains(root));
@@ -76,7 +76,7 @@ impl Platform {
     }
 
     /// Returns a site's postmaster, by the pid it wrote into its data folder; `None` if none runs.
-    pub(crate) fn postmaster(&self, site: &SiteId) -> anyhow::Result<Option<Process>> {
+    pub(crate) fn postmaster(&self, site: &SiteId) -> Option<Process> {
         postmaster_of(&self.postgres_data(site))
     }
 
@@ -110,18 +110,15 @@ impl Platform {
     }
 }
 
-/// Returns the postmaster of a data folder, likewise.
-pub(crate) fn postmaster_of(data: &Path) -> anyhow::Result<Option<Process>> {
-    let path = data.join("postmaster.pid");
-    let Ok(text) = fs::read_to_string(&path) else { return Ok(None) };
-    let pid = text.lines().next().and_then(|line| line.trim().parse().ok());
-    let pid: u32 = pid.with_context(|| format!("read a pid from {}", path.display()))?;
-    let Some(process) = Process::with_pid(pid) else { return Ok(None) };
+/// Returns the postmaster of a data folder, likewise. A server that is just writing the file is none yet,
+/// and one that has left it behind is none any more.
+pub(crate) fn postmaster_of(data: &Path) -> Option<Process> {
+    let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
+    let process = Process::with_pid(text.lines().next()?.trim().parse().ok()?)?;
     // A stale file may name somebody else's process.
     let folder = data.to_string_lossy();
     let is_its = process.arguments().iter().any(|argument| argument.contains(folder.as_ref()));
-    ensure!(is_its, "trust {}: process {pid} does not run on {folder}", path.display());
-    Ok(Some(process))
+    is_its.then_some(process)
 }
 
 fn read_fleet(run_dir: &Path) -> anyhow::Result<Option<Fleet>> {
@@ -137,4 +134,32 @@ fn read_fleet(run_dir: &Path) -> anyhow::Result<Option<Fleet>> {
 
 fn read(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pid_that_is_half_written_or_of_somebody_else_is_no_servers() {
+        let data = std::env::temp_dir().join(format!("chaos-postmaster-{}", std::process::id()));
+        fs::create_dir_all(&data).unwrap();
+        let mut server = std::process::Command::new("sh");
+        let mut server = server.args(["-c", "read line", &data.to_string_lossy()]);
+        server = server.stdin(std::process::Stdio::piped());
+        let mut server = server.spawn().unwrap();
+        // In the middle of an exec a process has no arguments at all.
+        while Process::with_pid(server.id()).unwrap().arguments().len() < 4 {
+            std::thread::yield_now();
+        }
+        let of = |text: &str| {
+            fs::write(data.join("postmaster.pid"), text).unwrap();
+            postmaster_of(&data).map(|process| process.pid)
+        };
+        assert_eq!(of(&format!("{}\n{}\n", server.id(), data.display())), Some(server.id()));
+        assert_eq!((of(""), of(&std::process::id().to_string())), (None, None));
+        server.kill().unwrap();
+        server.wait().unwrap();
+        fs::remove_dir_all(&data).unwrap();
+    }
 }

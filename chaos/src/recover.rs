@@ -28,11 +28,20 @@ pub(crate) struct Recovered {
 pub(crate) async fn recover(run_dir: &Path) -> anyhow::Result<Recovered> {
     let mut recovered = Recovered::default();
     for folder in journal::left_open(&run_dir.join("drills"))? {
-        of_journal(&folder, &mut recovered).await?;
+        if let Err(err) = of_journal(&folder, &mut recovered).await {
+            recovered.left.push(format!("{}: failed to {err:#}", name(&folder)));
+        }
     }
     let platform = Platform::find(run_dir)?;
-    recovered.done.extend(sweep::clean(run_dir, platform.as_ref())?);
-    recovered.left.extend(check(run_dir)?);
+    let (done, failed) = sweep::clean(run_dir, platform.as_ref());
+    recovered.done.extend(done);
+    recovered.left.extend(failed);
+    for left in check(run_dir)? {
+        // With why it could not be taken away, it has been told.
+        if !recovered.left.iter().any(|told| told.starts_with(&left)) {
+            recovered.left.push(left);
+        }
+    }
     Ok(recovered)
 }
 
@@ -43,7 +52,9 @@ pub(crate) fn check(run_dir: &Path) -> anyhow::Result<Vec<String>> {
         left.push(format!("journal of {} is open", name(&folder)));
     }
     let platform = Platform::find(run_dir)?;
-    left.extend(sweep::find(run_dir, platform.as_ref())?.into_iter().map(|left| left.what));
+    let found = sweep::find(run_dir, platform.as_ref());
+    left.extend(found.left.into_iter().map(|left| left.what));
+    left.extend(found.unknown);
     Ok(left)
 }
 

@@ -2,6 +2,7 @@
 //! the moment their answer to a write comes back. Who asked learns nothing, and what was asked for is done.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -21,14 +22,18 @@ pub(crate) const LISTENS: &str = "listens";
 /// … and each time it has cut an answer.
 pub(crate) const CUT: &str = "cut";
 
-/// A few times what all routers open to one site.
-const CONNECTIONS_MAX: usize = 1024;
+/// A few times what all routers open to one site. Each takes two of the 1024 files that a process may
+/// have open unless it is told otherwise; who comes then waits in the kernel.
+const CONNECTIONS_MAX: usize = 400;
 const CONNECT: Duration = Duration::from_secs(1);
-/// Between two looks for somebody who was not there.
+/// Between two looks for somebody who was not there, and after a connection that could not be taken.
 const LOOK: Duration = Duration::from_millis(20);
+/// When the time is over, nothing is cut any more; until whoever leads connections here has stopped doing
+/// so, they are passed on whole.
+const LINGER: Duration = Duration::from_mins(1);
 const PIECE: usize = 16 << 10;
 
-/// Passes on until the time is over, or it is ended.
+/// Passes on until it is ended; cuts until the time is over.
 pub(crate) async fn relay(
     to: SocketAddr,
     cut: Cut,
@@ -39,28 +44,79 @@ pub(crate) async fn relay(
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("listen")?;
     let address = listener.local_addr().context("find the own address")?;
     print(&format!("{LISTENS} {}", address.port()))?;
-    let mut listener = Some(listener);
-    let over = sleep_until(Instant::now() + ttl);
+    let cutting = Cutting { cut, percent, until: Instant::now() + ttl };
+    let over = sleep_until(cutting.until + LINGER);
     tokio::pin!(over);
     let mut random = StdRng::seed_from_u64(seed);
     let mut connections = FuturesUnordered::new();
+    let mut door = Door::Open(listener);
     loop {
         tokio::select! {
             () = &mut over => return Ok(()),
-            accepted = accept(listener.as_ref()), if connections.len() < CONNECTIONS_MAX => {
-                connections.push(pass(accepted?, to, cut, percent, random.random()));
+            accepted = door.next(to, address), if connections.len() < CONNECTIONS_MAX => {
+                connections.extend(accepted.map(|asker| pass(asker, to, cutting, random.random())));
             }
             Some(passed) = connections.next() => {
                 // Whoever connects is to be refused here as it would be there.
                 if passed == Passed::NobodyThere {
-                    listener = None;
+                    door = Door::Closed(Box::pin(until_there(to)));
                 }
             }
-            () = sleep(LOOK), if listener.is_none() => {
-                if let Ok(Ok(_)) = timeout(CONNECT, TcpStream::connect(to)).await {
-                    listener = Some(TcpListener::bind(address).await.context("listen again")?);
+        }
+    }
+}
+
+/// What is cut, and until when.
+#[derive(Clone, Copy)]
+struct Cutting {
+    cut: Cut,
+    percent: u8,
+    until: Instant,
+}
+
+impl Cutting {
+    fn is_met(&self, random: &mut StdRng) -> bool {
+        Instant::now() < self.until && random.random_range(0..100) < self.percent
+    }
+}
+
+/// Where connections come in; closed while nobody is there to pass them on to.
+enum Door {
+    Open(TcpListener),
+    Closed(Pin<Box<dyn Future<Output = ()> + Send>>),
+}
+
+impl Door {
+    /// Returns the next connection, or nothing where none could be taken or the door was opened again.
+    /// May be dropped and asked again.
+    async fn next(&mut self, to: SocketAddr, address: SocketAddr) -> Option<TcpStream> {
+        match self {
+            Self::Open(listener) => {
+                if let Ok((asker, _)) = listener.accept().await {
+                    return Some(asker);
                 }
+                // One that went away meanwhile, or too many files: both pass.
+                sleep(LOOK).await;
+                None
             }
+            Self::Closed(there) => {
+                there.await;
+                *self = match TcpListener::bind(address).await {
+                    Ok(listener) => Self::Open(listener),
+                    Err(_) => Self::Closed(Box::pin(until_there(to))),
+                };
+                None
+            }
+        }
+    }
+}
+
+/// Returns once somebody is there.
+async fn until_there(to: SocketAddr) {
+    loop {
+        sleep(LOOK).await;
+        if let Ok(Ok(_)) = timeout(CONNECT, TcpStream::connect(to)).await {
+            return;
         }
     }
 }
@@ -71,14 +127,8 @@ enum Passed {
     NobodyThere,
 }
 
-/// Returns the next connection; never, while it does not listen.
-async fn accept(listener: Option<&TcpListener>) -> anyhow::Result<TcpStream> {
-    let Some(listener) = listener else { return std::future::pending().await };
-    Ok(listener.accept().await.context("accept a connection")?.0)
-}
-
 /// Passes one connection on until it ends, by itself or because an answer is cut.
-async fn pass(mut asker: TcpStream, to: SocketAddr, cut: Cut, percent: u8, seed: u64) -> Passed {
+async fn pass(mut asker: TcpStream, to: SocketAddr, cutting: Cutting, seed: u64) -> Passed {
     let Ok(Ok(mut answerer)) = timeout(CONNECT, TcpStream::connect(to)).await else {
         return Passed::NobodyThere;
     };
@@ -92,8 +142,8 @@ async fn pass(mut asker: TcpStream, to: SocketAddr, cut: Cut, percent: u8, seed:
                 Ok(0) | Err(_) => return Passed::Something,
                 Ok(count) => {
                     let piece = &question[..count];
-                    if cut.is_write(piece) {
-                        is_to_be_cut = random.random_range(0..100) < percent;
+                    if cutting.cut.is_write(piece) {
+                        is_to_be_cut = cutting.is_met(&mut random);
                     }
                     answerer.write_all(piece).await
                 }
@@ -121,13 +171,21 @@ async fn pass(mut asker: TcpStream, to: SocketAddr, cut: Cut, percent: u8, seed:
 mod tests {
     use super::*;
 
+    fn cutting(until: Instant) -> Cutting {
+        Cutting { cut: Cut::Answers, percent: 100, until }
+    }
+
+    fn in_an_hour() -> Instant {
+        Instant::now() + Duration::from_hours(1)
+    }
+
     #[tokio::test]
     async fn a_write_arrives_and_its_answer_does_not() {
         let site = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut asker = TcpStream::connect(door.local_addr().unwrap()).await.unwrap();
         let (taken, _) = door.accept().await.unwrap();
-        let passing = pass(taken, site.local_addr().unwrap(), Cut::Answers, 100, 1);
+        let passing = pass(taken, site.local_addr().unwrap(), cutting(in_an_hour()), 1);
         let talk = async {
             let (mut answerer, _) = site.accept().await.unwrap();
             let mut heard = [0; 64];
@@ -140,5 +198,27 @@ mod tests {
             }
         };
         tokio::join!(passing, talk);
+    }
+
+    #[test]
+    fn nothing_is_cut_once_the_time_is_over() {
+        let mut random = StdRng::seed_from_u64(1);
+        assert!(cutting(in_an_hour()).is_met(&mut random));
+        assert!(!cutting(Instant::now()).is_met(&mut random));
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_is_refused_until_somebody_is_there_again() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let site = taken.local_addr().unwrap();
+        let mut door = Door::Closed(Box::pin(until_there(site)));
+        assert!(TcpStream::connect(address).await.is_err());
+        // Looking out is not begun anew each time something else happens meanwhile.
+        while timeout(LOOK / 2, door.next(site, address)).await.is_err() {}
+        assert!(matches!(door, Door::Open(_)));
+        let asking = TcpStream::connect(address);
+        let (asker, accepted) = tokio::join!(asking, door.next(site, address));
+        assert!(asker.is_ok() && accepted.is_some());
     }
 }

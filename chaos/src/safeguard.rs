@@ -42,6 +42,11 @@ impl Safeguard {
         self.folder.ancestors().nth(2).unwrap_or(&self.folder)
     }
 
+    /// Returns the number that what is intended next will have: what is made is named by it.
+    pub(crate) fn upcoming(&self) -> Step {
+        self.next
+    }
+
     /// Notes for people what comes next.
     pub(crate) fn injecting(&mut self, what: &str) -> anyhow::Result<()> {
         self.journal.append(&[Record::Injecting { what: what.to_owned() }])

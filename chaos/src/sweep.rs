@@ -7,7 +7,7 @@ use crate::fault::{clock_offset, disk_full, hold};
 use crate::filter;
 use crate::freeze;
 use crate::helper;
-use crate::platform::Platform;
+use crate::platform::{Member, Platform};
 use crate::process::{Process, is_stopped};
 use crate::undo::{PREFIX, Undo};
 use crate::wan;
@@ -17,6 +17,9 @@ pub(crate) struct Left {
     pub(crate) what: String,
     pub(crate) undo: Undo,
 }
+
+/// A helper that ends late may have made again what was taken away before.
+const ROUNDS: usize = 2;
 
 /// What is looked for, for the proof that a machine is clean.
 pub(crate) const LOOKED_FOR: [&str; 9] = [
@@ -31,44 +34,80 @@ pub(crate) const LOOKED_FOR: [&str; 9] = [
     "open journals",
 ];
 
-/// Returns what is left. Nobody else's drill is touched: what its maker still watches is not left.
-pub(crate) fn find(run_dir: &Path, platform: Option<&Platform>) -> anyhow::Result<Vec<Left>> {
-    let mut left = Vec::new();
-    for (path, reason) in hold::of_drills(run_dir)? {
-        let what = format!("hold {} of {reason}", path.display());
-        left.push(Left { what, undo: Undo::Hold { path, reason } });
-    }
-    let own = Process::own();
-    for (cgroup, maker) in freeze::of_drills(run_dir) {
-        if maker == own || !maker.is_some_and(Process::is_alive) {
-            left.push(Left { what: cgroup.to_string(), undo: Undo::Leave(cgroup) });
+/// What is left, and what could not be looked at: it may be anything.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) left: Vec<Left>,
+    pub(crate) unknown: Vec<String>,
+}
+
+impl Found {
+    /// Takes over what was found of one kind, or why that is not known.
+    fn take<T>(&mut self, found: anyhow::Result<Vec<T>>, left: impl Fn(T) -> Left) {
+        match found {
+            Ok(found) => self.left.extend(found.into_iter().map(left)),
+            Err(err) => self.unknown(&err),
         }
     }
-    let members = platform.map_or_else(|| Ok(Vec::new()), Platform::members)?;
-    for member in members {
-        for process in member.processes.into_iter().filter(|process| is_stopped(*process)) {
-            let what = format!("process {} of {}: stopped", process.pid, member.name);
-            left.push(Left { what, undo: Undo::GoOn(process.into()) });
-        }
+
+    fn unknown(&mut self, err: &anyhow::Error) {
+        self.unknown.push(format!("something may be left: failed to {err:#}"));
     }
-    left.extend(policies(run_dir)?);
-    let fleet = platform.map(Platform::fleet).transpose()?;
-    for filter in filter::of_drills(run_dir, fleet.as_ref()) {
-        left.push(Left { what: filter.told(), undo: Undo::Filter(filter) });
-    }
-    for path in clock_offset::of_drills(run_dir)? {
-        let what = format!("clock {}: wrong", path.display());
-        left.push(Left { what, undo: Undo::Clock { path } });
-    }
-    for (process, label) in helper::of_drills(run_dir) {
+}
+
+/// Returns what is left. Nobody else's drill is touched: what its maker still watches is not left. What
+/// cannot be looked at keeps nothing else from being found.
+pub(crate) fn find(run_dir: &Path, platform: Option<&Platform>) -> Found {
+    let mut found = Found::default();
+    // First: whatever else is found is not made again by them, once they have ended.
+    found.take(Ok(helper::of_drills(run_dir)), |(process, label)| {
         let what = format!("process {}: the helper {label}", process.pid);
-        left.push(Left { what, undo: Undo::End { label } });
+        Left { what, undo: Undo::End { label } }
+    });
+    found.take(hold::of_drills(run_dir), |(path, reason)| {
+        let what = format!("hold {} of {reason}", path.display());
+        Left { what, undo: Undo::Hold { path, reason } }
+    });
+    let own = Process::own();
+    let mut cgroups = freeze::of_drills(run_dir);
+    cgroups.retain(|(_, maker)| *maker == own || !maker.is_some_and(Process::is_alive));
+    found.take(Ok(cgroups), |(cgroup, _)| Left {
+        what: cgroup.to_string(),
+        undo: Undo::Leave(cgroup),
+    });
+    let members = platform.map_or_else(|| Ok(Vec::new()), Platform::members);
+    found.take(members.map(stopped), |(name, process)| {
+        let what = format!("process {} of {name}: stopped", process.pid);
+        Left { what, undo: Undo::GoOn(process.into()) }
+    });
+    found.take(policies(run_dir), |left| left);
+    let fleet = platform.map(Platform::fleet).transpose();
+    if let Err(err) = &fleet {
+        found.unknown(err);
     }
-    for data in platform.map(disk_full::of_drills).transpose()?.unwrap_or_default() {
+    let (filters, unknown) = filter::of_drills(run_dir, fleet.ok().flatten().as_ref());
+    for err in &unknown {
+        found.unknown(err);
+    }
+    found.take(Ok(filters), |filter| Left { what: filter.told(), undo: Undo::Filter(filter) });
+    found.take(clock_offset::of_drills(run_dir), |path| {
+        let what = format!("clock {}: wrong", path.display());
+        Left { what, undo: Undo::Clock { path } }
+    });
+    let full = platform.map(disk_full::of_drills).unwrap_or_default();
+    found.take(Ok(full), |data| {
         let what = format!("the server of {}: without room", data.display());
-        left.push(Left { what, undo: Undo::Room { data } });
-    }
-    Ok(left)
+        Left { what, undo: Undo::Room { data } }
+    });
+    found
+}
+
+fn stopped(members: Vec<Member>) -> Vec<(String, Process)> {
+    let each = members.into_iter().flat_map(|member| {
+        let Member { name, processes } = member;
+        processes.into_iter().map(move |process| (name.clone(), process))
+    });
+    each.filter(|(_, process)| is_stopped(*process)).collect()
 }
 
 /// One drill at a time runs on a platform: whoever looks has its lock, or none runs.
@@ -86,14 +125,25 @@ fn policies(run_dir: &Path) -> anyhow::Result<Vec<Left>> {
     Ok(left.collect())
 }
 
-/// Takes all of it away; returns what it was.
-pub(crate) fn clean(run_dir: &Path, platform: Option<&Platform>) -> anyhow::Result<Vec<String>> {
-    let mut told = Vec::new();
-    for left in find(run_dir, platform)? {
-        left.undo.play()?;
-        told.push(left.what);
+/// Takes all of it away, and what was made while that was done; returns what it was, and what could not
+/// be taken away or looked at.
+pub(crate) fn clean(run_dir: &Path, platform: Option<&Platform>) -> (Vec<String>, Vec<String>) {
+    let (mut told, mut failed) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let Found { left, unknown } = find(run_dir, platform);
+        failed = unknown;
+        if left.is_empty() {
+            break;
+        }
+        for Left { what, undo } in left {
+            match undo.play() {
+                Ok(_) => told.push(what),
+                Err(err) => failed.push(format!("{what}: {err:#}")),
+            }
+        }
     }
-    Ok(told)
+    told.dedup();
+    (told, failed)
 }
 
 #[cfg(test)]
@@ -116,8 +166,8 @@ mod tests {
         let of_drill = place("c1@east", hold::reason("run-1"));
         let other = place("router-1", "maintenance".to_owned());
         let is_hold = |left: &&Left| matches!(left.undo, Undo::Hold { .. });
-        assert_eq!(find(&run_dir, None).unwrap().iter().filter(is_hold).count(), 1);
-        clean(&run_dir, None).unwrap();
+        assert_eq!(find(&run_dir, None).left.iter().filter(is_hold).count(), 1);
+        clean(&run_dir, None);
         assert!(!of_drill.exists() && other.exists());
         fs::remove_dir_all(&run_dir).unwrap();
     }

@@ -5,19 +5,25 @@ use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use runtime::process::Living;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{clock_offset, disk_full};
 use crate::filter::Filter;
 use crate::freeze::Cgroup;
+use crate::journal::Step;
 use crate::process::{Process, is_stopped};
 use crate::wan;
 
 /// How the names of what drills make begin: cgroups, files, policies. A sweep knows them by it.
 pub(crate) const PREFIX: &str = "bulkhead-drill-";
+/// What is killed may still be in the middle of a call.
+const ENDED_LOOK: Duration = Duration::from_millis(5);
+const ENDED_LOOKS: usize = 400;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -50,6 +56,27 @@ pub(crate) fn place(run_dir: &Path) -> String {
     let plain: Vec<char> =
         path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     plain[plain.len().saturating_sub(LONGEST)..].iter().collect()
+}
+
+/// Returns the name of what a run makes on a machine, by which only it is found.
+pub(crate) fn label(run_dir: &Path, run: &str, what: &str, step: Step) -> String {
+    labels_of(run_dir) + &within(run, what, step)
+}
+
+/// Returns the name of what a run makes within a platform.
+pub(crate) fn label_within(run: &str, what: &str, step: Step) -> String {
+    PREFIX.to_owned() + &within(run, what, step)
+}
+
+/// The step tells it from what other actions of the same kind make.
+fn within(run: &str, what: &str, step: Step) -> String {
+    let what = what.replace(|c: char| !c.is_ascii_alphanumeric(), "-").to_ascii_lowercase();
+    format!("{run}-{what}-{step}")
+}
+
+/// Returns how the labels of all drills on a platform begin.
+pub(crate) fn labels_of(run_dir: &Path) -> String {
+    format!("{PREFIX}{}-", place(run_dir))
 }
 
 /// A process as a journal names it.
@@ -136,20 +163,32 @@ fn go_on(process: Process) -> anyhow::Result<Undone> {
     Ok(if was_stopped { Undone::Now } else { Undone::Before })
 }
 
+/// Returns once all of them are gone: what one of them has just begun is not done any more.
 fn end(label: &str) -> anyhow::Result<Undone> {
-    let mut undone = Undone::Before;
-    for process in labelled(label) {
+    let found = labelled(label);
+    for process in &found {
         let sent = process.signal(Signal::KILL);
         sent.with_context(|| format!("end process {}", process.pid))?;
-        undone = Undone::Now;
     }
-    Ok(undone)
+    for _ in 0..ENDED_LOOKS {
+        if !found.iter().any(|process| process.is_alive()) {
+            return Ok(if found.is_empty() { Undone::Before } else { Undone::Now });
+        }
+        std::thread::sleep(ENDED_LOOK);
+    }
+    bail!("see the processes called {label} end: {found:?}")
 }
 
-/// Returns the processes that have this among their arguments.
+/// Returns the processes that have this among their arguments, and whom they have started: each leads a
+/// group.
 fn labelled(label: &str) -> Vec<Process> {
-    let all = runtime::process::all().into_iter().map(|living| living.process);
-    all.filter(|process| process.arguments().iter().any(|word| word == label)).collect()
+    let all = runtime::process::all();
+    let has_label = |process: Process| process.arguments().iter().any(|word| word == label);
+    let named: Vec<Process> =
+        all.iter().map(|living| living.process).filter(|process| has_label(*process)).collect();
+    let leads = |group: u32| named.iter().any(|process| process.pid == group);
+    let is_of_it = |living: &&Living| named.contains(&living.process) || leads(living.group);
+    all.iter().filter(is_of_it).map(|living| living.process).collect()
 }
 
 impl From<Process> for Named {
@@ -196,5 +235,33 @@ mod tests {
         assert!(path.exists());
         assert_eq!(of("b").play().unwrap(), Undone::Now);
         assert_eq!(of("b").play().unwrap(), Undone::Before);
+    }
+
+    #[test]
+    fn what_a_helper_has_started_ends_with_it_and_another_actions_helper_goes_on() {
+        use std::io::{BufRead as _, BufReader};
+        use std::os::unix::process::CommandExt as _;
+        use std::process::{Command, Stdio};
+
+        let step = Step::FIRST;
+        let name = |step| label(Path::new("/tmp/x"), "a-run", "fill it", step);
+        let [one, other] = [step, step.next()].map(name);
+        assert!(one.ends_with("-a-run-fill-it-0") && other.ends_with("-1"), "{one} {other}");
+        let helper = |label: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", "sleep 1000 & echo $!; wait", label]).stdout(Stdio::piped());
+            let mut child = command.process_group(0).spawn().unwrap();
+            let mut line = String::new();
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            let started = Process::with_pid(line.trim().parse().unwrap()).unwrap();
+            (child, started)
+        };
+        let ((mut child, started), (mut spared, other_started)) = (helper(&one), helper(&other));
+        assert_eq!(Undo::End { label: one.clone() }.play().unwrap(), Undone::Now);
+        assert!(!started.is_alive() && other_started.is_alive());
+        assert_eq!(Undo::End { label: one }.play().unwrap(), Undone::Before);
+        assert_eq!(Undo::End { label: other }.play().unwrap(), Undone::Now);
+        child.wait().unwrap();
+        spared.wait().unwrap();
     }
 }

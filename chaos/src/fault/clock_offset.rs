@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, header};
 use runtime::clock::unix_millis;
 use runtime::fake_clock::{FOLDER, RIGHT};
 use runtime::{HttpClient, file};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use topology::SiteId;
 use topology::address::Port;
 
@@ -69,12 +69,12 @@ pub(super) async fn inject(
 
 /// Returns what the database takes the time for, in milliseconds since 1970.
 async fn postgres(bench: &Bench<'_>, site: &SiteId) -> anyhow::Result<u64> {
-    ask(bench.platform, site, async |client| {
+    let answer = ask(bench.platform, site, async |client| {
         let query = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
         let row = client.query_one(query, &[]).await.context("ask for the time")?;
         u64::try_from(row.get::<_, i64>(0)).context("read the time")
-    })
-    .await
+    });
+    timeout(ASK, answer).await.with_context(|| format!("ask PostgreSQL of {site}: silence"))?
 }
 
 /// Returns what the services take the time for, by the date on any of their answers.

@@ -17,7 +17,7 @@ pub(super) async fn inject(
 ) -> anyhow::Result<()> {
     let agent = bench.platform.agent(site)?;
     let roots: Vec<Process> =
-        [Some(agent), bench.platform.postmaster(site)?].into_iter().flatten().collect();
+        [Some(agent), bench.platform.postmaster(site)].into_iter().flatten().collect();
     injection.begin(&bench.clock);
     let (ttl, within) = (bench.action.ttl, bench.action.verify_within);
     let (count, proof) = starve_trees(&roots, percent, safeguard, ttl, within).await?;

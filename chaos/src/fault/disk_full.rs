@@ -18,8 +18,9 @@ use super::{Bench, Injection};
 use crate::helper;
 use crate::platform::{Platform, postmaster_of};
 use crate::process::{Process, tree};
+use crate::program;
 use crate::safeguard::Safeguard;
-use crate::undo::{Undo, Undone};
+use crate::undo::{Undo, Undone, label};
 
 /// Less than a segment of WAL, and more than what says which server runs: it starts, and cannot write.
 const FILE_MAX: u64 = 64 << 10;
@@ -36,8 +37,9 @@ pub(super) async fn inject(
 ) -> anyhow::Result<()> {
     let ttl = bench.action.ttl;
     let data = bench.platform.postgres_data(site);
-    let postmaster = bench.platform.postmaster(site)?.context("find the postmaster")?;
-    let label = helper::label(&bench.platform.run_dir, bench.run, "disk-full");
+    let postmaster = bench.platform.postmaster(site).context("find the postmaster")?;
+    let run_dir = &bench.platform.run_dir;
+    let label = label(run_dir, bench.run, &bench.action.name, safeguard.upcoming());
     // The last is taken away first: nobody limits any more what the other lifts.
     safeguard.intend(Undo::Room { data: data.clone() }, ttl)?;
     safeguard.intend(Undo::End { label: label.clone() }, ttl)?;
@@ -67,8 +69,7 @@ pub(super) async fn inject(
 pub(crate) async fn fill(data: &Path, ttl: Duration) -> anyhow::Result<()> {
     let due = Instant::now() + ttl;
     while Instant::now() < due {
-        // A pid file that is half written is whole at the next look.
-        if let Ok(Some(postmaster)) = postmaster_of(data) {
+        if let Some(postmaster) = postmaster_of(data) {
             for process in tree(&[postmaster]) {
                 if file_limit(process).is_some_and(|(soft, _)| soft != Some(FILE_MAX)) {
                     set(process, Some(FILE_MAX))?;
@@ -87,8 +88,7 @@ pub(crate) fn free(data: &Path) -> anyhow::Result<Undone> {
         if round > 0 {
             std::thread::sleep(LOOK);
         }
-        let postmaster = postmaster_of(data)?;
-        for process in postmaster.into_iter().flat_map(|postmaster| tree(&[postmaster])) {
+        for process in postmaster_of(data).into_iter().flat_map(|postmaster| tree(&[postmaster])) {
             if let Some((soft, hard)) = file_limit(process)
                 && soft != hard
             {
@@ -101,16 +101,11 @@ pub(crate) fn free(data: &Path) -> anyhow::Result<Undone> {
 }
 
 /// Returns the folders of those servers of a platform that have no room.
-pub(crate) fn of_drills(platform: &Platform) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn of_drills(platform: &Platform) -> Vec<PathBuf> {
     let sites = platform.spec.cells.iter().flat_map(topology::spec::Cell::sites);
-    let mut found = Vec::new();
-    for data in sites.map(|site| platform.postgres_data(&site)) {
-        let limited = |postmaster| file_limit(postmaster).is_some_and(|(soft, hard)| soft != hard);
-        if postmaster_of(&data)?.is_some_and(limited) {
-            found.push(data);
-        }
-    }
-    Ok(found)
+    let limited = |postmaster| file_limit(postmaster).is_some_and(|(soft, hard)| soft != hard);
+    let all = sites.map(|site| platform.postgres_data(&site));
+    all.filter(|data| postmaster_of(data).is_some_and(limited)).collect()
 }
 
 /// Sets how large a file a process may write; one that is gone needs no limit.
@@ -130,16 +125,19 @@ fn set_as_owner(process: Process, soft: Option<u64>, hard: Option<u64>) -> anyho
     // One that is gone has no folder.
     let Ok(owner) = std::fs::metadata(&folder) else { return Ok(()) };
     let told = |limit: Option<u64>| limit.map_or("unlimited".to_owned(), |limit| limit.to_string());
-    let output = Command::new("setpriv")
+    let mut command = Command::new("setpriv");
+    command
         .args([format!("--reuid={}", owner.uid()), format!("--regid={}", owner.gid())])
-        .args(["--clear-groups", "--", "prlimit", "--pid", &process.pid.to_string()])
-        .arg(format!("--fsize={}:{}", told(soft), told(hard)))
-        .output()
-        .context("run setpriv and prlimit; apt-get install util-linux")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let is_done = output.status.success() || !process.is_alive();
-    ensure!(is_done, "limit process {} as its owner: {}", process.pid, said.trim());
-    Ok(())
+        // What a helper that is ended has begun is not to be done after it.
+        .args(["--clear-groups", "--pdeathsig", "KILL", "--", "prlimit", "--pid"])
+        .arg(process.pid.to_string())
+        .arg(format!("--fsize={}:{}", told(soft), told(hard)));
+    match program::run(command, "") {
+        Err(err) if process.is_alive() => Err(err).with_context(|| {
+            format!("limit process {} as its owner; setpriv is of util-linux", process.pid)
+        }),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Returns how large a file a process may write, and how large it may say so itself; `None` in them is

@@ -17,7 +17,7 @@ use topology::wire::wan::{Cut, Policy, Way};
 use super::{Bench, Injection};
 use crate::drill::{Effect, Lines, Others, Towards};
 use crate::safeguard::Safeguard;
-use crate::undo::{PREFIX, Undo};
+use crate::undo::{Undo, label_within};
 use crate::wan;
 use probe::Probe;
 
@@ -80,9 +80,9 @@ impl Net<'_> {
 
     /// Puts a policy in force; its undo is in the journal before.
     fn set(&self, effect: &Policy, safeguard: &mut Safeguard) -> anyhow::Result<String> {
-        let name = self.bench.action.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-        let id = format!("{PREFIX}{}-{}", self.bench.run, name.to_ascii_lowercase());
-        let ttl = self.bench.action.ttl;
+        let Bench { run, action, .. } = self.bench;
+        let id = label_within(run, &action.name, safeguard.upcoming());
+        let ttl = action.ttl;
         let socket = wan::socket(&self.bench.platform.run_dir);
         safeguard.intend(Undo::Lift { socket: socket.clone(), id: id.clone() }, ttl)?;
         let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);

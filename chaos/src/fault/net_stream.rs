@@ -22,9 +22,10 @@ use crate::filter::{self, Filter};
 use crate::freeze::Cgroup;
 use crate::helper;
 use crate::process::{Process, tree};
+use crate::program;
 use crate::relay::{CUT, LISTENS};
 use crate::safeguard::Safeguard;
-use crate::undo::Undo;
+use crate::undo::{Undo, label};
 
 /// Of what answers, how much is cut.
 #[derive(Clone, Copy)]
@@ -51,9 +52,20 @@ pub(super) async fn inject(
     let to = bench.platform.spec.site_address(&site.cell, &site.region, port);
     let to = to.with_context(|| format!("find {site} in the spec"))?;
     let (run_dir, fleet) = (&bench.platform.run_dir, bench.platform.fleet()?);
-    let filter = Filter::of(run_dir, bench.run, &bench.action.name, &fleet, &end);
-    let label = helper::label(run_dir, bench.run, "relay");
-    safeguard.intend(Undo::End { label: label.clone() }, ttl)?;
+    let label = label(run_dir, bench.run, &bench.action.name, safeguard.upcoming());
+    let filter = Filter::new(label.clone(), &fleet, &end)?;
+    // The helper will be where this process is.
+    let own = Process::own().context("find this process in /proc")?;
+    let cgroup = Cgroup::apart(own, safeguard).context("find the unified cgroup hierarchy")?;
+    // All at once, so that their time is over at once: nobody is led to a helper that has ended.
+    safeguard.intend_all(
+        [
+            Undo::End { label: label.clone() },
+            Undo::Leave(cgroup.clone()),
+            Undo::Filter(filter.clone()),
+        ],
+        ttl,
+    )?;
     let words = ["relay".to_owned(), to.to_string(), cut.to_string()];
     let words = words.into_iter().chain([percent.to_string(), seed.to_string()]);
     let namespace = fleet.namespaces.get(&end.to_string()).map(PathBuf::from);
@@ -65,14 +77,11 @@ pub(super) async fn inject(
     let listens = first.strip_prefix(LISTENS).and_then(|port| port.trim().parse().ok());
     let listens: u16 = listens.with_context(|| format!("find the helper's port in {first:?}"))?;
     let process = relay.id().and_then(Process::with_pid).context("find the helper running")?;
-    let cgroup = Cgroup::apart(process, run_dir).context("find the unified cgroup hierarchy")?;
-    safeguard.intend(Undo::Leave(cgroup.clone()), ttl)?;
     ensure!(cgroup.make(), "make {cgroup}: it cannot be written to");
     while !cgroup.take_in(&tree(&[process]))? {
         ensure!(Instant::now() < due, "take the helper into {cgroup}");
     }
     let path = cgroup.in_filters().context("name the cgroup to the packet filter")?;
-    safeguard.intend(Undo::Filter(filter.clone()), ttl)?;
     injection.begin(&bench.clock);
     filter.set(&chain(&path, to, listens))?;
     break_open(namespace.as_deref(), to)?;
@@ -108,10 +117,8 @@ fn chain(cgroup: &str, to: SocketAddr, listens: u16) -> String {
 fn break_open(namespace: Option<&Path>, to: SocketAddr) -> anyhow::Result<()> {
     let mut ss: Command = filter::command(namespace, "ss");
     ss.args(["--kill", "--no-header", "--tcp", "--numeric", "state", "established", "dst"]);
-    let output = ss.arg(to.to_string()).output().context("run ss; apt-get install iproute2")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "run ss: {}", said.trim());
-    Ok(())
+    ss.arg(to.to_string());
+    program::run(ss, "").map(|_| ()).context("break connections; ss is of iproute2")
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(super) async fn inject(
     safeguard: &mut Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
-    let postmaster = bench.platform.postmaster(site)?.context("find the postmaster")?;
+    let postmaster = bench.platform.postmaster(site).context("find the postmaster")?;
     injection.begin(&bench.clock);
     let (ttl, within) = (bench.action.ttl, bench.action.verify_within);
     let (stopped, steps) = stop_trees(&[postmaster], safeguard, ttl, within).await?;

@@ -15,7 +15,7 @@ pub(super) fn find(
     let agent = platform.agent(site)?;
     let service = match role {
         ProcessRole::Agent => return Ok(agent),
-        ProcessRole::Postgres => return platform.postmaster(site)?.context("find the postmaster"),
+        ProcessRole::Postgres => return platform.postmaster(site).context("find the postmaster"),
         ProcessRole::Session | ProcessRole::Nlp | ProcessRole::Knowledge | ProcessRole::Ticket => {
             role.name()
         }

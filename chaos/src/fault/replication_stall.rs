@@ -23,7 +23,7 @@ pub(super) async fn inject(
     safeguard: &mut Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
-    let postmaster = bench.platform.postmaster(site)?.context("find the postmaster")?;
+    let postmaster = bench.platform.postmaster(site).context("find the postmaster")?;
     let sends = |process: &Process| process.arguments().iter().any(|text| text.contains(NAME));
     let senders: Vec<Process> = postmaster.descendants().into_iter().filter(sends).collect();
     ensure!(!senders.is_empty(), "find who sends WAL from {site}: nobody does");

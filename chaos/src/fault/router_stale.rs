@@ -25,7 +25,7 @@ use crate::filter::Filter;
 use crate::freeze::Cgroup;
 use crate::process::tree;
 use crate::safeguard::Safeguard;
-use crate::undo::Undo;
+use crate::undo::{Undo, label};
 
 const ASK: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(100);
@@ -51,8 +51,9 @@ pub(super) async fn inject(
     let due = Instant::now() + within;
     let run_dir = &bench.platform.run_dir;
     let fleet = bench.platform.fleet()?;
-    let filter = Filter::of(run_dir, bench.run, &bench.action.name, &fleet, &End::Edge);
-    let cgroup = Cgroup::apart(process, run_dir).context("find the unified cgroup hierarchy")?;
+    let table = label(run_dir, bench.run, &bench.action.name, safeguard.upcoming());
+    let filter = Filter::new(table, &fleet, &End::Edge)?;
+    let cgroup = Cgroup::apart(process, safeguard).context("find the unified cgroup hierarchy")?;
     safeguard.intend(Undo::Leave(cgroup.clone()), ttl)?;
     ensure!(cgroup.make(), "make {cgroup}: it cannot be written to");
     safeguard.intend(Undo::Filter(filter.clone()), ttl)?;

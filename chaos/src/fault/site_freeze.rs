@@ -17,7 +17,7 @@ pub(super) async fn inject(
 ) -> anyhow::Result<()> {
     let agent = bench.platform.agent(site)?;
     let roots: Vec<Process> =
-        [Some(agent), bench.platform.postmaster(site)?].into_iter().flatten().collect();
+        [Some(agent), bench.platform.postmaster(site)].into_iter().flatten().collect();
     injection.begin(&bench.clock);
     injection.frozen.push(site.clone());
     let (frozen, how) =

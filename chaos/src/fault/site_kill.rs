@@ -16,7 +16,7 @@ pub(super) async fn inject(
 ) -> anyhow::Result<()> {
     let agent = bench.platform.agent(site)?;
     let roots: Vec<Process> =
-        [Some(agent), bench.platform.postmaster(site)?].into_iter().flatten().collect();
+        [Some(agent), bench.platform.postmaster(site)].into_iter().flatten().collect();
     hold::place(bench, safeguard, &site.to_string())?;
     injection.begin(&bench.clock);
     let killed = kill_trees(&roots, bench.action.verify_within).await?;

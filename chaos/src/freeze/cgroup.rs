@@ -50,7 +50,7 @@ pub(crate) async fn freeze_trees(
     let due = Instant::now() + within;
     let first = roots.first().context("freeze nobody")?;
     let mut made = None;
-    for candidate in Cgroup::freezers(*first, safeguard.run_dir()) {
+    for candidate in Cgroup::freezers(*first, safeguard) {
         safeguard.intend(Undo::Leave(candidate.clone()), ttl)?;
         if candidate.make() {
             made = Some(candidate);
@@ -84,20 +84,20 @@ pub(crate) async fn freeze_trees(
 
 impl Cgroup {
     /// Returns the cgroups this program would freeze a process in, the best first.
-    fn freezers(process: Process, run_dir: &Path) -> Vec<Self> {
-        let all = Self::candidates(process, run_dir).into_iter();
+    fn freezers(process: Process, safeguard: &Safeguard) -> Vec<Self> {
+        let all = Self::candidates(process, safeguard).into_iter();
         all.filter(|cgroup| cgroup.version != Version::Cpu).collect()
     }
 
     /// Returns the cgroup it would limit the processor's time of a process in.
-    pub(super) fn of_cpu(process: Process, run_dir: &Path) -> Option<Self> {
-        let all = Self::candidates(process, run_dir).into_iter();
+    pub(super) fn of_cpu(process: Process, safeguard: &Safeguard) -> Option<Self> {
+        let all = Self::candidates(process, safeguard).into_iter();
         all.into_iter().find(|cgroup| cgroup.version == Version::Cpu)
     }
 
     /// Returns the cgroup in which the packet filter would know a process from all others.
-    pub(crate) fn apart(process: Process, run_dir: &Path) -> Option<Self> {
-        let mut all = Self::candidates(process, run_dir).into_iter();
+    pub(crate) fn apart(process: Process, safeguard: &Safeguard) -> Option<Self> {
+        let mut all = Self::candidates(process, safeguard).into_iter();
         all.find(|cgroup| cgroup.version == Version::V2)
     }
 
@@ -107,9 +107,11 @@ impl Cgroup {
         Some(path.to_string_lossy().into_owned())
     }
 
-    fn candidates(process: Process, run_dir: &Path) -> Vec<Self> {
+    /// Each step has one of its own: what one ends is not another's.
+    fn candidates(process: Process, safeguard: &Safeguard) -> Vec<Self> {
         let Some(own) = Process::own() else { return Vec::new() };
-        let name = format!("{PREFIX}{}-{}-{}", own.pid, own.start_time, place(run_dir));
+        let (step, place) = (safeguard.upcoming(), place(safeguard.run_dir()));
+        let name = format!("{PREFIX}{}-{}-{step}-{place}", own.pid, own.start_time);
         let groups = fs::read_to_string(format!("/proc/{}/cgroup", process.pid));
         let groups = groups.unwrap_or_default();
         let candidates = hierarchies().into_iter().filter_map(|(version, mount)| {
@@ -297,8 +299,8 @@ pub(crate) fn of_drills(run_dir: &Path) -> Vec<(Cgroup, Option<Process>)> {
         for entry in fs::read_dir(&mount).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let Some(maker) = name.strip_prefix(PREFIX) else { continue };
-            let words: Vec<&str> = maker.splitn(3, '-').collect();
-            let [pid, start_time, of] = words[..] else { continue };
+            let words: Vec<&str> = maker.splitn(4, '-').collect();
+            let [pid, start_time, _step, of] = words[..] else { continue };
             // Another platform's drills are its own to clean up after.
             if of != place(run_dir) {
                 continue;

@@ -24,7 +24,7 @@ pub(crate) async fn starve_trees(
 ) -> anyhow::Result<(usize, String)> {
     let due = Instant::now() + within;
     let first = roots.first().context("starve nobody")?;
-    let cgroup = Cgroup::of_cpu(*first, safeguard.run_dir());
+    let cgroup = Cgroup::of_cpu(*first, safeguard);
     let cgroup = cgroup.context("find the cpu controller of a cgroup hierarchy: there is none")?;
     safeguard.intend(Undo::Leave(cgroup.clone()), ttl)?;
     if !cgroup.make() {

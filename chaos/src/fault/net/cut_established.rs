@@ -8,6 +8,7 @@ use topology::spec::{End, Network};
 
 use super::partition::answered;
 use super::{Injection, Net};
+use crate::program;
 use crate::wan::inside;
 
 /// `ss` of iproute2 names each connection by its two addresses.
@@ -51,10 +52,7 @@ async fn list(
     let ss = move || {
         let mut command = Command::new("ss");
         command.args(more).args(ESTABLISHED).arg("(").args(&filter).arg(")");
-        let output = command.output().context("run ss; apt-get install iproute2")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "run ss: {}", said.trim());
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        program::run(command, "").context("list or break connections; ss is of iproute2")
     };
     let text = inside(&net.bench.platform.fleet()?, &net.here(), ss).await?;
     Ok(text.lines().filter_map(addresses).collect())

@@ -1,0 +1,74 @@
+//! Small programs of the system that drills ask for what only they can do: `nft`, `ss`, `prlimit`.
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use rustix::process::Signal;
+
+use crate::process::Process;
+
+/// Each takes milliseconds; one that waits for a lock of the kernel is not waited for any longer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Runs a program to its end with a text to read, and returns what it wrote. One that says that it has
+/// failed is an error with what it complained of; one that does not end is ended.
+pub(crate) fn run(command: Command, script: &str) -> anyhow::Result<String> {
+    run_within(command, script, PATIENCE)
+}
+
+fn run_within(mut command: Command, script: &str, within: Duration) -> anyhow::Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    // What they complain of is told from other complaints, so it had better be in one language.
+    command.env("LC_ALL", "C");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("run {name}"))?;
+    let process = Process::with_pid(child.id());
+    let (tell, told) = mpsc::channel();
+    let script = script.to_owned();
+    thread::spawn(move || {
+        // Whoever ends without having read it says itself why.
+        if let Some(mut stdin) = child.stdin.take() {
+            drop(stdin.write_all(script.as_bytes()));
+        }
+        // Nobody may wait for it any more.
+        drop(tell.send(child.wait_with_output()));
+    });
+    let Ok(output) = told.recv_timeout(within) else {
+        if let Some(process) = process {
+            process.signal(Signal::KILL).with_context(|| format!("end {name}"))?;
+        }
+        bail!("run {name}: it did not end within {within:?}");
+    };
+    let Output { status, stdout, stderr } = output.with_context(|| format!("wait for {name}"))?;
+    let said = String::from_utf8_lossy(&stderr);
+    ensure!(status.success(), "run {name}: {}", said.trim());
+    Ok(String::from_utf8_lossy(&stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn a_program_reads_its_text_and_says_what_it_has_to_say() {
+        assert_eq!(run(shell("cat"), "a text").unwrap(), "a text");
+        let failed = run(shell("echo no such table >&2; exit 1"), "").unwrap_err();
+        assert_eq!(format!("{failed:#}"), "run sh: no such table");
+    }
+
+    #[test]
+    fn one_that_does_not_end_is_ended() {
+        let failed = run_within(shell("exec sleep 1000"), "", Duration::from_millis(50));
+        assert_eq!(format!("{:#}", failed.unwrap_err()), "run sh: it did not end within 50ms");
+    }
+}
