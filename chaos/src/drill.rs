@@ -8,6 +8,7 @@ mod cut;
 mod lines;
 mod offset;
 mod read;
+mod stop;
 pub(crate) mod yaml;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::wan;
 pub(crate) use cut::Cut;
 pub(crate) use lines::{Effect, Lines, Only, Others, Towards};
 pub(crate) use offset::Offset;
+pub(crate) use stop::StopCondition;
 pub(crate) use yaml::Finding;
 
 /// A fault that is forgotten ends after this.
@@ -93,9 +95,12 @@ pub(crate) struct Action {
     pub(crate) ttl: Duration,
     /// How soon the fault must be proven.
     pub(crate) verify_within: Duration,
+    /// Whether the next one is done at the same time.
+    pub(crate) is_together: bool,
     /// What the control plane must say first of a cell that was hit already.
     pub(crate) when: Option<When>,
-    /// The baseline's length; of later actions, the pause before them.
+    /// The baseline's length; of later actions, the pause before them, from when those begin that are done
+    /// at the same time.
     pub(crate) before: Duration,
     /// How long the platform is observed with the fault still on.
     pub(crate) after: Duration,
@@ -148,6 +153,8 @@ pub(crate) enum Fault {
     NetStream { cell: Choice<CellId>, cut: Cut, percent: u8 },
     /// A cell's active PostgreSQL has no room to write in, until healed.
     DiskFull { cell: Choice<CellId> },
+    /// A cell's active PostgreSQL writes to its disk so many times a second at most, until healed.
+    DiskSlow { cell: Choice<CellId>, writes: u32 },
     /// The wall clock of a cell's active site is wrong, until healed.
     ClockOffset { cell: Choice<CellId>, offset: Offset },
     /// Any one process of the platform stands still for a moment.
@@ -155,7 +162,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const KINDS: [&str; 26] = [
+    pub(crate) const KINDS: [&str; 27] = [
         "process.kill",
         "process.freeze",
         "process.pause",
@@ -175,6 +182,7 @@ impl Fault {
         "cpu.starve",
         "clock.offset",
         "disk.full",
+        "disk.slow",
         "net.partition",
         "net.one-way-connect",
         "net.latency",
@@ -205,6 +213,7 @@ impl Fault {
             Self::CpuStarve { .. } => "cpu.starve",
             Self::ClockOffset { .. } => "clock.offset",
             Self::DiskFull { .. } => "disk.full",
+            Self::DiskSlow { .. } => "disk.slow",
             Self::NetStream { .. } => "net.stream",
             Self::Net { effect, .. } => effect.kind(),
         }
@@ -223,7 +232,7 @@ impl Fault {
             }
             Self::DiskFull { .. } => "by giving it room again",
             Self::ClockOffset { .. } => "by setting the clock right",
-            Self::CpuStarve { .. } => "by taking the limit away",
+            Self::CpuStarve { .. } | Self::DiskSlow { .. } => "by taking the limit away",
             Self::ProcessPause { .. }
             | Self::PostgresStall { .. }
             | Self::ReplicationStall { .. } => "by itself, a moment later",
@@ -341,15 +350,6 @@ impl Load {
 pub(crate) enum Arrivals {
     Poisson,
     Constant,
-}
-
-/// Ends the drill early: cells that should not notice anything do.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct StopCondition {
-    /// Share of failed requests on cells that the fault does not touch …
-    pub(crate) above: f64,
-    /// … over this long.
-    pub(crate) over: Duration,
 }
 
 /// What may be broken at most, checked before anything is.

@@ -5,6 +5,7 @@ pub(crate) mod clock_offset;
 mod control_plane_kill;
 mod cpu_starve;
 pub(crate) mod disk_full;
+pub(crate) mod disk_slow;
 mod etcd;
 mod evacuate;
 pub(crate) mod hold;
@@ -74,7 +75,7 @@ pub(crate) struct Bench<'a> {
 pub(crate) async fn inject(
     bench: &Bench<'_>,
     target: &Target,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     injection.kind = bench.action.fault.kind().to_owned();
@@ -126,6 +127,9 @@ pub(crate) async fn inject(
             net_stream::inject(bench, site, share, safeguard, injection).await
         }
         Target::DiskFull(site) => disk_full::inject(bench, site, safeguard, injection).await,
+        Target::DiskSlow { site, writes } => {
+            disk_slow::inject(bench, site, *writes, safeguard, injection).await
+        }
         Target::ClockOffset { site, offset } => {
             clock_offset::inject(bench, site, *offset, safeguard, injection).await
         }

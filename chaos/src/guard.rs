@@ -1,10 +1,11 @@
 //! The guard: a small process that outlives the drill, and takes away what the drill did once the
-//! drill is gone or silent, a fault's time is over, or the lever is pulled.
+//! drill is gone or silent, a fault's time is over, the lever is pulled, or cells notice that should not.
 //!
 //! It reads the run's journal, so it need not be told anything; over a pipe it only hears that the
 //! drill lives, and says that it does itself. A pipe ends with its writer: a death is noticed at
 //! once, a standstill after [`SILENCE`].
 
+mod others;
 mod stand;
 
 use std::path::Path;
@@ -12,7 +13,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, interval, timeout};
 
@@ -30,12 +31,14 @@ const BEAT: Duration = Duration::from_millis(200);
 /// A process that is not stopped is kept waiting for less, even on a machine that is busy.
 pub(crate) const SILENCE: Duration = Duration::from_secs(5);
 const READY: &str = "ready";
+/// How the guard says that it has stopped the drill; why is after it.
+const STOPPED: &str = "stopped: ";
 
 /// The drill's side: the guard that was started, and how to hear that it lives.
 pub(crate) struct Guard {
     process: Process,
     told: ChildStdin,
-    heard: BufReader<ChildStdout>,
+    heard: Lines<BufReader<ChildStdout>>,
     silence: Duration,
     /// Kept so that it is waited for once it ends.
     child: Child,
@@ -62,11 +65,10 @@ impl Guard {
             .spawn()
             .context("start the guard")?;
         let told = child.stdin.take().context("talk to the guard")?;
-        let mut heard = BufReader::new(child.stdout.take().context("hear the guard")?);
-        let mut line = String::new();
-        let ready = timeout(START, heard.read_line(&mut line)).await;
-        ready.context("wait for the guard: silence")?.context("hear the guard")?;
-        ensure!(line.trim() == READY, "start the guard: it said {line:?}");
+        let mut heard = BufReader::new(child.stdout.take().context("hear the guard")?).lines();
+        let ready = timeout(START, heard.next_line()).await;
+        let line = ready.context("wait for the guard: silence")?.context("hear the guard")?;
+        ensure!(line.as_deref() == Some(READY), "start the guard: it said {line:?}");
         let process = child.id().and_then(Process::with_pid).context("find the guard running")?;
         Ok(Self { process, told, heard, silence, child })
     }
@@ -75,12 +77,12 @@ impl Guard {
         self.process.into()
     }
 
-    /// Keeps telling the guard that the drill lives. Returns only when the guard is not there any
-    /// more, and why; it is ended then, lest it wakes up and takes away what is another's.
+    /// Keeps telling the guard that the drill lives. Returns only when the guard has stopped the drill, and
+    /// why; or when it is not there any more: it is ended then, lest it wakes up and takes away what
+    /// is another's.
     pub(crate) async fn keep(&mut self) -> String {
         let mut beats = interval(BEAT);
         let mut last_heard = Instant::now();
-        let mut sign = [0; 64];
         let why = loop {
             tokio::select! {
                 _ = beats.tick() => {
@@ -93,9 +95,14 @@ impl Guard {
                         break err.to_string();
                     }
                 }
-                read = self.heard.read(&mut sign) => match read {
-                    Ok(0) => break "it ended".to_owned(),
-                    Ok(_) => last_heard = Instant::now(),
+                line = self.heard.next_line() => match line {
+                    Ok(None) => break "it ended".to_owned(),
+                    Ok(Some(line)) => {
+                        last_heard = Instant::now();
+                        if let Some(why) = line.strip_prefix(STOPPED) {
+                            return format!("stopped: {why}");
+                        }
+                    }
                     Err(err) => break err.to_string(),
                 },
             }

@@ -20,6 +20,7 @@ use anyhow::{Context as _, ensure};
 use runtime::clock::BootTime;
 use serde::{Deserialize, Serialize};
 
+use crate::drill::StopCondition;
 use crate::process::Process;
 use crate::undo::{Named, Undo, Undone};
 
@@ -32,7 +33,7 @@ const SIZE_MAX: u64 = 64 << 20;
 #[serde(transparent)]
 pub(crate) struct Step(u32);
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "kebab-case")]
 pub(crate) enum Record {
     /// The first line: whose journal it is.
@@ -42,9 +43,17 @@ pub(crate) enum Record {
         runner: Named,
         guard: Named,
     },
-    /// For people: which fault, at what.
+    /// Whom the guard asks for, and what it stops the drill for.
+    Watching(Watching),
+    /// For people: which fault, at what; and the cells that may notice.
     Injecting {
         what: String,
+        #[serde(default)]
+        cells: BTreeSet<String>,
+    },
+    /// The guard has stopped the drill.
+    Stopped {
+        why: String,
     },
     /// From here on it may have been done. It is taken away at `until`, nanoseconds of the
     /// boot-time clock, whoever lives.
@@ -76,6 +85,14 @@ pub(crate) enum Record {
     },
 }
 
+/// What the guard looks at by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Watching {
+    /// Some users of each cell, with the cell.
+    pub(crate) users: Vec<(String, String)>,
+    pub(crate) conditions: Vec<StopCondition>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum By {
@@ -91,12 +108,16 @@ pub(crate) struct Journal {
 }
 
 /// What a journal says, in short.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Told {
     pub(crate) run: String,
     pub(crate) boot: String,
     pub(crate) runner: Option<Named>,
     pub(crate) guard: Option<Named>,
+    pub(crate) watching: Option<Watching>,
+    /// The cells that faults were aimed at; none before the first one.
+    pub(crate) hit: Option<BTreeSet<String>>,
+    pub(crate) stopped: Option<String>,
     /// What has not been taken away, in the order it was done.
     pub(crate) open: BTreeMap<Step, (u64, Undo)>,
     /// What is known to have been done.
@@ -242,7 +263,10 @@ impl Told {
             }
             Record::Closed { .. } => self.is_closed = true,
             Record::Applied { steps } => self.applied.extend(steps),
-            Record::Injecting { .. } | Record::RevertFailed { .. } => {}
+            Record::Watching(watching) => self.watching = Some(watching),
+            Record::Injecting { cells, .. } => self.hit.get_or_insert_default().extend(cells),
+            Record::Stopped { why } => self.stopped = Some(why),
+            Record::RevertFailed { .. } => {}
         }
     }
 }

@@ -44,8 +44,9 @@ fn plan(drill: &Drill, cells: &[Cell], seed: u64) -> Result<Vec<String>, String>
         let hit = if hit.is_empty() { "nobody".to_owned() } else { hit.join(", ") };
         let kind = action.fault.kind();
         lines.push(format!(
-            "  after {:.1?}: {kind} of {target}; hits users of {hit}",
-            action.before
+            "  after {:.1?}: {kind} of {target}; hits users of {hit}{}",
+            action.before,
+            if action.is_together { "; the next one at the same time" } else { "" }
         ));
         lines.push(format!(
             "    taken away {}, after {:.0?} whatever happens",

@@ -10,6 +10,7 @@ mod observe;
 mod preflight;
 mod progress;
 
+use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +22,15 @@ use runtime::{Tasks, stop_asked};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use topology::CellId;
 
 use self::preflight::Ready;
 use crate::control_plane::ControlPlane;
 use crate::course::{CleanUp, Course};
 use crate::drill::{Drill, Fault};
 use crate::guard::{self, Guard, SILENCE};
-use crate::history::Clock;
+use crate::history::{Clock, User};
+use crate::journal::Watching;
 use crate::load::{self, Client};
 use crate::metrics::{Measure, Value, metrics};
 use crate::platform::Platform;
@@ -44,6 +47,8 @@ const SETTLE_PAUSE: Duration = Duration::from_millis(250);
 const LEVER_LOOK: Duration = Duration::from_millis(200);
 /// Requests in flight end by their own timeout; nothing else has to be waited for.
 const GRACE: Duration = Duration::from_secs(2);
+/// Users of each cell that the guard asks for: it needs to know of the cell, not of each of them.
+const WATCHED: usize = 5;
 
 /// What a run needs throughout.
 pub(crate) struct Run<'a> {
@@ -71,7 +76,7 @@ pub(crate) async fn run(run: &Run<'_>) -> Course {
     course
 }
 
-async fn guarded(run: &Run<'_>, course: &mut Course, mut safeguard: Safeguard, mut guard: Guard) {
+async fn guarded(run: &Run<'_>, course: &mut Course, safeguard: Safeguard, mut guard: Guard) {
     let ended = tokio::select! {
         biased;
         why = ended_early(run, &mut guard) => {
@@ -79,7 +84,7 @@ async fn guarded(run: &Run<'_>, course: &mut Course, mut safeguard: Safeguard, m
             course.aborted = Some(why);
             Ok(())
         }
-        ended = phases(run, course, &mut safeguard) => ended,
+        ended = phases(run, course, &safeguard) => ended,
     };
     if let Err(err) = ended {
         course.harness = Some(format!("failed to {err:#}"));
@@ -147,12 +152,9 @@ async fn ended_early(run: &Run<'_>, guard: &mut Guard) -> String {
     }
 }
 
-async fn phases(
-    run: &Run<'_>,
-    course: &mut Course,
-    safeguard: &mut Safeguard,
-) -> anyhow::Result<()> {
+async fn phases(run: &Run<'_>, course: &mut Course, safeguard: &Safeguard) -> anyhow::Result<()> {
     let Some(ready) = preflight::preflight(run, course).await? else { return Ok(()) };
+    safeguard.watching(watching(run.drill, &course.users))?;
     let client = Arc::clone(&ready.client);
     let load_stop = CancellationToken::new();
     let (drained, load_ended) = oneshot::channel();
@@ -193,11 +195,22 @@ async fn phases(
     Ok(())
 }
 
+/// Returns whom the guard asks for by itself, and what it stops the drill for.
+fn watching(drill: &Drill, users: &[User]) -> Watching {
+    let mut of_cells: BTreeMap<&CellId, Vec<&User>> = BTreeMap::new();
+    for user in users {
+        of_cells.entry(&user.cell).or_default().push(user);
+    }
+    let some = of_cells.into_values().flat_map(|users| users.into_iter().take(WATCHED));
+    let users = some.map(|user| (user.name.clone(), user.cell.to_string())).collect();
+    Watching { users, conditions: drill.stop_conditions.clone() }
+}
+
 /// Everything that happens while users are about.
 async fn under_load(
     run: &Run<'_>,
     course: &mut Course,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     ready: &Ready,
     client: &Client,
 ) -> anyhow::Result<()> {

@@ -2,18 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::bail;
 use tokio::process::Command;
 
 use crate::guard::Guard;
-use crate::journal::{self, By, Due, Journal, Record, Step, Told};
+use crate::journal::{self, By, Due, Journal, Record, Step, Told, Watching};
 use crate::undo::Undo;
 
-/// The runner's side of a run's journal.
+/// The runner's side of a run's journal. Faults that are injected at the same time share it.
 pub(crate) struct Safeguard {
     folder: PathBuf,
+    state: Mutex<State>,
+}
+
+struct State {
     journal: Journal,
     next: Step,
     /// Intended, and not yet said to have been done.
@@ -32,9 +37,8 @@ impl Safeguard {
         let (run, boot, runner) = (run.to_owned(), journal::boot_id()?, journal::own()?);
         let begun = Record::Begun { run, boot, runner, guard: guard.named() };
         let journal = Journal::create(folder, &begun)?;
-        let safeguard =
-            Self { folder: folder.to_owned(), journal, next: Step::FIRST, fresh: Vec::new() };
-        Ok((safeguard, guard))
+        let state = Mutex::new(State { journal, next: Step::FIRST, fresh: Vec::new() });
+        Ok((Self { folder: folder.to_owned(), state }, guard))
     }
 
     /// Returns the run directory that the run's folder is in, at `drills/RUN`.
@@ -44,53 +48,63 @@ impl Safeguard {
 
     /// Returns the number that what is intended next will have: what is made is named by it.
     pub(crate) fn upcoming(&self) -> Step {
-        self.next
+        self.state().next
     }
 
-    /// Notes for people what comes next.
-    pub(crate) fn injecting(&mut self, what: &str) -> anyhow::Result<()> {
-        self.journal.append(&[Record::Injecting { what: what.to_owned() }])
+    /// Has the guard look at users of cells that are not touched.
+    pub(crate) fn watching(&self, watching: Watching) -> anyhow::Result<()> {
+        self.state().journal.append(&[Record::Watching(watching)])
+    }
+
+    /// Notes what comes next, and the cells that may notice.
+    pub(crate) fn injecting(&self, what: &str, cells: BTreeSet<String>) -> anyhow::Result<()> {
+        self.state().journal.append(&[Record::Injecting { what: what.to_owned(), cells }])
     }
 
     /// Must be called before the fault is applied, with what takes it away again; it is taken away
     /// after `ttl`, whatever became of the drill.
-    pub(crate) fn intend(&mut self, undo: Undo, ttl: Duration) -> anyhow::Result<Step> {
-        let step = self.next;
+    pub(crate) fn intend(&self, undo: Undo, ttl: Duration) -> anyhow::Result<Step> {
+        let step = self.upcoming();
         self.intend_all([undo], ttl)?;
         Ok(step)
     }
 
     /// The same for several, at the price of one.
     pub(crate) fn intend_all(
-        &mut self,
+        &self,
         undos: impl IntoIterator<Item = Undo>,
         ttl: Duration,
     ) -> anyhow::Result<BTreeSet<Step>> {
         let until = journal::until(ttl);
+        let mut state = self.state();
         let mut records = Vec::new();
         let mut steps = BTreeSet::new();
         for undo in undos {
-            let step = self.next;
-            self.next = step.next();
+            let step = state.next;
+            state.next = step.next();
             steps.insert(step);
             records.push(Record::Intent { step, until, undo });
         }
-        self.fresh.extend(&steps);
+        state.fresh.extend(&steps);
         if !records.is_empty() {
-            self.journal.append(&records)?;
+            state.journal.append(&records)?;
         }
         Ok(steps)
     }
 
     /// Says that everything intended so far has been done.
-    pub(crate) fn applied(&mut self) -> anyhow::Result<()> {
-        let steps = std::mem::take(&mut self.fresh);
-        if steps.is_empty() { Ok(()) } else { self.journal.append(&[Record::Applied { steps }]) }
+    pub(crate) fn applied(&self) -> anyhow::Result<()> {
+        let mut state = self.state();
+        let steps = std::mem::take(&mut state.fresh);
+        if steps.is_empty() {
+            return Ok(());
+        }
+        state.journal.append(&[Record::Applied { steps }])
     }
 
     /// Takes some faults away again.
-    pub(crate) fn revert(&mut self, steps: &BTreeSet<Step>) -> anyhow::Result<()> {
-        let failed = self.journal.heal(Due::Steps(steps), By::Runner, || ())?;
+    pub(crate) fn revert(&self, steps: &BTreeSet<Step>) -> anyhow::Result<()> {
+        let failed = self.state().journal.heal(Due::Steps(steps), By::Runner, || ())?;
         match failed.into_iter().next() {
             None => Ok(()),
             Some(first) => bail!(first),
@@ -98,16 +112,20 @@ impl Safeguard {
     }
 
     /// Takes everything away; returns what could not be. `after` is called after each.
-    pub(crate) fn heal(&mut self, after: impl FnMut()) -> anyhow::Result<Vec<String>> {
-        self.journal.heal(Due::All, By::Runner, after)
+    pub(crate) fn heal(&self, after: impl FnMut()) -> anyhow::Result<Vec<String>> {
+        self.state().journal.heal(Due::All, By::Runner, after)
     }
 
     /// Says that nothing is left, and returns what the journal says in the end.
-    pub(crate) fn close(mut self) -> anyhow::Result<Told> {
+    pub(crate) fn close(self) -> anyhow::Result<Told> {
         let told = journal::of(&self.folder)?.unwrap_or_default();
         if told.open.is_empty() && !told.is_closed {
-            self.journal.append(&[Record::Closed { by: By::Runner }])?;
+            self.state().journal.append(&[Record::Closed { by: By::Runner }])?;
         }
         Ok(told)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::{Drill, Finding};
 
 /// Embedded, so that a name works wherever the program is.
-pub(crate) const DRILLS: [(&str, &str); 30] = [
+pub(crate) const DRILLS: [(&str, &str); 32] = [
     ("region-loss", include_str!("../../drills/region-loss.yaml")),
     ("cell-loss", include_str!("../../drills/cell-loss.yaml")),
     ("postgres-kill", include_str!("../../drills/postgres-kill.yaml")),
@@ -33,6 +33,8 @@ pub(crate) const DRILLS: [(&str, &str); 30] = [
     ("etcd-cut", include_str!("../../drills/etcd-cut.yaml")),
     ("connections-cut", include_str!("../../drills/connections-cut.yaml")),
     ("slow-line", include_str!("../../drills/slow-line.yaml")),
+    ("slow-disk", include_str!("../../drills/slow-disk.yaml")),
+    ("site-and-leader-loss", include_str!("../../drills/site-and-leader-loss.yaml")),
     ("disk-full", include_str!("../../drills/disk-full.yaml")),
     ("thundering-herd", include_str!("../../drills/thundering-herd.yaml")),
     ("commit-ack-cut", include_str!("../../drills/commit-ack-cut.yaml")),

@@ -44,7 +44,8 @@ load: {rate: 0}
             "7: method[0].provider.kind: expected process.kill, process.freeze, process.pause, \
              site.kill, site.freeze, postgres.stall, replication.stall, region.kill, switchover, \
              evacuate, etcd.kill, etcd.leader-kill, etcd.leader-freeze, control-plane.kill, router.kill, \
-             router.stale, cpu.starve, clock.offset, disk.full, net.partition, net.one-way-connect, \
+             router.stale, cpu.starve, clock.offset, disk.full, disk.slow, net.partition, \
+             net.one-way-connect, \
              net.latency, net.loss, net.rate, net.cut-established, net.stream, found \"net.melt\"",
             "7: method[0].provider.ttl: expected a duration such as 500ms, 6s or 5m, found \"90\"",
             "8: method[0].pauses.before: expected a duration such as 500ms, 6s or 5m, found \"6\"",
@@ -102,7 +103,9 @@ fn what_is_done_in_the_middle_of_a_move_says_which_event_it_waits_for() {
         .replace("name: kill-site", "name: a\n    when: {event: steady, within: 1s}");
     assert_eq!(
         findings(&first),
-        ["16: method[0].when: of a later action only, and of none that is repeated"]
+        [
+            "16: method[0].when: of a later action only, and of none that is repeated or joins another"
+        ]
     );
 }
 
@@ -141,4 +144,20 @@ fn a_pause_says_how_long_it_may_be_and_a_kill_does_not() {
 
 fn text(name: &str) -> &'static str {
     DRILLS.iter().find(|(known, _)| *known == name).unwrap().1
+}
+
+#[test]
+fn an_action_in_the_background_is_done_with_the_next_one() {
+    let text = text("site-and-leader-loss");
+    let drill = Drill::parse("test", text).unwrap();
+    let together: Vec<bool> = drill.actions.iter().map(|action| action.is_together).collect();
+    assert_eq!(together, [true, false]);
+    let last = text.replace("name: kill-leader", "name: kill-leader\n    background: true");
+    assert_eq!(
+        findings(&last),
+        [
+            "26: method[1].background: of none that is the last, or repeated",
+            "32: method[1].pauses: after is of the last of those that are done together",
+        ]
+    );
 }

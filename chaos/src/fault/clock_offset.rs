@@ -30,7 +30,7 @@ pub(super) async fn inject(
     bench: &Bench<'_>,
     site: &SiteId,
     offset: Offset,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let path = bench.platform.run_dir.join(FOLDER).join(site.to_string());

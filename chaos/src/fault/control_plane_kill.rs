@@ -14,7 +14,7 @@ use crate::safeguard::Safeguard;
 pub(super) async fn inject(
     bench: &Bench<'_>,
     region: Option<&RegionId>,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let spec = &bench.platform.spec;

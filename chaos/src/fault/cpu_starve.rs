@@ -12,7 +12,7 @@ pub(super) async fn inject(
     bench: &Bench<'_>,
     site: &SiteId,
     percent: u8,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let agent = bench.platform.agent(site)?;

@@ -32,7 +32,7 @@ const ROUNDS: usize = 3;
 pub(super) async fn inject(
     bench: &Bench<'_>,
     site: &SiteId,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let ttl = bench.action.ttl;

@@ -39,7 +39,7 @@ struct Header {
 pub(super) async fn kill(
     bench: &Bench<'_>,
     member: &EtcdMember,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let regions = match member {
@@ -88,7 +88,7 @@ pub(super) async fn kill_leader(
 
 pub(super) async fn freeze_leader(
     bench: &Bench<'_>,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let (ttl, within) = (bench.action.ttl, bench.action.verify_within);

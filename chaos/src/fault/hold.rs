@@ -18,11 +18,7 @@ const REASON: &str = "drill ";
 const MODE: u32 = 0o644;
 
 /// Keeps a process of the fleet from being started again, until healed.
-pub(super) fn place(
-    bench: &Bench<'_>,
-    safeguard: &mut Safeguard,
-    process: &str,
-) -> anyhow::Result<()> {
+pub(super) fn place(bench: &Bench<'_>, safeguard: &Safeguard, process: &str) -> anyhow::Result<()> {
     let path = bench.platform.run_dir.join("holds").join(format!("{process}.json"));
     let hold = Hold { until: journal::until(bench.action.ttl), reason: reason(bench.run) };
     let text = serde_json::to_vec(&hold).context("write a hold")?;

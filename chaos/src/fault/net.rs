@@ -26,7 +26,7 @@ pub(super) async fn inject(
     region: &RegionId,
     lines: &Lines,
     effect: &Effect,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let net = Net { bench, region, lines };
@@ -46,7 +46,7 @@ pub(super) async fn inject(
 pub(super) fn silence(
     bench: &Bench<'_>,
     region: &RegionId,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
 ) -> anyhow::Result<()> {
     let net = Net { bench, region, lines: &Lines::default() };
     net.set(&Policy { cut: Some(Cut::All), ..Policy::default() }, safeguard).map(|_| ())
@@ -79,7 +79,7 @@ impl Net<'_> {
     }
 
     /// Puts a policy in force; its undo is in the journal before.
-    fn set(&self, effect: &Policy, safeguard: &mut Safeguard) -> anyhow::Result<String> {
+    fn set(&self, effect: &Policy, safeguard: &Safeguard) -> anyhow::Result<String> {
         let Bench { run, action, .. } = self.bench;
         let id = label_within(run, &action.name, safeguard.upcoming());
         let ttl = action.ttl;

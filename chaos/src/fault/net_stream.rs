@@ -39,7 +39,7 @@ pub(super) async fn inject(
     bench: &Bench<'_>,
     site: &SiteId,
     share: Share,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let Share { cut, percent, seed } = share;

@@ -13,7 +13,7 @@ pub(super) async fn inject(
     bench: &Bench<'_>,
     site: &SiteId,
     role: ProcessRole,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let process = find(bench.platform, site, role)?;

@@ -22,7 +22,7 @@ pub(super) async fn inject(
     bench: &Bench<'_>,
     lasting: Duration,
     seed: u64,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let mut random = StdRng::seed_from_u64(seed);

@@ -18,7 +18,7 @@ pub(super) async fn inject(
     bench: &Bench<'_>,
     region: &RegionId,
     death: Death,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let fleet = bench.platform.fleet()?;

@@ -20,7 +20,7 @@ pub(super) async fn inject(
     bench: &Bench<'_>,
     site: &SiteId,
     lasting: Duration,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let postmaster = bench.platform.postmaster(site).context("find the postmaster")?;

@@ -41,7 +41,7 @@ struct Routed {
 pub(super) async fn inject(
     bench: &Bench<'_>,
     seed: u64,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let (ttl, within) = (bench.action.ttl, bench.action.verify_within);

@@ -79,6 +79,10 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
             Ok(Target::NetStream { site, cut: *cut, percent: *percent, seed: random.random() })
         }
         Fault::DiskFull { cell } => Ok(Target::DiskFull(active_site(cell, cells, &mut random)?)),
+        Fault::DiskSlow { cell, writes } => {
+            let site = active_site(cell, cells, &mut random)?;
+            Ok(Target::DiskSlow { site, writes: *writes })
+        }
         Fault::ClockOffset { cell, offset } => {
             let site = active_site(cell, cells, &mut random)?;
             Ok(Target::ClockOffset { site, offset: *offset })

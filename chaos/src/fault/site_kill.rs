@@ -11,7 +11,7 @@ use crate::safeguard::Safeguard;
 pub(super) async fn inject(
     bench: &Bench<'_>,
     site: &SiteId,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let agent = bench.platform.agent(site)?;

@@ -77,6 +77,11 @@ pub(crate) enum Target {
         percent: u8,
         seed: u64,
     },
+    DiskSlow {
+        site: SiteId,
+        /// A second, at most.
+        writes: u32,
+    },
     ClockOffset {
         site: SiteId,
         offset: Offset,
@@ -110,6 +115,7 @@ impl Target {
             | Self::ReplicationStall { site, .. }
             | Self::CpuStarve { site, .. }
             | Self::ClockOffset { site, .. }
+            | Self::DiskSlow { site, .. }
             | Self::DiskFull(site)
             | Self::NetStream { site, .. }
             | Self::SiteKill(site)
@@ -140,6 +146,7 @@ impl Target {
             | Self::ReplicationStall { site, .. }
             | Self::CpuStarve { site, .. }
             | Self::ClockOffset { site, .. }
+            | Self::DiskSlow { site, .. }
             | Self::DiskFull(site)
             | Self::NetStream { site, .. }
             | Self::SiteKill(site)
@@ -206,6 +213,9 @@ impl fmt::Display for Target {
                 write!(f, "{percent} % of the {cut} of {site}")
             }
             Self::DiskFull(site) => write!(f, "the volume of PostgreSQL of {site}"),
+            Self::DiskSlow { site, writes } => {
+                write!(f, "the disk of PostgreSQL of {site}, at {writes} writes a second")
+            }
             Self::ClockOffset { site, offset } => write!(f, "the clocks of {site}, at {offset} s"),
             Self::RouterStale { .. } => f.write_str("a router's lines to etcd"),
             Self::CpuStarve { site, percent } => write!(f, "{site}, left {percent} % of a CPU"),

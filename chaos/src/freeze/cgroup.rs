@@ -30,6 +30,8 @@ enum Version {
     V2,
     /// The `cpu` controller's own hierarchy.
     Cpu,
+    /// The `blkio` controller's own hierarchy.
+    Disk,
 }
 
 /// Where the processes of a drill are kept while they are frozen, and where they came from.
@@ -43,7 +45,7 @@ pub(crate) struct Cgroup {
 /// Freezes processes with everything they started. Returns all of them, and how it was done.
 pub(crate) async fn freeze_trees(
     roots: &[Process],
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     ttl: Duration,
     within: Duration,
 ) -> anyhow::Result<(BTreeSet<Process>, String)> {
@@ -86,13 +88,19 @@ impl Cgroup {
     /// Returns the cgroups this program would freeze a process in, the best first.
     fn freezers(process: Process, safeguard: &Safeguard) -> Vec<Self> {
         let all = Self::candidates(process, safeguard).into_iter();
-        all.filter(|cgroup| cgroup.version != Version::Cpu).collect()
+        all.filter(|cgroup| matches!(cgroup.version, Version::V1 | Version::V2)).collect()
     }
 
     /// Returns the cgroup it would limit the processor's time of a process in.
     pub(super) fn of_cpu(process: Process, safeguard: &Safeguard) -> Option<Self> {
         let all = Self::candidates(process, safeguard).into_iter();
         all.into_iter().find(|cgroup| cgroup.version == Version::Cpu)
+    }
+
+    /// Returns the cgroup it would limit the writes of a process in.
+    pub(crate) fn of_disk(process: Process, safeguard: &Safeguard) -> Option<Self> {
+        let all = Self::candidates(process, safeguard).into_iter();
+        all.into_iter().find(|cgroup| cgroup.version == Version::Disk)
     }
 
     /// Returns the cgroup in which the packet filter would know a process from all others.
@@ -168,6 +176,13 @@ impl Cgroup {
         Ok(())
     }
 
+    /// Lets its members write to a disk so many times a second together.
+    pub(crate) fn limit_writes(&self, disk: &str, writes: u32) -> anyhow::Result<()> {
+        let path = self.folder.join(self.version.knob());
+        let text = format!("{disk} {writes}");
+        fs::write(&path, &text).with_context(|| format!("write {text} to {}", path.display()))
+    }
+
     /// Moves those in who are not; returns whether all were.
     pub(crate) fn take_in(&self, processes: &BTreeSet<Process>) -> anyhow::Result<bool> {
         let inside: BTreeSet<u32> = self.pids()?.into_iter().collect();
@@ -202,6 +217,8 @@ impl Cgroup {
             (Version::V2, true) => "1",
             (Version::V2, false) => "0",
             (Version::Cpu, _) => "-1",
+            // It ends with the cgroup.
+            (Version::Disk, _) => return Ok(()),
         };
         let path = self.folder.join(self.version.knob());
         match fs::write(&path, text) {
@@ -214,7 +231,7 @@ impl Cgroup {
         let (name, word) = match self.version {
             Version::V1 => ("freezer.state", "FROZEN"),
             Version::V2 => ("cgroup.events", "frozen 1"),
-            Version::Cpu => bail!("a cgroup of the cpu controller freezes nobody"),
+            Version::Cpu | Version::Disk => bail!("{self} freezes nobody"),
         };
         let path = self.folder.join(name);
         let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
@@ -234,7 +251,7 @@ impl Cgroup {
                 format!("cgroup v1: freezer.state of {} is FROZEN", self.folder.display())
             }
             Version::V2 => format!("cgroup v2: {} is frozen", self.folder.display()),
-            Version::Cpu => self.to_string(),
+            Version::Cpu | Version::Disk => self.to_string(),
         }
     }
 }
@@ -251,6 +268,7 @@ impl Version {
             Self::V1 => "freezer.state",
             Self::V2 => "cgroup.freeze",
             Self::Cpu => "cpu.cfs_quota_us",
+            Self::Disk => "blkio.throttle.write_iops_device",
         }
     }
 }
@@ -269,6 +287,7 @@ fn hierarchies() -> Vec<(Version, PathBuf)> {
     let candidates = [
         (Version::Cpu, "/sys/fs/cgroup/cpu", "cpu.cfs_quota_us"),
         (Version::Cpu, "/sys/fs/cgroup/cpu,cpuacct", "cpu.cfs_quota_us"),
+        (Version::Disk, "/sys/fs/cgroup/blkio", "blkio.throttle.write_iops_device"),
         (Version::V1, "/sys/fs/cgroup/freezer", "cgroup.procs"),
         (Version::V2, "/sys/fs/cgroup", "cgroup.controllers"),
         (Version::V2, "/sys/fs/cgroup/unified", "cgroup.controllers"),
@@ -287,6 +306,7 @@ fn home(version: Version, groups: &str) -> Option<String> {
     let (_, _, path) = lines.find(|(id, controllers, _)| match version {
         Version::V1 => controllers.split(',').any(|controller| controller == "freezer"),
         Version::Cpu => controllers.split(',').any(|controller| controller == "cpu"),
+        Version::Disk => controllers.split(',').any(|controller| controller == "blkio"),
         Version::V2 => *id == "0" && controllers.is_empty(),
     })?;
     Some(path.trim_start_matches('/').to_owned())

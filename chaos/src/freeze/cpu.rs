@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(crate) async fn starve_trees(
     roots: &[Process],
     percent: u8,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     ttl: Duration,
     within: Duration,
 ) -> anyhow::Result<(usize, String)> {

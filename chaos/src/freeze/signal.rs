@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Stops one process for `ttl` at most, and returns once it is in state T.
 pub(crate) async fn stop_one(
     process: Process,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     ttl: Duration,
     within: Duration,
 ) -> anyhow::Result<Step> {
@@ -41,7 +41,7 @@ pub(crate) async fn stop_one(
 /// Returns all of them once each is in state T and no more are found, with what lets them go on.
 pub(crate) async fn stop_trees(
     roots: &[Process],
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     ttl: Duration,
     within: Duration,
 ) -> anyhow::Result<(BTreeSet<Process>, BTreeSet<Step>)> {

@@ -12,9 +12,11 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::time::{Instant, sleep_until};
 
-use super::READY;
+use super::others::Others;
+use super::{READY, STOPPED};
 use crate::journal::{self, By, Due, Journal, Told};
 use crate::lever;
+use crate::platform::Platform;
 use crate::process::Process;
 use crate::terminal::{complain, print};
 
@@ -26,7 +28,13 @@ const TRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Returns once the drill is over, one way or another, and everything was taken away.
 pub(crate) async fn stand_guard(folder: &Path, silence: Duration) -> anyhow::Result<()> {
-    let mut watch = Watch { folder: folder.to_owned(), length: 0, told: Told::default() };
+    let mut watch = Watch {
+        folder: folder.to_owned(),
+        length: 0,
+        told: Told::default(),
+        others: Looking::NotYet,
+        stopped: None,
+    };
     let ended = until_over(&mut watch, silence).await;
     let ended = ended.and_then(|over| match over {
         Over::Silent => end_runner(folder),
@@ -56,6 +64,28 @@ struct Watch {
     folder: PathBuf,
     length: u64,
     told: Told,
+    others: Looking,
+    /// When it has stopped the drill.
+    stopped: Option<Instant>,
+}
+
+/// At the cells that are not touched.
+enum Looking {
+    /// Nothing was broken.
+    NotYet,
+    At(Box<Others>),
+    /// Nobody needs to, or can, any more.
+    Over,
+}
+
+impl Looking {
+    /// Returns why the drill has to be stopped, if it has; never, while there is nothing to look at.
+    async fn turn(&mut self) -> Option<String> {
+        match self {
+            Self::At(others) => others.turn().await,
+            Self::NotYet | Self::Over => std::future::pending().await,
+        }
+    }
 }
 
 async fn until_over(watch: &mut Watch, silence: Duration) -> anyhow::Result<Over> {
@@ -77,9 +107,16 @@ async fn until_over(watch: &mut Watch, silence: Duration) -> anyhow::Result<Over
                 // A drill that is gone cannot hear it, and is noticed by its end of the pipe.
                 drop(print("."));
             }
+            met = watch.others.turn() => {
+                if let Some(why) = met {
+                    watch.stop(&why)?;
+                }
+            }
             () = sleep_until(next) => {}
         }
-        if last_heard.elapsed() > silence {
+        // One that was told to stop and goes on is no better than one that is silent.
+        let goes_on = watch.stopped.is_some_and(|stopped| stopped.elapsed() > silence);
+        if last_heard.elapsed() > silence || goes_on {
             return Ok(Over::Silent);
         }
         watch.look()?;
@@ -96,20 +133,58 @@ impl Watch {
         left.map_or(look, |left| look.min(Instant::now() + left))
     }
 
-    /// Takes away what is over, or everything while the lever is pulled.
+    /// Takes away what is over, or everything while the lever is pulled or the drill stopped.
     fn look(&mut self) -> anyhow::Result<()> {
         let length = journal::length(&self.folder).unwrap_or(0);
         if length != self.length {
             self.length = length;
             self.told = journal::of(&self.folder)?.unwrap_or_default();
+            self.look_at_others();
         }
         let now = BootTime::now();
         let is_due = self.told.first_due().is_some_and(|due| due <= now);
-        let is_pulled = lever::of_run(&self.folder).is_some() && !self.told.open.is_empty();
-        if !is_due && !is_pulled {
+        let is_stopped = self.stopped.is_some() || lever::of_run(&self.folder).is_some();
+        let all = is_stopped && !self.told.open.is_empty();
+        if !is_due && !all {
             return Ok(());
         }
-        let due = if is_pulled { Due::All } else { Due::By(now) };
+        self.heal(if all { Due::All } else { Due::By(now) })
+    }
+
+    /// Begins to look as soon as something is being broken, and leaves out whom it is aimed at.
+    fn look_at_others(&mut self) {
+        let Some(hit) = &self.told.hit else { return };
+        if let (Looking::NotYet, Some(watching)) = (&self.others, &self.told.watching) {
+            let run_dir = self.folder.ancestors().nth(2).unwrap_or(&self.folder);
+            let others = Platform::find(run_dir).and_then(|platform| {
+                let platform = platform.context("find the platform running")?;
+                Others::new(&platform, watching.clone())
+            });
+            self.others = match others {
+                Ok(others) => Looking::At(Box::new(others)),
+                Err(err) => {
+                    complain(&format!("the guard cannot look at other cells: failed to {err:#}"));
+                    Looking::Over
+                }
+            };
+        }
+        if let Looking::At(others) = &mut self.others {
+            others.hit(hit);
+        }
+    }
+
+    /// Takes everything away, and tells the run so.
+    fn stop(&mut self, why: &str) -> anyhow::Result<()> {
+        (self.others, self.stopped) = (Looking::Over, Some(Instant::now()));
+        let stopped = journal::Record::Stopped { why: why.to_owned() };
+        // That it cannot be written down is no reason not to do it.
+        let noted = Journal::open(&self.folder).and_then(|mut journal| journal.append(&[stopped]));
+        let healed = self.heal(Due::All);
+        print(&format!("{STOPPED}{why}"))?;
+        noted.and(healed)
+    }
+
+    fn heal(&self, due: Due<'_>) -> anyhow::Result<()> {
         for failed in Journal::open(&self.folder)?.heal(due, By::Guard, || ())? {
             complain(&format!("the guard could not {failed}"));
         }

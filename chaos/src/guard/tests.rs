@@ -6,7 +6,8 @@
 //! real one.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command as Plain, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,9 +17,10 @@ use rustix::process::Signal;
 use topology::wire::fleet::Hold;
 
 use super::*;
+use crate::drill::StopCondition;
 use crate::fault::hold;
 use crate::freeze::{freeze_trees, stop_one};
-use crate::journal::{self, Told};
+use crate::journal::{self, Told, Watching};
 use crate::process::is_stopped;
 use crate::safeguard::Safeguard;
 use crate::undo::Undo;
@@ -94,6 +96,45 @@ fn a_pulled_lever_takes_away_everything_though_the_run_goes_on() {
     assert!(Process::from(case.told().runner.unwrap()).is_alive());
 }
 
+#[test]
+fn other_cells_that_are_not_answered_stop_the_drill_though_the_run_looks_away() {
+    // Routers that answer for nobody.
+    let routers = TcpListener::bind("127.0.0.1:0").unwrap();
+    let edge = routers.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in routers.incoming() {
+            let mut stream = stream.unwrap();
+            let mut asked = [0; 4096];
+            drop(stream.read(&mut asked));
+            drop(
+                stream.write_all(
+                    b"HTTP/1.1 503 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+                ),
+            );
+        }
+    });
+    let case = Case::start_on("watch", "watched", |run_dir| {
+        let spec =
+            include_str!("../../../regions.yaml").replace("127.0.0.1:8080", &edge.to_string());
+        let own = std::process::id();
+        let fleet = format!(r#"{{"supervisor":{own},"spec":"","processes":[]}}"#);
+        fs::create_dir(run_dir.join("secrets")).unwrap();
+        for (name, text) in [
+            ("spec.yaml", spec.as_str()),
+            ("fleet.json", &fleet),
+            ("secrets/control-plane.token", "a token"),
+            ("secrets/identity.key", "a key"),
+        ] {
+            fs::write(run_dir.join(name), text).unwrap();
+        }
+    });
+    case.wait_until(|case| case.is_clean() && case.told().is_closed);
+    assert_eq!(
+        case.told().stopped.as_deref(),
+        Some("the guard saw that more than 50 % of other cells' requests failed for 1.5s")
+    );
+}
+
 #[track_caller]
 fn check(step: &str, blow: Blow) {
     let name = format!("{blow:?} at {step}").replace(' ', "-");
@@ -127,11 +168,16 @@ struct Case {
 }
 
 impl Case {
-    /// Returns once the run stands where it is to.
     fn start(name: &str, step: &str) -> Self {
+        Self::start_on(name, step, |_| ())
+    }
+
+    /// Returns once the run stands where it is to, in a run directory that was prepared.
+    fn start_on(name: &str, step: &str, prepare: impl FnOnce(&Path)) -> Self {
         let name = format!("chaos-guard-{name}-{}", std::process::id());
         let run_dir = std::env::temp_dir().join(name);
         fs::create_dir_all(run_dir.join("holds")).unwrap();
+        prepare(&run_dir);
         let sleep = || Plain::new("sleep").arg("1000").stdin(Stdio::null()).spawn().unwrap();
         let victims = [sleep(), sleep()];
         let pids = victims.each_ref().map(|victim| victim.id().to_string()).join(" ");
@@ -203,11 +249,11 @@ fn the_run() {
         let program = std::env::current_exe().unwrap();
         let program = program.parent().unwrap().with_file_name("chaos");
         let guard = command(Some(&program), &folder, QUIET);
-        let (mut safeguard, mut guard) =
+        let (safeguard, mut guard) =
             Safeguard::start(&folder, "run-1", guard, QUIET).await.unwrap();
         tokio::select! {
             _lost = guard.keep() => {}
-            () = break_things(&folder, &mut safeguard) => {}
+            () = break_things(&folder, &safeguard) => {}
         }
         safeguard.heal(|| stand_at("one healed")).unwrap();
         stand_at("all healed");
@@ -216,7 +262,7 @@ fn the_run() {
     });
 }
 
-async fn break_things(folder: &Path, safeguard: &mut Safeguard) {
+async fn break_things(folder: &Path, safeguard: &Safeguard) {
     let at = |step: &'static str| async move {
         if is_here(step) {
             say_so();
@@ -231,6 +277,14 @@ async fn break_things(folder: &Path, safeguard: &mut Safeguard) {
         let ttl = Duration::from_millis(300);
         stop_one(victims[0], safeguard, ttl, LONG).await.unwrap();
         at("expired").await;
+    }
+    if is_here("watched") {
+        let conditions = vec![StopCondition { above: 0.5, over: Duration::from_millis(1500) }];
+        let users = vec![("u1".to_owned(), "c1".to_owned()), ("u2".to_owned(), "c2".to_owned())];
+        safeguard.watching(Watching { users, conditions }).unwrap();
+        safeguard.injecting("a stop of c1", ["c1".to_owned()].into()).unwrap();
+        stop_one(victims[0], safeguard, LONG, LONG).await.unwrap();
+        at("watched").await;
     }
     if is_here("stop intended") {
         safeguard.intend(Undo::GoOn(victims[0].into()), LONG).unwrap();

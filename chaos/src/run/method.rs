@@ -1,8 +1,11 @@
-//! Does what a drill does to the platform: action after action, or the same ones again and again.
+//! Does what a drill does to the platform: action after action, some at the same time, or the same ones
+//! again and again.
 
+use std::iter::zip;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
 use super::Run;
@@ -26,21 +29,22 @@ const KNOWN_PAUSE: Duration = Duration::from_millis(250);
 pub(super) async fn act(
     run: &Run<'_>,
     course: &mut Course,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     control_plane: &ControlPlane,
     expected: &Target,
 ) -> anyhow::Result<()> {
     let begun = Instant::now();
     let mut live = Live::default();
     let mut known = Vec::new();
-    for number in 0..u32::MAX {
-        let Some(action) = action(run.drill, number, begun.elapsed()) else { break };
-        if number > 0 {
-            sleep(action.before).await;
-        }
-        let event = match &action.when {
+    let mut number = 0;
+    loop {
+        let together = together(run.drill, number, begun.elapsed());
+        let (Some(first), Some(last)) = (together.first(), together.last()) else { break };
+        let count = u32::try_from(together.len()).context("count the actions")?;
+        let event = match &first.when {
             None => None,
             Some(when) => {
+                sleep(first.before).await;
                 let Some(event) = wait_for(run, course, when).await else {
                     let When { event, within } = when;
                     course.unproven = Some(format!("{event} was not seen within {within:.1?}"));
@@ -49,36 +53,31 @@ pub(super) async fn act(
                 Some(event)
             }
         };
-        let mut cells = cells(control_plane, &mut known).await?;
-        // In the middle of a move the place that counts is the one it goes to.
-        let moving = event.as_ref().and_then(|event| Some((&event.cell, event.region.as_ref()?)));
-        if let Some((id, region)) = moving
-            && let Some(cell) = cells.iter_mut().find(|cell| cell.id == *id)
-        {
-            cell.active = Some(region.clone());
+        let noted = course.injections.len();
+        course.injections.resize_with(noted + together.len(), Injection::default);
+        let doing = zip(&together, &mut course.injections[noted..]).enumerate();
+        let doing = doing.map(|(offset, (action, injection))| {
+            // The baseline, and the pause before the event, are over.
+            let is_waited = offset == 0 && (number == 0 || event.is_some());
+            let before = if is_waited { Duration::ZERO } else { action.before };
+            let seed = seed(run.drill, number);
+            let expected = (number == 0 && offset == 0).then_some(expected);
+            let turn = Turn { action, seed, before, event: event.as_ref(), expected };
+            step(run, turn, safeguard, control_plane, known.clone(), injection)
+        });
+        let mut unproven = None;
+        for done in join_all(doing).await {
+            match done? {
+                Done::Proven(cells) => known = cells,
+                Done::Unproven(why) => unproven = unproven.or(Some(why)),
+            }
         }
-        let target = settle(&action.fault, &cells, seed(run.drill, number));
-        let target = target.map_err(|why| anyhow::anyhow!("settle the target: {why}"))?;
-        if let Some(beyond) = target.beyond(&run.drill.scope) {
-            anyhow::bail!("stay within the scope: {beyond}");
-        }
-        if number == 0 && target != *expected {
-            run.terminal.line(&format!("cells moved meanwhile: {target} instead of {expected}"));
-        }
-        let what = format!("{} of {target}", action.fault.kind());
-        run.terminal.phase("inject", &what);
-        safeguard.injecting(&what)?;
-        let (platform, clock) = (run.platform, run.clock);
-        let bench = Bench { run: run.id, platform, control_plane, clock, action };
-        course.injections.push(Injection::default());
-        let injection = course.injections.last_mut().context("note the fault")?;
-        if let Err(err) = inject(&bench, &target, safeguard, injection).await {
-            course.unproven = Some(format!("{err:#}"));
+        course.unproven = unproven;
+        if course.unproven.is_some() {
             return Ok(());
         }
         safeguard.applied()?;
-        run.terminal.phase("verify", &injection.proof.join("; "));
-        let lasting = observed(run.drill, action, number, begun.elapsed());
+        let lasting = observed(run.drill, last, number, begun.elapsed());
         if run.drill.repeat.is_none() && !lasting.is_zero() {
             run.terminal.phase("observe", &format!("{lasting:.1?} of load under it"));
         }
@@ -87,8 +86,65 @@ pub(super) async fn act(
         if course.aborted.is_some() {
             return Ok(());
         }
+        number = number.saturating_add(count);
     }
     Ok(())
+}
+
+/// One action, when it is its turn.
+struct Turn<'a> {
+    action: &'a Action,
+    seed: u64,
+    before: Duration,
+    /// What it has waited for.
+    event: Option<&'a Event>,
+    /// What its target was before the load.
+    expected: Option<&'a Target>,
+}
+
+enum Done {
+    /// With where the cells were then.
+    Proven(Vec<Cell>),
+    Unproven(String),
+}
+
+/// Does one thing to the platform, and proves it.
+async fn step(
+    run: &Run<'_>,
+    turn: Turn<'_>,
+    safeguard: &Safeguard,
+    control_plane: &ControlPlane,
+    mut known: Vec<Cell>,
+    injection: &mut Injection,
+) -> anyhow::Result<Done> {
+    let Turn { action, seed, before, event, expected } = turn;
+    sleep(before).await;
+    let mut cells = cells(control_plane, &mut known).await?;
+    // In the middle of a move the place that counts is the one it goes to.
+    let moving = event.and_then(|event| Some((&event.cell, event.region.as_ref()?)));
+    if let Some((id, region)) = moving
+        && let Some(cell) = cells.iter_mut().find(|cell| cell.id == *id)
+    {
+        cell.active = Some(region.clone());
+    }
+    let target = settle(&action.fault, &cells, seed);
+    let target = target.map_err(|why| anyhow::anyhow!("settle the target: {why}"))?;
+    if let Some(beyond) = target.beyond(&run.drill.scope) {
+        anyhow::bail!("stay within the scope: {beyond}");
+    }
+    if let Some(expected) = expected.filter(|expected| **expected != target) {
+        run.terminal.line(&format!("cells moved meanwhile: {target} instead of {expected}"));
+    }
+    let what = format!("{} of {target}", action.fault.kind());
+    run.terminal.phase("inject", &what);
+    safeguard.injecting(&what, target.cells().keys().map(ToString::to_string).collect())?;
+    let (platform, clock) = (run.platform, run.clock);
+    let bench = Bench { run: run.id, platform, control_plane, clock, action };
+    if let Err(err) = inject(&bench, &target, safeguard, injection).await {
+        return Ok(Done::Unproven(format!("{err:#}")));
+    }
+    run.terminal.phase("verify", &injection.proof.join("; "));
+    Ok(Done::Proven(known))
 }
 
 /// Waits for the control plane to say something of a cell that was hit, after it was.
@@ -111,13 +167,19 @@ async fn wait_for(run: &Run<'_>, course: &Course, when: &When) -> Option<Event> 
     }
 }
 
-/// Returns what is done at this turn; `None` when it is over.
-fn action(drill: &Drill, number: u32, elapsed: Duration) -> Option<&Action> {
-    let count = drill.actions.len();
+/// Returns what is done at this turn, all at the same time; nothing when it is over.
+fn together(drill: &Drill, number: u32, elapsed: Duration) -> Vec<&Action> {
+    let actions = &drill.actions;
     match &drill.repeat {
-        None => drill.actions.get(number as usize),
-        Some(repeat) if elapsed >= repeat.lasting => None,
-        Some(_) => drill.actions.get((number as usize).checked_rem(count)?),
+        None => {
+            let rest = actions.get(number as usize..).unwrap_or_default();
+            let more = rest.iter().take_while(|action| action.is_together).count();
+            rest.iter().take(more + 1).collect()
+        }
+        Some(repeat) if elapsed >= repeat.lasting => Vec::new(),
+        Some(_) => {
+            actions.iter().cycle().nth(number as usize % actions.len()).into_iter().collect()
+        }
     }
 }
 
@@ -182,23 +244,36 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    fn names(drill: &Drill, number: u32, at: u64) -> Vec<&str> {
+        together(drill, number, seconds(at)).into_iter().map(|a| a.name.as_str()).collect()
+    }
+
+    #[test]
+    fn what_belongs_together_has_one_turn() {
+        let mut drill = drill(None);
+        let third = Action { name: "third".to_owned(), ..drill.actions[0].clone() };
+        drill.actions.push(third);
+        drill.actions[0].is_together = true;
+        assert_eq!(names(&drill, 0, 0), ["kill-region", "second"]);
+        assert_eq!(names(&drill, 2, 0), ["third"]);
+        assert!(names(&drill, 3, 0).is_empty());
+    }
+
     #[test]
     fn each_action_has_its_turn_once() {
         let drill = drill(None);
-        let name = |number| action(&drill, number, seconds(500)).map(|a| a.name.clone());
-        assert_eq!(name(0), Some("kill-region".to_owned()));
-        assert_eq!(name(1), Some("second".to_owned()));
-        assert_eq!(name(2), None);
+        assert_eq!(names(&drill, 0, 500), ["kill-region"]);
+        assert_eq!(names(&drill, 1, 500), ["second"]);
+        assert!(names(&drill, 2, 500).is_empty());
         assert_eq!(observed(&drill, &drill.actions[0], 0, seconds(500)), seconds(12));
     }
 
     #[test]
     fn repeated_actions_take_turns_at_an_even_pace_until_the_time_is_over() {
         let drill = drill(Some(repeat(Aim::Anew)));
-        let name = |number, at| action(&drill, number, seconds(at)).map(|a| a.name.clone());
-        assert_eq!(name(2, 20), Some("kill-region".to_owned()));
-        assert_eq!(name(5, 59), Some("second".to_owned()));
-        assert_eq!(name(6, 60), None);
+        assert_eq!(names(&drill, 2, 20), ["kill-region"]);
+        assert_eq!(names(&drill, 5, 59), ["second"]);
+        assert!(names(&drill, 6, 60).is_empty());
         assert_eq!(observed(&drill, &drill.actions[0], 2, seconds(21)), seconds(9));
         assert_eq!(observed(&drill, &drill.actions[0], 2, seconds(35)), seconds(0));
     }

@@ -40,18 +40,13 @@ pub(super) async fn observe(
             run.terminal.line(&line);
         }
         if let Some(condition) = stop {
-            return Some(format!(
-                "stopped: more than {:.0} % of other cells' requests failed for {:?}",
-                condition.above * 100.0,
-                condition.over
-            ));
+            return Some(format!("stopped: {condition}"));
         }
     }
     None
 }
 
-/// Returns whether more than the given share of the requests to other cells failed lately. Too few
-/// requests say nothing.
+/// Returns whether too many of the requests to other cells failed lately.
 fn is_met(
     condition: &StopCondition,
     injection: &Injection,
@@ -59,7 +54,6 @@ fn is_met(
     operations: &[Operation],
     now: Duration,
 ) -> bool {
-    const ENOUGH: u32 = 10;
     let from = now.saturating_sub(condition.over);
     if from < injection.begun {
         return false;
@@ -74,7 +68,7 @@ fn is_met(
         asked += 1;
         failed += u32::from(!operation.is_ok());
     }
-    asked >= ENOUGH && f64::from(failed) > f64::from(asked) * condition.above
+    condition.is_met(asked, failed)
 }
 
 #[cfg(test)]

@@ -106,6 +106,7 @@ fn over(fault: &Fault) -> Over<'_> {
         | Fault::CpuStarve { cell, .. }
         | Fault::NetStream { cell, .. }
         | Fault::DiskFull { cell }
+        | Fault::DiskSlow { cell, .. }
         | Fault::ClockOffset { cell, .. } => Over::Cells(cell),
         Fault::RegionKill { region, .. }
         | Fault::Net { region, .. }

@@ -77,7 +77,9 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
             });
             Some(Fault::CpuStarve { cell: cell?, percent: percent? })
         }
-        "net.stream" | "disk.full" | "clock.offset" => of_cell(reader, kind, &target, provider),
+        "net.stream" | "disk.full" | "disk.slow" | "clock.offset" => {
+            of_cell(reader, kind, &target, provider)
+        }
         "region.kill" => {
             let region = choice(reader, &target, "region");
             let deaths = [("crash", Death::Crash), ("silent", Death::Silent)];
@@ -113,7 +115,7 @@ fn keys(kind: &str) -> &'static [&'static str] {
         "process.freeze" => &["cell", "process", "site"],
         "process.pause" => &["any"],
         "site.kill" | "site.freeze" | "postgres.stall" | "replication.stall" | "cpu.starve"
-        | "clock.offset" | "disk.full" | "net.stream" => &["cell", "site"],
+        | "clock.offset" | "disk.full" | "disk.slow" | "net.stream" => &["cell", "site"],
         "region.kill" => &["region", "mode"],
         net if net.starts_with("net.") => &lines::TARGET,
         "switchover" => &["cell", "to"],
@@ -134,6 +136,14 @@ fn of_cell(
     let cell = choice(reader, target, "cell");
     match kind {
         "disk.full" => Some(Fault::DiskFull { cell: cell? }),
+        "disk.slow" => {
+            let item = reader.section(provider, "arguments", Need::Must, &["writes"])?;
+            let expected = "writes a second, from 1 to 1000";
+            let writes = reader.value(&item, "writes", Need::Must, expected, |text| {
+                text.parse().ok().filter(|writes| (1..=1000).contains(writes))
+            });
+            Some(Fault::DiskSlow { cell: cell?, writes: writes? })
+        }
         "clock.offset" => {
             let item = reader.section(provider, "arguments", Need::Must, &["offset"])?;
             let expected = "a sign and a duration up to a day, such as +60m or -500ms";

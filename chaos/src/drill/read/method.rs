@@ -20,13 +20,17 @@ pub(super) fn method(reader: &mut Reader, root: &Section<'_>) -> Option<Method> 
     let repeat = reader.section(root, "repeat", Need::May, &["for", "every", "target"]);
     let is_repeated = repeat.is_some();
     let repeat = repeat.and_then(|item| repeated(reader, &item));
-    let keys = ["type", "name", "when", "provider", "pauses"];
+    let keys = ["type", "name", "background", "when", "provider", "pauses"];
     let items = reader.sections(root, "method", Need::Must, &keys);
     let mut after_heal = Duration::ZERO;
     let mut actions = Vec::new();
+    let mut follows = Follows::Nothing;
     for (index, item) in items.iter().enumerate() {
-        let place = Turn { is_first: index == 0, is_last: index + 1 == items.len(), is_repeated };
+        let is_last = index + 1 == items.len();
+        let place = Turn { follows, is_last, is_repeated };
         let read = action(reader, item, place);
+        let is_together = read.as_ref().is_some_and(|(action, _)| action.is_together);
+        follows = if is_together { Follows::InBackground } else { Follows::Another };
         after_heal = after_heal.max(read.as_ref().map_or(Duration::ZERO, |(_, healed)| *healed));
         actions.extend(read.map(|(action, _)| action));
     }
@@ -53,8 +57,9 @@ fn repeated(reader: &mut Reader, item: &Section<'_>) -> Option<Repeat> {
 
 fn when(reader: &mut Reader, item: &Section<'_>, turn: Turn) -> Option<When> {
     let when = reader.section(item, "when", Need::May, &["event", "within"])?;
-    if turn.is_first || turn.is_repeated {
-        reader.report(item, "when", "of a later action only, and of none that is repeated");
+    if turn.follows != Follows::Another || turn.is_repeated {
+        let of = "of a later action only, and of none that is repeated or joins another";
+        reader.report(item, "when", of);
     }
     let event = reader.value(&when, "event", Need::Must, &EVENTS.join(", "), |text| {
         EVENTS.contains(&text).then(|| text.to_owned())
@@ -63,12 +68,31 @@ fn when(reader: &mut Reader, item: &Section<'_>, turn: Turn) -> Option<When> {
     Some(When { event: event?, within: within? })
 }
 
+/// The Chaos Toolkit's word for what does not keep the next one waiting.
+fn background(reader: &mut Reader, item: &Section<'_>, turn: Turn) -> bool {
+    let is_together = reader
+        .value(item, "background", Need::May, "true or false", |text| text.parse::<bool>().ok());
+    let is_together = is_together.unwrap_or(false);
+    if is_together && (turn.is_last || turn.is_repeated) {
+        reader.report(item, "background", "of none that is the last, or repeated");
+    }
+    is_together
+}
+
 /// Which pauses an action needs depends on where it stands.
 #[derive(Clone, Copy)]
 struct Turn {
-    is_first: bool,
+    follows: Follows,
     is_last: bool,
     is_repeated: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Follows {
+    Nothing,
+    Another,
+    /// It is done at the same time as the one before it.
+    InBackground,
 }
 
 /// Returns the action, and how long the load goes on after all was healed.
@@ -76,18 +100,23 @@ fn action(reader: &mut Reader, item: &Section<'_>, turn: Turn) -> Option<(Action
     reader.value(item, "type", Need::Must, "action", |text| (text == "action").then_some(()));
     let name = reader.text(item, "name", Need::Must);
     let need = |must: bool| if must { Need::Must } else { Need::May };
+    let is_first = turn.follows == Follows::Nothing;
     let is_observed = turn.is_last && !turn.is_repeated;
     let keys = ["before", "after", "healed"];
-    let pauses = reader.section(item, "pauses", need(turn.is_first || is_observed), &keys);
+    let pauses = reader.section(item, "pauses", need(is_first || is_observed), &keys);
     let mut pause = |key, must| {
         let pause = pauses.as_ref().map(|item| reader.duration(item, key, need(must)));
         // What need not be said is nothing; what must be said has been reported.
         pause.unwrap_or_default().or((!must).then_some(Duration::ZERO))
     };
-    let before = pause("before", turn.is_first);
+    let before = pause("before", is_first);
     let after = pause("after", is_observed);
     let healed = pause("healed", false);
     let when = when(reader, item, turn);
+    let is_together = background(reader, item, turn);
+    if is_together && after.is_some_and(|after| !after.is_zero()) {
+        reader.report(item, "pauses", "after is of the last of those that are done together");
+    }
     let keys = ["type", "kind", "target", "arguments", "for", "share", "ttl", "verify"];
     let provider = reader.section(item, "provider", Need::Must, &keys)?;
     reader.value(&provider, "type", Need::Must, "fault", |text| (text == "fault").then_some(()));
@@ -107,6 +136,7 @@ fn action(reader: &mut Reader, item: &Section<'_>, turn: Turn) -> Option<(Action
         name: name?,
         fault: fault?,
         ttl: ttl?,
+        is_together,
         when,
         verify_within: within.unwrap_or(VERIFY_WITHIN),
         before: before?,

@@ -10,7 +10,7 @@ use crate::safeguard::Safeguard;
 
 pub(super) async fn inject(
     net: &Net<'_>,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let bench = net.bench;

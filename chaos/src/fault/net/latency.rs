@@ -16,7 +16,7 @@ pub(super) async fn inject(
     net: &Net<'_>,
     delay: Duration,
     jitter: Duration,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let bench = net.bench;

@@ -15,7 +15,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) async fn inject(
     net: &Net<'_>,
     percent: u8,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let bench = net.bench;

@@ -11,7 +11,7 @@ use crate::wan;
 
 pub(super) async fn inject(
     net: &Net<'_>,
-    safeguard: &mut Safeguard,
+    safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let bench = net.bench;
