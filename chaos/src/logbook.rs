@@ -16,6 +16,8 @@ use crate::exit::Exit;
 use crate::metrics::{Measure, Measured, Value};
 use crate::platform::Platform;
 use crate::report::Report;
+use crate::suite::Suite;
+use crate::suite::past::{Entry, Outcome};
 
 /// How long etcd is asked: a drill may just have killed all of it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -25,15 +27,35 @@ const REASONS_MAX: usize = 10;
 /// Letters of a reason or a title.
 const TEXT_MAX: usize = 300;
 
-/// Writes the record of a run, and forgets what is beyond the bound.
-pub(crate) async fn write(platform: &Platform, report: &Report<'_>) -> anyhow::Result<()> {
+/// Writes the record of a run, by which suite it was due, and forgets what is beyond the bound.
+pub(crate) async fn write(
+    platform: &Platform,
+    report: &Report<'_>,
+    suite: Option<&str>,
+) -> anyhow::Result<()> {
     let environment = environment::id(&platform.run_dir)?.unwrap_or_default();
-    let record = record(report, environment, clock::unix_millis());
+    let mut record = record(report, environment, clock::unix_millis());
+    record.suite = suite.map(str::to_owned);
+    put(platform, &record).await
+}
+
+/// Writes down that a suite's drill came to nothing without a report: it was skipped, or nobody lived to
+/// write one.
+pub(crate) async fn write_time(
+    platform: &Platform,
+    suite: &Suite,
+    entry: &Entry,
+) -> anyhow::Result<()> {
+    let environment = environment::id(&platform.run_dir)?.unwrap_or_default();
+    put(platform, &of_time(suite, entry, environment)).await
+}
+
+async fn put(platform: &Platform, record: &DrillRecord) -> anyhow::Result<()> {
     let spec = &platform.spec;
     let etcd = Etcd::connect(spec.etcd_endpoints(None)).over(spec.round_trip);
     let begun = Instant::now();
     loop {
-        match keep(&etcd, &record).await {
+        match keep(&etcd, record).await {
             Err(_) if begun.elapsed() < PATIENCE => sleep(AGAIN).await,
             kept => return kept.context("write the run's record into etcd"),
         }
@@ -78,6 +100,38 @@ fn record(report: &Report<'_>, environment: String, ended_unix_ms: u64) -> Drill
         weak_lost: count(Measure::AckedWeakLost),
         failed: count(Measure::Failed),
         held: u64::try_from(report.metrics.held.count).unwrap_or(u64::MAX),
+        suite: None,
+    }
+}
+
+/// Its times are when it was due: it is written once, however often it is written.
+fn of_time(suite: &Suite, entry: &Entry, environment: String) -> DrillRecord {
+    let item = suite.items.iter().find(|item| item.drill.name == entry.drill);
+    let (verdict, exit) = match entry.outcome {
+        Outcome::Skipped => (DrillVerdict::Skipped, Exit::Refused),
+        Outcome::Interrupted => (DrillVerdict::Aborted, Exit::Aborted),
+        // These have runs, and reports of their own.
+        Outcome::Succeeded | Outcome::Failed => (DrillVerdict::Unknown, Exit::Harness),
+    };
+    DrillRecord {
+        run: format!("{}-{}", entry.drill, entry.due_unix_ms),
+        drill: entry.drill.clone(),
+        title: item.map(|item| cut(&item.drill.title)).unwrap_or_default(),
+        environment,
+        seed: entry.seed.unwrap_or(suite.seed),
+        begun_unix_ms: entry.due_unix_ms,
+        ended_unix_ms: entry.ended_unix_ms,
+        verdict,
+        exit_code: exit.code(),
+        reasons: entry.why.iter().take(REASONS_MAX).map(|reason| cut(reason)).collect(),
+        recover_99_ms: None,
+        detect_ms: None,
+        redundancy_restored_ms: None,
+        strong_lost: None,
+        weak_lost: None,
+        failed: None,
+        held: 0,
+        suite: Some(suite.name.clone()),
     }
 }
 
@@ -116,6 +170,27 @@ mod tests {
         assert_eq!((record.failed, record.held, record.detect_ms), (Some(1), 1, None));
         assert_eq!(record.redundancy_restored_ms, Some(Took::Millis(500)));
         assert!(!record.reasons.is_empty());
+    }
+
+    #[test]
+    fn a_time_that_was_skipped_is_told_with_its_suite_and_why() {
+        let (name, text) = crate::suite::SUITES[0];
+        let suite = Suite::parse(name, text).unwrap();
+        let entry = Entry {
+            drill: "region-loss".to_owned(),
+            due_unix_ms: 1_795_996_800_000,
+            ended_unix_ms: 1_795_996_800_007,
+            target: None,
+            seed: None,
+            outcome: Outcome::Skipped,
+            why: vec!["the alert at-risk of c1".to_owned()],
+        };
+        let record = of_time(&suite, &entry, "local-1".to_owned());
+        assert_eq!((record.verdict, record.exit_code), (DrillVerdict::Skipped, 8));
+        assert_eq!(record.suite.as_deref(), Some("weekly"));
+        assert_eq!(record.reasons, ["the alert at-risk of c1"]);
+        assert_eq!(record.id(), "1795996800000-region-loss");
+        assert!(!record.title.is_empty() && !record.is_pass());
     }
 
     #[test]

@@ -187,7 +187,9 @@ async fn one(
     let earlier = report::earlier(&platform.drills(), &drill.name, clock.begun_unix_ms)?;
     report::write(&report, &folder, &earlier)?;
     terminal.line(&format!("report: {}", folder.join("report.html").display()));
-    if let Err(err) = logbook::write(platform, &report).await {
+    if let Err(err) =
+        logbook::write(platform, &report, watch.map(|watch| watch.suite.as_str())).await
+    {
         terminal.line(&format!("the platform's list of drills lacks this run: failed to {err:#}"));
     }
     let document = serde_json::to_value(report::document(&report)).context("write the report")?;

@@ -23,13 +23,15 @@ use crate::suite::rotation::Pick;
 use crate::suite::watch::Watch;
 use crate::suite::{Item, SUITES, Suite};
 use crate::terminal::{Terminal, complain, print};
-use crate::{lever, lock};
+use crate::{lever, lock, logbook};
 
 const WEEK_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 /// What became of this many of the last ones is told with the plan.
 const TOLD: usize = 10;
 /// A clock that was set is noticed after this.
 const NAP: Duration = Duration::from_mins(1);
+/// Why a drill was interrupted that nobody lived to see the end of.
+const ABANDONED: &str = "the suite ended in the middle of it";
 /// A drill that was refused is tried again after this.
 const REFUSED: Duration = Duration::from_secs(30);
 
@@ -174,6 +176,9 @@ impl Follow {
             Err(holder) => return Ok(heal::refused(run_dir, holder.as_ref())),
         };
         let mut past = Past::read(run_dir, &suite.name)?;
+        if let Some(last) = past.entries().last().filter(|last| last.why == [ABANDONED]) {
+            self.tell_platform(last).await;
+        }
         let mut stop = pin!(runtime::stop_asked());
         let deadline = u64::try_from(suite.deadline.as_millis()).unwrap_or(u64::MAX);
         let since = clock::unix_millis().saturating_sub(deadline);
@@ -218,6 +223,7 @@ impl Follow {
                         outcome: Outcome::Skipped,
                         why: vec![why],
                     };
+                    self.tell_platform(&entry).await;
                     note(&mut past, entry)?;
                 }
                 Decision::Wait { until, held } => {
@@ -241,6 +247,18 @@ impl Follow {
         }
     }
 
+    /// Has the platform list what has no report. That it cannot is no reason not to go on.
+    async fn tell_platform(&self, entry: &Entry) {
+        let told = match Platform::find(&self.run_dir) {
+            Ok(Some(platform)) => logbook::write_time(&platform, &self.suite, entry).await,
+            Ok(None) => return,
+            Err(err) => Err(err),
+        };
+        if let Err(err) = told {
+            complain(&format!("the platform's list of drills lacks this: failed to {err:#}"));
+        }
+    }
+
     /// Runs a drill, and returns what became of it, and why.
     async fn begin(&self, item: &Item, pick: Pick, first: Sight) -> (Exit, Vec<String>) {
         let Pick { target, seed, hit } = pick;
@@ -259,7 +277,8 @@ impl Follow {
             seed: Some(seed),
             strict_goals: false,
         };
-        let watch = Watch { first, hit, alarms: self.suite.alarms.clone() };
+        let (suite, alarms) = (self.suite.name.clone(), self.suite.alarms.clone());
+        let watch = Watch { suite, first, hit, alarms };
         let ran = drills::run_all(&args, std::slice::from_ref(&item.drill), Some(&watch)).await;
         match ran {
             Ok(Rehearsed { exit, samples }) => {
@@ -281,7 +300,7 @@ fn begun(item: &Item, due_unix_ms: u64, pick: &Pick, now: u64) -> Entry {
         target: Some(pick.target.clone()),
         seed: Some(pick.seed),
         outcome: Outcome::Interrupted,
-        why: vec!["the suite ended in the middle of it".to_owned()],
+        why: vec![ABANDONED.to_owned()],
     }
 }
 

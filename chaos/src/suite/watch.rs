@@ -15,6 +15,8 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// What an incident is told apart by.
 pub(crate) struct Watch {
+    /// The suite that the drill is due by.
+    pub(crate) suite: String,
     /// Before anything was broken.
     pub(crate) first: Sight,
     pub(crate) hit: Hit,

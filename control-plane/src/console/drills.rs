@@ -86,6 +86,7 @@ fn verdict(t: &Texts, verdict: DrillVerdict) -> Mark {
         DrillVerdict::Inconclusive => Mark::new(Tone::Warn, t.verdict_inconclusive),
         DrillVerdict::NoSteadyState => Mark::new(Tone::Warn, t.verdict_no_steady_state),
         DrillVerdict::HarnessError => Mark::new(Tone::Warn, t.verdict_harness_error),
+        DrillVerdict::Skipped => Mark::new(Tone::Warn, t.verdict_skipped),
         DrillVerdict::Aborted => Mark::new(Tone::Calm, t.verdict_aborted),
         DrillVerdict::Unknown => Mark::new(Tone::Calm, t.unknown),
     }

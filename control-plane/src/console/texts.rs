@@ -306,6 +306,7 @@ texts! {
     verdict_inconclusive: "inconclusive", "无结论";
     verdict_no_steady_state: "not steady before", "事前不稳定";
     verdict_aborted: "stopped", "已中止";
+    verdict_skipped: "not run", "未执行";
     verdict_residue: "left something behind", "有残留";
     verdict_harness_error: "the drill itself failed", "演练自身失败";
 

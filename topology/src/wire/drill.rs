@@ -23,7 +23,7 @@ pub struct DrillRecord {
     pub begun_unix_ms: u64,
     pub ended_unix_ms: u64,
     pub verdict: DrillVerdict,
-    /// What `chaos run` ended with.
+    /// What `chaos run` ended with, or would have.
     pub exit_code: u8,
     /// What speaks against a pass, the gravest first; the first ones, if there are many.
     pub reasons: Vec<String>,
@@ -42,6 +42,9 @@ pub struct DrillRecord {
     pub failed: Option<u64>,
     /// Requests that waited for more than a second, and were answered.
     pub held: u64,
+    /// The suite it was due by; missing where a person ran it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suite: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +62,8 @@ pub enum DrillVerdict {
     Residue,
     /// The drill itself failed.
     HarnessError,
+    /// It was due, and not run.
+    Skipped,
     /// Something that a later version says.
     #[serde(other)]
     Unknown,
@@ -75,6 +80,7 @@ impl DrillVerdict {
             Self::Aborted => "aborted",
             Self::Residue => "residue",
             Self::HarnessError => "harness-error",
+            Self::Skipped => "skipped",
             Self::Unknown => "unknown",
         }
     }
