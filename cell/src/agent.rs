@@ -97,6 +97,7 @@ pub async fn run(site: Site) -> anyhow::Result<()> {
     tasks.start("guard the right", |stop| {
         right::guard(Arc::clone(&postgres), Arc::clone(&shared), stop)
     });
+    tasks.start("keep pace", |stop| right::keep_pace(Arc::clone(&shared), stop));
     tasks.start("feed the watchdog", |stop| {
         let (site, postgres) = (Arc::clone(&site), Arc::clone(&postgres));
         watchdog::feed(site, postgres, Arc::clone(&shared), board.clone(), stop)

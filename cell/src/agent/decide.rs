@@ -3,6 +3,7 @@
 pub mod folder;
 pub mod lag;
 pub mod line;
+pub(crate) mod pace;
 pub(crate) mod restart;
 pub mod right;
 pub mod role;

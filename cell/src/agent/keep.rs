@@ -34,6 +34,7 @@ use tracing::{info, warn};
 
 use super::ballot::Ballot;
 use super::calls::Call;
+use super::decide::pace::Return;
 use super::decide::role::{Own, Role, role};
 use super::decide::tenure::{Event, Tenure};
 use super::postgres::{Position, Postgres, Stop};
@@ -81,6 +82,8 @@ pub(crate) struct Keeper {
     work: Option<Work>,
     not_before: Instant,
     serving: Option<Epoch>,
+    /// When it was noticed that the right had run out, until the site serves again.
+    lapsed: Option<Instant>,
     /// The last planned move this site handed over.
     stopped: Option<Stopped>,
     /// Where this site came to before it voted for this epoch.
@@ -108,6 +111,7 @@ impl Keeper {
             work: None,
             not_before: Instant::now(),
             serving: None,
+            lapsed: None,
             stopped: None,
             frozen: None,
             waiting: Vec::new(),
@@ -142,6 +146,7 @@ impl Keeper {
     async fn notice_what_ended(&mut self) {
         let Some(epoch) = self.serving else { return };
         if *self.tools.shared.lapsed.borrow() >= epoch {
+            self.lapsed = Some(Instant::now());
             self.end_serving(Event::Lapsed).await;
         } else if !self.tools.postgres.is_running() && !self.is_at_work_on_postgres() {
             warn!(%epoch, "PostgreSQL ended by itself");
@@ -186,7 +191,7 @@ impl Keeper {
                 self.begin(role, false, work);
             }
             Role::StepDown => self.step_down().await,
-            Role::Reopen => self.reopen(&known).await,
+            Role::Reopen => self.come_back(&known).await,
             Role::Open { epoch } if self.failed == (*epoch, OPEN_TRIES) => {
                 let reason = format!("{} cannot open epoch {epoch}", self.tools.site.id);
                 self.give_up(&known, &reason).await;
@@ -266,6 +271,7 @@ impl Keeper {
     fn opened(&mut self, known: Known, strong: bool) {
         let epoch = known.activation().epoch;
         self.serving = Some(epoch);
+        self.lapsed = None;
         self.stopped = None;
         self.tools.shared.standing.send_modify(|standing| {
             if let Some(claim) = &mut standing.claim {
@@ -370,6 +376,21 @@ impl Keeper {
                 claim.revision = known.revision;
             }
         });
+    }
+
+    /// Serves again, here or elsewhere. PostgreSQL that ended by itself is started again at once; a site
+    /// that has not kept its right has to show that it would now.
+    async fn come_back(&mut self, known: &Known) {
+        let pace = *self.tools.shared.pace.borrow();
+        let back = self.lapsed.map(|lapsed| pace.after_lapse(lapsed, Instant::now()));
+        match back.unwrap_or(Return::InPlace) {
+            Return::InPlace => self.reopen(known).await,
+            Return::Wait => {}
+            Return::Elsewhere => {
+                let reason = format!("{} is not run in time to keep its right", self.tools.site.id);
+                self.give_up(known, &reason).await;
+            }
+        }
     }
 
     /// Begins a new epoch in place: everything acknowledged is here, and nobody else may serve while

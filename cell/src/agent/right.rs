@@ -12,12 +12,14 @@ use client::lease::{Lease, RenewError};
 use futures_util::future::join_all;
 use runtime::HttpClient;
 use runtime::clock::BootTime;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use topology::RegionId;
 use topology::address::Port;
 use topology::wire::agent::{PromiseReply, PromiseRequest, TenureLine};
 use tracing::{info, warn};
 
+use super::decide::pace;
 use super::decide::right::Right;
 use super::postgres::Postgres;
 use super::shared::{Claim, Shared};
@@ -231,6 +233,19 @@ pub(crate) async fn guard(
             changed = right.changed() => changed?,
             () = stop.cancelled() => {}
         }
+    }
+    Ok(())
+}
+
+/// Watches whether this process is run in time.
+pub(crate) async fn keep_pace(shared: Arc<Shared>, stop: CancellationToken) -> anyhow::Result<()> {
+    while !stop.is_cancelled() {
+        let due = Instant::now() + pace::TICK;
+        tokio::select! {
+            () = sleep_until(due) => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+        shared.pace.send_modify(|pace| pace.ticked(due, Instant::now()));
     }
     Ok(())
 }

@@ -5,11 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use runtime::clock::BootTime;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use topology::snapshot::RoutedCell;
 use topology::wire::agent::{TenureLine, TenureName};
 use topology::wire::report::SiteReport;
 use topology::{Activation, Epoch, RegionId, Version};
 
+use super::decide::pace::Pace;
 use super::decide::right::Right;
 use super::decide::tenure::Tenure;
 use super::decide::voter::Voter;
@@ -70,6 +72,8 @@ pub(crate) struct Shared {
     pub(crate) tenure: watch::Sender<TenureLine>,
     /// Written by the guard: the last epoch whose right ran out.
     pub(crate) lapsed: watch::Sender<Epoch>,
+    /// Written by the clock: whether the site is run in time.
+    pub(crate) pace: watch::Sender<Pace>,
     /// Written by the keeper: why writes that only this site had are not kept yet.
     pub(crate) not_kept: watch::Sender<Option<String>>,
     /// Written by the reporter.
@@ -105,6 +109,7 @@ impl Shared {
             right: watch::channel(Right::new(Epoch(0))).0,
             tenure: watch::channel(line).0,
             lapsed: watch::channel(Epoch(0)).0,
+            pace: watch::channel(Pace::new(Instant::now())).0,
             not_kept: watch::channel(None).0,
             report: watch::channel(None).0,
             released: watch::channel(()).0,
