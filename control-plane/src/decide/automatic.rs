@@ -10,8 +10,8 @@ use super::failover::seconds;
 use super::state::SeenCell;
 use super::verdict::matrix::Matrix;
 
-/// How long a cell's record must have been as it is: one such move a minute, and none by a control
-/// plane that has only just begun to look.
+/// How long a cell's epoch must have been known: one such move a minute, and none by a control plane
+/// that has only just begun to look.
 const SETTLED: Duration = Duration::from_mins(1);
 /// How long a cell stays where it was moved to, whoever moved it: what follows it there was not the
 /// site's fault.
@@ -24,7 +24,7 @@ pub enum Held {
     Blind(Vec<String>),
     #[error("sites of {} turned bad at once: that is an observer's fault, or larger than a site", .0.join(" and "))]
     Widespread(Vec<String>),
-    #[error("the cell's record has been the same for {0} only")]
+    #[error("the cell's epoch has been known for {0} only")]
     Unsettled(String),
     #[error("the cell was moved {0} ago")]
     JustMoved(String),
@@ -43,7 +43,7 @@ pub fn may_move(
         return Err(Held::Blind(regions.iter().map(ToString::to_string).collect()));
     }
     if !is_settled(seen, now) {
-        return Err(Held::Unsettled(seconds(now.saturating_duration_since(seen.since))));
+        return Err(Held::Unsettled(seconds(now.saturating_duration_since(seen.epoch_since))));
     }
     match seen.moved.map(|at| now.saturating_duration_since(at)) {
         Some(ago) if ago < MOVED => Err(Held::JustMoved(seconds(ago))),
@@ -51,8 +51,8 @@ pub fn may_move(
     }
 }
 
-/// Returns whether the cell's record has been as it is for long enough.
+/// Returns whether the cell's epoch has been known for long enough.
 #[must_use]
 pub(super) fn is_settled(seen: &SeenCell, now: Instant) -> bool {
-    now.saturating_duration_since(seen.since) >= SETTLED
+    now.saturating_duration_since(seen.epoch_since) >= SETTLED
 }

@@ -73,6 +73,8 @@ pub struct SeenCell {
     pub revision: u64,
     pub version: Version,
     pub since: Instant,
+    /// The same of its epoch: voters leave and join under it.
+    pub epoch_since: Instant,
     pub lease: Option<SeenLease>,
     /// What etcd says instead, having gone back in time: an earlier epoch.
     pub older: Option<Older>,
@@ -249,10 +251,28 @@ impl State {
             let (was, is) = (seen.routed.activation.holder(), routed.activation.holder());
             if was == is { seen.moved } else { Some(now) }
         });
+        // What users got was another site's doing.
+        if moved == Some(now)
+            && let Some(traffic) = self.traffic.get_mut(&cell)
+        {
+            traffic.moved(now);
+        }
+        let same =
+            before.as_ref().filter(|seen| seen.routed.activation.epoch == routed.activation.epoch);
+        let epoch_since = same.map_or(now, |seen| seen.epoch_since);
         let lease = before.and_then(|seen| seen.lease);
-        let (older, ahead_since) = (None, None);
-        let seen =
-            SeenCell { routed, revision, version, since: now, lease, older, ahead_since, moved };
+        let (since, older, ahead_since) = (now, None, None);
+        let seen = SeenCell {
+            routed,
+            revision,
+            version,
+            since,
+            epoch_since,
+            lease,
+            older,
+            ahead_since,
+            moved,
+        };
         self.cells.insert(cell, seen);
     }
 

@@ -10,6 +10,8 @@ use topology::wire::vantage::Health;
 
 /// What counts as lately. Routers report every two seconds.
 const WINDOW: Duration = Duration::from_secs(10);
+/// How long after a move requests end that began before it: as long as a router holds one.
+const HELD: Duration = Duration::from_secs(10);
 /// Below this nothing is concluded: one user's bad luck is no share.
 const REQUESTS_MIN: u64 = 20;
 /// Which share of requests has to fail, and how much more than usual.
@@ -31,6 +33,8 @@ pub struct SeenTraffic {
     usual: Lately,
     samples: u32,
     trouble: Option<(Health, Instant)>,
+    /// When another site became the active one.
+    moved: Option<Instant>,
 }
 
 /// Of all routers together.
@@ -43,7 +47,18 @@ pub struct Lately {
 }
 
 impl SeenTraffic {
+    /// Another site serves from now on: what users got speaks neither for it nor against it. What they
+    /// usually get stays, as the cell is the same.
+    pub(super) fn moved(&mut self, now: Instant) {
+        self.seconds.clear();
+        self.trouble = None;
+        self.moved = Some(now);
+    }
+
     pub(super) fn told(&mut self, seconds: &[TrafficSecond], now: Instant) {
+        if self.moved.is_some_and(|moved| now - moved < HELD) {
+            return;
+        }
         self.seconds.extend(seconds.iter().map(|second| (now, *second)));
         while self.seconds.front().is_some_and(|(at, _)| now - *at >= WINDOW) {
             self.seconds.pop_front();
@@ -132,4 +147,38 @@ impl SeenTraffic {
 #[expect(clippy::cast_precision_loss, reason = "counts of ten seconds")]
 fn count(number: u64) -> f64 {
     number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WELL: TrafficSecond =
+        TrafficSecond { requests: 10, failed: 0, unreachable: 0, median_ms: 20 };
+    const ILL: TrafficSecond =
+        TrafficSecond { requests: 10, failed: 0, unreachable: 0, median_ms: 2500 };
+
+    #[test]
+    fn what_users_got_before_a_move_and_were_held_over_is_not_the_new_sites() {
+        let (mut traffic, start) = (SeenTraffic::default(), Instant::now());
+        let second = |seconds| start + Duration::from_secs(seconds);
+        for at in 0..60 {
+            traffic.told(&[WELL], second(at));
+        }
+        for at in 60..75 {
+            traffic.told(&[ILL], second(at));
+        }
+        assert!(traffic.trouble(second(75)).is_some());
+        traffic.moved(second(75));
+        assert_eq!(traffic.trouble(second(75)), None);
+        for at in 76..85 {
+            traffic.told(&[ILL], second(at));
+            assert_eq!(traffic.trouble(second(at)), None, "held over, {at}");
+        }
+        for at in 85..90 {
+            traffic.told(&[ILL], second(at));
+        }
+        let since = traffic.trouble(second(90)).map(|(_, since)| since);
+        assert_eq!(since, Some(second(86)), "what comes after is its own");
+    }
 }

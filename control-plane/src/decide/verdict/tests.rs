@@ -125,6 +125,25 @@ fn a_cell_that_has_just_been_moved_stays() {
     );
 }
 
+#[test]
+fn voters_that_leave_and_join_do_not_keep_a_cell_where_it_is() {
+    check(
+        "north",
+        "70.0 c1 7 steady east; 80.0 c1@east answers slowly; 80.0 users of c1 wait",
+        "93.0 relieve c1 from east to north",
+    );
+}
+
+#[test]
+fn a_site_that_came_back_in_place_gets_a_minute() {
+    check(
+        "north",
+        "60.0 c1 8 steady east; 60.0 c1@east knows epoch 8; 80.0 c1@east answers slowly; \
+         80.0 users of c1 wait",
+        "120.0 relieve c1 from east to north",
+    );
+}
+
 /// Its lease is silent and it does not answer north: only together with south's word it is lost early.
 #[test]
 fn an_observer_that_is_cut_off_alone_moves_nothing_early() {
