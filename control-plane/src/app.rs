@@ -25,7 +25,7 @@ use crate::store::etcd::Store;
 use crate::tasks::control::Control;
 use crate::tasks::hands::Hands;
 use crate::tasks::operate::Executor;
-use crate::tasks::{deeds, drills, history, probe, read, sight, wishes};
+use crate::tasks::{deeds, drills, history, probe, read, remember, sight, wishes};
 
 /// How long requests and writes in flight may go on after the process was asked to stop.
 const GRACE: Duration = Duration::from_secs(3);
@@ -33,6 +33,10 @@ const GRACE: Duration = Duration::from_secs(3);
 const FACTS: usize = 1024;
 /// What people asked for that waits for its loop, which takes each at once.
 const ORDERS: usize = 16;
+
+/// What is to be remembered that waits for its loop, which takes each at once: a note of every cell of a
+/// large platform.
+const MEMORIES: usize = 1024;
 
 /// Runs the process that the flags describe, until it is asked to stop.
 pub async fn run() -> anyhow::Result<()> {
@@ -78,8 +82,10 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     let looking = (state.clone(), Arc::clone(&seen));
     let hearing = (Arc::clone(&spec), region.clone(), facts.clone());
     let kept = (store.clone(), region.clone(), state.clone(), board.clone());
+    let (shelf, shown) = (store.clone(), board.clone());
     let answering = (store.clone(), agents.clone(), region, Arc::clone(&spec));
-    let control = Control::new(hands, out, log.clone(), decisions.clone(), board.clone());
+    let (memories, remembered) = mpsc::channel(MEMORIES);
+    let control = Control::new(hands, out, log.clone(), decisions.clone(), memories, board.clone());
 
     let mut tasks = Tasks::default();
     tasks.start("read the store", |stop| read::read(store, facts.clone(), board.clone(), stop));
@@ -110,6 +116,7 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
         let (store, vantage, state, board) = kept;
         history::keep(store, vantage, state, board, stop)
     });
+    tasks.start("remember the evidence", |stop| remember::remember(shelf, remembered, shown, stop));
     tasks.start("carry out what is asked", |stop| deeds::carry_out(deeds_in, stop));
     let (known, on) = (callers.clone(), board.clone());
     tasks.start("read who may call", |stop| known.follow(on, stop));

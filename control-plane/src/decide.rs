@@ -14,6 +14,7 @@ pub mod history;
 pub mod operation;
 pub mod plan;
 pub mod safety;
+pub mod situation;
 pub mod state;
 pub mod switchover;
 pub mod verdict;

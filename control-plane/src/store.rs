@@ -2,6 +2,7 @@
 
 mod drills;
 pub mod etcd;
+mod evidence;
 mod history;
 pub mod operation;
 pub mod operations;

@@ -13,6 +13,7 @@ pub mod note;
 pub mod operate;
 pub mod probe;
 pub mod read;
+pub mod remember;
 pub mod sight;
 pub mod switch;
 pub mod vote;

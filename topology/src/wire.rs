@@ -8,6 +8,7 @@ pub mod audit;
 pub mod canary;
 pub mod cell;
 pub mod drill;
+pub mod evidence;
 pub mod fleet;
 pub mod generation;
 pub mod header;

@@ -1,6 +1,7 @@
 //! What speaks for and against each site, from where, and what was decided by it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -8,7 +9,8 @@ use axum::response::Response;
 use runtime::Problem;
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
+use topology::wire::evidence::EvidenceRecord;
 use topology::{RegionId, SiteId};
 
 use super::call::Call;
@@ -20,6 +22,9 @@ use crate::decide::verdict::matrix::Matrix;
 use crate::decision_log::Decision;
 use crate::evidence::{self, CellEvidence, Sight};
 
+/// How long etcd may take for what is past.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// What speaks for and against a cell's active site.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Evidence")]
@@ -28,6 +33,9 @@ struct Answer {
     now: CellEvidence,
     /// What this control plane decided about the cell, the last first, as it saw it then.
     decisions: Vec<Decision>,
+    /// What any control plane noticed or decided, the last first: also one that is gone, or that was cut
+    /// off then. Missing while etcd does not answer.
+    history: Option<Vec<EvidenceRecord>>,
 }
 
 pub(super) fn of_cell_call() -> Call {
@@ -51,7 +59,10 @@ pub(super) async fn of_cell(
     let seen = state.cells().get(&cell).ok_or_else(|| error::unknown_cell(&id))?;
     let policy = Policy::new(&api.spec, &api.vantage);
     let now = evidence::of_cell(&cell, seen, &state, &policy, now);
-    Ok(etag::hashed(&headers, &state, Answer { now, decisions: api.decisions.about(&cell) }))
+    let decisions = api.decisions.about(&cell);
+    // What is known without it is told.
+    let history = timeout(LOOK, api.store.evidence(&cell)).await.ok().and_then(Result::ok);
+    Ok(etag::hashed(&headers, &state, Answer { now, decisions, history }))
 }
 
 /// One row of the matrix.

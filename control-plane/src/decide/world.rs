@@ -12,6 +12,7 @@ use topology::wire::vantage::{DeepOutcome, Health, SightedSite, VantageReport};
 use topology::{CellId, Epoch, Phase, Placement, RegionId, SiteId, Spec, Version};
 
 use super::state::Deep;
+use super::verdict::World as Known;
 use super::{Action, Fact, Policy, State, first_start};
 use crate::store::{Kept, Lease, Reading};
 
@@ -25,6 +26,21 @@ pub(super) fn time(at: f64) -> String {
 
 /// Runs the world, and returns each kind of decision about each cell once, with when it was made.
 pub(super) fn decisions(vantage: &str, script: &str, until: f64) -> Vec<(f64, Action)> {
+    let mut seen = BTreeSet::new();
+    let mut decided = Vec::new();
+    run(vantage, script, until, |at, world| {
+        for action in crate::decide::decide(world.state, world.policy, world.now) {
+            let cell = format!("{action}").split(',').next().unwrap_or_default().to_owned();
+            if seen.insert(cell) {
+                decided.push((at, action));
+            }
+        }
+    });
+    decided
+}
+
+/// Runs the world, and lets somebody look at what the observer knows after every step.
+pub(super) fn run(vantage: &str, script: &str, until: f64, mut look: impl FnMut(f64, Known<'_>)) {
     let spec = spec();
     let policy = Policy::new(&spec, &vantage.parse().unwrap());
     let mut events: Vec<(f64, Vec<&str>)> = script
@@ -38,8 +54,6 @@ pub(super) fn decisions(vantage: &str, script: &str, until: f64) -> Vec<(f64, Ac
         .collect();
     let mut world = World::healthy(&spec);
     let mut state = State::default();
-    let mut seen = BTreeSet::new();
-    let mut decided = Vec::new();
     let start = Instant::now();
     for step in 0u32.. {
         let at = f64::from(step) * STEP;
@@ -67,14 +81,8 @@ pub(super) fn decisions(vantage: &str, script: &str, until: f64) -> Vec<(f64, Ac
             world.count_traffic(step);
         }
         world.tell(&spec, step);
-        for action in crate::decide::decide(&state, &policy, now) {
-            let cell = format!("{action}").split(',').next().unwrap_or_default().to_owned();
-            if seen.insert(cell) {
-                decided.push((at, action));
-            }
-        }
+        look(at, Known { state: &state, policy: &policy, now });
     }
-    decided
 }
 
 /// What is really the case.

@@ -22,9 +22,11 @@ use super::create;
 use super::elect::{self, Outcome};
 use super::fail_over::Failover;
 use super::hands::Hands;
-use super::note::Entry;
+use super::note::Entry as Audited;
+use super::remember::Entry;
 use super::switch::{self, Move, Switchover};
 use crate::decide::happenings::Sight;
+use crate::decide::situation::Situation;
 use crate::decide::verdict::Verdict;
 use crate::decide::{Action, Fact, State, decide};
 use crate::decision_log::DecisionLog;
@@ -70,6 +72,7 @@ pub struct Control {
     out: watch::Sender<Arc<State>>,
     log: EventLog,
     decisions: DecisionLog,
+    memories: mpsc::Sender<Entry>,
     board: Board,
     state: State,
     sight: Option<Sight>,
@@ -85,8 +88,10 @@ pub struct Control {
     judged: Option<Instant>,
     /// What was last made of each cell's active site.
     verdicts: BTreeMap<CellId, Verdict>,
+    /// What was last to be remembered of each; nothing of those that are as usual.
+    situations: BTreeMap<CellId, Situation>,
     /// Automatic moves in the audit log whose outcome is not in it yet.
-    audits: BTreeMap<CellId, Entry>,
+    audits: BTreeMap<CellId, Audited>,
     notes: FuturesUnordered<Work<()>>,
     /// Sites this process has promoted, until they have opened their epoch.
     promoted: BTreeMap<CellId, (RegionId, Epoch, Instant)>,
@@ -115,6 +120,7 @@ impl Control {
         out: watch::Sender<Arc<State>>,
         log: EventLog,
         decisions: DecisionLog,
+        memories: mpsc::Sender<Entry>,
         board: Board,
     ) -> Self {
         board.condition("etcd", Err("not read yet".to_owned()));
@@ -123,6 +129,7 @@ impl Control {
             out,
             log,
             decisions,
+            memories,
             board,
             state: State::default(),
             sight: None,
@@ -133,6 +140,7 @@ impl Control {
             stuck: BTreeMap::new(),
             judged: None,
             verdicts: BTreeMap::new(),
+            situations: BTreeMap::new(),
             audits: BTreeMap::new(),
             notes: FuturesUnordered::new(),
             promoted: BTreeMap::new(),

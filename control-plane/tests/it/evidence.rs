@@ -1,6 +1,7 @@
+use runtime::Tasks;
 use serde_json::{Value, json};
 
-use crate::platform::Platform;
+use crate::platform::{LIMIT, Platform};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_site_whose_agent_lives_and_whose_database_does_not_is_suspect_for_two_reasons() {
@@ -56,6 +57,49 @@ async fn what_was_decided_can_be_read_afterwards_with_what_it_rested_on() {
         assert_eq!(decision["evidence"]["verdict"], "down");
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_control_plane_noticed_is_told_by_another_that_began_later() {
+    let platform = Platform::prepare();
+    let etcd = platform.etcd();
+    let mut agents = Tasks::default();
+    platform.agents(&mut agents);
+    let mut told = Value::Null;
+    let test = async {
+        let mut first = Tasks::default();
+        platform.control_plane(&mut first, "north");
+        let noticed = async {
+            platform.until_known("north").await;
+            platform.agent("east").told(|east| east.ill = true);
+            told = remembered(&platform, "north", "left").await;
+        };
+        Box::pin(first.run(noticed, LIMIT)).await.unwrap();
+        let mut second = Tasks::default();
+        platform.control_plane(&mut second, "south");
+        let same = async { assert_eq!(remembered(&platform, "south", "left").await, told) };
+        Box::pin(second.run(same, LIMIT)).await.unwrap();
+    };
+    Box::pin(agents.run(test, LIMIT)).await.unwrap();
+    assert_eq!(told["vantage"], "north");
+    let reason = told["reason"].as_str().unwrap();
+    assert!(reason.contains("the cell stays: the cell's epoch has been known for"), "{reason}");
+    assert_eq!(keys(&told["seen"]["against"]), ["probes", "report"]);
+    assert_eq!(told["seen"]["sites"]["east"]["agreed"]["health"], "failing");
+    etcd.kill().await;
+}
+
+/// Waits until a control plane tells that this was noticed or decided.
+async fn remembered(platform: &Platform, vantage: &str, what: &str) -> Value {
+    let mut found = None;
+    let told = platform.until(async || {
+        let evidence = platform.get(vantage, "/v1/cells/c1/evidence").await;
+        let history = evidence.as_ref().and_then(|evidence| evidence["history"].as_array());
+        found = history.and_then(|all| all.iter().find(|one| one["what"] == what).cloned());
+        found.is_some()
+    });
+    assert!(told.await, "{vantage} does not tell of {what}");
+    found.unwrap()
 }
 
 fn keys(object: &Value) -> Vec<&str> {

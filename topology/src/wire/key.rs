@@ -10,6 +10,7 @@ pub const SITES: &str = "/bulkhead/v1/sites/";
 pub const ROUTERS: &str = "/bulkhead/v1/routers/";
 pub const VANTAGES: &str = "/bulkhead/v1/vantages/";
 pub const HISTORY: &str = "/bulkhead/v1/history/";
+pub const EVIDENCE: &str = "/bulkhead/v1/evidence/";
 pub const AUDIT: &str = "/bulkhead/v1/audit/";
 /// What runs of drills came to.
 pub const DRILLS: &str = "/bulkhead/v1/drills/";
@@ -61,6 +62,18 @@ pub fn history_of(cell: &CellId) -> String {
 #[must_use]
 pub fn history(cell: &CellId, epoch: u64) -> String {
     format!("{HISTORY}{cell}/{epoch:020}")
+}
+
+/// Everything that is kept of what was noticed and decided about a cell.
+#[must_use]
+pub fn evidence_of(cell: &CellId) -> String {
+    format!("{EVIDENCE}{cell}/")
+}
+
+/// With leading zeros, so that keys are in the order of time.
+#[must_use]
+pub fn evidence(cell: &CellId, at_unix_ms: u64, vantage: &str, what: &str) -> String {
+    format!("{EVIDENCE}{cell}/{at_unix_ms:020}-{vantage}-{what}")
 }
 
 #[must_use]

@@ -198,6 +198,6 @@ impl Column<'_> {
     }
 }
 
-pub(super) fn site(cell: &CellId, region: &RegionId) -> SiteId {
+pub(crate) fn site(cell: &CellId, region: &RegionId) -> SiteId {
     SiteId { cell: cell.clone(), region: region.clone() }
 }

@@ -4,21 +4,23 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use topology::wire::evidence::EvidenceRecord;
 use topology::{CellId, Epoch, Phase, RegionId};
 use tracing::{error, info, warn};
 
 use super::Control;
 use crate::api::audit;
 use crate::decide::happenings::{Happening, Sight};
+use crate::decide::situation::{Memory, Situation};
 use crate::decide::verdict::matrix::Matrix;
 use crate::decide::verdict::{self, Judgement, World};
 use crate::decide::{Action, Fact};
 use crate::decision_log::Decision;
-use crate::evidence;
+use crate::evidence::{self, CellEvidence};
 use crate::metrics::{self, Step};
 use crate::tasks::elect::Outcome;
 use crate::tasks::hands::Hands;
-use crate::tasks::note::Entry;
+use crate::tasks::note::Entry as Audited;
 
 /// How often it is looked which verdicts have changed: for people, who do not see less.
 const JUDGE: Duration = Duration::from_millis(200);
@@ -48,21 +50,56 @@ impl Control {
         let policy = &*hands.policy;
         let (matrix, world) = (Matrix::new(state, policy, now), World { state, policy, now });
         metrics::observed(matrix.fresh().count(), matrix.blind().contains_key(&policy.vantage));
-        let judged: Vec<(CellId, Epoch, Judgement)> = state
-            .cells()
-            .iter()
-            .map(|(cell, seen)| {
-                let judgement = verdict::judge(cell, seen, &matrix, world);
-                (cell.clone(), seen.routed.activation.epoch, judgement)
-            })
-            .filter(|(cell, _, now)| self.verdicts.get(cell) != Some(&now.verdict))
-            .collect();
+        let mut judged: Vec<(CellId, Epoch, Judgement)> = Vec::new();
+        let mut changed: Vec<(CellId, Situation)> = Vec::new();
+        for (cell, seen) in state.cells() {
+            let judgement = verdict::judge(cell, seen, &matrix, world);
+            let situation = Situation::of(cell, seen, &judgement, &matrix, world);
+            if self.situations.get(cell).unwrap_or(&Situation::default()) != &situation {
+                changed.push((cell.clone(), situation));
+            }
+            if self.verdicts.get(cell) != Some(&judgement.verdict) {
+                judged.push((cell.clone(), seen.routed.activation.epoch, judgement));
+            }
+        }
+        for (cell, situation) in changed {
+            self.became(cell, situation, now);
+        }
         for (cell, epoch, judgement) in judged {
             metrics::judged(&cell, judgement.verdict);
             let before = self.verdicts.insert(cell.clone(), judgement.verdict);
             if let Some(happening) = judgement.happening(cell, epoch, before) {
                 self.write(&happening);
             }
+        }
+    }
+
+    /// Remembers what has changed about a cell, with all that is known of it now.
+    fn became(&mut self, cell: CellId, situation: Situation, now: Instant) {
+        let before = self.situations.get(&cell).cloned().unwrap_or_default();
+        for Memory { what, reason } in situation.since(&before) {
+            let Some(seen) = self.state.cells().get(&cell) else { continue };
+            let evidence = evidence::of_cell(&cell, seen, &self.state, &self.hands.policy, now);
+            self.remember(&cell, what, reason, &evidence);
+        }
+        if situation == Situation::default() {
+            self.situations.remove(&cell);
+        } else {
+            self.situations.insert(cell, situation);
+        }
+    }
+
+    /// Has it written down, if there is room: nobody waits for that.
+    fn remember(&self, cell: &CellId, what: &str, reason: String, evidence: &CellEvidence) {
+        let record = EvidenceRecord {
+            at_unix_ms: evidence.at_unix_ms,
+            vantage: evidence.vantage.clone(),
+            what: what.to_owned(),
+            reason,
+            seen: serde_json::to_value(evidence).unwrap_or_default(),
+        };
+        if self.memories.try_send((cell.clone(), record)).is_err() {
+            warn!(%cell, what, "evidence not kept");
         }
     }
 
@@ -104,10 +141,11 @@ impl Control {
         let Some(seen) = self.state.cells().get(cell) else { return };
         let Hands { policy, store, .. } = &self.hands;
         let evidence = evidence::of_cell(cell, seen, &self.state, policy, now);
-        let entry = Entry::new(action, &evidence, audit::evidence(&self.state, cell, now));
+        let entry = Audited::new(action, &evidence, audit::evidence(&self.state, cell, now));
         self.notes.push(Box::pin(entry.clone().write(store.clone())));
         self.audits.insert(cell.clone(), entry);
         let (kind, what) = (action.kind(), action.to_string());
+        self.remember(cell, kind, what.clone(), &evidence);
         let at_unix_ms = evidence.at_unix_ms;
         self.decisions.write(Decision { at_unix_ms, action: kind, what, evidence });
     }
