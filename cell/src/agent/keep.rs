@@ -234,6 +234,7 @@ impl Keeper {
             Ok(Done::Stopped { epoch, checkpoint }) => self.handed_over(epoch, checkpoint).await,
             Ok(Done::Joined { told, history }) => self.joined(told, history),
             Ok(Done::Following) => {}
+            Ok(Done::SourceAsked { answers }) => self.source_asked(role, answers),
             Ok(Done::Apart) => self.is_apart(&role),
             Ok(Done::Rebuilt) => {
                 self.tools.shared.not_kept.send_replace(None);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use topology::address::Port;
 use topology::{Activation, Epoch, Place, RegionId};
 use tracing::warn;
@@ -20,7 +20,7 @@ use crate::agent::postgres::{Own, Stop};
 
 /// How often the stream is looked at.
 const LOOK: Duration = Duration::from_millis(500);
-/// A standby that has not streamed for this long, from a source that answers, has data of its own
+/// A standby that has not streamed for this long, from a source that answers all the time, has data of its own
 /// that the source does not know: it is rebuilt.
 const STREAM_LIMIT: Duration = Duration::from_secs(8);
 /// How often a site tries to keep what only it has, and how long it waits in between. What has failed
@@ -29,6 +29,8 @@ const KEEP_TRIES: u32 = 6;
 const KEEP_PAUSE: Duration = Duration::from_secs(5);
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 const CONNECT: Duration = Duration::from_millis(300);
+/// A program that connects and asks one question, over the longest way.
+const ANSWER: Duration = Duration::from_secs(2);
 /// How long a site that has handed over leaves the machine to its successor, where that does without
 /// it: starting takes as much of it as opening an epoch does.
 const AFTER_YOU: Duration = Duration::from_millis(600);
@@ -171,20 +173,28 @@ impl Keeper {
             }
             return;
         }
-        let since = *self.stream.broken_since.get_or_insert(now);
-        if now < since + STREAM_LIMIT {
+        self.begin(role, false, ask(self.tools.clone(), source));
+    }
+
+    /// Nothing is streamed, and the source has been asked whether it is there. One that comes and goes says
+    /// nothing of this site's data, and the time begins anew.
+    pub(super) fn source_asked(&mut self, role: Role, answers: bool) {
+        let Role::Follow { upstream, .. } = &role else { return };
+        let source = self.tools.site.peer_address(upstream, Port::Postgres);
+        let now = Instant::now();
+        if !answers {
+            self.stream.broken_since = None;
             return;
         }
-        if answers(source).await {
-            warn!(%source, "no stream from a source that answers; rebuilding");
-            if let Err(err) = self.tools.postgres.mark_out_of_line() {
-                warn!(error = format!("{err:#}"), "rebuild not noted");
-            }
-            self.stream.forget();
-            self.rebuild(role, source);
-        } else {
-            self.stream.broken_since = None;
+        if now < *self.stream.broken_since.get_or_insert(now) + STREAM_LIMIT {
+            return;
         }
+        warn!(%source, "no stream from a source that answers; rebuilding");
+        if let Err(err) = self.tools.postgres.mark_out_of_line() {
+            warn!(error = format!("{err:#}"), "rebuild not noted");
+        }
+        self.stream.forget();
+        self.rebuild(role, source);
     }
 
     fn rebuild(&mut self, role: Role, source: SocketAddr) {
@@ -194,8 +204,13 @@ impl Keeper {
     }
 }
 
-async fn answers(source: SocketAddr) -> bool {
-    matches!(tokio::time::timeout(CONNECT, TcpStream::connect(source)).await, Ok(Ok(_)))
+/// Asks whether the source is a primary that answers questions. To take a connection is not enough: a
+/// server without room in its disk takes some each time it is started.
+async fn ask(tools: Tools, source: SocketAddr) -> anyhow::Result<Done> {
+    let listens = matches!(timeout(CONNECT, TcpStream::connect(source)).await, Ok(Ok(_)));
+    let asked = timeout(ANSWER, tools.postgres.is_promoted(source));
+    let answers = listens && matches!(asked.await, Ok(Ok(true)));
+    Ok(Done::SourceAsked { answers })
 }
 
 /// The database that a copy took the place of is not needed any more.

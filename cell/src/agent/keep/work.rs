@@ -18,6 +18,8 @@ pub(super) enum Done {
     Joined { told: (RegionId, Epoch), history: Option<(RegionId, Place)> },
     /// The server follows as before.
     Following,
+    /// Nothing is streamed; this is whether the source is there.
+    SourceAsked { answers: bool },
     /// The server has what its source's history went on without.
     Apart,
     /// The data directory was made one that can follow.
