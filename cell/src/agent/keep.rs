@@ -5,6 +5,8 @@
 //! activation asks for something else. What is dropped has left nothing that the next role does not
 //! check for itself.
 
+mod claim;
+mod come_back;
 mod follow;
 mod hand_over;
 mod join;
@@ -34,12 +36,10 @@ use tracing::{info, warn};
 
 use super::ballot::Ballot;
 use super::calls::Call;
-use super::decide::pace::Return;
 use super::decide::role::{Own, Role, role};
 use super::decide::tenure::{Event, Tenure};
 use super::postgres::{Position, Postgres, Stop};
-use super::right;
-use super::shared::{Claim, Known, Shared, Standing};
+use super::shared::{Known, Shared};
 use crate::config::Site;
 
 use work::{Done, Work, finish};
@@ -295,7 +295,7 @@ impl Keeper {
         info!(%epoch, ?checkpoint, "handed over");
         // Users wait: the voters hear from here that it is over while they are asked for their votes.
         self.reply_hand_over(&stopped(checkpoint));
-        release(&self.tools, claim).await;
+        claim::release(&self.tools, claim).await;
     }
 
     fn reply_hand_over(&mut self, reply: &HandOverReply) {
@@ -323,107 +323,6 @@ impl Keeper {
         }
     }
 
-    /// Closes the gate and gives the claim up; tells the voters if the database has stopped already.
-    async fn end_serving(&mut self, event: Event) {
-        let claim = self.close_gate(event);
-        release(&self.tools, claim).await;
-    }
-
-    /// From now on nothing is acknowledged here. Returns the claim that was held.
-    fn close_gate(&mut self, event: Event) -> Option<Claim> {
-        self.serving = None;
-        let mut claim = None;
-        self.tools.shared.standing.send_modify(|standing| {
-            claim = standing.claim.take();
-            standing.tenure = standing.tenure.after(event).unwrap_or(standing.tenure);
-            standing.open = false;
-            standing.strong = false;
-            standing.lagging = false;
-        });
-        claim
-    }
-
-    fn become_tenure(&self, event: Event) {
-        self.tools.shared.standing.send_modify(|standing| {
-            standing.tenure = standing.tenure.after(event).unwrap_or(standing.tenure);
-        });
-    }
-
-    /// Begins to hold the right for an epoch; the gate stays closed until the barrier.
-    fn claim(&mut self, epoch: Epoch, known: &Known) {
-        self.serving = None;
-        let claim = Claim {
-            epoch,
-            revision: known.revision,
-            voters: known.activation().voters.clone(),
-            acks: known.activation().acks,
-        };
-        self.tools.shared.standing.send_modify(|standing| {
-            *standing = Standing {
-                tenure: Tenure::Standby,
-                epoch,
-                open: false,
-                strong: false,
-                lagging: false,
-                claim: Some(claim),
-            };
-        });
-    }
-
-    /// Goes on holding the right of the epoch before under the record of a planned move.
-    fn keep_claim(&mut self, known: &Known) {
-        self.tools.shared.standing.send_modify(|standing| {
-            if let Some(claim) = &mut standing.claim {
-                claim.revision = known.revision;
-            }
-        });
-    }
-
-    /// Serves again, here or elsewhere. PostgreSQL that ended by itself is started again at once; a site
-    /// that has not kept its right has to show that it would now.
-    async fn come_back(&mut self, known: &Known) {
-        let pace = *self.tools.shared.pace.borrow();
-        let back = self.lapsed.map(|lapsed| pace.after_lapse(lapsed, Instant::now()));
-        match back.unwrap_or(Return::InPlace) {
-            Return::InPlace => self.reopen(known).await,
-            Return::Wait => {}
-            Return::Elsewhere => {
-                let reason = format!("{} is not run in time to keep its right", self.tools.site.id);
-                self.give_up(known, &reason).await;
-            }
-        }
-    }
-
-    /// Begins a new epoch in place: everything acknowledged is here, and nobody else may serve while
-    /// the record is unchanged.
-    async fn reopen(&mut self, known: &Known) {
-        if !self.tools.postgres.has_data() {
-            self.give_up(known, "the active site has no data").await;
-            return;
-        }
-        let mut next = known.activation().clone();
-        next.epoch = next.epoch.next();
-        next.phase = topology::Phase::Promoting { active: self.tools.site.id.region.clone() };
-        next.reason = format!("{} came back in place", self.tools.site.id);
-        match change(&self.tools, known, next).await {
-            Ok(Some(known)) => self.tools.shared.learn(known),
-            Ok(None) => self.tools.shared.refresh.notify_one(),
-            Err(err) => {
-                self.not_before = Instant::now() + PAUSE;
-                warn!(error = format!("{err:#}"), "new epoch not begun");
-            }
-        }
-    }
-
-    async fn give_up(&mut self, known: &Known, reason: &str) {
-        warn!(reason, "asking for an election");
-        self.not_before = Instant::now() + PAUSE;
-        if let Err(err) = change(&self.tools, known, known.activation().elect(reason)).await {
-            warn!(error = format!("{err:#}"), "election not asked for");
-        }
-        self.tools.shared.refresh.notify_one();
-    }
-
     /// The process is asked to stop: finish quickly and cleanly, and hand nothing over.
     async fn leave(&mut self) -> anyhow::Result<()> {
         self.work = None;
@@ -438,14 +337,6 @@ impl Keeper {
 
 fn stopped(checkpoint: Position) -> HandOverReply {
     HandOverReply::Stopped { timeline: checkpoint.timeline, checkpoint: checkpoint.lsn }
-}
-
-/// Tells the voters that what they promised is over. While PostgreSQL runs and may still hold
-/// acknowledged work, promises stay in force.
-async fn release(tools: &Tools, claim: Option<Claim>) {
-    if let Some(claim) = claim.filter(|_| !tools.postgres.is_running()) {
-        right::release(&tools.site, &tools.http, &claim).await;
-    }
 }
 
 /// Replaces the cell's record if it is still the known one; `None` if somebody else was first.

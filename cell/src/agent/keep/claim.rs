@@ -1,0 +1,75 @@
+//! The site's claim to serve: begun before an epoch is opened, kept through a planned move, given up with
+//! the gate closed first.
+
+use topology::Epoch;
+
+use super::{Keeper, Known, Tools};
+use crate::agent::decide::tenure::{Event, Tenure};
+use crate::agent::right;
+use crate::agent::shared::{Claim, Standing};
+
+impl Keeper {
+    /// Closes the gate and gives the claim up; tells the voters if the database has stopped already.
+    pub(super) async fn end_serving(&mut self, event: Event) {
+        let claim = self.close_gate(event);
+        release(&self.tools, claim).await;
+    }
+
+    /// From now on nothing is acknowledged here. Returns the claim that was held.
+    pub(super) fn close_gate(&mut self, event: Event) -> Option<Claim> {
+        self.serving = None;
+        let mut claim = None;
+        self.tools.shared.standing.send_modify(|standing| {
+            claim = standing.claim.take();
+            standing.tenure = standing.tenure.after(event).unwrap_or(standing.tenure);
+            standing.open = false;
+            standing.strong = false;
+            standing.lagging = false;
+        });
+        claim
+    }
+
+    pub(super) fn become_tenure(&self, event: Event) {
+        self.tools.shared.standing.send_modify(|standing| {
+            standing.tenure = standing.tenure.after(event).unwrap_or(standing.tenure);
+        });
+    }
+
+    /// Begins to hold the right for an epoch; the gate stays closed until the barrier.
+    pub(super) fn claim(&mut self, epoch: Epoch, known: &Known) {
+        self.serving = None;
+        let claim = Claim {
+            epoch,
+            revision: known.revision,
+            voters: known.activation().voters.clone(),
+            acks: known.activation().acks,
+        };
+        self.tools.shared.standing.send_modify(|standing| {
+            *standing = Standing {
+                tenure: Tenure::Standby,
+                epoch,
+                open: false,
+                strong: false,
+                lagging: false,
+                claim: Some(claim),
+            };
+        });
+    }
+
+    /// Goes on holding the right of the epoch before under the record of a planned move.
+    pub(super) fn keep_claim(&mut self, known: &Known) {
+        self.tools.shared.standing.send_modify(|standing| {
+            if let Some(claim) = &mut standing.claim {
+                claim.revision = known.revision;
+            }
+        });
+    }
+}
+
+/// Tells the voters that what they promised is over. While PostgreSQL runs and may still hold
+/// acknowledged work, promises stay in force.
+pub(super) async fn release(tools: &Tools, claim: Option<Claim>) {
+    if let Some(claim) = claim.filter(|_| !tools.postgres.is_running()) {
+        right::release(&tools.site, &tools.http, &claim).await;
+    }
+}

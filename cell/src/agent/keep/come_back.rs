@@ -1,0 +1,55 @@
+//! What an active site does that does not serve any more: begins a new epoch in place, or asks for another
+//! site.
+
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::{Keeper, Known, PAUSE, change};
+use crate::agent::decide::pace::Return;
+
+impl Keeper {
+    /// Serves again, here or elsewhere. PostgreSQL that ended by itself is started again at once; a site
+    /// that has not kept its right has to show that it would now.
+    pub(super) async fn come_back(&mut self, known: &Known) {
+        let pace = *self.tools.shared.pace.borrow();
+        let back = self.lapsed.map(|lapsed| pace.after_lapse(lapsed, Instant::now()));
+        match back.unwrap_or(Return::InPlace) {
+            Return::InPlace => self.reopen(known).await,
+            Return::Wait => {}
+            Return::Elsewhere => {
+                let reason = format!("{} is not run in time to keep its right", self.tools.site.id);
+                self.give_up(known, &reason).await;
+            }
+        }
+    }
+
+    /// Begins a new epoch in place: everything acknowledged is here, and nobody else may serve while
+    /// the record is unchanged.
+    async fn reopen(&mut self, known: &Known) {
+        if !self.tools.postgres.has_data() {
+            self.give_up(known, "the active site has no data").await;
+            return;
+        }
+        let mut next = known.activation().clone();
+        next.epoch = next.epoch.next();
+        next.phase = topology::Phase::Promoting { active: self.tools.site.id.region.clone() };
+        next.reason = format!("{} came back in place", self.tools.site.id);
+        match change(&self.tools, known, next).await {
+            Ok(Some(known)) => self.tools.shared.learn(known),
+            Ok(None) => self.tools.shared.refresh.notify_one(),
+            Err(err) => {
+                self.not_before = Instant::now() + PAUSE;
+                warn!(error = format!("{err:#}"), "new epoch not begun");
+            }
+        }
+    }
+
+    pub(super) async fn give_up(&mut self, known: &Known, reason: &str) {
+        warn!(reason, "asking for an election");
+        self.not_before = Instant::now() + PAUSE;
+        if let Err(err) = change(&self.tools, known, known.activation().elect(reason)).await {
+            warn!(error = format!("{err:#}"), "election not asked for");
+        }
+        self.tools.shared.refresh.notify_one();
+    }
+}
