@@ -25,7 +25,7 @@ use crate::store::etcd::Store;
 use crate::tasks::control::Control;
 use crate::tasks::hands::Hands;
 use crate::tasks::operate::Executor;
-use crate::tasks::{deeds, drills, history, probe, read, remember, sight, wishes};
+use crate::tasks::{deeds, drills, hear, history, probe, read, remember, sight, wishes};
 
 /// How long requests and writes in flight may go on after the process was asked to stop.
 const GRACE: Duration = Duration::from_secs(3);
@@ -102,7 +102,7 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     tasks.start("look at the sites", |stop| sight::look(looking.0, looking.1, stop));
     tasks.start("hear the other vantages", |stop| {
         let (spec, own, facts) = hearing;
-        sight::hear(spec, own, facts, stop)
+        hear::hear(spec, own, facts, stop)
     });
     tasks.start("read the drills", |stop| {
         let (store, board) = runs;

@@ -7,6 +7,7 @@ pub mod drills;
 pub mod elect;
 pub mod fail_over;
 pub mod hands;
+pub mod hear;
 pub mod history;
 mod mark;
 pub mod note;

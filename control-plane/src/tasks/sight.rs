@@ -1,9 +1,6 @@
-//! What this vantage sees of every site: told to the other vantages themselves, which ask and wait for
-//! news, and written into etcd, for people, and because a process that writes regularly notices when
-//! etcd has gone back in time.
-//!
-//! The region that dies may take etcd's leader along. Nothing can be written then for a second or two, and
-//! what the others see has been heard by then.
+//! What this vantage sees of every site: told to the other vantages, which ask and wait for news, and
+//! written into etcd, for people, and because a process that writes regularly notices when etcd has gone
+//! back in time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,18 +10,15 @@ use axum::Router;
 use axum::extract::{Query, State as Shared};
 use axum::response::Json;
 use axum::routing::get;
-use futures_util::future::join_all;
-use runtime::{Board, HttpClient, reconcile};
+use runtime::{Board, reconcile};
 use serde::Deserialize;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use topology::address::Port;
+use topology::SiteId;
 use topology::wire::vantage::{Health, VantageReport};
-use topology::{RegionId, SiteId, Spec};
-use tracing::debug;
 
-use crate::decide::{Fact, State};
+use crate::decide::State;
 use crate::store::etcd::Store;
 
 /// Rare enough to be no load, often enough that others know this vantage to be alive.
@@ -33,11 +27,7 @@ const PERIOD: Duration = Duration::from_secs(2);
 const NEWS: Duration = Duration::from_millis(200);
 /// How long a vantage that has nothing new is waited for, beside what the way takes: it has something
 /// every two seconds.
-const NO_NEWS: Duration = Duration::from_millis(2500);
-/// Opening a connection, and asking.
-const CROSSINGS: u32 = 2;
-/// Pause before a vantage that did not answer is asked again.
-const AGAIN: Duration = Duration::from_millis(250);
+pub(super) const NO_NEWS: Duration = Duration::from_millis(2500);
 
 /// The last report of this vantage. All clones are one.
 pub type Told = Arc<watch::Sender<VantageReport>>;
@@ -120,45 +110,6 @@ async fn sight(Shared(told): Shared<Told>, Query(known): Query<After>) -> Json<V
         Ok(Err(_)) | Err(_) => told.borrow().clone(),
     };
     Json(report)
-}
-
-/// Asks the other vantages for their reports until stopped. One that is gone delays no other.
-pub async fn hear(
-    spec: Arc<Spec>,
-    own: RegionId,
-    facts: mpsc::Sender<Fact>,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let others = spec.regions.iter().filter(|region| region.id != own);
-    let heard = others.map(|region| hear_one(&spec, &region.id, &facts));
-    tokio::select! {
-        _ = join_all(heard) => {}
-        () = stop.cancelled() => {}
-    }
-    Ok(())
-}
-
-async fn hear_one(spec: &Spec, vantage: &RegionId, facts: &mpsc::Sender<Fact>) {
-    let Some(address) = spec.region_address(vantage, Port::ControlPlaneAdmin) else { return };
-    let http = HttpClient::default();
-    let limit = NO_NEWS + AGAIN + spec.round_trip * CROSSINGS;
-    let mut after = 0;
-    loop {
-        let url = format!("http://{address}/sight?after={after}");
-        match http.get::<VantageReport>(&url, limit).await {
-            Ok(report) => {
-                after = report.sequence;
-                let told = Fact::Told { vantage: vantage.clone(), report };
-                if facts.send(told).await.is_err() {
-                    return;
-                }
-            }
-            Err(err) => {
-                debug!(%vantage, error = %err, "vantage not heard");
-                sleep(AGAIN).await;
-            }
-        }
-    }
 }
 
 fn report(state: &State, sequence: u64) -> VantageReport {
