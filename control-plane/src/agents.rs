@@ -18,7 +18,7 @@ use tracing::debug;
 
 /// How long a probe waits beside what the way takes, short enough that two misses are known well before
 /// patience ends.
-const PROBE: Duration = Duration::from_millis(400);
+pub const PROBE: Duration = Duration::from_millis(400);
 /// After a miss a probe opens a connection, and then asks.
 const CROSSINGS: u32 = 2;
 /// How long a write through gateway, session and database may take: a hundred times what it does.

@@ -146,7 +146,10 @@ pub fn operation(record: OperationRecord) -> Result<Operation, Malformed> {
 /// Returns what can be told of a record that means nothing here; nothing if it says that it has ended.
 #[must_use]
 pub fn stranger(record: &[u8]) -> Option<Stranger> {
-    let record: Value = serde_json::from_slice(record).unwrap_or_default();
+    // What cannot be read at all may be about everything.
+    let Ok(record) = serde_json::from_slice::<Value>(record) else {
+        return Some(Stranger::default());
+    };
     if let Some("done" | "cancelled" | "failed") = record["status"]["name"].as_str() {
         return None;
     }

@@ -37,7 +37,7 @@ impl Entry {
             region: None,
             operation: None,
             idempotency_key: None,
-            body: serde_json::to_value(evidence).unwrap_or_default(),
+            body: serde_json::to_value(evidence).expect("evidence is plain JSON"),
             reason: Some(action.to_string()),
             evidence: Some(seen),
             outcome: None,

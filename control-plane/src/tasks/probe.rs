@@ -11,16 +11,13 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_unti
 use tokio_util::sync::CancellationToken;
 use topology::{SiteId, Spec};
 
-use crate::agents::Agents;
+use crate::agents::{Agents, PROBE};
 use crate::decide::Fact;
 use crate::decide::state::Deep;
 
 /// How often: two misses are known within a second.
 const PERIOD: Duration = Duration::from_millis(250);
 
-/// How long an answer is waited for before the site is asked once more. On one machine this is when the
-/// first question counts as missed.
-const IMPATIENT: Duration = Duration::from_millis(400);
 /// Questions to one site that may be under way at once: as many as begin while the first is waited for
 /// over the longest way there may be.
 const ASKED_MAX: usize = 4;
@@ -92,7 +89,8 @@ async fn overlapping<T, F: Future<Output = T>>(
         tokio::select! {
             _ = ticks.tick(), if may_ask => {
                 asked.push(ask());
-                again_at = Instant::now() + IMPATIENT;
+                // On one machine the first question counts as missed by then.
+                again_at = Instant::now() + PROBE;
             }
             Some(answer) = asked.next() => {
                 if answers.send(answer).await.is_err() {

@@ -3,6 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use runtime::Problem;
+use runtime::json_body::{JsonBody, invalid};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::time::{Instant, timeout};
+use topology::{CellId, Epoch};
+
 use super::{ahead, epoch, opened, recorded, region, sentence, standing};
 use crate::api::audit::{Act, Reply, Subject, audited};
 use crate::api::auth::Caller;
@@ -19,16 +30,6 @@ use crate::levers::failover::Order;
 use crate::levers::request::Request;
 use crate::tasks::fail_over::{Elected, Forced};
 use crate::tasks::operate::Elections;
-use axum::Extension;
-use axum::extract::{Path, State};
-use axum::response::Response;
-use runtime::Problem;
-use runtime::json_body::{JsonBody, invalid};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use tokio::time::{Instant, timeout};
-use topology::{CellId, Epoch};
 
 /// How long an election may take: longer than forcing one is tried. What was begun goes on.
 const ELECT: Duration = Duration::from_secs(20);

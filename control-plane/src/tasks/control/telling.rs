@@ -96,7 +96,7 @@ impl Control {
             vantage: evidence.vantage.clone(),
             what: what.to_owned(),
             reason,
-            seen: serde_json::to_value(evidence).unwrap_or_default(),
+            seen: serde_json::to_value(evidence).expect("evidence is plain JSON"),
         };
         if self.memories.try_send((cell.clone(), record)).is_err() {
             warn!(%cell, what, "evidence not kept");

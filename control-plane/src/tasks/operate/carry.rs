@@ -43,7 +43,12 @@ impl Carrier {
     pub(super) async fn carry_out(self, what: What, reason: Option<String>) -> Answer {
         match what {
             What::Move(planned) => self.switch(planned).await,
-            What::Elect(election) => self.elect(election, reason.unwrap_or_default()).await,
+            What::Elect(election) => match (election.accept_data_loss, reason) {
+                // Nobody can ask for it so; a record may have lost it.
+                (true, None) => Answer::Refused("nobody said why data may be lost".to_owned()),
+                (true, Some(reason)) => self.elect(election, Some(reason)).await,
+                (false, _) => self.elect(election, None).await,
+            },
             What::Drain(_) | What::Undrain(_) | What::Retire(_) | What::Add(_) => {
                 Answer::Refused(format!("to {what} is to write a mark"))
             }
@@ -73,10 +78,10 @@ impl Carrier {
         answer
     }
 
-    async fn elect(mut self, election: Election, reason: String) -> Answer {
-        let Election { cell, to, epoch, accept_data_loss, .. } = election;
+    /// With a reason to accept data loss, or without accepting any.
+    async fn elect(mut self, election: Election, accept_data_loss: Option<String>) -> Answer {
+        let Election { cell, to, epoch, .. } = election;
         self.catches_up(&cell, |now| now.epoch >= epoch).await;
-        let accept_data_loss = accept_data_loss.then_some(reason);
         let (reply, answer) = oneshot::channel();
         let asked = Asked { cell, to, accept_data_loss };
         let elected = self.ordered(Order::Failover(Failover { asked, reply }), answer).await;
