@@ -24,7 +24,8 @@ const PIECES: usize = 280;
 const AT_ONCE: usize = 4;
 
 #[tokio::test]
-async fn a_restored_cell_has_exactly_what_was_there_at_the_moment() -> anyhow::Result<()> {
+async fn a_restored_cell_has_what_was_there_and_moves_whatever_its_archive_does()
+-> anyhow::Result<()> {
     if !is_installed() {
         return Ok(());
     }
@@ -52,6 +53,27 @@ async fn a_restored_cell_has_exactly_what_was_there_at_the_moment() -> anyhow::R
     assert_eq!(latest["same"], true, "{latest:#}");
     let restored = rows(&latest, "conversations");
     assert!((12..=12 + written).contains(&restored), "{restored} of {written} more: {latest:#}");
+    a_planned_move_waits_for_no_archive(&cell).await
+}
+
+/// The active site stops by itself for a planned move, in its short time, whatever its archive does.
+async fn a_planned_move_waits_for_no_archive(cell: &Cell) -> anyhow::Result<()> {
+    let archive = cell.archive();
+    std::fs::set_permissions(&archive, Permissions::from_mode(0o000))?;
+    cell.sql("SELECT pg_logical_emit_message(true, 'a', 'test'); SELECT pg_switch_wal()")?;
+    cell.until("the alert", async || Ok(cell.alerts().await?.contains("archive-failing"))).await?;
+
+    let seen = cell.platform.until_redundant(&cell.id).await?;
+    let path = format!("/v1/cells/{}/switchover", cell.id);
+    let order = json!({ "to": seen["voters"][0] });
+    let (status, moved) = cell.platform.order(&cell.active, &path, &order).await?;
+    assert_eq!(status, 200, "{moved:#}");
+    let log = cell.platform.run_dir().join("logs");
+    let log = log.join(format!("{}@{}-postgres.log", cell.id, cell.active));
+    let log = std::fs::read_to_string(log)?;
+    assert!(log.contains("received fast shutdown request"));
+    assert!(!log.contains("received immediate shutdown request"), "it was in time: {log}");
+    std::fs::set_permissions(&archive, Permissions::from_mode(0o750))?;
     Ok(())
 }
 
@@ -98,33 +120,6 @@ async fn an_archive_that_takes_nothing_stops_no_write_and_is_said() -> anyhow::R
     open_ticket(&user).await?;
     let latest = cell.restore("latest").await?;
     assert_eq!(latest["same"], true, "{latest:#}");
-    Ok(())
-}
-
-/// The active site stops by itself for a planned move, in its short time, whatever its archive does.
-#[tokio::test]
-async fn a_planned_move_does_not_wait_for_an_archive_that_takes_nothing() -> anyhow::Result<()> {
-    if !is_installed() {
-        return Ok(());
-    }
-    let cell = Cell::up().await?;
-    cell.until("a base backup", async || Ok(cell.newest_backup().await? > 0)).await?;
-    let archive = cell.archive();
-    std::fs::set_permissions(&archive, Permissions::from_mode(0o000))?;
-    cell.sql("SELECT pg_logical_emit_message(true, 'a', 'test'); SELECT pg_switch_wal()")?;
-    cell.until("the alert", async || Ok(cell.alerts().await?.contains("archive-failing"))).await?;
-
-    let seen = cell.platform.until_redundant(&cell.id).await?;
-    let path = format!("/v1/cells/{}/switchover", cell.id);
-    let order = json!({ "to": seen["voters"][0] });
-    let (status, moved) = cell.platform.order(&cell.active, &path, &order).await?;
-    assert_eq!(status, 200, "{moved:#}");
-    let log = cell.platform.run_dir().join("logs");
-    let log = log.join(format!("{}@{}-postgres.log", cell.id, cell.active));
-    let log = std::fs::read_to_string(log)?;
-    assert!(log.contains("received fast shutdown request"));
-    assert!(!log.contains("received immediate shutdown request"), "it was in time: {log}");
-    std::fs::set_permissions(&archive, Permissions::from_mode(0o750))?;
     Ok(())
 }
 
