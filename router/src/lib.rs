@@ -30,6 +30,7 @@ mod loops;
 pub mod measured;
 mod metrics;
 mod mutual;
+mod names;
 mod outgoing;
 mod pace;
 mod protection;

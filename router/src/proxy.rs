@@ -153,7 +153,7 @@ impl ProxyHttp for Proxy {
         ctx: &mut Forwarding,
     ) -> Result<()> {
         if ctx.read.is_some() {
-            public::prepare(request);
+            public::prepare(request)?;
             return trace::pass_on(&ctx.span, request);
         }
         self.send(session, request, ctx)?;
@@ -214,7 +214,10 @@ impl ProxyHttp for Proxy {
         self.say_if_draining(session);
         match &ctx.read {
             Some(read) => read.sign(session, response),
-            None => reply::sign(response, ctx),
+            None => {
+                reply::sign(response, ctx);
+                Ok(())
+            }
         }
     }
 

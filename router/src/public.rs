@@ -180,11 +180,13 @@ fn is_failure(response: &ResponseHeader) -> bool {
 }
 
 /// Removes from a request what says anything about who asks.
-pub(crate) fn prepare(request: &mut RequestHeader) {
-    outgoing::strip(request, false);
-    for name in [names::PROXY_AUTHORIZATION, names::COOKIE] {
-        request.remove_header(&name);
-    }
+pub(crate) fn prepare(request: &mut RequestHeader) -> Result<()> {
+    outgoing::rewrite(request, |headers| {
+        outgoing::strip(headers, false);
+        for name in [names::PROXY_AUTHORIZATION, names::COOKIE] {
+            headers.remove(name);
+        }
+    })
 }
 
 /// The names that only routers and sites may use.

@@ -1,34 +1,44 @@
 //! What the client gets in the end: a site's answer, signed, or the router's own; and what is noted
 //! of it.
 
+use std::mem;
+
 use bytes::Bytes;
-use pingora_core::{Error, ErrorSource, ErrorType, Result};
+use http::Response;
+use http::response::Parts;
+use pingora_core::{Error, ErrorSource, ErrorType};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use runtime::Problem;
-use topology::wire::header;
 use tracing::debug;
 
 use super::Proxy;
 use crate::forwarding::Forwarding;
+use crate::names::{CELL, EPOCH, REGION, ROUTE_VERSION};
 use crate::stream::Carried;
 use crate::{answer, pace, public};
 
+/// How many headers are added to an answer: four here, and what Pingora says of the connection.
+const ADDED: usize = 8;
+
 /// Says on a site's answer where it came from, and notes whether it is a stream.
-pub(super) fn sign(response: &mut ResponseHeader, ctx: &mut Forwarding) -> Result<()> {
+pub(super) fn sign(response: &mut ResponseHeader, ctx: &mut Forwarding) {
     let asked = ctx.asker.as_ref().and_then(|asker| asker.stream);
     ctx.carried =
         asked.filter(|kind| kind.is_begun_by(response.status, &response.headers)).map(Carried::new);
-    let Some(attempt) = &ctx.attempt else { return Ok(()) };
-    let headers = &attempt.site.headers;
-    response.insert_header(header::CELL, headers.cell.clone())?;
-    response.insert_header(header::REGION, headers.region.clone())?;
+    let Some(attempt) = &ctx.attempt else { return };
+    let site = &attempt.site.headers;
+    // As it is with a request: the second map of names, as they were written, is not kept.
+    let nothing = Response::new(()).into_parts().0;
+    let mut parts = Parts::from(mem::replace(response, nothing.into()));
+    let headers = &mut parts.headers;
+    headers.reserve(ADDED);
+    headers.insert(CELL, site.cell.clone());
+    headers.insert(REGION, site.region.clone());
     // The site's word counts: it is the one that acknowledges.
-    if !response.headers.contains_key(header::EPOCH) {
-        response.insert_header(header::EPOCH, headers.epoch.clone())?;
-    }
-    response.insert_header(header::ROUTE_VERSION, attempt.version.0)?;
-    Ok(())
+    headers.entry(EPOCH).or_insert_with(|| site.epoch.clone());
+    headers.insert(ROUTE_VERSION, attempt.version.0.into());
+    *response = parts.into();
 }
 
 /// Follows a stream past, and adds the router's last words to one that is cut.

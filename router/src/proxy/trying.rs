@@ -1,5 +1,6 @@
 //! One try at a site, from finding the site to its reply; and whether there is another.
 
+use http::HeaderValue;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -15,6 +16,7 @@ use crate::decide::stale::Accepts;
 use crate::forwarding::{Asker, Forwarding};
 use crate::hold::Unplaced;
 use crate::metrics::Attempt;
+use crate::names::{CELL, EPOCH, ROLE, ROUTE_VERSION, SLOT, STALE_OK, USER};
 use crate::outgoing::{self, Client};
 use crate::release::Turn;
 use crate::stream::{Carried, Kind};
@@ -84,22 +86,24 @@ impl Proxy {
         let is_whole = is_whole(session, asker);
         pace::body(session, is_whole);
         let client = Client::of(session.digest());
-        outgoing::prepare(request, client, &self.holder.protection.trusted_proxies)?;
         if let Some(target) = &asker.target {
             request.set_uri(target.clone());
         }
-        request.insert_header(header::USER, asker.person.user.clone())?;
-        request.insert_header(header::ROLE, asker.person.role.as_str())?;
-        if let Some(slot) = asker.aim.slot() {
-            request.insert_header(header::SLOT, slot.number())?;
-        }
-        request.insert_header(header::CELL, attempt.site.headers.cell.clone())?;
-        request.insert_header(header::EPOCH, attempt.site.headers.epoch.clone())?;
-        request.insert_header(header::ROUTE_VERSION, attempt.version.0)?;
-        if attempt.is_stale {
-            request.insert_header(header::STALE_OK, "1")?;
-        }
-        Ok(())
+        let site = &attempt.site.headers;
+        outgoing::rewrite(request, |headers| {
+            outgoing::prepare(headers, client, &self.holder.protection.trusted_proxies);
+            headers.insert(USER, asker.person.user.clone());
+            headers.insert(ROLE, HeaderValue::from_static(asker.person.role.as_str()));
+            if let Some(slot) = asker.aim.slot() {
+                headers.insert(SLOT, slot.number().into());
+            }
+            headers.insert(CELL, site.cell.clone());
+            headers.insert(EPOCH, site.epoch.clone());
+            headers.insert(ROUTE_VERSION, attempt.version.0.into());
+            if attempt.is_stale {
+                headers.insert(STALE_OK, HeaderValue::from_static("1"));
+            }
+        })
     }
 
     /// Counts a part of the body, and refuses what is beyond the limit.
