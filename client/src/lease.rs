@@ -4,6 +4,7 @@
 //! changes, and could be renewed by a deposed leader (`docs/decisions/0002`).
 
 use runtime::clock::BootTime;
+use topology::wire::agent::Renewal;
 use topology::wire::key;
 use topology::wire::lease::LeaseRecord;
 use topology::{CellId, Epoch, RegionId};
@@ -46,7 +47,14 @@ impl Lease {
 
     /// Renews, if the cell's activation is still at `activation_revision`. Returns when the first
     /// try was *sent*: the right counts from there, because observers count from seeing it.
-    pub async fn renew(&mut self, activation_revision: u64) -> Result<BootTime, RenewError> {
+    ///
+    /// From then on `sending` may tell them of it. Never sooner: they would count from before the right
+    /// does.
+    pub async fn renew(
+        &mut self,
+        activation_revision: u64,
+        sending: impl FnOnce(Renewal),
+    ) -> Result<BootTime, RenewError> {
         self.sequence += 1;
         let record = LeaseRecord {
             holder: self.holder.to_string(),
@@ -56,6 +64,7 @@ impl Lease {
         let value = serde_json::to_vec(&record).expect("a lease is plain JSON");
         let (lease, activation) = (key::lease(&self.cell), key::cell(&self.cell));
         let sent = BootTime::now();
+        sending(Renewal { epoch: self.epoch.0, sequence: self.sequence });
         match self.etcd.put_if(&lease, &value, &[(&activation, activation_revision)]).await {
             Ok(PutIf::Done { .. }) => Ok(sent),
             Ok(PutIf::Stale) => {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use runtime::HttpClient;
 use runtime::http_client::CallError;
 use topology::address::Port;
-use topology::wire::agent::{HandOverReply, HandOverRequest, VoteReply, VoteRequest};
+use topology::wire::agent::{HandOverReply, HandOverRequest, Renewal, VoteReply, VoteRequest};
 use topology::wire::canary::CanaryReply;
 use topology::wire::lost_writes::LostWritesReport;
 use topology::wire::report::SiteReport;
@@ -19,6 +19,8 @@ use tracing::debug;
 /// How long a probe waits beside what the way takes, short enough that two misses are known well before
 /// patience ends.
 pub const PROBE: Duration = Duration::from_millis(400);
+/// How long an agent may wait for its next renewal, beside what a probe waits.
+const RENEWAL: Duration = Duration::from_millis(2500);
 /// After a miss a probe opens a connection, and then asks.
 const CROSSINGS: u32 = 2;
 /// How long a write through gateway, session and database may take: a hundred times what it does.
@@ -64,6 +66,12 @@ impl Agents {
     /// Asks an agent how its site is.
     pub async fn status(&self, site: &SiteId) -> Result<SiteReport, CallError> {
         self.http.get(&self.url(site, "status"), self.probe).await
+    }
+
+    /// Asks an agent for its next renewal after that one, or to say after a while that there is none.
+    pub async fn renewal(&self, site: &SiteId, after: u64) -> Result<Renewal, CallError> {
+        let url = format!("{}?after={after}", self.url(site, "renewal"));
+        self.http.get(&url, self.probe + RENEWAL).await
     }
 
     /// Asks the site's session to try everything a user's write needs; nothing where it has no such

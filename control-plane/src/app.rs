@@ -11,13 +11,14 @@ use runtime::{Board, Tasks, admin, server, stop_asked, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use topology::{RegionId, Spec};
 
 use crate::agents::Agents;
 use crate::api::{self, Api};
 use crate::config::{Config, RawConfig};
 use crate::console::{self, Console};
 use crate::decide::drills::Drills;
-use crate::decide::{Policy, State};
+use crate::decide::{Fact, Policy, State};
 use crate::decision_log::DecisionLog;
 use crate::event_log::EventLog;
 use crate::metrics;
@@ -25,7 +26,7 @@ use crate::store::etcd::Store;
 use crate::tasks::control::Control;
 use crate::tasks::hands::Hands;
 use crate::tasks::operate::Executor;
-use crate::tasks::{deeds, drills, hear, history, probe, read, remember, sight, wishes};
+use crate::tasks::{deeds, drills, hear, history, probe, read, remember, renewals, sight, wishes};
 
 /// How long requests and writes in flight may go on after the process was asked to stop.
 const GRACE: Duration = Duration::from_secs(3);
@@ -80,7 +81,7 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     let seen = sight::nothing_yet();
     let told = (store.clone(), Arc::clone(&seen), board.clone());
     let looking = (state.clone(), Arc::clone(&seen));
-    let hearing = (Arc::clone(&spec), region.clone(), facts.clone());
+    let hearing = (Arc::clone(&spec), region.clone(), agents.clone(), facts.clone());
     let kept = (store.clone(), region.clone(), state.clone(), board.clone());
     let (shelf, shown) = (store.clone(), board.clone());
     let answering = (store.clone(), agents.clone(), region, Arc::clone(&spec));
@@ -100,10 +101,7 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
         sight::write(store, told, board, stop)
     });
     tasks.start("look at the sites", |stop| sight::look(looking.0, looking.1, stop));
-    tasks.start("hear the other vantages", |stop| {
-        let (spec, own, facts) = hearing;
-        hear::hear(spec, own, facts, stop)
-    });
+    hear_past_etcd(&mut tasks, hearing);
     tasks.start("read the drills", |stop| {
         let (store, board) = runs;
         drills::read(store, rehearsed, board, stop)
@@ -147,6 +145,16 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
         server::serve(admin_listener, admin::routes(board).merge(sight::routes(seen)), stop)
     });
     tasks.run(asked, GRACE).await
+}
+
+/// Starts what hears from others themselves what etcd may say too late.
+fn hear_past_etcd(
+    tasks: &mut Tasks,
+    (spec, own, agents, facts): (Arc<Spec>, RegionId, Agents, mpsc::Sender<Fact>),
+) {
+    let (renewing, sending) = (Arc::clone(&spec), facts.clone());
+    tasks.start("hear the other vantages", |stop| hear::hear(spec, own, facts, stop));
+    tasks.start("hear the renewals", |stop| renewals::hear(renewing, agents, sending, stop));
 }
 
 /// Serves with TLS, or in the open.

@@ -41,6 +41,8 @@ pub struct Kept<T> {
 pub struct Lease {
     pub holder: RegionId,
     pub epoch: Epoch,
+    /// Another one with each renewal.
+    pub sequence: u64,
 }
 
 /// What a person has said about moving anything.
@@ -143,7 +145,11 @@ impl Reading {
             self.cells.insert(cell.parse()?, kept(entry, record.try_into()?));
         } else if let Some(cell) = key.strip_prefix(key::LEASES) {
             let record: LeaseRecord = serde_json::from_slice(value)?;
-            let lease = Lease { holder: record.holder.parse()?, epoch: Epoch(record.epoch) };
+            let lease = Lease {
+                holder: record.holder.parse()?,
+                epoch: Epoch(record.epoch),
+                sequence: record.sequence,
+            };
             self.leases.insert(cell.parse()?, kept(entry, lease));
         } else if let Some(site) = key.strip_prefix(key::SITES) {
             let (cell, region) = site
@@ -233,7 +239,8 @@ mod tests {
             entry("leases/c2", "{", 42),
             entry("audit/1", "for others", 43),
         ]);
-        let c1 = Kept::at(41, Lease { holder: "east".parse().unwrap(), epoch: Epoch(7) });
+        let c1 =
+            Kept::at(41, Lease { holder: "east".parse().unwrap(), epoch: Epoch(7), sequence: 1 });
         assert_eq!(reading.leases, [("c1".parse().unwrap(), c1)].into());
         assert_eq!(reading.malformed.keys().collect::<Vec<_>>(), ["/bulkhead/v1/leases/c2"]);
         assert_eq!(reading.newest(), Version(42));

@@ -15,6 +15,7 @@ pub mod operate;
 pub mod probe;
 pub mod read;
 pub mod remember;
+pub mod renewals;
 pub mod sight;
 pub mod switch;
 pub mod vote;

@@ -212,13 +212,11 @@ impl ProxyHttp for Proxy {
         ctx: &mut Forwarding,
     ) -> Result<()> {
         self.say_if_draining(session);
-        match &ctx.read {
-            Some(read) => read.sign(session, response),
-            None => {
-                reply::sign(response, ctx);
-                Ok(())
-            }
+        if let Some(read) = &ctx.read {
+            return read.sign(session, response);
         }
+        reply::sign(response, ctx);
+        Ok(())
     }
 
     fn response_body_filter(

@@ -252,7 +252,7 @@ impl Fleet {
                 Lease::new(etcd.clone(), id.clone(), region.clone(), activation.epoch)
             });
             let begun = Instant::now();
-            let renewed = held.renew(revision).await.is_ok();
+            let renewed = held.renew(revision, |_nobody_asks| {}).await.is_ok();
             lease = Some(held);
             self.count_renewal(renewed, begun, &mut valid_from);
             if !renewed {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
@@ -16,10 +16,11 @@ use futures_util::stream;
 use runtime::Problem;
 use runtime::clock::BootTime;
 use runtime::json_body::JsonBody;
+use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use topology::wire::agent::{
-    HandOverReply, HandOverRequest, PromiseReply, PromiseRequest, VoteReply, VoteRequest,
+    HandOverReply, HandOverRequest, PromiseReply, PromiseRequest, Renewal, VoteReply, VoteRequest,
 };
 use topology::{Epoch, Phase, RegionId};
 
@@ -43,6 +44,9 @@ const HAND_OVER_TIME: Duration = Duration::from_secs(4);
 /// How often a service hears of the tenure at least.
 const TENURE_REPEAT: Duration = Duration::from_secs(1);
 
+/// How long who asks for the next renewal waits for it: a site that renews does so twice a second.
+const NO_RENEWAL: Duration = Duration::from_secs(2);
+
 /// Something only the keeper may answer: it owns PostgreSQL.
 pub(crate) enum Call {
     Vote(VoteRequest, oneshot::Sender<VoteReply>),
@@ -59,6 +63,7 @@ struct Agent {
 pub(crate) fn routes(site: Arc<Site>, shared: Arc<Shared>, calls: mpsc::Sender<Call>) -> Router {
     Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/renewal", get(renewal))
         .route("/v1/tenure", get(tenure))
         .route("/v1/lost-writes", get(lost_writes))
         .route("/v1/promise", post(promise))
@@ -74,6 +79,22 @@ async fn status(State(agent): State<Agent>) -> Response {
             Problem::new(503, "starting", "The agent has not looked around yet").into_response()
         }
     }
+}
+
+#[derive(Deserialize)]
+struct After {
+    #[serde(default)]
+    after: u64,
+}
+
+async fn renewal(State(agent): State<Agent>, Query(known): Query<After>) -> Json<Renewal> {
+    let mut renewals = agent.shared.renewal.subscribe();
+    let next = renewals.wait_for(|renewal| renewal.sequence != known.after);
+    let renewal = match tokio::time::timeout(NO_RENEWAL, next).await {
+        Ok(Ok(renewal)) => *renewal,
+        Ok(Err(_)) | Err(_) => *agent.shared.renewal.borrow(),
+    };
+    Json(renewal)
 }
 
 /// What this site had written that the cell's history went on without.

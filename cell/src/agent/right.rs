@@ -49,7 +49,11 @@ pub(crate) async fn renew(
         let claim = standing.borrow_and_update().claim.clone();
         if let Some(claim) = claim {
             let lease = lease_for(&mut lease, &claim, &site, &etcd, &shared);
-            let renewed = lease.renew(claim.revision).await;
+            let renewed = lease
+                .renew(claim.revision, |sending| {
+                    shared.renewal.send_replace(sending);
+                })
+                .await;
             match &renewed {
                 Ok(sent) => shared.right.send_modify(|right| {
                     if right.epoch() == claim.epoch {

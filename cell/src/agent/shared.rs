@@ -7,7 +7,7 @@ use runtime::clock::BootTime;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use topology::snapshot::RoutedCell;
-use topology::wire::agent::{TenureLine, TenureName};
+use topology::wire::agent::{Renewal, TenureLine, TenureName};
 use topology::wire::report::SiteReport;
 use topology::{Activation, Epoch, RegionId, Version};
 
@@ -68,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) standing: watch::Sender<Standing>,
     /// Written by the renewals and by the collected promises.
     pub(crate) right: watch::Sender<Right>,
+    /// Written by the renewals: the last one that is being sent.
+    pub(crate) renewal: watch::Sender<Renewal>,
     /// Written by the guard; what the site's services go by.
     pub(crate) tenure: watch::Sender<TenureLine>,
     /// Written by the guard: the last epoch whose right ran out.
@@ -107,6 +109,7 @@ impl Shared {
             refresh: Notify::new(),
             standing: watch::channel(standing).0,
             right: watch::channel(Right::new(Epoch(0))).0,
+            renewal: watch::channel(Renewal::default()).0,
             tenure: watch::channel(line).0,
             lapsed: watch::channel(Epoch(0)).0,
             pace: watch::channel(Pace::new(Instant::now())).0,

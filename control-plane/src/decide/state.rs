@@ -5,6 +5,7 @@
 
 mod flaps;
 pub mod intent;
+mod renewals;
 mod sighting;
 mod site;
 mod traffic;
@@ -24,6 +25,7 @@ use topology::{CellId, Epoch, Phase, Placement, RegionId, SiteId, Version};
 use crate::store::{Kept, Lease, Reading};
 
 pub use intent::{Intent, SeenOperation};
+use renewals::Renewals;
 pub use sighting::Deep;
 pub use site::{Alert, SeenSite};
 pub use traffic::{Lately, SeenTraffic};
@@ -45,6 +47,8 @@ pub enum Fact {
     Probed { site: SiteId, answer: Option<SiteReport> },
     /// A site was asked through gateway, session and database.
     Tried { site: SiteId, deep: Deep },
+    /// A site has said that it sends a renewal of its lease: with this number, under this epoch.
+    Renewing { site: SiteId, epoch: Epoch, sequence: u64 },
     /// Another vantage has said itself what it sees.
     Told { vantage: RegionId, report: VantageReport },
     /// This process would have moved a cell, and changes nothing.
@@ -58,6 +62,7 @@ pub struct State {
     routers: BTreeMap<String, RouterReport>,
     traffic: BTreeMap<CellId, SeenTraffic>,
     vantages: BTreeMap<RegionId, SeenVantage>,
+    renewals: BTreeMap<CellId, Renewals>,
     placement: Option<Arc<Placement>>,
     placement_is_stored: bool,
     /// Cells that are left as they are though their active site is lost.
@@ -105,7 +110,8 @@ pub struct SeenLease {
     pub lease: Lease,
     pub revision: u64,
     pub version: Version,
-    /// When this observer first saw this version or heard of it: never before it was sent.
+    /// When this observer first saw this version, or heard of it or of its being sent: never before it
+    /// was sent.
     pub since: Instant,
 }
 
@@ -149,6 +155,10 @@ impl State {
                 self.sites.entry(site).or_default().probed(answer, now);
             }
             Fact::Tried { site, deep } => self.sites.entry(site).or_default().tried(deep, now),
+            Fact::Renewing { site, epoch, sequence } => {
+                let lease = Lease { holder: site.region, epoch, sequence };
+                self.renewals.entry(site.cell).or_default().sent(lease, now);
+            }
             Fact::Told { vantage, report } => {
                 self.vantages.entry(vantage).or_default().told_itself(&report, now);
             }
@@ -183,7 +193,9 @@ impl State {
         }
         for (cell, seen) in &mut self.cells {
             let heard = reading.renewed.get(cell).map_or(now, |heard| now.min(*heard));
-            if seen.saw_lease(reading.leases.get(cell), heard) {
+            let lease = reading.leases.get(cell);
+            let sent = lease.and_then(|kept| self.renewals.get(cell)?.said(&kept.value));
+            if seen.saw_lease(lease, sent.map_or(heard, |sent| sent.min(heard))) {
                 self.frozen.remove(cell);
             }
         }
@@ -387,7 +399,9 @@ impl Fact {
         match self {
             Self::Read(_) | Self::ReadFailed | Self::Told { .. } => None,
             Self::Wrote { cell, .. } | Self::Frozen { cell, .. } => Some(cell),
-            Self::Probed { site, .. } | Self::Tried { site, .. } => Some(&site.cell),
+            Self::Probed { site, .. } | Self::Tried { site, .. } | Self::Renewing { site, .. } => {
+                Some(&site.cell)
+            }
         }
     }
 }

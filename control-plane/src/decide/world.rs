@@ -277,7 +277,7 @@ impl World {
             let site = SiteId { cell: cell.clone(), region: holder.clone() };
             if !self.silent.contains(&site) {
                 self.revision += 1;
-                let lease = Lease { holder: holder.clone(), epoch: activation.epoch };
+                let lease = Lease { holder: holder.clone(), epoch: activation.epoch, sequence: 1 };
                 let kept = Kept::at(self.revision, lease);
                 self.reading.leases.insert(cell.clone(), kept);
             }

@@ -168,7 +168,7 @@ impl Agent {
             let held = lease.take_if(|lease| lease.epoch() == activation.epoch);
             let mut held =
                 held.unwrap_or_else(|| Lease::new(etcd.clone(), cell, region, activation.epoch));
-            let renewed = held.renew(stored.revision).await.is_ok();
+            let renewed = held.renew(stored.revision, |_nobody_asks| {}).await.is_ok();
             lease = Some(held);
             kept_out.extend(activation.retired.iter().cloned());
             if renewed && activation.serving().is_some() {

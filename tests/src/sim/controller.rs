@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use client::etcd::PutIf;
 use control_plane::decide::{Action, Fact, Policy, State, decide, safety, switchover};
-use control_plane::store::{Kept, Reading};
+use control_plane::store::{Kept, Lease, Reading};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use topology::snapshot::RoutedCell;
@@ -112,7 +112,7 @@ async fn read(hands: Hands) {
         let fact = match sim.read(&hands.proc).await {
             Ok(stored) => {
                 let cell = stored.cell.map(|it| kept(it.revision, RoutedCell::clone(&it.value)));
-                let lease = stored.lease.map(|it| kept(it.revision, it.value.lease));
+                let lease = stored.lease.map(|it| kept(it.revision, it.value));
                 let vantages = stored
                     .vantages
                     .iter()
@@ -133,6 +133,28 @@ async fn read(hands: Hands) {
             biased;
             () = hands.controller().wake.notified() => {}
             () = hands.proc.sleep(READ) => {}
+        }
+    }
+}
+
+impl Sim {
+    /// Says to every control plane that a renewal is being sent: `control_plane::tasks::renewals`.
+    pub fn say_renewing(self: &Rc<Self>, from: &Proc, lease: &Lease) {
+        for (index, controller) in self.controllers.iter().enumerate() {
+            let (to, lives) = (controller.proc, self.exec.lives(controller.proc));
+            let site = SiteId { cell: self.cell.clone(), region: lease.holder.clone() };
+            let (epoch, sequence) = (lease.epoch, lease.sequence);
+            let sim = Rc::clone(self);
+            self.send(from.node, self.exec.node(to), move || {
+                if sim.exec.is_down(to) || sim.exec.lives(to) != lives {
+                    return;
+                }
+                let hands = Hands { proc: sim.proc(to), controller: index };
+                let site = site.clone();
+                sim.exec.spawn(to, async move {
+                    hands.learn(Fact::Renewing { site, epoch, sequence });
+                });
+            });
         }
     }
 }

@@ -24,19 +24,12 @@ const MEMBERS: usize = 3;
 /// How many states a stale read may be behind.
 const HISTORY: usize = 40;
 
-/// The lease's value: the holder's count of renewals besides what is read of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeaseValue {
-    pub lease: Lease,
-    pub sequence: u64,
-}
-
 /// What is stored, at one revision.
 #[derive(Clone, Debug, Default)]
 pub struct Stored {
     pub revision: u64,
     pub cell: Option<Kept<Rc<RoutedCell>>>,
-    pub lease: Option<Kept<LeaseValue>>,
+    pub lease: Option<Kept<Lease>>,
     /// By the number of the control plane. What these tell is not part of the history.
     pub vantages: BTreeMap<usize, Arc<VantageReport>>,
     pub router: Option<Rc<RouterReport>>,
@@ -45,7 +38,7 @@ pub struct Stored {
 #[derive(Clone, Debug)]
 pub enum Put {
     Cell(Rc<RoutedCell>),
-    Lease(LeaseValue),
+    Lease(Lease),
     Vantage(usize, Arc<VantageReport>),
     Router(Rc<RouterReport>),
 }

@@ -23,6 +23,15 @@ pub struct PromiseReply {
     pub reason: Option<String>,
 }
 
+/// `GET /v1/renewal?after=N`: the last renewal of the lease that this site has begun to send, once it is
+/// another one than that. It says nothing of what became of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    pub epoch: u64,
+    /// The lease record's; 0 while nothing has been sent.
+    pub sequence: u64,
+}
+
 /// `POST /v1/vote`: freeze, and say how far you are. With `dry`, only say whether you would.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VoteRequest {

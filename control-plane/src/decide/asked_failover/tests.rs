@@ -114,7 +114,7 @@ fn state(but: &[&str], now: Instant) -> State {
     let mut reading = Reading::default();
     if !but.contains(&"no cell") {
         reading.cells.insert("c1".parse().unwrap(), Kept::at(1, value));
-        let lease = Lease { holder: east, epoch: Epoch(7) };
+        let lease = Lease { holder: east, epoch: Epoch(7), sequence: 1 };
         reading.leases.insert("c1".parse().unwrap(), Kept::at(2, lease));
     }
     state.saw(Fact::Read(reading), now);

@@ -202,7 +202,7 @@ fn reading(spec: &Spec, epoch: u64, words: &[&str]) -> Reading {
     if let (Some(revision), Phase::Steady { active } | Phase::Switching { active, .. }) =
         (lease, &phase)
     {
-        let lease = Lease { holder: active.clone(), epoch: Epoch(epoch) };
+        let lease = Lease { holder: active.clone(), epoch: Epoch(epoch), sequence: 1 };
         let kept = Kept::at(revision.parse().unwrap(), lease);
         reading.leases.insert("c1".parse().unwrap(), kept);
     }

@@ -27,7 +27,7 @@ fn a_cell_that_vanished_is_still_known() {
     let (mut state, now) = (State::default(), Instant::now());
     state.saw(Fact::Read(reading(7, 10)), now);
     let mut empty = Reading::default();
-    let lease = Lease { holder: region("north"), epoch: Epoch(1) };
+    let lease = Lease { holder: region("north"), epoch: Epoch(1), sequence: 1 };
     empty.leases.insert("c2".parse().unwrap(), Kept::at(11, lease));
     state.saw(Fact::Read(empty), now);
     assert_eq!(epoch(&state), Epoch(7));
@@ -38,12 +38,38 @@ fn a_lease_counts_from_when_its_revision_was_first_seen() {
     let (mut state, start) = (State::default(), Instant::now());
     for (seconds, revision) in [(0, 11), (1, 11), (2, 12), (3, 12)] {
         let mut reading = reading(7, 10);
-        let lease = Lease { holder: region("east"), epoch: Epoch(7) };
+        let lease = Lease { holder: region("east"), epoch: Epoch(7), sequence: 1 };
         reading.leases.insert("c1".parse().unwrap(), Kept::at(revision, lease));
         state.saw(Fact::Read(reading), start + Duration::from_secs(seconds));
     }
     let lease = state.cells()[&"c1".parse().unwrap()].lease.clone().unwrap();
     assert_eq!((lease.revision, lease.since), (12, start + Duration::from_secs(2)));
+}
+
+#[test]
+fn a_renewal_that_comes_late_counts_from_when_the_site_was_heard_to_send_it() {
+    // When it was heard to be sent, and when etcd had it.
+    let since = |heard: &[(u64, u64, u64)], sequence| {
+        let (mut state, start) = (State::default(), Instant::now());
+        let second = |seconds| start + Duration::from_secs(seconds);
+        for &(at, epoch, sequence) in heard {
+            let (site, epoch) = ("c1@east".parse().unwrap(), Epoch(epoch));
+            state.saw(Fact::Renewing { site, epoch, sequence }, second(at));
+        }
+        let mut reading = reading(7, 10);
+        let lease = Lease { holder: region("east"), epoch: Epoch(7), sequence };
+        reading.leases.insert("c1".parse().unwrap(), Kept::at(11, lease));
+        state.saw(Fact::Read(reading), second(9));
+        let lease = state.cells()[&"c1".parse().unwrap()].lease.clone().unwrap();
+        (lease.since - start).as_secs()
+    };
+    assert_eq!(since(&[(1, 7, 41), (2, 7, 42), (3, 7, 43)], 42), 2);
+    assert_eq!(since(&[(2, 7, 42), (4, 7, 42)], 42), 2, "heard twice");
+    assert_eq!(since(&[], 42), 9);
+    assert_eq!(since(&[(2, 6, 42)], 42), 9, "another epoch's");
+    assert_eq!(since(&[(2, 7, 43)], 42), 9, "a machine that restarted counts from elsewhere");
+    let many: Vec<_> = (0..9).map(|at| (at, 7, 40 + at)).collect();
+    assert_eq!((since(&many, 40), since(&many, 41)), (9, 1), "eight are kept");
 }
 
 #[test]
@@ -182,7 +208,7 @@ fn under_generation(generation: u64, mut reading: Reading) -> Reading {
 }
 
 fn leased(mut reading: Reading, revision: u64) -> Reading {
-    let lease = Lease { holder: region("east"), epoch: Epoch(7) };
+    let lease = Lease { holder: region("east"), epoch: Epoch(7), sequence: 1 };
     reading.leases.insert(c1(), Kept::at(revision, lease));
     reading
 }

@@ -11,7 +11,7 @@ use topology::wire::agent::TenureLine;
 
 use super::keep::Tools;
 use super::{Claim, Shared};
-use crate::sim::etcd::{Expected, LeaseValue, Put};
+use crate::sim::etcd::{Expected, Put};
 use crate::sim::sabotage::Sabotage;
 
 const PROMISE_TIME: Duration = Duration::from_millis(400);
@@ -34,9 +34,10 @@ pub async fn renew(tools: Tools) {
             let sequence = lease.map_or(0, |(_, sequence)| sequence + 1);
             lease = Some((claim.epoch, sequence));
             let holder = sim.sites[tools.site].region.clone();
-            let value = LeaseValue { lease: Lease { holder, epoch: claim.epoch }, sequence };
+            let value = Lease { holder, epoch: claim.epoch, sequence };
             let expected = Expected { cell: claim.revision, lease: None };
             let sent = proc.now();
+            sim.say_renewing(&proc, &value);
             match sim.put_if(&proc, Put::Lease(value), expected).await {
                 Ok(PutIf::Done { .. }) => {
                     let late = sim.sabotaged(Sabotage::LeaseFromTheReply);
