@@ -73,6 +73,7 @@ pub(crate) fn report(site: &SiteId, cell: &RoutedCell, sequence: u64) -> SiteRep
         lsn: 123_456_789,
         timeline: 1,
         lag_bytes: voters.map(|voter| (voter.to_string(), 0)).collect(),
+        flush: None,
         services: BTreeMap::from(
             ["knowledge", "nlp", "session", "ticket"].map(|name| (name.to_owned(), true)),
         ),

@@ -17,10 +17,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use topology::wire::agent::TenureName;
 use topology::wire::key;
-use topology::wire::report::SiteReport;
+use topology::wire::report::{Flush, SiteReport};
 use tracing::debug;
 
 use super::backup::AlertLines;
+use super::decide::flush::Flushes;
 use super::postgres::{Position, Postgres};
 use super::shared::Shared;
 use super::supervise::SERVICES;
@@ -79,10 +80,14 @@ pub(crate) async fn report(
     let mut sequence = 0;
     let mut published = Instant::now();
     let (mut last, mut position) = (None, None);
+    let mut flushes = Flushes::default();
     while !stop.is_cancelled() {
         sequence += 1;
         position = locate(&postgres, position).await;
         let mut seen = look(&postgres, &shared, &board, position, sequence).await;
+        if seen.postgres == "primary" {
+            seen.flush = look_at_disk(&postgres, &mut flushes).await;
+        }
         seen.alerts.extend(alerts.borrow().clone());
         if shared.tenure.borrow().lagging {
             seen.alerts.insert(VOTERS_LAG.to_owned(), VOTERS_LAG_DETAIL.to_owned());
@@ -169,6 +174,7 @@ async fn look(
                 (region, lag)
             })
             .collect(),
+        flush: None,
         services: SERVICES
             .iter()
             .map(|(service, _)| ((*service).to_owned(), !missing.contains_key(*service)))
@@ -177,6 +183,15 @@ async fn look(
         rebuilt: postgres.rebuilt(),
         alerts: BTreeMap::new(),
     }
+}
+
+async fn look_at_disk(postgres: &Postgres, flushes: &mut Flushes) -> Option<Flush> {
+    match postgres.sql.flushes().await {
+        Ok(counted) => flushes.saw(counted),
+        // What was known of the disk before is told again: a server that has no time is none that is well.
+        Err(err) => debug!(error = format!("{err:#}"), "flushes not counted"),
+    }
+    flushes.told()
 }
 
 /// Says which writes that only this site had are in no report, and what to do about them.

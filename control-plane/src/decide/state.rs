@@ -224,9 +224,12 @@ impl State {
                 continue;
             }
             for (cell, seconds) in &report.traffic {
-                if let Ok(cell) = cell.parse() {
-                    self.traffic.entry(cell).or_default().told(seconds, now);
-                }
+                let Ok(cell) = cell.parse::<CellId>() else { continue };
+                let active = self.cells.get(&cell).and_then(|seen| seen.routed.activation.holder());
+                let active =
+                    active.map(|region| SiteId { cell: cell.clone(), region: region.clone() });
+                let doubted = active.is_some_and(|active| self.is_doubted(&active));
+                self.traffic.entry(cell).or_default().told(seconds, doubted, now);
             }
         }
         self.routers = routers;
@@ -336,6 +339,15 @@ impl State {
     #[must_use]
     pub fn routers(&self) -> &BTreeMap<String, RouterReport> {
         &self.routers
+    }
+
+    /// Returns whether anything at all speaks against the site: what a vantage sees, or its own word.
+    #[must_use]
+    pub fn is_doubted(&self, site: &SiteId) -> bool {
+        let own = self.sites.get(site);
+        let mut told = self.vantages.values().filter_map(|row| row.sites().get(site));
+        own.is_some_and(|own| own.health().0.is_bad() || own.ails_since().is_some())
+            || told.any(|sighted| sighted.health().is_bad())
     }
 
     /// Returns what a cell's users got lately; nothing at first.

@@ -20,6 +20,7 @@ use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use topology::wire::report::Flush;
 use topology::wire::vantage::Health;
 use topology::{CellId, Epoch, Phase, RegionId, SiteId};
 
@@ -188,11 +189,18 @@ fn report(cell: &CellId, active: &RegionId, state: &State, now: Instant) -> Opti
     let services =
         if silent.is_empty() { String::new() } else { format!(", silent: {}", silent.join(", ")) };
     let what = format!(
-        "its agent says: PostgreSQL is {}{services}, for {}",
+        "its agent says: PostgreSQL is {}{}{services}, for {}",
         report.postgres,
+        report.flush.filter(|flush| flush.slow).map_or_else(String::new, flushes),
         seconds(now - since)
     );
     Some(Against { kind: Kind::Report, since, what })
+}
+
+fn flushes(flush: Flush) -> String {
+    let ms = |us: u64| us.div_ceil(1000);
+    let usual = flush.usual_us.map_or_else(String::new, |us| format!(", usually {} ms", ms(us)));
+    format!(", its log takes {} ms to be on disk{usual}", ms(flush.latency_us))
 }
 
 /// Two renewals missed, in time in which etcd could be read.

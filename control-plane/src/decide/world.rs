@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use topology::wire::agent::TenureName;
-use topology::wire::report::{RouterReport, SiteReport, TrafficSecond};
+use topology::wire::report::{Flush, RouterReport, SiteReport, TrafficSecond};
 use topology::wire::vantage::{DeepOutcome, Health, SightedSite, VantageReport};
 use topology::{CellId, Epoch, Phase, Placement, RegionId, SiteId, Spec, Version};
 
@@ -104,6 +104,8 @@ struct World {
     deep: BTreeMap<SiteId, Deep>,
     /// Active sites that say that their database does not answer.
     ailing: BTreeSet<SiteId>,
+    /// Active sites that say that their disk is slow.
+    slow_disks: BTreeSet<SiteId>,
     /// What users get, where it is not the usual.
     traffic: BTreeMap<CellId, TrafficSecond>,
     /// What the other vantages tell that is not as it should be; those that tell nothing are not here.
@@ -141,6 +143,7 @@ impl World {
             lively: false,
             deep: BTreeMap::new(),
             ailing: BTreeSet::new(),
+            slow_disks: BTreeSet::new(),
             traffic: BTreeMap::new(),
             rows: BTreeMap::new(),
             mute: BTreeSet::new(),
@@ -174,6 +177,9 @@ impl World {
             [site, "answers", "well"] => self.answers(site, None, Health::Healthy),
             [site, "has", "no", "database"] => {
                 self.ailing.insert(site.parse().unwrap());
+            }
+            [site, "has", "a", "slow", "disk"] => {
+                self.slow_disks.insert(site.parse().unwrap());
             }
             ["users", "of", cell, how] => {
                 let second = match *how {
@@ -373,6 +379,10 @@ impl World {
                         report.postgres = "starting".to_owned();
                         report.lag_bytes.clear();
                     }
+                    if self.slow_disks.contains(&site) {
+                        let (latency_us, usual_us) = (300_000, Some(2_000));
+                        report.flush = Some(Flush { latency_us, usual_us, slow: true });
+                    }
                     report.epoch = self.epochs.get(&site).copied().unwrap_or(report.epoch);
                     report
                 });
@@ -397,6 +407,7 @@ fn report() -> SiteReport {
         lsn: 1,
         timeline: 1,
         lag_bytes: BTreeMap::new(),
+        flush: None,
         services: BTreeMap::new(),
         at_risk: false,
         rebuilt: 0,

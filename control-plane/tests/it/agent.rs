@@ -239,6 +239,7 @@ async fn status(State(agent): State<Agent>) -> Json<SiteReport> {
                 .filter(|region| script.active && **region != agent.id.region.as_str())
                 .map(|region| ((*region).to_owned(), 0))
                 .collect(),
+            flush: None,
             services: BTreeMap::from([("session".to_owned(), true)]),
             at_risk: script.at_risk,
             rebuilt: 0,

@@ -21,6 +21,9 @@ pub struct SiteReport {
     /// How far each connected standby is behind; only the active site knows.
     #[serde(default)]
     pub lag_bytes: BTreeMap<String, u64>,
+    /// How long its PostgreSQL takes to have what it commits on disk; only where it is the primary.
+    #[serde(default)]
+    pub flush: Option<Flush>,
     /// Each service and whether it answers.
     pub services: BTreeMap<String, bool>,
     /// The site serves, but the loss of its region would lose writes: too few voters replicate.
@@ -32,6 +35,17 @@ pub struct SiteReport {
     /// What a person should look at, by name (`archive-failing`), with what is wrong.
     #[serde(default)]
     pub alerts: BTreeMap<String, String>,
+}
+
+/// Of PostgreSQL's log to its disk, as PostgreSQL itself counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flush {
+    /// One of the last few, on average.
+    pub latency_us: u64,
+    /// What it used to be; missing until that is known.
+    pub usual_us: Option<u64>,
+    /// Far longer than it used to be.
+    pub slow: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

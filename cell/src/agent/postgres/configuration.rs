@@ -81,6 +81,9 @@ checkpoint_timeout = '5min'
 archive_mode = on
 include_if_exists = '{folder}/archive.conf'
 
+# How long a commit takes to be on disk is told to the control planes: a disk may become slow.
+track_wal_io_timing = on
+
 # Weak unless a transaction says otherwise; strong transactions wait for the named standbys.
 synchronous_commit = 'local'
 

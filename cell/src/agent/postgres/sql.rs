@@ -10,6 +10,8 @@ use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::NoTls;
 use topology::Epoch;
 
+use crate::agent::decide::flush::Counted;
+
 /// The agent asks one thing at a time, next to a barrier that may wait.
 const CONNECTIONS: usize = 4;
 /// The server is on this machine: what takes longer than this will not come. Making a database on a
@@ -163,6 +165,17 @@ impl Sql {
         tokio::time::timeout(WAIT, ask).await.context("wait for PostgreSQL")?
     }
 
+    /// Returns how often, and for how long altogether, the log was flushed to disk.
+    pub(crate) async fn flushes(&self) -> anyhow::Result<Counted> {
+        let ask = async {
+            let client = self.postgres().await?;
+            let look = "SELECT wal_sync, wal_sync_time FROM pg_stat_wal";
+            let row = client.query_one(look, &[]).await.context("ask for the flushes")?;
+            Ok(Counted { flushes: position(&row, 0)?, took: milliseconds(&row, 1)? })
+        };
+        tokio::time::timeout(WAIT, ask).await.context("wait for PostgreSQL")?
+    }
+
     /// Returns whether a standby receives WAL right now.
     pub(crate) async fn is_streaming(&self) -> anyhow::Result<bool> {
         self.one("SELECT EXISTS (SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming')")
@@ -196,6 +209,11 @@ impl Sql {
         };
         tokio::time::timeout(WAIT, ask).await.context("wait for PostgreSQL")?
     }
+}
+
+fn milliseconds(row: &tokio_postgres::Row, column: usize) -> anyhow::Result<Duration> {
+    let milliseconds: f64 = row.try_get(column).context("read a time")?;
+    Duration::try_from_secs_f64(milliseconds / 1000.0).context("read a time")
 }
 
 fn position(row: &tokio_postgres::Row, column: usize) -> anyhow::Result<u64> {

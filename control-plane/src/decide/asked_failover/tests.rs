@@ -144,6 +144,7 @@ fn report(region: &str, but: &[&str]) -> SiteReport {
         lsn: if is("ahead") { 1050 } else { 1000 },
         timeline: 1,
         lag_bytes: BTreeMap::new(),
+        flush: None,
         services: BTreeMap::new(),
         at_risk: false,
         rebuilt: 0,

@@ -228,6 +228,7 @@ fn report() -> SiteReport {
         lsn: 1,
         timeline: 1,
         lag_bytes: BTreeMap::new(),
+        flush: None,
         services: BTreeMap::new(),
         at_risk: false,
         rebuilt: 0,

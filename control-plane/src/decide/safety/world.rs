@@ -233,6 +233,7 @@ impl World {
             lsn: 1,
             timeline: 1,
             lag_bytes,
+            flush: None,
             services: BTreeMap::new(),
             at_risk: false,
             rebuilt: 0,

@@ -22,6 +22,8 @@ const GOOD_AFTER: u32 = 3;
 /// Nothing below this is slow: a busy machine's scheduler explains it.
 const SLOW_MIN: Duration = Duration::from_millis(250);
 const SLOW_TIMES: u32 = 8;
+/// A slow site is well again once it takes less than this part of what made it slow.
+const OVER: u32 = 2;
 /// How many good probes make a past, and over how many it is averaged.
 const LEARNED: u32 = 20;
 const AVERAGED: u32 = 64;
@@ -68,8 +70,8 @@ impl Sighting {
             // Too much to do is no illness, and no sign of health either.
             DeepOutcome::Overloaded => return,
             DeepOutcome::Failed => Some(Health::Failing),
-            DeepOutcome::Wrote => self.writes.compare(deep.took),
-            DeepOutcome::Read => self.reads.compare(deep.took),
+            DeepOutcome::Wrote => self.writes.compare(deep.took, self.health),
+            DeepOutcome::Read => self.reads.compare(deep.took, self.health),
         };
         if let Some(health) = is_bad {
             (self.bad, self.good) = (self.bad.saturating_add(1), 0);
@@ -116,9 +118,10 @@ impl Usual {
     const NOTHING: Self = Self { mean: Duration::ZERO, samples: 0 };
 
     /// Says whether a probe was slow; one that was not becomes part of what is usual.
-    fn compare(&mut self, took: Duration) -> Option<Health> {
+    fn compare(&mut self, took: Duration, before: Health) -> Option<Health> {
         let is_known = self.samples >= LEARNED;
-        if is_known && took > SLOW_MIN.max(self.mean * SLOW_TIMES) {
+        let part = if before.is_bad() { OVER } else { 1 };
+        if is_known && took > SLOW_MIN.max(self.mean * SLOW_TIMES) / part {
             return Some(Health::Slow);
         }
         self.samples = self.samples.saturating_add(1);

@@ -43,7 +43,7 @@ pub struct SeenSite {
     back: Option<Instant>,
     sighting: Sighting,
     flaps: Flaps,
-    /// Since when it has said of itself that its database or its services do not work.
+    /// Since when it has said of itself that its database, its disk or its services do not work.
     ails_since: Option<Instant>,
     /// How far the standbys were behind when its database last answered as a primary.
     last_lags: BTreeMap<String, u64>,
@@ -145,7 +145,8 @@ impl SeenSite {
         self.flaps.since(now)
     }
 
-    /// Returns since when the site itself has said that its database or its services do not work.
+    /// Returns since when the site itself has said that its database, its disk or its services do not
+    /// work.
     #[must_use]
     pub fn ails_since(&self) -> Option<Instant> {
         self.ails_since.filter(|_| self.is_reachable())
@@ -181,5 +182,7 @@ impl SeenSite {
 /// Only of a site that serves: what a standby lacks costs no user anything.
 fn ails(report: &SiteReport) -> bool {
     report.tenure == TenureName::Serving
-        && (report.postgres != "primary" || report.services.values().any(|answers| !answers))
+        && (report.postgres != "primary"
+            || report.flush.is_some_and(|flush| flush.slow)
+            || report.services.values().any(|answers| !answers))
 }

@@ -20,6 +20,9 @@ const FAILED_TIMES: f64 = 4.0;
 /// Nothing below this is slow.
 const SLOW_MIN_MS: f64 = 500.0;
 const SLOW_TIMES: f64 = 8.0;
+/// What is bad is over below this part of what made it bad, so that users who get now a little more and now
+/// a little less than that do not make it begin anew each time.
+const OVER: f64 = 0.5;
 /// How many reports make a past, and over how many it is averaged: half a minute, and some minutes.
 const LEARNED: u32 = 15;
 const AVERAGED: u32 = 150;
@@ -55,7 +58,8 @@ impl SeenTraffic {
         self.moved = Some(now);
     }
 
-    pub(super) fn told(&mut self, seconds: &[TrafficSecond], now: Instant) {
+    /// What users get of a site that is `doubted` is no past to compare with.
+    pub(super) fn told(&mut self, seconds: &[TrafficSecond], doubted: bool, now: Instant) {
         if self.moved.is_some_and(|moved| now - moved < HELD) {
             return;
         }
@@ -72,18 +76,21 @@ impl SeenTraffic {
             self.trouble = Some((health, since));
         } else {
             self.trouble = None;
-            self.learn(lately);
+            if !doubted {
+                self.learn(lately);
+            }
         }
     }
 
     fn judge(&self, lately: Lately) -> Option<Health> {
+        let part = if self.trouble.is_some() { OVER } else { 1.0 };
         let known = (self.samples >= LEARNED).then_some(self.usual);
         let usually_failed = known.map_or(0.0, |usual| usual.failed_share);
         let failed = lately.failed_share + lately.unreachable_share;
-        if failed >= FAILED_MIN.max(usually_failed * FAILED_TIMES) {
+        if failed >= part * FAILED_MIN.max(usually_failed * FAILED_TIMES) {
             return Some(Health::Failing);
         }
-        let slow = |usual: Lately| SLOW_MIN_MS.max(usual.median_ms * SLOW_TIMES);
+        let slow = |usual: Lately| part * SLOW_MIN_MS.max(usual.median_ms * SLOW_TIMES);
         known.filter(|usual| lately.median_ms >= slow(*usual)).map(|_| Health::Slow)
     }
 
@@ -163,22 +170,61 @@ mod tests {
         let (mut traffic, start) = (SeenTraffic::default(), Instant::now());
         let second = |seconds| start + Duration::from_secs(seconds);
         for at in 0..60 {
-            traffic.told(&[WELL], second(at));
+            traffic.told(&[WELL], false, second(at));
         }
         for at in 60..75 {
-            traffic.told(&[ILL], second(at));
+            traffic.told(&[ILL], false, second(at));
         }
         assert!(traffic.trouble(second(75)).is_some());
         traffic.moved(second(75));
         assert_eq!(traffic.trouble(second(75)), None);
         for at in 76..85 {
-            traffic.told(&[ILL], second(at));
+            traffic.told(&[ILL], false, second(at));
             assert_eq!(traffic.trouble(second(at)), None, "held over, {at}");
         }
         for at in 85..90 {
-            traffic.told(&[ILL], second(at));
+            traffic.told(&[ILL], false, second(at));
         }
         let since = traffic.trouble(second(90)).map(|(_, since)| since);
         assert_eq!(since, Some(second(86)), "what comes after is its own");
+    }
+
+    #[test]
+    fn what_grows_worse_slowly_is_no_past_while_the_site_is_doubted() {
+        let since = |doubted| {
+            let (mut traffic, start) = (SeenTraffic::default(), Instant::now());
+            let second = |seconds| start + Duration::from_secs(seconds);
+            for at in 0..30 {
+                traffic.told(&[WELL], false, second(at));
+            }
+            for at in 0..60 {
+                let worse = TrafficSecond { median_ms: 20 + at * 20, ..WELL };
+                traffic.told(&[worse], doubted, second(30 + at));
+            }
+            traffic.trouble(second(89)).map(|(_, since)| (since - second(30)).as_secs())
+        };
+        // Half a second, on average of the ten seconds up to then.
+        assert_eq!(since(true), Some(29));
+        assert_eq!(since(false), None, "it has become the usual");
+    }
+
+    #[test]
+    fn users_who_get_a_little_more_and_a_little_less_are_in_one_trouble() {
+        let (mut traffic, start) = (SeenTraffic::default(), Instant::now());
+        let second = |seconds| start + Duration::from_secs(seconds);
+        let at = |median_ms| TrafficSecond { median_ms, ..WELL };
+        for seconds in 0..30 {
+            traffic.told(&[WELL], false, second(seconds));
+        }
+        for seconds in 30..60 {
+            let median_ms = if seconds < 40 { 700 } else { 400 };
+            traffic.told(&[at(median_ms)], true, second(seconds));
+        }
+        let begun = traffic.trouble(second(60)).map(|(_, since)| since);
+        assert_eq!(begun, Some(second(37)));
+        for seconds in 60..70 {
+            traffic.told(&[at(200)], true, second(seconds));
+        }
+        assert_eq!(traffic.trouble(second(70)), None);
     }
 }

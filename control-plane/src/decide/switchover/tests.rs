@@ -134,6 +134,7 @@ fn report(region: &str, but: &str) -> SiteReport {
         lsn: 1,
         timeline: 1,
         lag_bytes,
+        flush: None,
         services: BTreeMap::new(),
         at_risk: false,
         rebuilt: 0,

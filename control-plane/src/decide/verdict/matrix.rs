@@ -130,15 +130,6 @@ impl<'a> Matrix<'a> {
         self.column(&site(cell, region)).agreed(|health| health == Health::Unreachable)
     }
 
-    /// Returns whether anybody at all sees the site badly.
-    #[must_use]
-    pub fn is_doubted(&self, site: &SiteId) -> bool {
-        let rows = self.state.vantages().values();
-        let mut told = rows.filter_map(|row| row.sites().get(site));
-        self.sight(&self.policy.vantage, site).0.is_bad()
-            || told.any(|sighted| sighted.health().is_bad())
-    }
-
     fn read<'b>(&self, vantages: impl Iterator<Item = &'b RegionId>, site: &SiteId) -> Column<'b> {
         let seen = vantages.filter_map(|vantage| {
             let (health, since) = self.sight(vantage, site);

@@ -23,12 +23,30 @@ fn a_site_whose_agent_lives_and_whose_database_does_not_is_relieved() {
     );
 }
 
+/// Its commits are slow, and its agent says why; what its users ask for may be reads.
+#[test]
+fn a_site_whose_disk_is_slow_is_relieved() {
+    check(
+        "north",
+        "80.0 c1@east answers slowly; 80.0 c1@east has a slow disk",
+        "93.0 relieve c1 from east to north",
+    );
+    // All on one machine, or everybody's storage.
+    check(
+        "north",
+        "80.0 c1@east answers slowly; 80.0 c1@east has a slow disk; 82.0 c3@south answers slowly; \
+         82.0 c3@south has a slow disk",
+        "",
+    );
+}
+
 #[test]
 fn one_kind_of_evidence_is_no_reason() {
     check("north", "80.0 c1@east answers slowly", "");
     check("north", "80.0 c1@east answers nothing", "");
     check("north", "80.0 users of c1 fail", "");
     check("north", "80.0 c1@east has no database", "");
+    check("north", "80.0 c1@east has a slow disk", "");
 }
 
 #[test]

@@ -67,6 +67,7 @@ async fn look(tools: &Tools, sequence: u64) -> SiteReport {
         lsn: position.map_or(0, |(_, lsn)| lsn),
         timeline: position.map_or(0, |(timeline, _)| timeline),
         lag_bytes,
+        flush: None,
         services: BTreeMap::new(),
         at_risk: line.tenure == TenureName::Serving && !line.strong,
         rebuilt: 0,
