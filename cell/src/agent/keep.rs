@@ -249,7 +249,13 @@ impl Keeper {
                     Role::HandOver { .. } => {
                         self.end_serving(Event::Lapsed).await;
                         let reason = format!("{err:#}");
-                        self.reply_hand_over(&HandOverReply::Refused { reason });
+                        // The gate is closed: without the database nothing can follow.
+                        let reply = if self.tools.postgres.is_running() {
+                            HandOverReply::Refused { reason }
+                        } else {
+                            HandOverReply::Ended { reason }
+                        };
+                        self.reply_hand_over(&reply);
                     }
                     // The gate may have been opened just before the record could not be changed.
                     Role::Open { epoch } => {

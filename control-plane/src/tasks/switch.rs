@@ -65,8 +65,8 @@ pub struct Move {
 /// What the hand-over left behind.
 struct Stopped {
     why: String,
-    /// The old active site said that it has stopped, so that its right is over.
-    cleanly: bool,
+    /// The old active site said that its right is over: nothing more is acknowledged there.
+    is_over: bool,
 }
 
 /// Moves the cell and answers who asked.
@@ -110,8 +110,8 @@ pub async fn switch(
     };
     // No renewal can have succeeded after this write, so the last one counts from before now.
     let now = Instant::now();
-    let over_at = if stopped.cleanly { now } else { now + hands.policy.lease.patience };
-    drive(hands, cell, electing, None, over_at, now).await
+    let over_at = if stopped.is_over { now } else { now + hands.policy.lease.patience };
+    drive(hands, cell, electing, Some(to), over_at, now).await
 }
 
 /// From the announcement to the target's promotion.
@@ -125,11 +125,15 @@ async fn hand_over(
     let end = match hands.agents.hand_over(cell, from, activation.epoch).await {
         HandOverReply::Stopped { timeline, checkpoint } => CleanEnd { timeline, checkpoint },
         HandOverReply::Prepared => {
-            return Err(Stopped { why: format!("{from} only prepared"), cleanly: false });
+            return Err(Stopped { why: format!("{from} only prepared"), is_over: false });
+        }
+        HandOverReply::Ended { reason } => {
+            let why = format!("{from} ended without handing over: {reason}");
+            return Err(Stopped { why, is_over: true });
         }
         HandOverReply::Refused { reason } => {
             let why = format!("{from} did not hand over: {reason}");
-            return Err(Stopped { why, cleanly: false });
+            return Err(Stopped { why, is_over: false });
         }
     };
     // The target's data is enough, as the old active site has stopped; the other voters are asked to
@@ -147,7 +151,7 @@ async fn hand_over(
             hands.failpoint.reached("promoted").await;
             return promoting.ok_or_else(|| Stopped {
                 why: "somebody else changed the cell meanwhile".to_owned(),
-                cleanly: true,
+                is_over: true,
             });
         }
         Some(vote) => {
@@ -160,7 +164,7 @@ async fn hand_over(
             format!("{to} did not vote: {refusal}")
         }
     };
-    Err(Stopped { why, cleanly: true })
+    Err(Stopped { why, is_over: true })
 }
 
 /// Whoever asked may have gone away; the move goes on.

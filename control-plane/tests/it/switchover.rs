@@ -63,6 +63,24 @@ async fn a_refused_hand_over_ends_where_everything_is() {
     .await;
 }
 
+/// Its disk was too slow for a clean stop. Nobody has less than anybody else, and the target is preferred.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_ends_without_handing_over_is_succeeded_by_the_target() {
+    Platform::run(&["north"], async |platform| {
+        platform.until_known("north").await;
+        platform.agent("east").told(|east| {
+            east.hand_over = HandOverReply::Ended { reason: "no clean stop".to_owned() };
+        });
+        let (status, body) = platform.switchover("north", r#"{"to": "south"}"#).await;
+        assert_eq!((status, &body["code"]), (409, &json!("switchover-aborted")));
+        let expected = "east ended without handing over: no clean stop; the cell elects its active \
+                        site now";
+        assert_eq!(body["detail"], expected);
+        platform.until_cell_is("epoch 4, steady in south").await;
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_target_without_the_last_checkpoint_is_not_promoted() {
     Platform::run(&["north"], async |platform| {

@@ -30,9 +30,9 @@ pub async fn switch(hands: &Hands, planned: &Move) -> Outcome {
         None => None,
     };
     let Some(switching) = switching else { return Outcome::Overtaken };
-    let cleanly = match hand_over(hands, planned, &switching).await {
+    let is_over = match hand_over(hands, planned, &switching).await {
         Ok(()) => return Outcome::Won,
-        Err(cleanly) => cleanly,
+        Err(is_over) => is_over,
     };
     let next = switching.value.activation.elect(&format!("{reason}, aborted"));
     let expected = Expected { cell: switching.revision, lease: None };
@@ -40,12 +40,12 @@ pub async fn switch(hands: &Hands, planned: &Move) -> Outcome {
         return Outcome::Overtaken;
     };
     let now = hands.now();
-    let over_at = if cleanly { now } else { now + hands.policy().lease.patience };
+    let over_at = if is_over { now } else { now + hands.policy().lease.patience };
     drive(hands, electing, over_at).await
 }
 
 /// From the announcement to the target's promotion. Otherwise returns whether the old active site
-/// said that it has stopped.
+/// said that its right is over.
 async fn hand_over(
     hands: &Hands,
     planned: &Move,
@@ -55,8 +55,11 @@ async fn hand_over(
     let activation = &switching.value.activation;
     let sim = &hands.proc.sim;
     let reply = sim.ask_hand_over(&hands.proc, sim.index(from), activation.epoch).await;
-    let HandOverReply::Stopped { timeline, checkpoint } = reply else { return Err(false) };
-    let end = CleanEnd { timeline, checkpoint };
+    let end = match reply {
+        HandOverReply::Stopped { timeline, checkpoint } => CleanEnd { timeline, checkpoint },
+        HandOverReply::Ended { .. } => return Err(true),
+        HandOverReply::Prepared | HandOverReply::Refused { .. } => return Err(false),
+    };
     let arrived = |vote: &Vote| has_everything(vote, activation.system, end);
     let suffice = |votes: &BTreeMap<RegionId, Vote>| votes.get(to).is_some_and(arrived);
     let votes = collect(hands, activation, Predecessor::Unasked, suffice, NEAR_ONES).await;

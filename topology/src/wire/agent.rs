@@ -83,6 +83,11 @@ pub enum HandOverReply {
         timeline: u32,
         checkpoint: u64,
     },
+    /// PostgreSQL has ended, though not cleanly, and nothing more is acknowledged here: the right is over,
+    /// and the voters know what there is.
+    Ended {
+        reason: String,
+    },
     /// Asked with `prepare`: a checkpoint has been written.
     Prepared,
     Refused {

@@ -197,7 +197,13 @@ impl Keeper {
                 match role {
                     Role::HandOver { .. } => {
                         self.end_serving(Event::Lapsed).await;
-                        self.reply_hand_over(&HandOverReply::Refused { reason: why.to_owned() });
+                        let reason = why.to_owned();
+                        let reply = if self.tools.pg().is_running() {
+                            HandOverReply::Refused { reason }
+                        } else {
+                            HandOverReply::Ended { reason }
+                        };
+                        self.reply_hand_over(&reply);
                     }
                     Role::Open { epoch } => {
                         let times = if self.failed.0 == epoch { self.failed.1 + 1 } else { 1 };
