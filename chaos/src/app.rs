@@ -13,7 +13,7 @@ use crate::cli::{Cli, Command, Does};
 use crate::exit::Exit;
 use crate::fault::{disk_full, disk_slow};
 use crate::guard::stand_guard;
-use crate::relay::relay;
+use crate::relay::{Treatment, relay};
 use crate::terminal::print;
 
 pub async fn run() -> anyhow::Result<Exit> {
@@ -47,7 +47,12 @@ pub async fn run() -> anyhow::Result<Exit> {
                 Does::Fill { data } => disk_full::fill(&data, ttl).await?,
                 Does::Write { file } => disk_slow::write(&file, ttl)?,
                 Does::Relay { to, cut, percent, seed } => {
-                    relay(to, cut, percent, seed, ttl).await?;
+                    relay(to, Treatment::Cut { cut, percent }, seed, ttl).await?;
+                }
+                Does::Delay { to, late, by_ms } => {
+                    let by = Duration::from_millis(by_ms);
+                    // Nothing is left to chance.
+                    relay(to, Treatment::Delay { late, by }, 0, ttl).await?;
                 }
             }
             Ok(Exit::Pass)

@@ -9,8 +9,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::suite::{SuiteArgs, SuiteCommand, SuiteName};
-use crate::drill::Cut;
 use crate::drill::yaml::duration;
+use crate::drill::{Cut, Late};
 
 #[derive(Parser)]
 #[command(
@@ -132,6 +132,14 @@ pub(crate) enum Does {
         /// How many of a hundred.
         percent: u8,
         seed: u64,
+    },
+    /// Stand between who asks and who answers, and pass answers on late.
+    Delay {
+        /// Who answers.
+        to: SocketAddr,
+        /// Which answers.
+        late: Late,
+        by_ms: u64,
     },
 }
 

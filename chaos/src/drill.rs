@@ -5,6 +5,7 @@
 
 pub(crate) mod catalogue;
 mod cut;
+mod late;
 mod lines;
 mod offset;
 mod read;
@@ -22,6 +23,7 @@ use crate::metrics::{Measure, Value};
 use crate::wan;
 
 pub(crate) use cut::Cut;
+pub(crate) use late::Late;
 pub(crate) use lines::{Effect, Lines, Only, Others, Towards};
 pub(crate) use offset::Offset;
 pub(crate) use stop::StopCondition;
@@ -123,6 +125,8 @@ pub(crate) enum Fault {
     SiteKill { cell: Choice<CellId>, site: Place },
     /// Everything of a cell's active site stands still, until healed.
     SiteFreeze { cell: Choice<CellId> },
+    /// A cell's active site answers so much later, until healed; its agent does not.
+    SiteSlow { cell: Choice<CellId>, by: Duration },
     /// Everything of a cell's active PostgreSQL stands still for a moment.
     PostgresStall { cell: Choice<CellId>, lasting: Lasting },
     /// A cell's active site sends its standbys nothing for a moment, while the next thing is done.
@@ -162,12 +166,13 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const KINDS: [&str; 27] = [
+    pub(crate) const KINDS: [&str; 28] = [
         "process.kill",
         "process.freeze",
         "process.pause",
         "site.kill",
         "site.freeze",
+        "site.slow",
         "postgres.stall",
         "replication.stall",
         "region.kill",
@@ -199,6 +204,7 @@ impl Fault {
             Self::ProcessPause { .. } => "process.pause",
             Self::SiteKill { .. } => "site.kill",
             Self::SiteFreeze { .. } => "site.freeze",
+            Self::SiteSlow { .. } => "site.slow",
             Self::PostgresStall { .. } => "postgres.stall",
             Self::ReplicationStall { .. } => "replication.stall",
             Self::RegionKill { .. } => "region.kill",
@@ -242,7 +248,9 @@ impl Fault {
             | Self::EtcdKill { .. } => "by lifting the holds",
             Self::Net { effect: Effect::CutEstablished, .. } => "by opening new connections",
             Self::Net { .. } => "by lifting the policy of the WAN",
-            Self::RouterStale | Self::NetStream { .. } => "by removing the packet filter",
+            Self::RouterStale | Self::NetStream { .. } | Self::SiteSlow { .. } => {
+                "by removing the packet filter"
+            }
             Self::Switchover { .. } => "by nobody: it is no fault",
             Self::Evacuate { .. } => "by restoring the region, which is part of it",
         }

@@ -9,6 +9,7 @@ pub(crate) mod disk_slow;
 mod etcd;
 mod evacuate;
 pub(crate) mod hold;
+mod lead;
 mod net;
 mod net_stream;
 mod postgres_stall;
@@ -24,6 +25,7 @@ mod router_stale;
 mod settle;
 mod site_freeze;
 mod site_kill;
+mod site_slow;
 mod switchover;
 mod target;
 
@@ -90,6 +92,9 @@ pub(crate) async fn inject(
         }
         Target::SiteKill(site) => site_kill::inject(bench, site, safeguard, injection).await,
         Target::SiteFreeze(site) => site_freeze::inject(bench, site, safeguard, injection).await,
+        Target::SiteSlow { site, by } => {
+            site_slow::inject(bench, site, *by, safeguard, injection).await
+        }
         Target::RegionKill { region, death, .. } => {
             region_kill::inject(bench, region, *death, safeguard, injection).await
         }

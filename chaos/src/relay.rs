@@ -1,8 +1,10 @@
-//! The helper of `net.stream`: passes on what is sent either way, and ends a share of the connections at
-//! the moment their answer to a write comes back. Who asked learns nothing, and what was asked for is done.
+//! The helper of `net.stream` and `site.slow`: passes on what is sent either way, and ends a share of the
+//! connections at the moment their answer to a write comes back, or holds answers back for a while. Who is
+//! cut off learns nothing, and what was asked for is done.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,13 +16,15 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::drill::Cut;
+use crate::drill::{Cut, Late};
 use crate::terminal::print;
 
 /// What it says first, with its port after it …
 pub(crate) const LISTENS: &str = "listens";
-/// … and each time it has cut an answer.
+/// … and each time it has cut an answer …
 pub(crate) const CUT: &str = "cut";
+/// … or the first time that it has held one back.
+pub(crate) const LATE: &str = "late";
 
 /// A few times what all routers open to one site. Each takes two of the 1024 files that a process may
 /// have open unless it is told otherwise; who comes then waits in the kernel.
@@ -28,24 +32,24 @@ const CONNECTIONS_MAX: usize = 400;
 const CONNECT: Duration = Duration::from_secs(1);
 /// Between two looks for somebody who was not there, and after a connection that could not be taken.
 const LOOK: Duration = Duration::from_millis(20);
-/// When the time is over, nothing is cut any more; until whoever leads connections here has stopped doing
-/// so, they are passed on whole.
+/// When the time is over, nothing is done to answers any more; until whoever leads connections here has
+/// stopped doing so, they are passed on whole and at once.
 const LINGER: Duration = Duration::from_mins(1);
 const PIECE: usize = 16 << 10;
 
-/// Passes on until it is ended; cuts until the time is over.
+/// Passes on until it is ended; treats answers so until the time is over.
 pub(crate) async fn relay(
     to: SocketAddr,
-    cut: Cut,
-    percent: u8,
+    treatment: Treatment,
     seed: u64,
     ttl: Duration,
 ) -> anyhow::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("listen")?;
     let address = listener.local_addr().context("find the own address")?;
     print(&format!("{LISTENS} {}", address.port()))?;
-    let cutting = Cutting { cut, percent, until: Instant::now() + ttl };
-    let over = sleep_until(cutting.until + LINGER);
+    let treated = Treated { treatment, until: Instant::now() + ttl };
+    let over = sleep_until(treated.until + LINGER);
+    let told = OnceLock::new();
     tokio::pin!(over);
     let mut random = StdRng::seed_from_u64(seed);
     let mut connections = FuturesUnordered::new();
@@ -54,7 +58,7 @@ pub(crate) async fn relay(
         tokio::select! {
             () = &mut over => return Ok(()),
             accepted = door.next(to, address), if connections.len() < CONNECTIONS_MAX => {
-                connections.extend(accepted.map(|asker| pass(asker, to, cutting, random.random())));
+                connections.extend(accepted.map(|asker| pass(asker, to, treated, &told, random.random())));
             }
             Some(passed) = connections.next() => {
                 // Whoever connects is to be refused here as it would be there.
@@ -66,17 +70,43 @@ pub(crate) async fn relay(
     }
 }
 
-/// What is cut, and until when.
+/// What is done to answers.
 #[derive(Clone, Copy)]
-struct Cutting {
-    cut: Cut,
-    percent: u8,
+pub(crate) enum Treatment {
+    /// So many of a hundred are cut off.
+    Cut { cut: Cut, percent: u8 },
+    /// They come so much later.
+    Delay { late: Late, by: Duration },
+}
+
+/// The same, and until when.
+#[derive(Clone, Copy)]
+struct Treated {
+    treatment: Treatment,
     until: Instant,
 }
 
-impl Cutting {
-    fn is_met(&self, random: &mut StdRng) -> bool {
-        Instant::now() < self.until && random.random_range(0..100) < self.percent
+/// What becomes of the answer to what was asked last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Passed,
+    Cut,
+    Late(Duration),
+}
+
+impl Treated {
+    /// Returns what a piece that is asked makes of the answer; it may be a further piece of a question.
+    fn fate(&self, piece: &[u8], before: Fate, random: &mut StdRng) -> Fate {
+        if Instant::now() >= self.until {
+            return Fate::Passed;
+        }
+        match self.treatment {
+            Treatment::Cut { cut, percent } if cut.is_write(piece) => {
+                if random.random_range(0..100) < percent { Fate::Cut } else { Fate::Passed }
+            }
+            Treatment::Delay { late, by } if late.is_asked(piece) => Fate::Late(by),
+            Treatment::Cut { .. } | Treatment::Delay { .. } => before,
+        }
     }
 }
 
@@ -128,12 +158,18 @@ enum Passed {
 }
 
 /// Passes one connection on until it ends, by itself or because an answer is cut.
-async fn pass(mut asker: TcpStream, to: SocketAddr, cutting: Cutting, seed: u64) -> Passed {
+async fn pass(
+    mut asker: TcpStream,
+    to: SocketAddr,
+    treated: Treated,
+    told: &OnceLock<()>,
+    seed: u64,
+) -> Passed {
     let Ok(Ok(mut answerer)) = timeout(CONNECT, TcpStream::connect(to)).await else {
         return Passed::NobodyThere;
     };
     let mut random = StdRng::seed_from_u64(seed);
-    let mut is_to_be_cut = false;
+    let mut fate = Fate::Passed;
     let (mut question, mut answer) = (vec![0; PIECE], vec![0; PIECE]);
     // An end that is gone ends the other with it.
     loop {
@@ -142,15 +178,13 @@ async fn pass(mut asker: TcpStream, to: SocketAddr, cutting: Cutting, seed: u64)
                 Ok(0) | Err(_) => return Passed::Something,
                 Ok(count) => {
                     let piece = &question[..count];
-                    if cutting.cut.is_write(piece) {
-                        is_to_be_cut = cutting.is_met(&mut random);
-                    }
+                    fate = treated.fate(piece, fate, &mut random);
                     answerer.write_all(piece).await
                 }
             },
             read = answerer.read(&mut answer) => match read {
                 Ok(0) | Err(_) => return Passed::Something,
-                Ok(_) if is_to_be_cut => {
+                Ok(_) if fate == Fate::Cut => {
                     // A reset, and not an end that could be taken for the answer's. Without it, it is
                     // closed all the same.
                     drop(asker.set_zero_linger());
@@ -158,7 +192,14 @@ async fn pass(mut asker: TcpStream, to: SocketAddr, cutting: Cutting, seed: u64)
                     drop(print(CUT));
                     return Passed::Something;
                 }
-                Ok(count) => asker.write_all(&answer[..count]).await,
+                Ok(count) => {
+                    // Only its beginning: what follows comes right behind.
+                    if let Fate::Late(by) = std::mem::replace(&mut fate, Fate::Passed) {
+                        sleep(by).await;
+                        told.get_or_init(|| drop(print(LATE)));
+                    }
+                    asker.write_all(&answer[..count]).await
+                }
             },
         };
         if sent.is_err() {
@@ -171,8 +212,8 @@ async fn pass(mut asker: TcpStream, to: SocketAddr, cutting: Cutting, seed: u64)
 mod tests {
     use super::*;
 
-    fn cutting(until: Instant) -> Cutting {
-        Cutting { cut: Cut::Answers, percent: 100, until }
+    fn cutting(until: Instant) -> Treated {
+        Treated { treatment: Treatment::Cut { cut: Cut::Answers, percent: 100 }, until }
     }
 
     fn in_an_hour() -> Instant {
@@ -185,7 +226,8 @@ mod tests {
         let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut asker = TcpStream::connect(door.local_addr().unwrap()).await.unwrap();
         let (taken, _) = door.accept().await.unwrap();
-        let passing = pass(taken, site.local_addr().unwrap(), cutting(in_an_hour()), 1);
+        let told = OnceLock::new();
+        let passing = pass(taken, site.local_addr().unwrap(), cutting(in_an_hour()), &told, 1);
         let talk = async {
             let (mut answerer, _) = site.accept().await.unwrap();
             let mut heard = [0; 64];
@@ -201,10 +243,27 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_cut_once_the_time_is_over() {
+    fn nothing_is_done_to_answers_once_the_time_is_over() {
         let mut random = StdRng::seed_from_u64(1);
-        assert!(cutting(in_an_hour()).is_met(&mut random));
-        assert!(!cutting(Instant::now()).is_met(&mut random));
+        let mut fate =
+            |treated: Treated| treated.fate(b"POST /v1/tickets", Fate::Passed, &mut random);
+        assert_eq!(fate(cutting(in_an_hour())), Fate::Cut);
+        assert_eq!(fate(cutting(Instant::now())), Fate::Passed);
+        let by = Duration::from_millis(800);
+        let treatment = Treatment::Delay { late: Late::Answers, by };
+        assert_eq!(fate(Treated { treatment, until: in_an_hour() }), Fate::Late(by));
+        assert_eq!(fate(Treated { treatment, until: Instant::now() }), Fate::Passed);
+    }
+
+    #[test]
+    fn of_what_a_session_is_asked_beside_the_users_way_only_canaries_are_late() {
+        let by = Duration::from_millis(800);
+        let treatment = Treatment::Delay { late: Late::Canaries, by };
+        let treated = Treated { treatment, until: in_an_hour() };
+        let mut random = StdRng::seed_from_u64(1);
+        let mut fate = |piece: &[u8]| treated.fate(piece, Fate::Passed, &mut random);
+        assert_eq!(fate(b"POST /v1/canary HTTP/1.1\r\n"), Fate::Late(by));
+        assert_eq!(fate(b"GET /v1/in-flight HTTP/1.1\r\n"), Fate::Passed);
     }
 
     #[tokio::test]

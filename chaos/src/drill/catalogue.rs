@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::{Drill, Finding};
 
 /// Embedded, so that a name works wherever the program is.
-pub(crate) const DRILLS: [(&str, &str); 32] = [
+pub(crate) const DRILLS: [(&str, &str); 33] = [
     ("region-loss", include_str!("../../drills/region-loss.yaml")),
     ("cell-loss", include_str!("../../drills/cell-loss.yaml")),
     ("postgres-kill", include_str!("../../drills/postgres-kill.yaml")),
@@ -26,6 +26,7 @@ pub(crate) const DRILLS: [(&str, &str); 32] = [
     ("router-crash", include_str!("../../drills/router-crash.yaml")),
     ("stale-router", include_str!("../../drills/stale-router.yaml")),
     ("slow-site", include_str!("../../drills/slow-site.yaml")),
+    ("gray-site", include_str!("../../drills/gray-site.yaml")),
     ("flapping", include_str!("../../drills/flapping.yaml")),
     ("region-silence", include_str!("../../drills/region-silence.yaml")),
     ("region-partition", include_str!("../../drills/region-partition.yaml")),

@@ -42,7 +42,7 @@ load: {rate: 0}
              steady-state-hypothesis, method, repeat, rollbacks, load, limits, goals, checks, \
              stop-conditions, expect, scope, seed, validity",
             "7: method[0].provider.kind: expected process.kill, process.freeze, process.pause, \
-             site.kill, site.freeze, postgres.stall, replication.stall, region.kill, switchover, \
+             site.kill, site.freeze, site.slow, postgres.stall, replication.stall, region.kill, switchover, \
              evacuate, etcd.kill, etcd.leader-kill, etcd.leader-freeze, control-plane.kill, router.kill, \
              router.stale, cpu.starve, clock.offset, disk.full, disk.slow, net.partition, \
              net.one-way-connect, \

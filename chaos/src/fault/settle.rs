@@ -78,6 +78,10 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
             let site = active_site(cell, cells, &mut random)?;
             Ok(Target::NetStream { site, cut: *cut, percent: *percent, seed: random.random() })
         }
+        Fault::SiteSlow { cell, by } => {
+            let site = active_site(cell, cells, &mut random)?;
+            Ok(Target::SiteSlow { site, by: *by })
+        }
         Fault::DiskFull { cell } => Ok(Target::DiskFull(active_site(cell, cells, &mut random)?)),
         Fault::DiskSlow { cell, writes } => {
             let site = active_site(cell, cells, &mut random)?;

@@ -20,6 +20,11 @@ pub(crate) enum Target {
     },
     SiteKill(SiteId),
     SiteFreeze(SiteId),
+    SiteSlow {
+        site: SiteId,
+        /// How much later it answers.
+        by: Duration,
+    },
     PostgresStall {
         site: SiteId,
         lasting: Duration,
@@ -118,6 +123,7 @@ impl Target {
             | Self::DiskSlow { site, .. }
             | Self::DiskFull(site)
             | Self::NetStream { site, .. }
+            | Self::SiteSlow { site, .. }
             | Self::SiteKill(site)
             | Self::SiteFreeze(site) => [(site.cell.clone(), Some(site.region.clone()))].into(),
             Self::RegionKill { region, cells, .. }
@@ -149,6 +155,7 @@ impl Target {
             | Self::DiskSlow { site, .. }
             | Self::DiskFull(site)
             | Self::NetStream { site, .. }
+            | Self::SiteSlow { site, .. }
             | Self::SiteKill(site)
             | Self::SiteFreeze(site) => Some(&site.region),
             Self::RegionKill { region, .. }
@@ -211,6 +218,9 @@ impl fmt::Display for Target {
             }
             Self::NetStream { site, cut, percent, .. } => {
                 write!(f, "{percent} % of the {cut} of {site}")
+            }
+            Self::SiteSlow { site, by } => {
+                write!(f, "{site}, which answers {} ms late", by.as_millis())
             }
             Self::DiskFull(site) => write!(f, "the volume of PostgreSQL of {site}"),
             Self::DiskSlow { site, writes } => {

@@ -105,6 +105,7 @@ fn over(fault: &Fault) -> Over<'_> {
         | Fault::Switchover { cell, .. }
         | Fault::CpuStarve { cell, .. }
         | Fault::NetStream { cell, .. }
+        | Fault::SiteSlow { cell, .. }
         | Fault::DiskFull { cell }
         | Fault::DiskSlow { cell, .. }
         | Fault::ClockOffset { cell, .. } => Over::Cells(cell),

@@ -12,6 +12,9 @@ use super::super::{
 /// Longer is no pause any more but a freeze.
 const LASTING_MAX: Duration = Duration::from_secs(10);
 
+/// Later than this nobody waits for an answer any more.
+const DELAY_MAX: Duration = Duration::from_secs(5);
+
 pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault> {
     let known = Fault::KINDS;
     let kind = reader.value(provider, "kind", Need::Must, &known.join(", "), |text| {
@@ -77,7 +80,7 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
             });
             Some(Fault::CpuStarve { cell: cell?, percent: percent? })
         }
-        "net.stream" | "disk.full" | "disk.slow" | "clock.offset" => {
+        "net.stream" | "site.slow" | "disk.full" | "disk.slow" | "clock.offset" => {
             of_cell(reader, kind, &target, provider)
         }
         "region.kill" => {
@@ -114,8 +117,10 @@ fn keys(kind: &str) -> &'static [&'static str] {
         "process.kill" => &["cell", "role", "site"],
         "process.freeze" => &["cell", "process", "site"],
         "process.pause" => &["any"],
-        "site.kill" | "site.freeze" | "postgres.stall" | "replication.stall" | "cpu.starve"
-        | "clock.offset" | "disk.full" | "disk.slow" | "net.stream" => &["cell", "site"],
+        "site.kill" | "site.freeze" | "site.slow" | "postgres.stall" | "replication.stall"
+        | "cpu.starve" | "clock.offset" | "disk.full" | "disk.slow" | "net.stream" => {
+            &["cell", "site"]
+        }
         "region.kill" => &["region", "mode"],
         net if net.starts_with("net.") => &lines::TARGET,
         "switchover" => &["cell", "to"],
@@ -143,6 +148,14 @@ fn of_cell(
                 text.parse().ok().filter(|writes| (1..=1000).contains(writes))
             });
             Some(Fault::DiskSlow { cell: cell?, writes: writes? })
+        }
+        "site.slow" => {
+            let item = reader.section(provider, "arguments", Need::Must, &["delay"])?;
+            let expected = "a duration up to 5s, such as 800ms";
+            let by = reader.value(&item, "delay", Need::Must, expected, |text| {
+                duration(text).filter(|by| *by <= DELAY_MAX)
+            });
+            Some(Fault::SiteSlow { cell: cell?, by: by? })
         }
         "clock.offset" => {
             let item = reader.section(provider, "arguments", Need::Must, &["offset"])?;
