@@ -182,6 +182,7 @@ impl Sim {
             acks: 1,
             system: Some(1),
             elected_at: None,
+            cause: None,
             reason: String::new(),
         };
         let value = Rc::new(RoutedCell { activation, gateways: BTreeMap::new() });

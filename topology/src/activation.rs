@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::{Epoch, Place, RegionId};
+use crate::{Cause, Epoch, Place, RegionId};
 
 /// One cell's place in the world: the whole truth about who may serve it, under one epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct Activation {
     /// Where the site was that was elected last, when it was: what a standby has beyond that is not the
     /// cell's. `None` before the first election, and where it is not known.
     pub elected_at: Option<Place>,
+    /// What began the change that led to this epoch; `None` where that is not known.
+    pub cause: Option<Cause>,
     /// Why the last change was made, for people.
     pub reason: String,
 }
@@ -149,6 +151,12 @@ impl Activation {
         })
     }
 
+    /// Returns the activation with what began the change that led to it.
+    #[must_use]
+    pub fn because(self, cause: Cause) -> Self {
+        Self { cause: Some(cause), ..self }
+    }
+
     /// Returns whether the site is kept out, and has left the voters.
     #[must_use]
     pub fn is_out(&self, site: &RegionId) -> bool {
@@ -156,7 +164,9 @@ impl Activation {
     }
 
     fn changed(&self, phase: Phase, reason: &str) -> Self {
-        Self { epoch: self.epoch.next(), phase, reason: reason.to_owned(), ..self.clone() }
+        // While nobody serves, what began that goes on, unless somebody says otherwise.
+        let cause = self.cause.clone().filter(|_| self.serving().is_none());
+        Self { epoch: self.epoch.next(), phase, cause, reason: reason.to_owned(), ..self.clone() }
     }
 }
 
@@ -191,6 +201,7 @@ mod tests {
             acks: 1,
             system: Some(1),
             elected_at: None,
+            cause: None,
             reason: String::new(),
         }
     }
@@ -207,6 +218,17 @@ mod tests {
         assert_eq!(next.voters, [region("east"), region("north")].into());
         assert_eq!(next.phase, Phase::Promoting { active: region("south") });
         assert_eq!(next.elected_at, at);
+    }
+
+    #[test]
+    fn what_began_a_change_is_carried_along_until_the_next_begins() {
+        let asked = Cause::operation("op-000001", "switchover");
+        let switching = steady().switch(&region("south"), "").unwrap().because(asked.clone());
+        let opened = switching.elect("aborted").promote(&region("south"), None, "furthest");
+        let opened = opened.open(&region("south"), "opened");
+        assert_eq!(opened.cause, Some(asked.clone()));
+        assert_eq!(opened.keep_out(&region("north"), true, "").unwrap().cause, Some(asked));
+        assert_eq!(opened.elect("lost").cause, None);
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub mod place;
 
 pub mod placement;
 
+pub mod cause;
+
 pub mod activation;
 
 pub mod snapshot;
@@ -29,6 +31,7 @@ pub mod invariant;
 pub mod wire;
 
 pub use activation::{Activation, Phase};
+pub use cause::{Cause, Failure};
 pub use epoch::{Epoch, Version};
 pub use id::{CellId, InvalidId, RegionId, SiteId};
 pub use place::Place;

@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod audit;
 pub mod canary;
+pub mod cause;
 pub mod cell;
 pub mod drill;
 pub mod evidence;

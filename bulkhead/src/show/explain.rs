@@ -1,3 +1,5 @@
+use std::fmt;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -17,6 +19,8 @@ struct Explained {
     since_unix_ms: Option<u64>,
     until_unix_ms: Option<u64>,
     why: String,
+    cause: Option<Cause>,
+    link: Option<String>,
     history: Vec<Entry>,
 }
 
@@ -27,6 +31,22 @@ struct Entry {
     begun_unix_ms: u64,
     opened_unix_ms: u64,
     reason: String,
+    cause: Option<Cause>,
+}
+
+#[derive(Deserialize)]
+struct Cause {
+    kind: String,
+    operation: Option<String>,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.operation {
+            Some(id) => write!(f, "{} {id}", self.kind),
+            None => f.write_str(&self.kind),
+        }
+    }
 }
 
 pub(crate) fn text(answer: &Value) -> anyhow::Result<String> {
@@ -44,11 +64,15 @@ pub(crate) fn text(answer: &Value) -> anyhow::Result<String> {
         }
     }
     text = format!("{text}\n  {}", told.why);
-    let mut table = Table::new(&["OPENED", "EPOCH", "ACTIVE", "MOVED IN", "WHY"]);
+    if let Some(cause) = &told.cause {
+        text = format!("{text}\n  moved by {cause}, see {}", or_none(told.link));
+    }
+    let mut table = Table::new(&["OPENED", "EPOCH", "ACTIVE", "MOVED IN", "MOVED BY", "WHY"]);
     for entry in told.history {
         let took = entry.opened_unix_ms.saturating_sub(entry.begun_unix_ms);
         let opened = moment(entry.opened_unix_ms);
-        table.row([opened, entry.epoch.to_string(), entry.active, time(took), entry.reason]);
+        let (epoch, cause) = (entry.epoch.to_string(), entry.cause.map(|cause| cause.to_string()));
+        table.row([opened, epoch, entry.active, time(took), or_none(cause), entry.reason]);
     }
     Ok(format!("{text}\n\n{}", table.text("Its history cannot be read now.")))
 }

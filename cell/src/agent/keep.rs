@@ -230,7 +230,7 @@ impl Keeper {
             warn!(%role, error, "role not kept");
         }
         match done {
-            Ok(Done::Opened { known, strong }) => self.opened(known, strong),
+            Ok(Done::Opened { known, strong }) => self.opened(*known, strong),
             Ok(Done::Stopped { epoch, checkpoint }) => self.handed_over(epoch, checkpoint).await,
             Ok(Done::Joined { told, history }) => self.joined(told, history),
             Ok(Done::Following) => {}

@@ -239,6 +239,7 @@ fn everything_is_c1() -> Followed {
         acks: 0,
         system: None,
         elected_at: None,
+        cause: None,
         reason: String::new(),
     };
     let gateways = [(east, SocketAddr::from(([127, 0, 0, 1], 1)))].into();

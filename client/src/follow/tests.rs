@@ -221,6 +221,7 @@ fn snapshot(cells: &[(&str, u64)]) -> Snapshot {
             acks: 1,
             system: Some(7),
             elected_at: None,
+            cause: None,
             reason: String::new(),
         },
         gateways: [("east".parse().unwrap(), "127.1.1.1:8000".parse().unwrap())].into(),

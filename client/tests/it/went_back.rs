@@ -150,6 +150,7 @@ async fn write_cell(etcd: &Etcd, epoch: u64) {
         acks: 1,
         system: Some(1),
         elected_at: None,
+        cause: None,
         reason: String::new(),
     };
     let gateways = BTreeMap::from([("east".parse().unwrap(), "127.1.1.1:8000".parse().unwrap())]);

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::timeout;
+use topology::wire::cause::CauseRecord;
 use topology::wire::history::HistoryRecord;
 use topology::{CellId, Slot};
 
@@ -63,8 +64,23 @@ struct Told {
     until_unix_ms: Option<u64>,
     /// What moved the cell there.
     why: String,
+    /// Which operation that was, or which failure; `null` at the first start, and where it is not
+    /// recorded.
+    cause: Option<CauseRecord>,
+    /// Where more is told of it: the operation, or what control planes noticed and decided then.
+    link: Option<String>,
     /// How it came about, the newest first.
-    history: Vec<HistoryRecord>,
+    history: Vec<Entry>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "HistoryEntry")]
+struct Entry {
+    #[serde(flatten)]
+    record: HistoryRecord,
+    /// Where more is told of what moved the cell, if it is recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<String>,
 }
 
 pub(super) fn call() -> Call {
@@ -81,10 +97,14 @@ pub(super) fn call() -> Call {
             "state": "serving", "epoch": 9, "active": "south", "gateway": "127.3.1.1:8000",
             "since_unix_ms": 1_795_380_000_140_u64, "until_unix_ms": null,
             "why": "planned move from east to south, asked in north",
+            "cause": {"kind": "switchover", "operation": "op-000012"},
+            "link": "/v1/operations/op-000012",
             "history": [{
                 "epoch": 9, "active": "south", "begun_unix_ms": 1_795_380_000_000_u64,
                 "opened_unix_ms": 1_795_380_000_140_u64, "vantage": "north",
                 "reason": "planned move from east to south, asked in north",
+                "cause": {"kind": "switchover", "operation": "op-000012"},
+                "link": "/v1/operations/op-000012",
             }],
         }))
         .problems(&[
@@ -116,9 +136,9 @@ pub(super) async fn explain(
             past(cell, seen, &records.map_err(|err| error::etcd_unreachable(&err))?, at)?
         }
         None => match timeout(LOOK, api.store.history(cell)).await {
-            Ok(Ok(records)) => present(seen, &records),
+            Ok(Ok(records)) => present(cell, seen, &records),
             // The answer is known without it.
-            Ok(Err(_)) | Err(_) => present(seen, &[]),
+            Ok(Err(_)) | Err(_) => present(cell, seen, &[]),
         },
     };
     let (slot, at_unix_ms) = (slot.number(), at.unwrap_or(now));
@@ -138,9 +158,10 @@ fn moment(text: &str, now: u64) -> Result<u64, Problem> {
     Ok(at)
 }
 
-fn present(seen: &SeenCell, records: &[HistoryRecord]) -> Told {
+fn present(cell: &CellId, seen: &SeenCell, records: &[HistoryRecord]) -> Told {
     let activation = &seen.routed.activation;
     let own = records.iter().find(|record| record.epoch == activation.epoch.0);
+    let cause = activation.cause.as_ref().map(CauseRecord::from);
     Told {
         state: if activation.serving().is_some() { "serving" } else { "moving" },
         epoch: activation.epoch.0,
@@ -149,7 +170,9 @@ fn present(seen: &SeenCell, records: &[HistoryRecord]) -> Told {
         since_unix_ms: own.map(|record| record.opened_unix_ms),
         until_unix_ms: None,
         why: own.map_or_else(|| activation.reason.clone(), |record| record.reason.clone()),
-        history: records.iter().rev().take(TOLD_MAX).cloned().collect(),
+        link: cause.as_ref().map(|cause| link(cell, cause)),
+        cause,
+        history: told(cell, records.iter()),
     }
 }
 
@@ -175,7 +198,7 @@ fn past(
             ("moving", record, record.begun_unix_ms, Some(record.opened_unix_ms))
         }
     };
-    let told = records.iter().rev().filter(|one| one.epoch <= record.epoch);
+    let before = records.iter().filter(|one| one.epoch <= record.epoch);
     Ok(Told {
         state,
         epoch: record.epoch,
@@ -184,8 +207,29 @@ fn past(
         since_unix_ms: Some(since),
         until_unix_ms: until,
         why: record.reason.clone(),
-        history: told.take(TOLD_MAX).cloned().collect(),
+        cause: record.cause.clone(),
+        link: record.cause.as_ref().map(|cause| link(cell, cause)),
+        history: told(cell, before),
     })
+}
+
+/// Returns the newest of these, the last one first.
+fn told<'a>(
+    cell: &CellId,
+    records: impl DoubleEndedIterator<Item = &'a HistoryRecord>,
+) -> Vec<Entry> {
+    let newest = records.rev().take(TOLD_MAX).cloned();
+    newest
+        .map(|record| Entry { link: record.cause.as_ref().map(|cause| link(cell, cause)), record })
+        .collect()
+}
+
+/// An operation may be forgotten before the history is; the audit log tells of it then.
+fn link(cell: &CellId, cause: &CauseRecord) -> String {
+    match &cause.operation {
+        Some(id) => format!("/v1/operations/{id}"),
+        None => format!("/v1/cells/{cell}/evidence"),
+    }
 }
 
 fn gateway(seen: &SeenCell, region: Option<&str>) -> Option<String> {

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 use topology::wire::agent::TenureName;
+use topology::wire::cause::CauseRecord;
 use topology::wire::report::SiteReport;
 use topology::{CellId, Phase, RegionId};
 
@@ -26,6 +27,8 @@ pub(crate) struct Cell {
     pub(crate) target: Option<String>,
     pub(crate) voters: Vec<String>,
     pub(crate) acks: usize,
+    /// Which operation or failure began the change that led to this epoch, as far as that is known.
+    pub(crate) cause: Option<CauseRecord>,
     pub(crate) reason: String,
     pub(crate) slots: usize,
     /// Steady, and every other site votes and follows the current epoch: any one region may be lost.
@@ -99,6 +102,7 @@ pub(crate) fn cell(state: &State, id: &CellId, seen: &SeenCell, now: Instant) ->
         target,
         voters: activation.voters.iter().map(ToString::to_string).collect(),
         acks: activation.acks,
+        cause: activation.cause.as_ref().map(CauseRecord::from),
         reason: activation.reason.clone(),
         slots,
         redundant: is_redundant(state, id, seen),

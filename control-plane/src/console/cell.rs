@@ -32,6 +32,8 @@ pub(super) struct CellPage<'a> {
     acks: String,
     redundancy: Mark,
     last_change: String,
+    /// The operation that led to this epoch, if one did.
+    operation: Option<String>,
     attention: Vec<Item>,
     sites: Vec<SiteRow>,
     may_operate: bool,
@@ -84,6 +86,7 @@ impl<'a> CellPage<'a> {
                 Mark::new(Tone::Warn, t.not_redundant)
             },
             last_change: cell.reason.clone(),
+            operation: cell.cause.as_ref().and_then(|cause| cause.operation.clone()),
             attention: attention::items(scene, Some(id), None),
             sites: cell.sites.iter().map(|site| row(scene, &cell, site)).collect(),
             may_operate: scene.may_operate,

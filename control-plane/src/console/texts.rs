@@ -264,6 +264,7 @@ texts! {
 
     // Operations.
     operations_lead: "What goes on in several steps, and what has lately. Any control plane carries it on if the one that began it dies.", "分多步进行的操作及最近的操作。若发起的控制面失效，其他控制面会继续执行。";
+    operation: "Operation", "操作";
     no_operations: "No operation has been asked for.", "尚无操作。";
     platform_frozen: "The platform is frozen: nothing is moved.", "平台已冻结：不进行任何迁移。";
     running: "running", "进行中";

@@ -222,6 +222,7 @@ mod tests {
             acks: 1,
             system: Some(1),
             elected_at: None,
+            cause: None,
             reason: String::new(),
         };
         let votes = votes

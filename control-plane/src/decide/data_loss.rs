@@ -183,6 +183,7 @@ mod tests {
             acks: 1,
             system: Some(1),
             elected_at: None,
+            cause: None,
             reason: String::new(),
         };
         let to: Option<RegionId> = to.map(|region| region.parse().unwrap());

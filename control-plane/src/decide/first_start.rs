@@ -37,6 +37,7 @@ pub fn cell(spec: &Spec, cell: &Cell) -> RoutedCell {
         acks: 1,
         system: None,
         elected_at: None,
+        cause: None,
         reason: "first start".to_owned(),
     };
     let gateways = cell

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use topology::wire::cause::CauseRecord;
 use topology::wire::history::HistoryRecord;
-use topology::{Activation, CellId, Epoch, RegionId};
+use topology::{Activation, Cause, CellId, Epoch, RegionId};
 
 /// How long it is kept where a cell was: as long as anybody may ask where a user's request went.
 pub const KEPT_MS: u64 = 30 * 24 * 60 * 60 * 1000;
@@ -28,6 +29,7 @@ struct Course {
 struct Moving {
     since_unix_ms: u64,
     reason: String,
+    cause: Option<Cause>,
 }
 
 /// Where a cell was at a moment.
@@ -39,6 +41,13 @@ pub enum Whereabouts<'a> {
     Serving(&'a HistoryRecord, Option<u64>),
     /// It was on its way there, and nobody served.
     Moving(&'a HistoryRecord),
+}
+
+impl Moving {
+    fn of(activation: &Activation, since_unix_ms: u64) -> Self {
+        let Activation { reason, cause, .. } = activation.clone();
+        Self { since_unix_ms, reason, cause }
+    }
 }
 
 impl Chronicle {
@@ -59,21 +68,23 @@ impl Chronicle {
             return None;
         }
         let Some(active) = activation.serving() else {
-            // The first reason is the one that moves it; the later ones say how that goes on.
-            course.moving.get_or_insert_with(|| Moving {
-                since_unix_ms: now_unix_ms,
-                reason: activation.reason.clone(),
-            });
+            let moving = course.moving.get_or_insert_with(|| Moving::of(activation, now_unix_ms));
+            // The first reason is the one that moves it, and the later ones say how that goes on: until
+            // something else takes it up, as a person does who ends an election.
+            if moving.cause != activation.cause {
+                *moving = Moving::of(activation, moving.since_unix_ms);
+            }
             return None;
         };
         course.told = activation.epoch;
-        let unseen = || Moving { since_unix_ms: now_unix_ms, reason: activation.reason.clone() };
-        let Moving { since_unix_ms, reason } = course.moving.take().unwrap_or_else(unseen);
+        let unseen = || Moving::of(activation, now_unix_ms);
+        let Moving { since_unix_ms, reason, cause } = course.moving.take().unwrap_or_else(unseen);
         Some(HistoryRecord {
             epoch: activation.epoch.0,
             active: active.to_string(),
             begun_unix_ms: since_unix_ms,
             opened_unix_ms: now_unix_ms,
+            cause: cause.as_ref().map(CauseRecord::from),
             reason,
             vantage: self.vantage.to_string(),
         })

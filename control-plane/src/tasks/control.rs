@@ -15,11 +15,11 @@ use runtime::Board;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
-use topology::{CellId, Epoch, RegionId};
+use topology::{Activation, Cause, CellId, Epoch, Failure, Phase, RegionId};
 use tracing::{error, warn};
 
 use super::create;
-use super::elect::{self, Outcome};
+use super::elect::{self, Outcome, Why};
 use super::fail_over::Failover;
 use super::hands::Hands;
 use super::note::Entry as Audited;
@@ -254,31 +254,35 @@ impl Control {
             Action::TakeOver { cell, epoch, reason, .. } => {
                 let seen = self.state.cells().get(&cell)?.clone();
                 let begun = Instant::now();
+                let why = Why { reason, cause: lost(&seen.routed.activation) };
                 let is_willing = self.ahead.is_willing(&cell, epoch, begun);
                 Some(Box::pin(async move {
                     let outcome = if is_willing {
-                        elect::take_over_willing(&hands, &cell, &seen, &reason, None, begun).await
+                        elect::take_over_willing(&hands, &cell, &seen, &why, None, begun).await
                     } else {
-                        elect::take_over(&hands, &cell, &seen, &reason, None).await
+                        elect::take_over(&hands, &cell, &seen, &why, None).await
                     };
                     Ok(Some(outcome))
                 }))
             }
             Action::PickUp { cell, reason, .. } => {
                 let seen = self.state.cells().get(&cell)?.clone();
+                let why = Why { reason, cause: None };
                 Some(Box::pin(async move {
-                    Ok(Some(elect::elect(&hands, &cell, &seen, &reason, None).await))
+                    Ok(Some(elect::elect(&hands, &cell, &seen, &why, None).await))
                 }))
             }
             Action::Restore { cell, reason, .. } => {
                 let seen = self.state.cells().get(&cell)?.clone();
-                Some(Box::pin(async move {
-                    Ok(Some(elect::restore(&hands, &cell, &seen, &reason).await))
-                }))
+                let why = Why { reason, cause: Some(Cause::failure(Failure::EtcdWentBack)) };
+                Some(Box::pin(
+                    async move { Ok(Some(elect::restore(&hands, &cell, &seen, &why).await)) },
+                ))
             }
             Action::Relieve { cell, from, to, reason, .. } => {
                 let seen = self.state.cells().get(&cell)?.clone();
-                let planned = Move { cell, seen, from, to, reason };
+                let cause = Cause::failure(Failure::SiteGray);
+                let planned = Move { cell, seen, from, to, reason, cause };
                 Some(Box::pin(async move {
                     // Nobody waits for the answer: what comes of it is seen.
                     let (reply, _answer) = oneshot::channel();
@@ -348,5 +352,15 @@ impl Control {
             self.learn(Fact::Frozen { cell: cell.clone(), why }, now);
         }
         true
+    }
+}
+
+/// What a take-over begins with. One that ends a planned move which got stuck is part of it.
+fn lost(activation: &Activation) -> Option<Cause> {
+    match activation.phase {
+        Phase::Switching { .. } => None,
+        Phase::Steady { .. } | Phase::Electing { .. } | Phase::Promoting { .. } => {
+            Some(Cause::failure(Failure::SiteLost))
+        }
     }
 }

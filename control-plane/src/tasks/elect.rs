@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use topology::snapshot::RoutedCell;
-use topology::{Activation, CellId, Epoch, Phase, RegionId};
+use topology::{Activation, Cause, CellId, Epoch, Phase, RegionId};
 use tracing::{info, warn};
 
 use super::hands::Hands;
@@ -43,12 +43,20 @@ pub enum Outcome {
     },
 }
 
+/// Why an election is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Why {
+    pub reason: String,
+    /// What began it; nothing where one that began earlier goes on.
+    pub cause: Option<Cause>,
+}
+
 /// Takes a cell over from its active site, if its voters would elect a successor.
 pub async fn take_over(
     hands: &Hands,
     cell: &CellId,
     seen: &SeenCell,
-    reason: &str,
+    why: &Why,
     preferred: Option<&RegionId>,
 ) -> Outcome {
     let begun = Instant::now();
@@ -57,8 +65,8 @@ pub async fn take_over(
     let asked =
         if is_stuck { Ok(()) } else { voters_would(hands, cell, seen, Duration::ZERO).await };
     match asked {
-        Ok(()) => take_over_willing(hands, cell, seen, reason, preferred, begun).await,
-        Err(why) => Outcome::Unwilling { why },
+        Ok(()) => take_over_willing(hands, cell, seen, why, preferred, begun).await,
+        Err(refused) => Outcome::Unwilling { why: refused },
     }
 }
 
@@ -67,13 +75,13 @@ pub async fn take_over_willing(
     hands: &Hands,
     cell: &CellId,
     seen: &SeenCell,
-    reason: &str,
+    why: &Why,
     preferred: Option<&RegionId>,
     begun: Instant,
 ) -> Outcome {
     metrics::took(Step::Detect, begun.saturating_duration_since(silent_since(seen)));
     metrics::took(Step::Decide, begun.elapsed());
-    elect(hands, cell, seen, reason, preferred).await
+    elect(hands, cell, seen, why, preferred).await
 }
 
 /// Asks whether the voters would elect a successor so much later. Returns why not.
@@ -95,11 +103,13 @@ pub async fn elect(
     hands: &Hands,
     cell: &CellId,
     seen: &SeenCell,
-    reason: &str,
+    why: &Why,
     preferred: Option<&RegionId>,
 ) -> Outcome {
     let begun = Instant::now();
+    let Why { reason, cause } = why;
     let next = seen.routed.activation.elect(reason);
+    let next = cause.iter().cloned().fold(next, Activation::because);
     // With the lease compared too, a renewal that came first makes this write fail, and this write
     // makes every later renewal fail (I3).
     let unchanged = Unchanged { cell: seen.revision, lease: Some(seen.lease_revision()) };
@@ -113,10 +123,10 @@ pub async fn elect(
 }
 
 /// Begins an election above every epoch seen, in the place of a record that etcd has gone back to.
-pub async fn restore(hands: &Hands, cell: &CellId, seen: &SeenCell, reason: &str) -> Outcome {
+pub async fn restore(hands: &Hands, cell: &CellId, seen: &SeenCell, why: &Why) -> Outcome {
     let Some(older) = &seen.older else { return Outcome::Overtaken };
     let seen = SeenCell { revision: older.revision, ..seen.clone() };
-    elect(hands, cell, &seen, reason, None).await
+    elect(hands, cell, &seen, why, None).await
 }
 
 /// Holds rounds of votes until somebody has won, or somebody else took the election over. No right

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
-use topology::{Activation, Epoch, Place, RegionId};
+use topology::{Activation, Cause, Epoch, Place, RegionId};
 use tracing::{info, warn};
 
-use super::elect::{Outcome, lost, take_over, votes};
+use super::elect::{Outcome, Why, lost, take_over, votes};
 use super::hands::Hands;
 use super::vote::{Ballot, freeze_all};
 use crate::decide::asked_failover::{Asked, Refusal};
@@ -34,6 +34,8 @@ const ROUND: Duration = Duration::from_millis(300);
 /// A failover that somebody asks for.
 pub struct Failover {
     pub asked: Asked,
+    /// The operation that it is.
+    pub cause: Cause,
     /// Answered once somebody is being promoted, or as soon as it is known that nobody will be.
     pub reply: oneshot::Sender<Result<Elected, Unelected>>,
 }
@@ -71,11 +73,11 @@ pub enum Unelected {
 
 /// Carries it out and answers who asked.
 pub async fn fail_over(hands: &Hands, failover: Failover, seen: &SeenCell) -> Outcome {
-    let Failover { asked, reply } = failover;
+    let Failover { asked, cause, reply } = failover;
     let (result, outcome) = match &asked.accept_data_loss {
-        None => ordinary(hands, &asked, seen).await,
+        None => ordinary(hands, &asked, cause, seen).await,
         Some(reason) => {
-            let forced = Force { hands, asked: &asked, reason };
+            let forced = Force { hands, asked: &asked, cause: &cause, reason };
             match forced.run(seen).await {
                 Ok(elected) => {
                     let (winner, epoch) = (elected.winner.clone(), elected.epoch);
@@ -94,11 +96,13 @@ pub async fn fail_over(hands: &Hands, failover: Failover, seen: &SeenCell) -> Ou
 async fn ordinary(
     hands: &Hands,
     asked: &Asked,
+    cause: Cause,
     seen: &SeenCell,
 ) -> (Result<Elected, Unelected>, Outcome) {
     let reason = format!("failover asked for in {}", hands.policy.vantage);
+    let why = Why { reason, cause: Some(cause) };
     let to = asked.to.as_ref();
-    let outcome = take_over(hands, &asked.cell, seen, &reason, to).await;
+    let outcome = take_over(hands, &asked.cell, seen, &why, to).await;
     let from = seen.routed.activation.holder().cloned();
     let result = match &outcome {
         Outcome::Won { winner, epoch } => match to {
@@ -119,6 +123,7 @@ async fn ordinary(
 struct Force<'a> {
     hands: &'a Hands,
     asked: &'a Asked,
+    cause: &'a Cause,
     reason: &'a str,
 }
 
@@ -158,7 +163,7 @@ impl Force<'_> {
     async fn round(&self, seen: &SeenCell, from: Option<&RegionId>) -> Result<Elected, Round> {
         let (hands, cell) = (self.hands, &self.asked.cell);
         let reason = format!("forced, accepting data loss: {}", self.reason);
-        let mut next = seen.routed.activation.elect(&reason);
+        let mut next = seen.routed.activation.elect(&reason).because(self.cause.clone());
         next.epoch = hands.state.borrow().latest_epoch(cell).next();
         // In the place of what is stored, if etcd has gone back to an older record.
         let revision = seen.older.as_ref().map_or(seen.revision, |older| older.revision);

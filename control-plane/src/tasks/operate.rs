@@ -27,7 +27,7 @@ use runtime::clock;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use topology::RegionId;
+use topology::{Cause, RegionId};
 use tracing::{info, warn};
 
 use self::carry::Carrier;
@@ -370,7 +370,8 @@ impl Executor {
         let what = driven.kept.value.waves[wave][index].what.clone();
         let reason = driven.kept.value.asked.reason.clone();
         let (orders, state) = (self.orders.clone(), self.hands.state.clone());
-        let carrier = Carrier { orders, state, told };
+        let cause = Cause::operation(id, driven.kept.value.goal.kind());
+        let carrier = Carrier { orders, state, cause, told };
         let (id, failpoint) = (id.to_owned(), self.hands.failpoint.clone());
         self.work.push(Box::pin(async move {
             if carrier.told.is_some() {

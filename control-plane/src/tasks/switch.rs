@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use topology::snapshot::RoutedCell;
 use topology::wire::agent::HandOverReply;
-use topology::{CellId, Epoch, RegionId};
+use topology::{Cause, CellId, Epoch, RegionId};
 use tracing::{info, warn};
 
 use super::elect::{Outcome, drive};
@@ -27,6 +27,8 @@ pub struct Switchover {
     pub to: RegionId,
     /// The epoch it was planned under: under another it is refused.
     pub planned: Option<Epoch>,
+    /// The operation that it is a step of.
+    pub cause: Cause,
     /// Answered once the target is being promoted, or as soon as it is known that it will not be.
     pub reply: oneshot::Sender<Result<Handed, Undone>>,
 }
@@ -60,6 +62,7 @@ pub struct Move {
     pub to: RegionId,
     /// Why, for people: it goes into the cell's record.
     pub reason: String,
+    pub cause: Cause,
 }
 
 /// What the hand-over left behind.
@@ -75,13 +78,15 @@ pub async fn switch(
     planned: &Move,
     reply: oneshot::Sender<Result<Handed, Undone>>,
 ) -> Outcome {
-    let Move { cell, seen, from, to, reason } = planned;
+    let Move { cell, seen, from, to, reason, cause } = planned;
     let begun = Instant::now();
     hands.agents.prepare_hand_over(cell, from, seen.routed.activation.epoch).await;
     let next = seen.routed.activation.switch(to, reason);
     let unchanged = Unchanged { cell: seen.revision, lease: None };
     let switching = match next {
-        Some(next) => hands.replace(cell, &seen.routed, next, unchanged).await,
+        Some(next) => {
+            hands.replace(cell, &seen.routed, next.because(cause.clone()), unchanged).await
+        }
         None => None,
     };
     let Some(switching) = switching else {

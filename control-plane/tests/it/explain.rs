@@ -31,12 +31,31 @@ async fn a_user_is_found_now_and_at_any_moment_before_even_without_etcd() {
         assert_eq!((&now["active"], &now["epoch"]), (&json!("south"), &moved["epoch"]));
         let why = now["why"].as_str().unwrap();
         assert!(why.starts_with("planned move from east to south"), "{why}");
+        assert_eq!(now["cause"], json!({"kind": "switchover", "operation": moved["operation"]}));
+        let operation = platform.page("north", now["link"].as_str().unwrap()).await;
+        let told = [&operation["id"], &operation["kind"], &operation["status"]];
+        assert_eq!(told, [&moved["operation"], &json!("switchover"), &json!("done")]);
         let then = explain(&platform, &format!("&at={at_east}")).await;
         assert_eq!((&then["active"], &then["epoch"]), (&json!("east"), &json!(1)), "{then}");
         assert_eq!(then["until_unix_ms"], now["history"][0]["begun_unix_ms"]);
         let moment = now["history"][0]["begun_unix_ms"].as_u64().unwrap();
         let between = explain(&platform, &format!("&at={moment}")).await;
         assert_eq!((&between["state"], &between["active"]), (&json!("moving"), &json!("south")));
+        assert_eq!((&between["cause"], &between["link"]), (&now["cause"], &now["link"]));
+
+        platform.agent("north").told(|north| north.lsn = 1200);
+        platform.agent("south").told(|south| south.dead = true);
+        let recorded = platform
+            .until(async || explain(&platform, "").await["history"][0]["active"] == "north");
+        assert!(recorded.await, "the failover is not recorded");
+        let lost = explain(&platform, "").await;
+        assert_eq!(lost["cause"], json!({"kind": "site-lost"}), "{lost}");
+        let evidence = platform.page("north", lost["link"].as_str().unwrap()).await;
+        let noted = evidence["history"].as_array().unwrap();
+        assert!(noted.iter().any(|entry| entry["what"] == "take-over"), "{evidence}");
+        let earlier = [&lost["history"][1]["cause"], &lost["history"][1]["link"]];
+        assert_eq!(earlier, [&now["cause"], &now["link"]]);
+        assert_eq!(lost["history"][2].get("cause"), None, "a first start has no cause");
 
         for (at, code) in [
             ("2020-01-01T00:00:00Z", "nothing-recorded"),
@@ -48,7 +67,7 @@ async fn a_user_is_found_now_and_at_any_moment_before_even_without_etcd() {
 
         etcd.kill().await;
         let known = explain(&platform, "").await;
-        assert_eq!((&known["active"], &known["history"]), (&json!("south"), &json!([])));
+        assert_eq!((&known["active"], &known["history"]), (&json!("north"), &json!([])));
         let past = explain(&platform, &format!("&at={at_east}")).await;
         assert_eq!((&past["status"], &past["code"]), (&json!(503), &json!("etcd-unreachable")));
         let (status, problem) = platform.switchover("north", r#"{"to":"east"}"#).await;

@@ -131,6 +131,7 @@ mod tests {
             acks: 1,
             system: None,
             elected_at: None,
+            cause: None,
             reason: "moved".to_owned(),
         };
         let gateways = [("east".parse().unwrap(), "127.1.1.1:8000".parse().unwrap())].into();

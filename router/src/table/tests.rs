@@ -108,6 +108,7 @@ fn apply(table: &Table, epoch: u64, phase: Phase, gateway: SocketAddr) {
         acks: 1,
         system: None,
         elected_at: None,
+        cause: None,
         reason: String::new(),
     };
     let gateways = [("east".parse().unwrap(), gateway)].into();

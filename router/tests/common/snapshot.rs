@@ -20,6 +20,7 @@ pub(crate) fn snapshot(cells: usize, epoch: u64) -> Arc<Snapshot> {
             acks: 1,
             system: None,
             elected_at: None,
+            cause: None,
             reason: String::new(),
         },
         gateways: regions

@@ -164,6 +164,7 @@ fn snapshot(version: u64, cells: &[(&str, u64)]) -> Snapshot {
             acks: 1,
             system: None,
             elected_at: None,
+            cause: None,
             reason: String::new(),
         },
         gateways: [("east".parse().unwrap(), "127.1.1.1:8000".parse().unwrap())].into(),

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Malformed;
+use super::cause::CauseRecord;
 use crate::snapshot::RoutedCell;
 use crate::{Activation, Epoch, Phase, Place};
 
@@ -23,6 +24,8 @@ pub struct CellRecord {
     pub system: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elected_at: Option<PlaceRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<CauseRecord>,
     pub reason: String,
     /// Where each site's gateway listens, by region.
     #[schemars(with = "BTreeMap<String, String>")]
@@ -61,6 +64,7 @@ impl From<&RoutedCell> for CellRecord {
                 begun,
                 lsn,
             }),
+            cause: activation.cause.as_ref().map(CauseRecord::from),
             reason: activation.reason.clone(),
             gateways: cell.gateways.iter().map(|(region, at)| (region.to_string(), *at)).collect(),
         }
@@ -87,6 +91,7 @@ impl TryFrom<CellRecord> for RoutedCell {
                 begun,
                 lsn,
             }),
+            cause: record.cause.map(Into::into),
             reason: record.reason,
         };
         let gateways = record

@@ -4,6 +4,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cause::CauseRecord;
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HistoryRecord {
     pub epoch: u64,
@@ -14,6 +16,9 @@ pub struct HistoryRecord {
     pub begun_unix_ms: u64,
     /// When it was first seen to serve.
     pub opened_unix_ms: u64,
+    /// What moved the cell; missing where that was not seen, and in what older versions have written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<CauseRecord>,
     /// What moved the cell, for people.
     pub reason: String,
     /// The region whose control plane saw it.

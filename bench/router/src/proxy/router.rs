@@ -82,6 +82,7 @@ fn active(region: RegionId, gateway: SocketAddr) -> RoutedCell {
         acks: 1,
         system: None,
         elected_at: None,
+        cause: None,
         reason: "measured".to_owned(),
     };
     RoutedCell { activation, gateways: [(region, gateway)].into() }

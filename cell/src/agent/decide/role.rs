@@ -182,6 +182,7 @@ mod tests {
             acks: 1,
             system: Some(1),
             elected_at: None,
+            cause: None,
             reason: String::new(),
         }
     }

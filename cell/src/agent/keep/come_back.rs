@@ -2,6 +2,7 @@
 //! site.
 
 use tokio::time::Instant;
+use topology::{Cause, Failure};
 use tracing::warn;
 
 use super::{Keeper, Known, PAUSE, change};
@@ -33,6 +34,7 @@ impl Keeper {
         let mut next = known.activation().clone();
         next.epoch = next.epoch.next();
         next.phase = topology::Phase::Promoting { active: self.tools.site.id.region.clone() };
+        next.cause = Some(Cause::failure(Failure::CameBack));
         next.reason = format!("{} came back in place", self.tools.site.id);
         match change(&self.tools, known, next).await {
             Ok(Some(known)) => self.tools.shared.learn(known),
@@ -47,7 +49,8 @@ impl Keeper {
     pub(super) async fn give_up(&mut self, known: &Known, reason: &str) {
         warn!(reason, "asking for an election");
         self.not_before = Instant::now() + PAUSE;
-        if let Err(err) = change(&self.tools, known, known.activation().elect(reason)).await {
+        let next = known.activation().elect(reason).because(Cause::failure(Failure::GaveUp));
+        if let Err(err) = change(&self.tools, known, next).await {
             warn!(error = format!("{err:#}"), "election not asked for");
         }
         self.tools.shared.refresh.notify_one();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use runtime::clock::BootTime;
-use topology::{Activation, Epoch};
+use topology::{Activation, Cause, Epoch, Failure};
 use tracing::{info, warn};
 
 use super::{Done, Tools, change};
@@ -65,7 +65,7 @@ pub(super) async fn open(tools: Tools, known: Known) -> anyhow::Result<Done> {
     });
     let changed = change(&tools, &known, opened).await?;
     let known = changed.context("open an epoch that is over")?;
-    Ok(Done::Opened { known, strong })
+    Ok(Done::Opened { known: Box::new(known), strong })
 }
 
 /// An epoch that this database has seen opened elsewhere, or a later one, shows that the cell's
@@ -81,6 +81,7 @@ async fn refuse_used_epoch(tools: &Tools, known: &Known) -> anyhow::Result<()> {
     next.epoch = newest.next();
     // Where somebody was elected before the record went back is not where this history begins.
     next.elected_at = None;
+    next.cause = Some(Cause::failure(Failure::EtcdWentBack));
     next.reason = format!("epoch {newest} has been opened in {region} already");
     if let Some(known) = change(tools, known, next).await? {
         tools.shared.learn(known);

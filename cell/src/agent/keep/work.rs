@@ -11,7 +11,7 @@ use crate::agent::shared::Known;
 /// What a piece of work came to.
 pub(super) enum Done {
     /// The epoch is open, as this record says; `strong` if its barrier has been passed.
-    Opened { known: Known, strong: bool },
+    Opened { known: Box<Known>, strong: bool },
     /// PostgreSQL has stopped cleanly, at this checkpoint.
     Stopped { epoch: Epoch, checkpoint: Position },
     /// The server follows under the epoch's name, and is in line with this history.

@@ -106,6 +106,7 @@ fn state(but: &[&str], now: Instant) -> State {
         acks: 1,
         system: (!but.contains(&"no database")).then_some(1),
         elected_at: None,
+        cause: None,
         reason: String::new(),
     };
     let gateways = ["east", "north", "south"]

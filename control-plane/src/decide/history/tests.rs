@@ -1,4 +1,4 @@
-use topology::Phase;
+use topology::{Cause, Failure, Phase};
 
 use super::*;
 
@@ -29,6 +29,36 @@ fn an_aborted_move_and_a_failover_are_told_as_one_course() {
         ],
         "11 north 100..180 east lost",
     );
+}
+
+#[test]
+fn whatever_took_a_move_up_last_is_what_moved_it() {
+    let cell: CellId = "c1".parse().unwrap();
+    let mut chronicle = Chronicle::new("north".parse().unwrap());
+    let lost = Cause::failure(Failure::SiteLost);
+    let forced = Cause::operation("op-000007", "failover");
+    for (now, text, cause) in [
+        (100, "8 electing: east lost", &lost),
+        (200, "9 electing: forced", &forced),
+        (240, "10 promoting south: forced; south is promoted", &forced),
+    ] {
+        let seen = activation(text).because(cause.clone());
+        assert_eq!(chronicle.saw(&cell, &seen, now), None);
+    }
+    let opened = activation("10 steady south: opened").because(forced.clone());
+    let record = chronicle.saw(&cell, &opened, 300).unwrap();
+    assert_eq!(record.cause, Some(CauseRecord::from(&forced)));
+    assert_eq!((record.begun_unix_ms, record.reason.as_str()), (100, "forced"));
+}
+
+#[test]
+fn what_older_versions_have_written_is_still_read() {
+    let record: HistoryRecord = serde_json::from_str(
+        r#"{"epoch":9,"active":"south","begun_unix_ms":1,"opened_unix_ms":2,"reason":"lost",
+            "vantage":"north"}"#,
+    )
+    .unwrap();
+    assert_eq!((record.epoch, record.cause), (9, None));
 }
 
 #[test]
@@ -107,11 +137,12 @@ fn activation(text: &str) -> Activation {
         acks: 1,
         system: None,
         elected_at: None,
+        cause: None,
         reason: reason.to_owned(),
     }
 }
 
 fn record(epoch: u64, active: &str, begun_unix_ms: u64, opened_unix_ms: u64) -> HistoryRecord {
     let (active, reason, vantage) = (active.to_owned(), String::new(), String::new());
-    HistoryRecord { epoch, active, begun_unix_ms, opened_unix_ms, reason, vantage }
+    HistoryRecord { epoch, active, begun_unix_ms, opened_unix_ms, cause: None, reason, vantage }
 }

@@ -247,6 +247,7 @@ fn reading(epoch: u64, revision: u64) -> Reading {
         acks: 1,
         system: Some(1),
         elected_at: None,
+        cause: None,
         reason: String::new(),
     };
     let value = RoutedCell { activation, gateways: BTreeMap::new() };

@@ -91,6 +91,7 @@ fn state(but: &str) -> State {
         acks: 1,
         system: Some(1),
         elected_at: None,
+        cause: None,
         reason: String::new(),
     };
     let value = RoutedCell { activation, gateways: BTreeMap::new() };

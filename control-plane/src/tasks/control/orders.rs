@@ -21,7 +21,7 @@ impl Control {
     }
 
     fn switchover(&mut self, order: Switchover) {
-        let Switchover { cell, to, planned, reply } = order;
+        let Switchover { cell, to, planned, cause, reply } = order;
         let busy = self.is_busy(&cell);
         // Every planned move passes here, however long ago it was permitted.
         let frozen = safety::frozen(&self.state, Instant::now());
@@ -37,7 +37,7 @@ impl Control {
             let seen = seen.ok_or_else(|| Refusal::UnknownCell(cell.clone()))?;
             let vantage = &self.hands.policy.vantage;
             let reason = format!("planned move from {from} to {to}, asked in {vantage}");
-            Ok(Move { cell: cell.clone(), seen, from, to, reason })
+            Ok(Move { cell: cell.clone(), seen, from, to, reason, cause })
         });
         let planned = match planned {
             Ok(planned) => planned,

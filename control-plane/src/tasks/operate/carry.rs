@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
-use topology::{Activation, CellId, Phase};
+use topology::{Activation, Cause, CellId, Phase};
 use tracing::info;
 
 use crate::decide::State;
@@ -35,6 +35,8 @@ pub enum Told {
 pub(super) struct Carrier {
     pub(super) orders: mpsc::Sender<Order>,
     pub(super) state: watch::Receiver<Arc<State>>,
+    /// The operation.
+    pub(super) cause: Cause,
     pub(super) told: Option<Told>,
 }
 
@@ -63,8 +65,8 @@ impl Carrier {
         };
         self.catches_up(&cell, as_planned).await;
         let (reply, answer) = oneshot::channel();
-        let planned = Some(epoch);
-        let order = Order::Switchover(Switchover { cell, to, planned, reply });
+        let (planned, cause) = (Some(epoch), self.cause.clone());
+        let order = Order::Switchover(Switchover { cell, to, planned, cause, reply });
         let handover = self.ordered(order, answer).await;
         let answer = match &handover {
             Ok(handed) => Answer::Done(Some(handed.announced)),
@@ -84,7 +86,8 @@ impl Carrier {
         self.catches_up(&cell, |now| now.epoch >= epoch).await;
         let (reply, answer) = oneshot::channel();
         let asked = Asked { cell, to, accept_data_loss };
-        let elected = self.ordered(Order::Failover(Failover { asked, reply }), answer).await;
+        let order = Order::Failover(Failover { asked, cause: self.cause.clone(), reply });
+        let elected = self.ordered(order, answer).await;
         let answer = match &elected {
             Ok(_) => Answer::Done(None),
             Err(unelected) => Answer::Refused(unelected.to_string()),

@@ -114,6 +114,7 @@ fn the_active_site_is_no_standby_and_the_one_before_is_the_last_to_ask() {
             acks: 1,
             system: None,
             elected_at: None,
+            cause: None,
             reason: String::new(),
         };
         let gateway = std::net::SocketAddr::from(([127, 0, 0, 1], 1));

@@ -89,6 +89,7 @@ impl World {
             acks: 1,
             system: None,
             elected_at: None,
+            cause: None,
             reason: reason.to_owned(),
         };
         let regions = ["east", "north", "south"].map(|region| region.parse::<RegionId>().unwrap());
