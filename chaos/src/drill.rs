@@ -345,6 +345,19 @@ pub(crate) struct Load {
     pub(crate) request_timeout: Duration,
     /// Beyond it a request is recorded as dropped, which counts as failed.
     pub(crate) max_in_flight: usize,
+    /// What users do about a request that was not answered well; nothing, unless the drill says so.
+    pub(crate) retries: Option<Retries>,
+}
+
+/// How users ask again, until they have waited for as long as for one answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Retries {
+    /// How often they ask at most, the first time included.
+    pub(crate) tries: u32,
+    /// The longest pause before the second try; it doubles with each.
+    pub(crate) backoff: Duration,
+    /// How many there may be for each request, all users together.
+    pub(crate) budget: f64,
 }
 
 impl Load {

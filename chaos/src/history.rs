@@ -103,6 +103,8 @@ pub(crate) struct Operation {
     pub(crate) user: usize,
     /// Of a transition, the version of the ticket it was decided on.
     pub(crate) from: Option<u64>,
+    /// How often it was sent; only its last answer counts.
+    pub(crate) tries: u32,
     pub(crate) intended: Duration,
     pub(crate) sent: Duration,
     pub(crate) ended: Duration,

@@ -1,6 +1,7 @@
 //! Open-loop load: requests are sent when they are due, whatever became of earlier ones.
 //!
-//! No request is repeated, by nobody behind our back either: the history has what was sent.
+//! No request is repeated unless the drill says so, by nobody behind our back either: the history has how
+//! often each was sent.
 //! Where the mix has strong reads, a transition that was acknowledged is read back at once besides: that
 //! is when a copy that is behind still shows it.
 
@@ -8,13 +9,14 @@ mod answer;
 mod arrivals;
 pub(crate) mod client;
 mod kept;
+mod retry;
 mod users;
 
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::drill::Load;
@@ -23,6 +25,7 @@ use crate::recorder::Recorder;
 
 pub(crate) use arrivals::arrivals;
 pub(crate) use client::Client;
+use retry::{Retrying, settled};
 pub(crate) use users::users;
 
 /// What reads back is numbered from here on, by what it reads back: no load gets this far.
@@ -39,6 +42,8 @@ pub(crate) async fn drive(
 ) {
     let begun = Instant::now();
     let offset = clock.now();
+    let retrying = load.retries.map(|retries| Retrying::new(retries, seed));
+    let asking = Asking { client, clock, patience: load.request_timeout, retrying };
     let mut in_flight = FuturesUnordered::new();
     let mut arrivals = arrivals(load, client.user_count(), seed);
     let mut next = arrivals.next();
@@ -52,7 +57,7 @@ pub(crate) async fn drive(
                 if in_flight.len() >= load.max_in_flight {
                     recorder.operation(dropped(&arrival, intended));
                 } else {
-                    in_flight.push(send(client, clock, arrival, intended));
+                    in_flight.push(asking.send(arrival, intended));
                 }
                 next = arrivals.next();
             }
@@ -60,7 +65,7 @@ pub(crate) async fn drive(
                 if in_flight.len() < load.max_in_flight
                     && let Some(arrival) = read_back(load, &operation)
                 {
-                    in_flight.push(send(client, clock, arrival, operation.ended));
+                    in_flight.push(asking.send(arrival, operation.ended));
                 }
                 recorder.operation(operation);
                 next = Some(arrival);
@@ -72,17 +77,54 @@ pub(crate) async fn drive(
     }
 }
 
-async fn send(
-    client: &Client,
+/// How users ask.
+struct Asking<'a> {
+    client: &'a Client,
     clock: Clock,
-    arrival: arrivals::Arrival,
-    intended: Duration,
-) -> Operation {
-    let sent = clock.now();
-    let arrivals::Arrival { number, kind, user, .. } = arrival;
-    let from = client.seen_version(user).filter(|_| kind == Kind::Transition);
-    let (outcome, served) = client.send(kind, user, number, from).await;
-    Operation { number, kind, user, from, intended, sent, ended: clock.now(), outcome, served }
+    /// How long they wait, whatever they do meanwhile.
+    patience: Duration,
+    retrying: Option<Retrying>,
+}
+
+impl Asking<'_> {
+    async fn send(&self, arrival: arrivals::Arrival, intended: Duration) -> Operation {
+        let Self { client, clock, patience, retrying } = self;
+        let sent = clock.now();
+        let arrivals::Arrival { number, kind, user, .. } = arrival;
+        let from = client.seen_version(user).filter(|_| kind == Kind::Transition);
+        if let Some(retrying) = retrying {
+            retrying.asked();
+        }
+        let (mut tries, mut is_uncertain) = (0, false);
+        loop {
+            tries += 1;
+            let left = patience.saturating_sub(clock.now().saturating_sub(sent));
+            let (outcome, served) = client.send(kind, user, number, from, left).await;
+            let ended = clock.now();
+            let pause = retrying.as_ref().and_then(|it| it.again(&outcome, number, tries));
+            match pause.filter(|pause| ended.saturating_sub(sent) + *pause < *patience) {
+                Some(pause) => {
+                    is_uncertain |= matches!(outcome, Outcome::Unknown(_));
+                    sleep(pause).await;
+                }
+                None => {
+                    let outcome = settled(outcome, is_uncertain);
+                    return Operation {
+                        number,
+                        kind,
+                        user,
+                        from,
+                        tries,
+                        intended,
+                        sent,
+                        ended,
+                        outcome,
+                        served,
+                    };
+                }
+            }
+        }
+    }
 }
 
 /// Returns the read that follows a transition which was acknowledged.
@@ -102,6 +144,7 @@ fn dropped(arrival: &arrivals::Arrival, intended: Duration) -> Operation {
         kind: arrival.kind,
         user: arrival.user,
         from: None,
+        tries: 0,
         intended,
         sent: intended,
         ended: intended,

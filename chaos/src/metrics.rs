@@ -231,6 +231,8 @@ impl From<Option<Duration>> for Measured {
 pub(crate) struct Metrics {
     pub(crate) measured: BTreeMap<Measure, Measured>,
     pub(crate) operations: usize,
+    /// How often one of them was sent again.
+    pub(crate) retries: u64,
     pub(crate) before: usize,
     pub(crate) in_window: usize,
     /// Share of the baseline's requests that were answered.
@@ -296,6 +298,7 @@ pub(crate) fn metrics(course: &Course) -> Metrics {
     Metrics {
         measured,
         operations: course.operations.len(),
+        retries: course.operations.iter().map(|op| u64::from(op.tries.saturating_sub(1))).sum(),
         before: before.len(),
         in_window,
         ok_before: ok_ratio(&before),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::yaml::{self, Need, Reader, Section, duration};
-use super::{Arrivals, Drill, Finding, Load, Probe, Scope, StopCondition, Validity};
+use super::{Arrivals, Drill, Finding, Load, Probe, Retries, Scope, StopCondition, Validity};
 use crate::check::Check;
 use crate::history::Kind;
 use crate::metrics::{Measure, Unit, Value};
@@ -42,6 +42,8 @@ const MAX_IN_FLIGHT: usize = 2_000;
 /// Two cores shared with the platform under test schedule a due request this late at worst; more
 /// would falsify latencies.
 const LAG_P99: Duration = Duration::from_millis(50);
+/// With pauses that double, more would wait for longer than any answer takes.
+const TRIES_MAX: u32 = 10;
 const OPS_BEFORE: usize = 100;
 const OPS_IN_WINDOW: usize = 100;
 
@@ -144,9 +146,18 @@ fn load(reader: &mut Reader, root: &Section<'_>) -> Load {
         mix: [(Kind::Ticket, 1), (Kind::Message, 1)].into(),
         request_timeout: REQUEST_TIMEOUT,
         max_in_flight: MAX_IN_FLIGHT,
+        retries: None,
     };
-    let keys =
-        ["model", "rate", "users", "mix", "request-timeout", "max-in-flight", "client-retry"];
+    let keys = [
+        "model",
+        "rate",
+        "users",
+        "mix",
+        "request-timeout",
+        "max-in-flight",
+        "client-retry",
+        "retries",
+    ];
     let Some(item) = reader.section(root, "load", Need::May, &keys) else { return load };
     let model = reader.value(&item, "model", Need::May, "poisson or constant", |text| match text {
         "poisson" => Some(Arrivals::Poisson),
@@ -175,8 +186,24 @@ fn load(reader: &mut Reader, root: &Section<'_>) -> Load {
     load.request_timeout = timeout.unwrap_or(load.request_timeout);
     load.max_in_flight = reader.number(&item, "max-in-flight").unwrap_or(load.max_in_flight);
     let none = |text: &str| (text == "none").then_some(());
-    reader.value(&item, "client-retry", Need::May, "none", none);
+    let never = reader.value(&item, "client-retry", Need::May, "none", none);
+    load.retries = retries(reader, &item);
+    if never.is_some() && load.retries.is_some() {
+        reader.report(&item, "client-retry", "none contradicts `retries`: leave one of them out");
+    }
     load
+}
+
+fn retries(reader: &mut Reader, load: &Section<'_>) -> Option<Retries> {
+    let item = reader.section(load, "retries", Need::May, &["tries", "backoff", "budget"])?;
+    let tries = reader.value(&item, "tries", Need::Must, "2 to 10", |text| {
+        text.parse().ok().filter(|tries| (2..=TRIES_MAX).contains(tries))
+    });
+    let backoff = reader.duration(&item, "backoff", Need::Must);
+    let budget = reader.value(&item, "budget", Need::Must, "a share such as 0.2", |text| {
+        text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share))
+    });
+    Some(Retries { tries: tries?, backoff: backoff?, budget: budget? })
 }
 
 fn claims(reader: &mut Reader, root: &Section<'_>, key: &'static str) -> BTreeMap<Measure, Value> {

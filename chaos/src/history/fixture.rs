@@ -28,6 +28,7 @@ pub(crate) fn ticket(number: u32, sent: u64, ended: u64) -> Operation {
         kind: Kind::Ticket,
         user: 0,
         from: None,
+        tries: 1,
         intended: ms(sent),
         sent: ms(sent),
         ended: ms(ended),

@@ -54,6 +54,9 @@ fn invoke(run: &str, user: &User, operation: &Operation) -> Value {
 fn completion(run: &str, user: &User, operation: &Operation) -> Value {
     let mut line = common(run, user, operation);
     line["latency"] = json!(nanos(operation.latency()));
+    if operation.tries > 1 {
+        line["tries"] = json!(operation.tries);
+    }
     match &operation.outcome {
         Outcome::Ok(effect) => {
             line["type"] = json!("ok");

@@ -69,6 +69,7 @@ mod tests {
             mix: [(Kind::Ticket, 1), (Kind::Message, 2), (Kind::StrongRead, 1)].into(),
             request_timeout: Duration::from_secs(1),
             max_in_flight: 10,
+            retries: None,
         }
     }
 

@@ -31,7 +31,6 @@ pub(crate) struct Client {
     http: HttpClient,
     base: String,
     run: String,
-    timeout: Duration,
     users: Vec<UserOf>,
 }
 
@@ -70,9 +69,9 @@ struct Page {
 }
 
 impl Client {
-    pub(crate) fn new(edge: SocketAddr, run: &str, timeout: Duration) -> Self {
+    pub(crate) fn new(edge: SocketAddr, run: &str) -> Self {
         let (http, base) = (HttpClient::default(), format!("http://{edge}"));
-        Self { http, base, run: run.to_owned(), timeout, users: Vec::new() }
+        Self { http, base, run: run.to_owned(), users: Vec::new() }
     }
 
     /// The same users, asking elsewhere.
@@ -137,13 +136,15 @@ impl Client {
         self.users[user].ticket.as_ref().map(Kept::seen)
     }
 
-    /// Sends one request of the load, once. `from` is the version a transition is decided on.
+    /// Sends one request of the load, once, and waits for its answer `within` that time. `from` is the
+    /// version a transition is decided on.
     pub(super) async fn send(
         &self,
         kind: Kind,
         user: usize,
         number: u32,
         from: Option<u64>,
+        within: Duration,
     ) -> (Outcome, Option<Served>) {
         let user = &self.users[user];
         let mark = mark(&self.run, number);
@@ -175,7 +176,7 @@ impl Client {
         };
         let body = if method == Method::GET { String::new() } else { body.to_string() };
         let url = format!("{}{path}", self.base);
-        let sent = self.http.call(method, &url, headers, body, self.timeout).await;
+        let sent = self.http.call(method, &url, headers, body, within).await;
         let (outcome, served) = outcome(kind, sent);
         if let (Some(ticket), Outcome::Ok(effect)) = (&user.ticket, &outcome) {
             ticket.told(effect);

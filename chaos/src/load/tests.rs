@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -11,7 +12,7 @@ use serde_json::json;
 use topology::wire::header;
 
 use super::*;
-use crate::drill::Arrivals;
+use crate::drill::{Arrivals, Retries};
 use crate::history::{Effect, Kind};
 
 const NAMES: [(&str, &str); 3] =
@@ -79,7 +80,7 @@ async fn client(asked: &Arc<AtomicU32>) -> Client {
 
 async fn client_with(asked: &Arc<AtomicU32>, keeps_ticket: bool) -> Client {
     let edge = platform(Arc::clone(asked)).await;
-    let mut client = Client::new(edge, "run", Duration::from_secs(10));
+    let mut client = Client::new(edge, "run");
     for user in ["u0", "u1"] {
         let opened = client.open(user, "key", keeps_ticket).await.unwrap();
         assert_eq!(opened.served.as_ref().unwrap().cell.as_str(), "c1");
@@ -96,6 +97,7 @@ fn load() -> Load {
         mix: [(Kind::Ticket, 1), (Kind::Message, 1)].into(),
         request_timeout: Duration::from_secs(10),
         max_in_flight: 100,
+        retries: None,
     }
 }
 
@@ -140,6 +142,25 @@ async fn every_request_is_recorded_with_what_its_answer_proves() {
     let tickets = operations.iter().filter(|operation| operation.kind == Kind::Ticket).count();
     let sent = usize::try_from(asked.load(Ordering::Relaxed)).unwrap() - 2;
     assert_eq!(sent, tickets, "no request is sent twice, none is forgotten");
+}
+
+#[tokio::test]
+async fn a_request_that_is_asked_again_is_one_with_its_last_answer_and_its_tries() {
+    let client = client(&Arc::new(AtomicU32::new(0))).await;
+    let retries = Retries { tries: 3, backoff: Duration::from_millis(1), budget: 1.0 };
+    let mix = [(Kind::Message, 1)].into();
+    let load = Load { mix, retries: Some(retries), ..load() };
+    let operations = driven(&client, &load, 50).await;
+    let tries = |user| {
+        let of_user = operations.iter().filter(move |op| op.user == user);
+        of_user.map(|op| (op.tries, op.is_ok())).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(tries(0), [(1, true)].into());
+    // How many are asked again at one time depends on the machine, and so whether the budget bears it.
+    let refused = tries(1);
+    assert!(refused.contains(&(3, false)) && refused.last() == Some(&(3, false)), "{refused:?}");
+    let numbers: BTreeSet<u32> = operations.iter().map(|op| op.number).collect();
+    assert_eq!(numbers.len(), operations.len());
 }
 
 #[tokio::test]

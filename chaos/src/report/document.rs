@@ -88,6 +88,9 @@ pub(crate) struct CheckTold {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Requests {
     pub(crate) all: usize,
+    /// How often one of them was sent again; missing in reports of earlier versions, where none was.
+    #[serde(default)]
+    pub(crate) retries: u64,
     pub(crate) before: usize,
     pub(crate) under_fault: usize,
     pub(crate) ok_before: f64,

@@ -64,6 +64,7 @@ pub(crate) fn document(report: &Report<'_>) -> Document {
             .collect(),
         requests: Requests {
             all: metrics.operations,
+            retries: metrics.retries,
             before: metrics.before,
             under_fault: metrics.in_window,
             ok_before: metrics.ok_before,

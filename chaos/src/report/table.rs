@@ -45,6 +45,10 @@ pub(crate) fn table(report: &Report<'_>) -> String {
             held.count
         ));
     }
+    let (all, again) = (report.metrics.operations, report.metrics.retries);
+    if again > 0 {
+        lines.push(format!("asked again: {again} times, of {all} requests"));
+    }
     lines.extend(verdict.warnings.iter().map(|warning| format!("goal missed: {warning}")));
     lines.extend(verdict.reasons.iter().map(|reason| format!("because: {reason}")));
     let name = name(verdict.exit);

@@ -42,6 +42,7 @@ pub(super) async fn ask(run: &Run<'_>, client: &Client, course: &Course) -> Vec<
                     kind,
                     user: index,
                     from: None,
+                    tries: 1,
                     intended: sent,
                     sent,
                     ended,

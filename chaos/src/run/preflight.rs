@@ -57,7 +57,7 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
         }
     };
     let control_plane = ControlPlane::new(run.platform, target.region())?;
-    let mut client = Client::new(spec.edge.listen, run.id, run.drill.load.request_timeout);
+    let mut client = Client::new(spec.edge.listen, run.id);
     let key = &run.platform.identity_key;
     match load::users(&mut client, spec, key, &run.drill.load).await {
         Ok(users) => course.users = users,

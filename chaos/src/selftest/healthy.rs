@@ -89,6 +89,7 @@ fn ticket(number: u32, sent: Duration, served: Served) -> Operation {
         kind: Kind::Ticket,
         user: 0,
         from: None,
+        tries: 1,
         intended: sent,
         sent,
         ended: sent + Duration::from_millis(8),
