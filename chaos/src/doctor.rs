@@ -7,6 +7,7 @@ use runtime::fake_clock;
 use rustix::fs::statvfs;
 
 use crate::filter;
+use crate::freeze::disk_limits;
 
 /// Below it a machine is too slow for the claims of the drills that come along.
 const CORES: usize = 2;
@@ -32,7 +33,7 @@ pub(crate) fn look(run_dir: &Path) -> Vec<Need> {
             "a site frozen as a whole; its processes are stopped one by one instead",
         ),
         need("cgroup cpu", cpu(), "starving a site of CPU"),
-        need("cgroup blkio", blkio(), "a disk that is slow for one database"),
+        need("disk limits", disk_limits(), "a disk that is slow for one database"),
         need("packet filter", filtering(), "one router cut off from etcd, and answers cut short"),
         need(
             "clocks",
@@ -66,15 +67,6 @@ fn cpu() -> Result<String, String> {
         return Ok(v1.to_owned());
     }
     Err("no cgroup v1 hierarchy has the cpu controller".to_owned())
-}
-
-/// Likewise.
-fn blkio() -> Result<String, String> {
-    let v1 = "/sys/fs/cgroup/blkio";
-    if Path::new(v1).join("blkio.throttle.io_serviced").exists() && writable(v1) {
-        return Ok(v1.to_owned());
-    }
-    Err("no cgroup v1 hierarchy has the blkio controller with its limits".to_owned())
 }
 
 fn writable(folder: &str) -> bool {

@@ -5,6 +5,6 @@ mod cgroup;
 mod cpu;
 mod signal;
 
-pub(crate) use cgroup::{Cgroup, freeze_trees, of_drills};
+pub(crate) use cgroup::{Cgroup, disk_limits, freeze_trees, of_drills};
 pub(crate) use cpu::starve_trees;
 pub(crate) use signal::{stop_one, stop_trees};

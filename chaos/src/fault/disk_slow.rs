@@ -1,7 +1,7 @@
 //! `disk.slow`: everything of a cell's active PostgreSQL writes to its disk so many times a second at most,
 //! until healed; the others' writes to the same disk are as fast as ever.
 //!
-//! A cgroup of the `blkio` controller holds it to that. What proves it is a small file on the same disk that
+//! A cgroup holds it to that, by the `blkio` controller of v1 or `io.max` of v2. What proves it is a small file on the same disk that
 //! is written through to it, from outside and then from within.
 
 use std::fs;
@@ -43,8 +43,7 @@ pub(super) async fn inject(
     let disk = disk_of(&data)?;
     let postmaster = bench.platform.postmaster(site).context("find the postmaster")?;
     let cgroup = Cgroup::of_disk(postmaster, safeguard);
-    let cgroup =
-        cgroup.context("find the blkio controller of a cgroup hierarchy: there is none")?;
+    let cgroup = cgroup.context("find a cgroup hierarchy that limits writes: there is none")?;
     // The probe's file is gone before the disk is quick again, and the probe before its file.
     let run_dir = &bench.platform.run_dir;
     let label = label(run_dir, bench.run, &bench.action.name, safeguard.upcoming());

@@ -16,6 +16,8 @@ use crate::process::{Process, tree};
 use crate::safeguard::Safeguard;
 use crate::undo::{PREFIX, Undo, Undone, place};
 
+/// Which controllers a cgroup hands on to those below it.
+const SUBTREE: &str = "cgroup.subtree_control";
 const LOOK: Duration = Duration::from_millis(5);
 /// A thawed process may be in the middle of starting another one; then its list is read again.
 const MOVES: usize = 200;
@@ -32,6 +34,8 @@ enum Version {
     Cpu,
     /// The `blkio` controller's own hierarchy.
     Disk,
+    /// The unified hierarchy, where it hands the `io` controller on.
+    UnifiedDisk,
 }
 
 /// Where the processes of a drill are kept while they are frozen, and where they came from.
@@ -100,7 +104,8 @@ impl Cgroup {
     /// Returns the cgroup it would limit the writes of a process in.
     pub(crate) fn of_disk(process: Process, safeguard: &Safeguard) -> Option<Self> {
         let all = Self::candidates(process, safeguard).into_iter();
-        all.into_iter().find(|cgroup| cgroup.version == Version::Disk)
+        let limits = |version| matches!(version, Version::Disk | Version::UnifiedDisk);
+        all.into_iter().find(|cgroup| limits(cgroup.version))
     }
 
     /// Returns the cgroup in which the packet filter would know a process from all others.
@@ -179,7 +184,10 @@ impl Cgroup {
     /// Lets its members write to a disk so many times a second together.
     pub(crate) fn limit_writes(&self, disk: &str, writes: u32) -> anyhow::Result<()> {
         let path = self.folder.join(self.version.knob());
-        let text = format!("{disk} {writes}");
+        let text = match self.version {
+            Version::UnifiedDisk => format!("{disk} wiops={writes}"),
+            Version::V1 | Version::V2 | Version::Cpu | Version::Disk => format!("{disk} {writes}"),
+        };
         fs::write(&path, &text).with_context(|| format!("write {text} to {}", path.display()))
     }
 
@@ -218,7 +226,7 @@ impl Cgroup {
             (Version::V2, false) => "0",
             (Version::Cpu, _) => "-1",
             // It ends with the cgroup.
-            (Version::Disk, _) => return Ok(()),
+            (Version::Disk | Version::UnifiedDisk, _) => return Ok(()),
         };
         let path = self.folder.join(self.version.knob());
         match fs::write(&path, text) {
@@ -231,7 +239,9 @@ impl Cgroup {
         let (name, word) = match self.version {
             Version::V1 => ("freezer.state", "FROZEN"),
             Version::V2 => ("cgroup.events", "frozen 1"),
-            Version::Cpu | Version::Disk => bail!("{self} freezes nobody"),
+            Version::Cpu | Version::Disk | Version::UnifiedDisk => {
+                bail!("{self} freezes nobody")
+            }
         };
         let path = self.folder.join(name);
         let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
@@ -251,7 +261,7 @@ impl Cgroup {
                 format!("cgroup v1: freezer.state of {} is FROZEN", self.folder.display())
             }
             Version::V2 => format!("cgroup v2: {} is frozen", self.folder.display()),
-            Version::Cpu | Version::Disk => self.to_string(),
+            Version::Cpu | Version::Disk | Version::UnifiedDisk => self.to_string(),
         }
     }
 }
@@ -269,6 +279,7 @@ impl Version {
             Self::V2 => "cgroup.freeze",
             Self::Cpu => "cpu.cfs_quota_us",
             Self::Disk => "blkio.throttle.write_iops_device",
+            Self::UnifiedDisk => "io.max",
         }
     }
 }
@@ -288,13 +299,43 @@ fn hierarchies() -> Vec<(Version, PathBuf)> {
         (Version::Cpu, "/sys/fs/cgroup/cpu", "cpu.cfs_quota_us"),
         (Version::Cpu, "/sys/fs/cgroup/cpu,cpuacct", "cpu.cfs_quota_us"),
         (Version::Disk, "/sys/fs/cgroup/blkio", "blkio.throttle.write_iops_device"),
+        (Version::UnifiedDisk, "/sys/fs/cgroup", SUBTREE),
+        (Version::UnifiedDisk, "/sys/fs/cgroup/unified", SUBTREE),
         (Version::V1, "/sys/fs/cgroup/freezer", "cgroup.procs"),
         (Version::V2, "/sys/fs/cgroup", "cgroup.controllers"),
         (Version::V2, "/sys/fs/cgroup/unified", "cgroup.controllers"),
     ];
-    let there =
-        candidates.into_iter().filter(|(_, mount, sign)| Path::new(mount).join(sign).exists());
+    let there = candidates.into_iter().filter(|(version, mount, sign)| {
+        let sign = Path::new(mount).join(sign);
+        match version {
+            Version::UnifiedDisk => fs::read_to_string(sign).is_ok_and(|text| hands_io_on(&text)),
+            Version::V1 | Version::V2 | Version::Cpu | Version::Disk => sign.exists(),
+        }
+    });
     there.map(|(version, mount, _)| (version, PathBuf::from(mount))).collect()
+}
+
+/// Whether cgroups below one with these controllers can limit what is read and written.
+fn hands_io_on(subtree_control: &str) -> bool {
+    subtree_control.split_whitespace().any(|controller| controller == "io")
+}
+
+/// Returns where the writes of processes can be limited, and what an administrator would do about it that
+/// they cannot.
+pub(crate) fn disk_limits() -> Result<String, String> {
+    let limits = |version| matches!(version, Version::Disk | Version::UnifiedDisk);
+    let found = hierarchies().into_iter().find(|(version, _)| limits(*version));
+    match found {
+        Some((Version::UnifiedDisk, mount)) => {
+            Ok(format!("{}: io.max of cgroup v2", mount.display()))
+        }
+        Some((_, mount)) => Ok(format!("{}: blkio of cgroup v1", mount.display())),
+        None => {
+            Err("no cgroup v1 hierarchy has the blkio controller, and the unified one does not \
+             hand io on; `echo +io > /sys/fs/cgroup/cgroup.subtree_control` may let it"
+                .to_owned())
+        }
+    }
 }
 
 /// Returns the path of a process's cgroup below the mount, from its `/proc/PID/cgroup`.
@@ -307,7 +348,7 @@ fn home(version: Version, groups: &str) -> Option<String> {
         Version::V1 => controllers.split(',').any(|controller| controller == "freezer"),
         Version::Cpu => controllers.split(',').any(|controller| controller == "cpu"),
         Version::Disk => controllers.split(',').any(|controller| controller == "blkio"),
-        Version::V2 => *id == "0" && controllers.is_empty(),
+        Version::V2 | Version::UnifiedDisk => *id == "0" && controllers.is_empty(),
     })?;
     Some(path.trim_start_matches('/').to_owned())
 }
@@ -315,7 +356,9 @@ fn home(version: Version, groups: &str) -> Option<String> {
 /// Returns the cgroups that drills made in a run directory, with who made them.
 pub(crate) fn of_drills(run_dir: &Path) -> Vec<(Cgroup, Option<Process>)> {
     let mut found = Vec::new();
-    for (version, mount) in hierarchies() {
+    // In the unified hierarchy one is taken away alike, whatever it was made for.
+    let all = hierarchies().into_iter().filter(|(version, _)| *version != Version::UnifiedDisk);
+    for (version, mount) in all {
         for entry in fs::read_dir(&mount).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let Some(maker) = name.strip_prefix(PREFIX) else { continue };
@@ -345,5 +388,30 @@ mod tests {
         assert_eq!(home(Version::V1, groups), Some("jobs/7".to_owned()));
         assert_eq!(home(Version::V2, groups), Some("unified/x".to_owned()));
         assert_eq!(home(Version::V1, "0::/\n"), None);
+        assert_eq!(
+            home(Version::UnifiedDisk, "0::/system.slice\n"),
+            Some("system.slice".to_owned())
+        );
+    }
+
+    #[test]
+    fn writes_are_limited_in_the_words_of_the_hierarchy_that_can() {
+        let folder = std::env::temp_dir().join(format!("chaos-writes-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let limited = |version: Version| {
+            let cgroup = Cgroup { version, folder: folder.clone(), home: folder.clone() };
+            cgroup.limit_writes("8:0", 20).unwrap();
+            fs::read_to_string(folder.join(version.knob())).unwrap()
+        };
+        assert_eq!(limited(Version::Disk), "8:0 20");
+        assert_eq!(limited(Version::UnifiedDisk), "8:0 wiops=20");
+        assert!(folder.join("io.max").exists());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_unified_hierarchy_limits_writes_only_where_it_hands_io_on() {
+        assert!(hands_io_on("cpuset cpu io memory pids\n"));
+        assert!(!hands_io_on("cpu memory\n") && !hands_io_on(""));
     }
 }
