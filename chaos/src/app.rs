@@ -1,6 +1,7 @@
 //! Does what the command line asks, and turns the outcome into an exit code.
 
 mod drills;
+mod follow;
 mod heal;
 mod suite;
 mod tell;

@@ -23,7 +23,6 @@ mod verdict;
 
 mod connections;
 mod control_plane;
-mod environment;
 mod events;
 mod filter;
 mod platform;

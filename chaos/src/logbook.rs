@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use client::Etcd;
 use client::etcd::EtcdError;
-use runtime::clock;
-use tokio::time::{Instant, sleep};
+use runtime::{clock, environment};
+use tokio::time::{Instant, sleep, timeout};
 use topology::wire::drill::{DrillRecord, DrillVerdict, KEPT, Took};
 use topology::wire::key;
+use topology::wire::suite::SuitePlan;
 
-use crate::environment;
 use crate::exit::Exit;
 use crate::metrics::{Measure, Measured, Value};
 use crate::platform::Platform;
@@ -48,6 +48,15 @@ pub(crate) async fn write_time(
 ) -> anyhow::Result<()> {
     let environment = environment::id(&platform.run_dir)?.unwrap_or_default();
     put(platform, &of_time(suite, entry, environment)).await
+}
+
+/// Writes what a suite does next. Tried once: the next change is written again, and this one with it.
+pub(crate) async fn write_plan(platform: &Platform, plan: &SuitePlan) -> anyhow::Result<()> {
+    let spec = &platform.spec;
+    let etcd = Etcd::connect(spec.etcd_endpoints(None)).over(spec.round_trip);
+    let value = serde_json::to_vec(plan).expect("a plan is plain JSON");
+    let put = timeout(PATIENCE, etcd.put(key::SUITE_PLAN, value));
+    put.await.context("wait for etcd")?.context("write the suite's plan into etcd")
 }
 
 async fn put(platform: &Platform, record: &DrillRecord) -> anyhow::Result<()> {
@@ -111,7 +120,9 @@ fn of_time(suite: &Suite, entry: &Entry, environment: String) -> DrillRecord {
         Outcome::Skipped => (DrillVerdict::Skipped, Exit::Refused),
         Outcome::Interrupted => (DrillVerdict::Aborted, Exit::Aborted),
         // These have runs, and reports of their own.
-        Outcome::Succeeded | Outcome::Failed => (DrillVerdict::Unknown, Exit::Harness),
+        Outcome::Succeeded | Outcome::Failed | Outcome::Unknown => {
+            (DrillVerdict::Unknown, Exit::Harness)
+        }
     };
     DrillRecord {
         run: format!("{}-{}", entry.drill, entry.due_unix_ms),

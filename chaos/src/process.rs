@@ -80,13 +80,15 @@ fn extend(found: &mut BTreeSet<Process>, roots: &[Process]) {
     found.extend(table.iter().filter(is_in_group).map(|living| living.process));
 }
 
-/// Adds the children of those found, and theirs.
+/// Adds the children of those found, and theirs; but never this process and what it has started, should
+/// what is looked at have started it.
 fn grow(found: &mut BTreeSet<Process>, table: &[Living]) {
     let by_pid = |pid: u32| table.iter().find(|living| living.process.pid == pid);
+    let own = std::process::id();
     loop {
         let children: Vec<Process> = table
             .iter()
-            .filter(|living| !found.contains(&living.process))
+            .filter(|living| !found.contains(&living.process) && living.process.pid != own)
             .filter(|living| by_pid(living.parent).is_some_and(|l| found.contains(&l.process)))
             .map(|living| living.process)
             .collect();
@@ -146,6 +148,14 @@ mod tests {
         assert!(process.is_alive());
         kill_trees(&[process], WITHIN).await.unwrap();
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn whoever_does_a_drill_is_not_among_what_its_starter_has_started() {
+        let parent = all().into_iter().find(|living| living.process.pid == std::process::id());
+        let starter = Process::with_pid(parent.unwrap().parent).unwrap();
+        let found = tree(&[starter]);
+        assert!(found.contains(&starter) && !found.contains(&Process::own().unwrap()));
     }
 
     #[tokio::test]

@@ -58,7 +58,7 @@ pub(crate) struct Run<'a> {
     pub(crate) terminal: Terminal,
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
-    /// Stops it for a real incident; nobody does where a person is there.
+    /// Stops it for a real incident, and when nobody has it run any more; where a person is there, that one does.
     pub(crate) watch: Option<&'a Watch>,
 }
 
@@ -138,16 +138,16 @@ async fn ended_early(run: &Run<'_>, guard: &mut Guard) -> String {
             sleep(LEVER_LOOK).await;
         }
     };
-    let incident = async {
+    let watched = async {
         match run.watch {
-            Some(watch) => watch.incident(run.platform).await,
+            Some(watch) => watch.ended(run.platform).await,
             None => pending().await,
         }
     };
     tokio::select! {
         () = stop_asked() => "stopped by a signal".to_owned(),
         why = lever => why,
-        why = incident => why,
+        why = watched => why,
         why = guard.keep() => why,
     }
 }

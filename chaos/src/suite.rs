@@ -1,8 +1,9 @@
 //! Drills by schedule: which are due, on whom, and when none may begin.
 //!
 //! `due` decides, from what is past and the time it is handed; nothing here waits or asks.
-//! `app/suite.rs` does what it says.
+//! `app/follow.rs` does what it says.
 
+pub(crate) mod announce;
 mod calendar;
 pub(crate) mod coverage;
 pub(crate) mod due;
@@ -10,6 +11,7 @@ pub(crate) mod incident;
 pub(crate) mod past;
 mod read;
 pub(crate) mod rotation;
+pub(crate) mod tied;
 pub(crate) mod watch;
 
 use std::collections::BTreeSet;

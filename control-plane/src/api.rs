@@ -42,6 +42,7 @@ use crate::event_log::EventLog;
 use crate::store::etcd::Store;
 use crate::tasks::deeds::Deed;
 use crate::tasks::operate::UnderWay;
+use crate::tasks::rehearse::Schedule;
 
 use crate::callers::Callers;
 use auth::Door;
@@ -61,6 +62,8 @@ pub struct Api {
     pub deeds: mpsc::Sender<Deed>,
     pub log: EventLog,
     pub drills: watch::Receiver<Arc<Drills>>,
+    /// Of drills by schedule, where some are run so.
+    pub schedule: watch::Receiver<Option<Arc<Schedule>>>,
     pub decisions: DecisionLog,
     /// Ends streams, which would go on for ever.
     pub stop: CancellationToken,

@@ -26,6 +26,7 @@ use crate::store::etcd::Store;
 use crate::tasks::control::Control;
 use crate::tasks::hands::Hands;
 use crate::tasks::operate::Executor;
+use crate::tasks::rehearse::Rehearse;
 use crate::tasks::{deeds, drills, hear, history, probe, read, remember, renewals, sight, wishes};
 
 /// How long requests and writes in flight may go on after the process was asked to stop.
@@ -50,8 +51,17 @@ pub async fn run() -> anyhow::Result<()> {
 
 /// Serves until `asked` resolves. Starts without etcd, and outlives it.
 pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let Config { region, spec, callers, console_key, listen, admin, certificate, failpoint } =
-        config;
+    let Config {
+        region,
+        spec,
+        callers,
+        console_key,
+        listen,
+        admin,
+        certificate,
+        failpoint,
+        rehearsals,
+    } = config;
     let (api_listener, admin_listener) = (admin::bind(listen).await?, admin::bind(admin).await?);
     metrics::register();
 
@@ -77,6 +87,15 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     let executor = Executor::new(hands.clone(), orders, under_way_in);
     let (rehearsed, drills) = watch::channel(Arc::new(Drills::default()));
     let runs = (store.clone(), board.clone());
+    let (planned, schedule) = watch::channel(None);
+    let rehearse = rehearsals.map(|rehearsals| Rehearse {
+        rehearsals,
+        policy: Policy::new(&spec, &region),
+        store: store.clone(),
+        log: log.clone(),
+        schedule: planned,
+        board: board.clone(),
+    });
     let wanted = (store.clone(), state.clone(), log.clone(), board.clone());
     let seen = sight::nothing_yet();
     let told = (store.clone(), Arc::clone(&seen), board.clone());
@@ -106,6 +125,9 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
         let (store, board) = runs;
         drills::read(store, rehearsed, board, stop)
     });
+    if let Some(rehearse) = rehearse {
+        tasks.start("have drills run", |stop| rehearse.run(stop));
+    }
     tasks.start("tell what is wanted", |stop| {
         let (store, state, log, board) = wanted;
         wishes::tell(store, state, log, board, stop)
@@ -134,6 +156,7 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
             deeds,
             log,
             drills,
+            schedule,
             decisions,
             stop: stopped,
         };

@@ -13,6 +13,7 @@ use topology::{RegionId, Spec};
 use crate::callers::Callers;
 use crate::console::session::Key;
 use crate::failpoint::Failpoint;
+use crate::rehearsal::Rehearsals;
 
 /// A shorter key could be guessed from a cookie.
 const KEY_MIN: usize = 32;
@@ -22,7 +23,8 @@ const KEY_MIN: usize = 32;
     name = "control-plane",
     version,
     about = "One region's control plane: watches every site, moves cells whose active site is lost",
-    after_help = "Example:\n  control-plane --region east --spec regions.yaml --run-dir /var/lib/bulkhead"
+    after_help = "Examples:\n  control-plane --region east --spec regions.yaml --run-dir /var/lib/bulkhead
+  control-plane --region east --spec regions.yaml --run-dir /var/lib/bulkhead --drills weekly"
 )]
 pub struct RawConfig {
     /// The region this process is in.
@@ -34,6 +36,10 @@ pub struct RawConfig {
     /// Where it is kept who may call, in `secrets/control-plane.callers`.
     #[arg(long, env = "BULKHEAD_RUN_DIR")]
     pub run_dir: PathBuf,
+    /// Have the drills of this suite, a name or a file, run when they are due: by one control plane at a
+    /// time, and only where the run directory's `drills-allowed` allows drills.
+    #[arg(long, value_name = "SUITE")]
+    pub drills: Option<String>,
 }
 
 /// Cannot be wrong: the region is one of the spec's, and somebody may call.
@@ -50,6 +56,8 @@ pub struct Config {
     pub certificate: Option<Arc<Certificate>>,
     /// Where a test lets this process end; nowhere in earnest.
     pub failpoint: Failpoint,
+    /// The drills that are run when they are due, if any are.
+    pub rehearsals: Option<Rehearsals>,
 }
 
 impl Config {
@@ -73,7 +81,10 @@ impl Config {
         };
         let listen = address(Port::ControlPlane)?;
         let certificate = certificate(&spec, listen, &raw.run_dir)?;
+        let of_suite = |suite| Rehearsals::of(suite, raw.run_dir.clone());
+        let rehearsals = raw.drills.clone().map(of_suite).transpose()?;
         Ok(Self {
+            rehearsals,
             region: raw.region.clone(),
             callers,
             console_key: Key::new(key.trim_ascii()),

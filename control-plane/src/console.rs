@@ -49,6 +49,7 @@ use crate::decide;
 use crate::decide::drills::Drills;
 use crate::event_log::EventLog;
 use crate::store::etcd::Store;
+use crate::tasks::rehearse::Schedule;
 use language::Language;
 use page::Reader;
 use session::Key;
@@ -69,6 +70,7 @@ pub(crate) struct Console {
     store: Store,
     log: EventLog,
     drills: watch::Receiver<Arc<Drills>>,
+    schedule: watch::Receiver<Option<Arc<Schedule>>>,
     callers: Callers,
     key: Key,
     /// The API as it is served, for what people do here.
@@ -87,6 +89,7 @@ impl Console {
             store: api.store.clone(),
             log: api.log.clone(),
             drills: api.drills.clone(),
+            schedule: api.schedule.clone(),
             callers,
             key,
             api: routes,

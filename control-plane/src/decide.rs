@@ -13,6 +13,7 @@ pub mod happenings;
 pub mod history;
 pub mod operation;
 pub mod plan;
+pub mod rehearse;
 pub mod safety;
 pub mod situation;
 pub mod state;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::decide::happenings::Happening;
+use crate::decide::happenings::rehearsals::Rehearsal;
 use crate::decide::happenings::wishes::Turn;
 
 /// How many are kept for those who come back: hours of an ordinary life, minutes of a bad one.
@@ -71,6 +72,16 @@ impl EventLog {
             region: turn.region.as_ref().map(ToString::to_string),
             reason: turn.reason.clone(),
             evidence: turn.evidence.clone(),
+            ..Event::default()
+        });
+    }
+
+    /// Appends what a suite of drills has done.
+    pub fn write_rehearsal(&self, rehearsal: &Rehearsal) {
+        self.append(Event {
+            name: rehearsal.kind.name(),
+            reason: rehearsal.reason.clone(),
+            evidence: rehearsal.evidence.clone(),
             ..Event::default()
         });
     }

@@ -17,5 +17,6 @@ pub mod evidence;
 pub mod failpoint;
 pub mod levers;
 pub mod metrics;
+pub mod rehearsal;
 pub mod store;
 pub mod tasks;

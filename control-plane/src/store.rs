@@ -6,6 +6,7 @@ mod evidence;
 mod history;
 pub mod operation;
 pub mod operations;
+pub mod suite;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

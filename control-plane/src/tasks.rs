@@ -14,6 +14,7 @@ pub mod note;
 pub mod operate;
 pub mod probe;
 pub mod read;
+pub mod rehearse;
 pub mod remember;
 pub mod renewals;
 pub mod sight;

@@ -1,6 +1,6 @@
 //! The command line, as written.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -40,6 +40,7 @@ pub(crate) enum Command {
   platform up --fresh              forget all data of an earlier run
   platform up --wan                every region in a network of its own, as far away as
                                    regions.yaml says; needs root
+  platform up --drills weekly      rehearse a loss each weekday night, by schedule
 
 A second `up` finds the data of the first.")]
     Up(UpArgs),
@@ -131,7 +132,7 @@ pub(crate) struct UpArgs {
 }
 
 /// In which world it runs: drills need one that they can change.
-#[derive(Clone, Copy, Args)]
+#[derive(Clone, Args)]
 pub(crate) struct WorldArgs {
     /// Emulate the distances between regions, and from the edge to them.
     #[arg(long)]
@@ -139,6 +140,10 @@ pub(crate) struct WorldArgs {
     /// Start sites so that drills can set their wall clocks; needs libfaketime.
     #[arg(long)]
     pub(crate) clocks: bool,
+    /// Have control planes run the drills of this suite, a name or a file, when they are due. They break
+    /// this platform: only where its run directory's `drills-allowed` allows it.
+    #[arg(long, value_name = "SUITE", value_parser = suite)]
+    pub(crate) drills: Option<String>,
 }
 
 #[derive(Args)]
@@ -245,6 +250,16 @@ pub(crate) struct TokenArgs {
 
 fn user(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("a user id cannot be empty".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+/// A file is found from anywhere.
+fn suite(text: &str) -> Result<String, String> {
+    let path = Path::new(text);
+    if !path.exists() {
+        return Ok(text.to_owned());
+    }
+    let path = std::path::absolute(path).map_err(|err| err.to_string())?;
+    Ok(path.to_string_lossy().into_owned())
 }
 
 fn time(text: &str) -> Result<Duration, String> {

@@ -26,7 +26,7 @@ const POLL: Duration = Duration::from_millis(50);
 /// Returns the cells and the supervisor's pid once the platform serves.
 pub(crate) async fn start(
     spec_path: &Path,
-    world: WorldArgs,
+    world: &WorldArgs,
     spec: &Spec,
     run_dir: &RunDir,
 ) -> anyhow::Result<(Vec<CellSeen>, u32)> {
@@ -43,7 +43,7 @@ pub(crate) async fn start(
     }
 }
 
-fn spawn(spec_path: &Path, world: WorldArgs, run_dir: &RunDir) -> anyhow::Result<Child> {
+fn spawn(spec_path: &Path, world: &WorldArgs, run_dir: &RunDir) -> anyhow::Result<Child> {
     let log = run_dir.log(NAME);
     launch::rotate(&log)?;
     let out = OpenOptions::new()
@@ -60,6 +60,7 @@ fn spawn(spec_path: &Path, world: WorldArgs, run_dir: &RunDir) -> anyhow::Result
         .arg(run_dir.path())
         .args(world.wan.then_some("--wan"))
         .args(world.clocks.then_some("--clocks"))
+        .args(world.drills.iter().flat_map(|suite| ["--drills", suite]))
         .stdin(Stdio::null())
         .stdout(out)
         .stderr(err)

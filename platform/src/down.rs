@@ -13,7 +13,7 @@ use crate::run_dir::RunDir;
 use crate::terminal;
 
 /// More than the supervisor takes for all its stages.
-const PATIENCE: Duration = Duration::from_secs(22);
+const PATIENCE: Duration = Duration::from_secs(32);
 /// A process whose parent was killed is gone within this.
 const AFTERMATH: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(50);

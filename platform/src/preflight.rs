@@ -1,6 +1,7 @@
 //! Everything that would stop a start, said at once and before anything starts.
 
 mod addresses;
+mod drills;
 mod folder;
 mod programs;
 
@@ -8,10 +9,15 @@ use topology::Spec;
 
 pub(crate) use programs::{Programs, newest_postgres, on_path, postgres_owner};
 
+use crate::cli::WorldArgs;
 use crate::run_dir::RunDir;
 
 /// Returns the programs to start, or every problem found.
-pub(crate) fn check(spec: &Spec, clocks: bool, run_dir: &RunDir) -> Result<Programs, Vec<String>> {
+pub(crate) fn check(
+    spec: &Spec,
+    world: &WorldArgs,
+    run_dir: &RunDir,
+) -> Result<Programs, Vec<String>> {
     let (programs, mut problems) = match programs::find() {
         Ok(programs) => (Some(programs), Vec::new()),
         Err(problems) => (None, problems),
@@ -22,7 +28,8 @@ pub(crate) fn check(spec: &Spec, clocks: bool, run_dir: &RunDir) -> Result<Progr
         let missing = runtime::emulation::missing();
         problems.extend(missing.into_iter().map(|what| format!("emulate a WAN: {what}")));
     }
-    if clocks {
+    problems.extend(world.drills.as_deref().and_then(drills::problem));
+    if world.clocks {
         problems.extend(runtime::fake_clock::library().err());
     }
     match programs {

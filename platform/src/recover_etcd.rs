@@ -259,7 +259,7 @@ impl Recovery {
 
     fn planned(&self, region: &RegionId) -> anyhow::Result<Planned> {
         let name = member(region);
-        plan(&self.spec, &self.run_dir)
+        plan(&self.spec, &self.run_dir, None)
             .into_iter()
             .find(|planned| planned.name == name)
             .with_context(|| format!("find region {region} in {}", self.run_dir.spec().display()))

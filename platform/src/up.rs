@@ -52,7 +52,7 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<Outcome> {
     };
     let run_dir = RunDir::find(args.place.run_dir)?;
     let audience = if args.json { Audience::Program } else { Audience::Person };
-    let (programs, lock) = admit(&spec, args.world, &run_dir)?;
+    let (programs, lock) = admit(&spec, &args.world, &run_dir)?;
     if args.fresh {
         run_dir.forget().context("forget the earlier run")?;
     }
@@ -60,10 +60,10 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<Outcome> {
     if args.detach {
         // The background process takes it.
         drop(lock);
-        let (cells, supervisor) = detach::start(&args.spec, args.world, &spec, &run_dir).await?;
+        let (cells, supervisor) = detach::start(&args.spec, &args.world, &spec, &run_dir).await?;
         say(&spec, &run_dir, &cells, supervisor, audience)?;
     } else {
-        stay(spec, args.world, &run_dir, programs, audience).await?;
+        stay(spec, &args.world, &run_dir, programs, audience).await?;
     }
     Ok(Outcome::Done)
 }
@@ -75,9 +75,9 @@ pub(crate) async fn background(args: BackgroundArgs) -> anyhow::Result<Outcome> 
         return Ok(Outcome::Findings);
     };
     let run_dir = RunDir::find(Some(args.run_dir))?;
-    let (programs, _lock) = admit(&spec, args.world, &run_dir)?;
+    let (programs, _lock) = admit(&spec, &args.world, &run_dir)?;
     prepare(&spec, &text, &run_dir)?;
-    stay(spec, args.world, &run_dir, programs, Audience::Log).await?;
+    stay(spec, &args.world, &run_dir, programs, Audience::Log).await?;
     Ok(Outcome::Done)
 }
 
@@ -94,7 +94,7 @@ fn accepted(path: &Path, wan: bool) -> anyhow::Result<Option<(Spec, String)>> {
 }
 
 /// Finds every obstacle before anything is changed.
-fn admit(spec: &Spec, world: WorldArgs, run_dir: &RunDir) -> anyhow::Result<(Programs, Lock)> {
+fn admit(spec: &Spec, world: &WorldArgs, run_dir: &RunDir) -> anyhow::Result<(Programs, Lock)> {
     if let Some(supervisor) = run_dir.supervisor() {
         bail!(
             "start in {}: a platform runs there already, process {}; see `platform status`, stop \
@@ -103,7 +103,7 @@ fn admit(spec: &Spec, world: WorldArgs, run_dir: &RunDir) -> anyhow::Result<(Pro
             supervisor.pid
         );
     }
-    let programs = preflight::check(spec, world.clocks, run_dir).map_err(|problems| {
+    let programs = preflight::check(spec, world, run_dir).map_err(|problems| {
         anyhow::anyhow!("start the platform; nothing was started:\n  {}", problems.join("\n  "))
     })?;
     Ok((programs, run_dir.lock()?))
@@ -134,7 +134,7 @@ fn prepare(spec: &Spec, text: &str, run_dir: &RunDir) -> anyhow::Result<()> {
 /// Runs the fleet until asked to stop.
 async fn stay(
     spec: Spec,
-    world: WorldArgs,
+    world: &WorldArgs,
     run_dir: &RunDir,
     programs: Programs,
     audience: Audience,
@@ -147,7 +147,7 @@ async fn stay(
     run_dir.forget_clocks()?;
     let clocks = if world.clocks { Some(Clocks::make(&spec, run_dir)?) } else { None };
     let start = Start { programs, namespaces, clocks, run_dir: run_dir.clone() };
-    let supervisor = Supervisor::new(start, plan(&spec, run_dir));
+    let supervisor = Supervisor::new(start, plan(&spec, run_dir, world.drills.as_deref()));
     let place = run_dir.clone();
     let mut tasks = Tasks::default();
     tasks.start("supervise the fleet", |stop| supervisor.run(stop));

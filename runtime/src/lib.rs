@@ -8,6 +8,7 @@ pub mod child;
 pub mod clock;
 pub mod door;
 pub mod emulation;
+pub mod environment;
 pub mod fake_clock;
 pub mod file;
 pub mod http_client;

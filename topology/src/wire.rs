@@ -22,6 +22,7 @@ pub mod lost_writes;
 pub mod operation;
 pub mod placement;
 pub mod report;
+pub mod suite;
 pub mod vantage;
 pub mod wan;
 

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use runtime::environment;
 use serde_json::{Value, json};
 
 use super::heal;
 use crate::cli::{ListArgs, RunArgs};
 use crate::drill::Drill;
 use crate::drill::catalogue::{DRILLS, Found, find};
-use crate::environment;
 use crate::exit::Exit;
 use crate::fresh;
 use crate::history::Clock;

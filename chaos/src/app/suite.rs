@@ -1,39 +1,28 @@
 //! `chaos suite`: says what a suite will do, and does it.
 
-use std::path::{Path, PathBuf};
-use std::pin::pin;
-use std::time::Duration;
+use std::path::Path;
 
 use anyhow::Context as _;
 use runtime::clock;
 use serde_json::json;
-use tokio::time::{sleep, timeout};
 
-use super::drills::{self, Rehearsed};
-use super::heal;
-use crate::cli::{PlaceArgs, RunArgs, SuiteArgs, SuiteCommand, SuiteName};
+use super::follow::Follow;
+use crate::cli::{PlaceArgs, SuiteArgs, SuiteCommand, SuiteName};
 use crate::control_plane::ControlPlane;
 use crate::exit::Exit;
+use crate::lever;
 use crate::platform::Platform;
 use crate::suite::coverage::{coverage, lines, plan, table};
-use crate::suite::due::{Decision, World, decide};
+use crate::suite::due::World;
 use crate::suite::incident::{Sight, before};
-use crate::suite::past::{Entry, Outcome, Past};
-use crate::suite::rotation::Pick;
-use crate::suite::watch::Watch;
-use crate::suite::{Item, SUITES, Suite};
-use crate::terminal::{Terminal, complain, print};
-use crate::{lever, lock, logbook};
+use crate::suite::past::{Entry, Past};
+use crate::suite::tied::Tied;
+use crate::suite::{SUITES, Suite};
+use crate::terminal::{complain, print};
 
 const WEEK_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 /// What became of this many of the last ones is told with the plan.
 const TOLD: usize = 10;
-/// A clock that was set is noticed after this.
-const NAP: Duration = Duration::from_mins(1);
-/// Why a drill was interrupted that nobody lived to see the end of.
-const ABANDONED: &str = "the suite ended in the middle of it";
-/// A drill that was refused is tried again after this.
-const REFUSED: Duration = Duration::from_secs(30);
 
 pub(super) async fn suite(args: &SuiteArgs) -> anyhow::Result<Exit> {
     match &args.how {
@@ -45,14 +34,17 @@ pub(super) async fn suite(args: &SuiteArgs) -> anyhow::Result<Exit> {
             Ok(suite) => show(&suite, place, *weeks, *json).await,
             Err(exit) => Ok(exit),
         },
-        SuiteCommand::Run { suite, place, environment, once } => match read(&suite.suite)? {
-            Ok(suite) => {
-                let run_dir = runtime::run_dir::run_dir(place.run_dir.clone())?;
-                let environment = environment.clone();
-                Follow { suite, run_dir, environment, once: *once }.run().await
+        SuiteCommand::Run { suite, place, environment, once, tied_to } => {
+            match read(&suite.suite)? {
+                Ok(suite) => {
+                    let run_dir = runtime::run_dir::run_dir(place.run_dir.clone())?;
+                    let environment = environment.clone();
+                    let tied = tied_to.clone().map(Tied::to).transpose()?;
+                    Follow::new(suite, run_dir, environment, *once).run(tied).await
+                }
+                Err(exit) => Ok(exit),
             }
-            Err(exit) => Ok(exit),
-        },
+        }
     }
 }
 
@@ -136,7 +128,7 @@ async fn show(suite: &Suite, place: &PlaceArgs, weeks: u64, json: bool) -> anyho
     Ok(Exit::Pass)
 }
 
-fn told(entry: &Entry) -> String {
+pub(super) fn told(entry: &Entry) -> String {
     let Entry { drill, due_unix_ms, target, outcome, why, .. } = entry;
     let target = target.as_ref().map_or_else(String::new, |target| format!(" of {target}"));
     let why = why.first().map_or_else(String::new, |why| format!(": {why}"));
@@ -144,7 +136,7 @@ fn told(entry: &Entry) -> String {
 }
 
 /// Looks at the platform, or says why that cannot be.
-async fn look(run_dir: &Path, suite: &Suite) -> Result<(World, Sight), String> {
+pub(super) async fn look(run_dir: &Path, suite: &Suite) -> Result<(World, Sight), String> {
     let failed = |err: anyhow::Error| format!("failed to {err:#}");
     let Some(platform) = Platform::find(run_dir).map_err(failed)? else {
         return Err(format!("no platform runs in {}", run_dir.display()));
@@ -156,155 +148,4 @@ async fn look(run_dir: &Path, suite: &Suite) -> Result<(World, Sight), String> {
     let pulled = lever::pulled(run_dir).map(|why| format!("the lever is pulled ({why})"));
     let alarm = pulled.or_else(|| before(&sight, &suite.alarms));
     Ok((World { cells, is_emulated: platform.spec.is_emulated, alarm }, sight))
-}
-
-/// A suite that is followed.
-struct Follow {
-    suite: Suite,
-    run_dir: PathBuf,
-    environment: Option<String>,
-    /// Ends when nothing is due any more.
-    once: bool,
-}
-
-impl Follow {
-    async fn run(&self) -> anyhow::Result<Exit> {
-        let Self { suite, run_dir, once, .. } = self;
-        let doing = format!("chaos suite run {}", suite.name);
-        let _lock = match lock::take(&Past::folder(run_dir), &doing)? {
-            Ok(lock) => lock,
-            Err(holder) => return Ok(heal::refused(run_dir, holder.as_ref())),
-        };
-        let mut past = Past::read(run_dir, &suite.name)?;
-        if let Some(last) = past.entries().last().filter(|last| last.why == [ABANDONED]) {
-            self.tell_platform(last).await;
-        }
-        let mut stop = pin!(runtime::stop_asked());
-        let deadline = u64::try_from(suite.deadline.as_millis()).unwrap_or(u64::MAX);
-        let since = clock::unix_millis().saturating_sub(deadline);
-        let (mut worst, mut told_held) = (Exit::Pass, None);
-        loop {
-            // A signal that stopped a drill is for the suite too.
-            if timeout(Duration::ZERO, &mut stop).await.is_ok() {
-                return Ok(worst);
-            }
-            let now = clock::unix_millis();
-            let seen = look(run_dir, suite).await;
-            let world = seen.as_ref().map(|(world, _)| world).map_err(String::as_str);
-            match decide(suite, world, past.entries(), since, now) {
-                Decision::Begin { item, due, pick } => {
-                    let first = seen.map(|(_, sight)| sight).unwrap_or_default();
-                    let begun = begun(item, due, &pick, now);
-                    past.push(begun.clone()).context("write down that the drill begins")?;
-                    let (exit, why) = self.begin(item, pick, first).await;
-                    worst = worst.max(exit);
-                    if exit == Exit::Refused {
-                        // Another drill runs, or none may: it is still due, until it is too late.
-                        past.take_back(&begun.drill, due).context("write down that it waits")?;
-                        if *once {
-                            return Ok(worst);
-                        }
-                        tokio::select! {
-                            () = &mut stop => return Ok(worst),
-                            () = sleep(REFUSED) => continue,
-                        }
-                    }
-                    let (outcome, ended_unix_ms) = (Outcome::of(exit), clock::unix_millis());
-                    note(&mut past, Entry { ended_unix_ms, outcome, why, ..begun })?;
-                }
-                Decision::Skip { item, due, why } => {
-                    let drill = item.drill.name.clone();
-                    let entry = Entry {
-                        drill,
-                        due_unix_ms: due,
-                        ended_unix_ms: now,
-                        target: None,
-                        seed: None,
-                        outcome: Outcome::Skipped,
-                        why: vec![why],
-                    };
-                    self.tell_platform(&entry).await;
-                    note(&mut past, entry)?;
-                }
-                Decision::Wait { until, held } => {
-                    if let Some(why) = held.as_ref().filter(|why| Some(*why) != told_held.as_ref())
-                    {
-                        complain(&format!("what is due waits: {why}"));
-                    }
-                    if *once {
-                        // It is still due when the next one asks.
-                        let refused = held.map(|_| Exit::Refused);
-                        return Ok(refused.map_or(worst, |refused| refused.max(worst)));
-                    }
-                    told_held = held;
-                    let nap = NAP.min(Duration::from_millis(until.saturating_sub(now)));
-                    tokio::select! {
-                        () = &mut stop => return Ok(worst),
-                        () = sleep(nap) => {}
-                    }
-                }
-            }
-        }
-    }
-
-    /// Has the platform list what has no report. That it cannot is no reason not to go on.
-    async fn tell_platform(&self, entry: &Entry) {
-        let told = match Platform::find(&self.run_dir) {
-            Ok(Some(platform)) => logbook::write_time(&platform, &self.suite, entry).await,
-            Ok(None) => return,
-            Err(err) => Err(err),
-        };
-        if let Err(err) = told {
-            complain(&format!("the platform's list of drills lacks this: failed to {err:#}"));
-        }
-    }
-
-    /// Runs a drill, and returns what became of it, and why.
-    async fn begin(&self, item: &Item, pick: Pick, first: Sight) -> (Exit, Vec<String>) {
-        let Pick { target, seed, hit } = pick;
-        Terminal::Text.line(&format!("{} is due, and hits {target}", item.drill.name));
-        let args = RunArgs {
-            drill: item.drill.name.clone(),
-            place: PlaceArgs { run_dir: Some(self.run_dir.clone()) },
-            dry_run: false,
-            environment: self.environment.clone(),
-            json: false,
-            report: None,
-            table: None,
-            fresh: false,
-            lasting: None,
-            repeat: 1,
-            seed: Some(seed),
-            strict_goals: false,
-        };
-        let (suite, alarms) = (self.suite.name.clone(), self.suite.alarms.clone());
-        let watch = Watch { suite, first, hit, alarms };
-        let ran = drills::run_all(&args, std::slice::from_ref(&item.drill), Some(&watch)).await;
-        match ran {
-            Ok(Rehearsed { exit, samples }) => {
-                let reasons = samples.into_iter().flat_map(|sample| sample.reasons);
-                (exit, reasons.collect())
-            }
-            Err(err) => (Exit::Harness, vec![format!("failed to {err:#}")]),
-        }
-    }
-}
-
-/// Returns what is known of a drill before it has begun: should this program end in the middle of it,
-/// nobody runs it a second time.
-fn begun(item: &Item, due_unix_ms: u64, pick: &Pick, now: u64) -> Entry {
-    Entry {
-        drill: item.drill.name.clone(),
-        due_unix_ms,
-        ended_unix_ms: now,
-        target: Some(pick.target.clone()),
-        seed: Some(pick.seed),
-        outcome: Outcome::Interrupted,
-        why: vec![ABANDONED.to_owned()],
-    }
-}
-
-fn note(past: &mut Past, entry: Entry) -> anyhow::Result<()> {
-    Terminal::Text.line(&told(&entry));
-    past.push(entry).context("write down what became of the drill")
 }

@@ -1,6 +1,7 @@
 //! `chaos suite`, as written.
 
 use clap::{Args, Subcommand};
+use topology::RegionId;
 
 use super::PlaceArgs;
 
@@ -39,6 +40,9 @@ pub(crate) enum SuiteCommand {
         /// Do what is due now, and end: for whoever has a scheduler.
         #[arg(long)]
         once: bool,
+        /// End with standard input, as the control plane of this region has it end.
+        #[arg(long, hide = true, value_name = "REGION")]
+        tied_to: Option<RegionId>,
     },
 }
 

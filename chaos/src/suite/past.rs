@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+pub(crate) use topology::wire::suite::Outcome;
 
 use crate::exit::Exit;
 
@@ -28,42 +29,19 @@ pub(crate) struct Entry {
     pub(crate) why: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(crate) enum Outcome {
-    Succeeded,
-    /// A claim does not hold, or the run proves nothing: a person should look.
-    Failed,
-    /// Stopped, by a person or by a real incident, and cleaned up; or it was going on when the suite
-    /// ended with it.
-    Interrupted,
-    /// It was due and not begun in time, or there was no steady state to begin with: nothing was broken.
-    Skipped,
-}
-
-impl Outcome {
-    pub(crate) fn of(exit: Exit) -> Self {
-        match exit {
-            Exit::Pass => Self::Succeeded,
-            Exit::Availability
-            | Exit::Safety
-            | Exit::Residue
-            | Exit::Harness
-            | Exit::Inconclusive
-            | Exit::Invalid => Self::Failed,
-            Exit::Aborted => Self::Interrupted,
-            // Whoever is refused tries again: it is not over.
-            Exit::Unsteady | Exit::Refused => Self::Skipped,
-        }
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Succeeded => "SUCCEEDED",
-            Self::Failed => "FAILED",
-            Self::Interrupted => "INTERRUPTED",
-            Self::Skipped => "SKIPPED",
-        }
+/// Returns what a drill that was due came to, by how it ended.
+pub(crate) fn outcome_of(exit: Exit) -> Outcome {
+    match exit {
+        Exit::Pass => Outcome::Succeeded,
+        Exit::Availability
+        | Exit::Safety
+        | Exit::Residue
+        | Exit::Harness
+        | Exit::Inconclusive
+        | Exit::Invalid => Outcome::Failed,
+        Exit::Aborted => Outcome::Interrupted,
+        // Whoever is refused tries again: it is not over.
+        Exit::Unsteady | Exit::Refused => Outcome::Skipped,
     }
 }
 

@@ -1,5 +1,6 @@
 use topology::{Epoch, RegionId};
 
+use super::announce::{announce, is_news};
 use super::coverage::{coverage, plan, table};
 use super::due::{Decision, World, decide};
 use super::past::{Entry, Outcome};
@@ -264,6 +265,31 @@ fn the_matrix_shows_what_was_and_else_what_will_be() {
         format!("{:26}{c1:13}{c2:13}{c3}", "cell-loss"),
     ];
     assert_eq!(matrix, expected);
+}
+
+#[test]
+fn the_platform_is_told_what_goes_on_what_comes_next_and_what_became_of_the_last_ones() {
+    let suite = suite("", TWO);
+    let running = entry("cell-loss", MONDAY + 150 * MINUTE, "c2", Outcome::Interrupted);
+    let past = [
+        entry("region-loss", MONDAY - WEEK, "east", Outcome::Failed),
+        entry("region-loss", MONDAY + 120 * MINUTE, "north", Outcome::Succeeded),
+        running.clone(),
+    ];
+    let tell = |running, now| announce(&suite, &world(), &past, running, Some("the lever"), now);
+    let told = tell(Some(&running), MONDAY + 151 * MINUTE);
+    assert_eq!(told.running.as_ref().map(|due| due.drill.as_str()), Some("cell-loss"));
+    let last: Vec<_> = told.last.iter().map(|it| (it.due.target.as_deref(), it.outcome)).collect();
+    let expected = [(Some("north"), Outcome::Succeeded), (Some("east"), Outcome::Failed)];
+    assert_eq!(last, expected);
+    // A week from now there is one of each, and region-loss has south left.
+    let next: Vec<_> = told.next.iter().map(|it| (it.drill.as_str(), it.due_unix_ms)).collect();
+    let monday = MONDAY + WEEK;
+    let expected = [("region-loss", monday + 120 * MINUTE), ("cell-loss", monday + 150 * MINUTE)];
+    assert_eq!(next, expected);
+    assert_eq!(told.next[0].target.as_deref(), Some("south"));
+    assert!(!is_news(&tell(Some(&running), MONDAY + 152 * MINUTE), Some(&told)));
+    assert!(is_news(&tell(None, MONDAY + 152 * MINUTE), Some(&told)) && is_news(&told, None));
 }
 
 /// Lets a suite run from Monday on, minute by minute; a drill takes five minutes.

@@ -1,5 +1,7 @@
-//! Looks for a real incident while a drill runs.
+//! Looks for a real incident while a drill runs, and whether it is still wanted.
 
+use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -7,6 +9,7 @@ use tokio::time::sleep;
 use super::Alarms;
 use super::incident::{Sight, during};
 use super::rotation::Hit;
+use super::tied::Tied;
 use crate::control_plane::ControlPlane;
 use crate::platform::Platform;
 
@@ -21,11 +24,27 @@ pub(crate) struct Watch {
     pub(crate) first: Sight,
     pub(crate) hit: Hit,
     pub(crate) alarms: Alarms,
+    /// Whoever has the suite followed, unless the drill may take it down.
+    pub(crate) tied: Option<Arc<Tied>>,
 }
 
 impl Watch {
+    /// Returns only once the drill must not go on, and why.
+    pub(crate) async fn ended(&self, platform: &Platform) -> String {
+        let let_go = async {
+            match &self.tied {
+                Some(tied) => tied.gone().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            what = self.incident(platform) => what,
+            () = let_go => "the control plane that had it run has gone, or let go".to_owned(),
+        }
+    }
+
     /// Returns only once there is an incident, and what it is.
-    pub(crate) async fn incident(&self, platform: &Platform) -> String {
+    async fn incident(&self, platform: &Platform) -> String {
         let mut before = false;
         loop {
             sleep(LOOK).await;

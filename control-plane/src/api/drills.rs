@@ -11,11 +11,31 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use topology::wire::drill::DrillRecord;
+use topology::wire::suite::SuitePlan;
 
 use super::call::Call;
 use super::list::{Asked, Page, PageQuery};
 use super::{Api, error, etag, problem};
 use crate::decide::drills::Drills;
+
+/// A page of runs, and what is due.
+#[derive(Serialize, JsonSchema)]
+struct Rehearsed {
+    #[serde(flatten)]
+    page: Page<Run>,
+    /// Missing where no control plane has drills run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<Scheduled>,
+}
+
+/// Drills by schedule.
+#[derive(Serialize, JsonSchema)]
+struct Scheduled {
+    /// The region whose control plane has them run; `null` while none does.
+    executor: Option<String>,
+    /// `null` before the first one was told.
+    plan: Option<SuitePlan>,
+}
 
 /// A run of a drill.
 #[derive(Serialize, JsonSchema)]
@@ -30,11 +50,13 @@ pub(super) fn list_call() -> Call {
         .of("records", "Lists runs of drills, the newest first.")
         .about(
             "What each came to, in short; its report is where it was run. `chaos run` writes them \
-             at its end, and the newest 200 are kept.",
+             at its end, and the newest 200 are kept. Where control planes have drills run \
+             (`--drills`), `schedule` says which one does, what goes on, what is due next, and what \
+             became of the last ones.",
         )
         .query::<PageQuery>()
-        .answers::<Page<Run>>("A page of the runs")
-        .example(json!({ "data": [example()], "next": null }))
+        .answers::<Rehearsed>("A page of the runs, and what is due")
+        .example(json!({ "data": [example()], "next": null, "schedule": example_schedule() }))
         .etag("Changes with the content")
         .problems(&[&problem::INVALID, &problem::NOTHING_KNOWN])
 }
@@ -51,7 +73,13 @@ pub(super) async fn list(
     let runs: Vec<&(String, DrillRecord)> = earlier.take(limit + 1).collect();
     let next = runs.get(limit).map(|_| runs[limit - 1].0.clone());
     let data = runs.into_iter().take(limit).map(|(id, record)| run(id, record)).collect();
-    Ok(etag::hashed_at(&headers, drills.read_at, Page { data, next }))
+    let schedule = api
+        .schedule
+        .borrow()
+        .as_ref()
+        .map(|known| Scheduled { executor: known.executor.clone(), plan: known.plan.clone() });
+    let rehearsed = Rehearsed { page: Page { data, next }, schedule };
+    Ok(etag::hashed_at(&headers, drills.read_at, rehearsed))
 }
 
 pub(super) fn one_call() -> Call {
@@ -82,6 +110,20 @@ fn known(api: &Api) -> Result<Arc<Drills>, Problem> {
 
 fn run(id: &str, record: &DrillRecord) -> Run {
     Run { id: id.to_owned(), record: record.clone() }
+}
+
+fn example_schedule() -> Value {
+    json!({
+        "executor": "east",
+        "plan": {
+            "suite": "weekly", "title": "Every kind of loss is rehearsed every week",
+            "written_unix_ms": 1_795_385_190_000_u64, "running": null, "held": null,
+            "next": [{ "drill": "evacuate", "due_unix_ms": 1_795_386_600_000_u64,
+                "target": "north" }],
+            "last": [{ "drill": "region-loss", "due_unix_ms": 1_795_385_100_000_u64,
+                "target": "east", "outcome": "SUCCEEDED" }],
+        },
+    })
 }
 
 fn example() -> Value {

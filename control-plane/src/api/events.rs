@@ -41,7 +41,8 @@ pub(super) fn call() -> Call {
              `Last-Event-ID`, as far as it is kept: the last thousand. What happens to cells has \
              `cell` and `epoch`; `operation-begun`, `-step`, `-waits`, `-cancelled` and `-ended` \
              have `operation`; `region-drained`, `region-restored`, `freeze` and `freeze-over` are \
-             what people have set. Asked for `application/json`, a page of what is \
+             what people have set; `suite-followed`, `suite-let-go`, `drill-begun`, `drill-ended` \
+             and `drill-waits` tell of drills by schedule. Asked for `application/json`, a page of what is \
              kept instead, the newest first. Each control plane keeps what it has seen itself.",
         )
         .query::<PageQuery>()

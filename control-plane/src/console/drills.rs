@@ -1,5 +1,6 @@
 //! Runs of drills: what each came to, and how each drill went of late.
 
+mod schedule;
 mod trend;
 
 use std::time::Duration;
@@ -10,6 +11,7 @@ use topology::wire::drill::{DrillRecord, DrillVerdict, Took};
 use super::page::Scene;
 use super::texts::{Texts, fill};
 use super::words::{Mark, Moment, Tone};
+use schedule::Schedule;
 use trend::{Trend, trends};
 
 /// Runs shown; the API has the rest.
@@ -22,6 +24,7 @@ const UNSEEN: &str = "–";
 pub(super) struct DrillsPage<'a> {
     t: &'a Texts,
     caption: String,
+    schedule: Option<Schedule>,
     trends: Vec<Trend>,
     runs: Vec<Run>,
 }
@@ -51,6 +54,7 @@ impl<'a> DrillsPage<'a> {
         Self {
             t: scene.t,
             caption: fill(scene.t.drills_caption, &[("count", &shown.to_string())]),
+            schedule: Schedule::of(scene),
             trends: trends(scene.t, &drills.runs),
             runs: drills.runs.iter().take(SHOWN).map(|(id, run)| told(scene.t, id, run)).collect(),
         }

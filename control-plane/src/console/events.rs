@@ -43,6 +43,9 @@ fn line(scene: &Scene<'_>, event: Event) -> Line {
 }
 
 fn path(event: &Event) -> String {
+    if event.name.starts_with("drill-") || event.name.starts_with("suite-") {
+        return "/console/drills".to_owned();
+    }
     match (&event.operation, &event.cell, &event.region) {
         (None, Some(cell), _) => format!("/console/cells/{cell}"),
         (None, None, Some(region)) => format!("/console/regions/{region}"),
@@ -77,6 +80,11 @@ pub(super) fn sentence(t: &Texts, event: &Event, region: Option<&str>) -> String
         ("region-restored", _) => t.event_region_restored,
         ("freeze", _) => t.event_freeze,
         ("freeze-over", _) => t.event_freeze_over,
+        ("suite-followed", _) => t.event_suite_followed,
+        ("suite-let-go", _) => t.event_suite_let_go,
+        ("drill-begun", _) => t.event_drill_begun,
+        ("drill-ended", _) => t.event_drill_ended,
+        ("drill-waits", _) => t.event_drill_waits,
         (other, _) => return format!("{}: {other}", cell.or(operation).unwrap_or("-")),
     };
     let (cell, operation) = (cell.unwrap_or("?"), operation.unwrap_or("?"));

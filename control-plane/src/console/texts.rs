@@ -152,6 +152,11 @@ texts! {
     event_region_restored: "{region} is a target again", "{region} 重新成为目标";
     event_freeze: "The platform is frozen", "平台已冻结";
     event_freeze_over: "The platform is no longer frozen", "平台冻结已解除";
+    event_suite_followed: "Drills by schedule are run from here", "定期演练由此执行";
+    event_suite_let_go: "Drills by schedule are no longer run from here", "定期演练不再由此执行";
+    event_drill_begun: "A drill has begun", "演练开始";
+    event_drill_ended: "A drill has ended", "演练结束";
+    event_drill_waits: "A drill that is due waits", "到期的演练在等待";
 
     // One cell.
     slots: "Slots", "槽位";
@@ -284,6 +289,18 @@ texts! {
 
     // Drills.
     drills_lead: "Failures that were rehearsed, and what came of it. The newest first.", "已演练的故障及其结果，最新在前。";
+    by_schedule: "By schedule", "定期演练";
+    suite_caption: "{suite}: {title}", "{suite}：{title}";
+    suite_by: "Run by the control plane of {region}", "由 {region} 的控制面执行";
+    suite_by_nobody: "No control plane has them run now", "目前没有控制面执行";
+    suite_held: "What is due waits:", "到期的演练在等待：";
+    suite_runs: "runs", "进行中";
+    suite_due: "due", "待执行";
+    suite_succeeded: "succeeded", "成功";
+    suite_failed: "failed", "失败";
+    suite_interrupted: "interrupted", "被中断";
+    suite_skipped: "skipped", "已跳过";
+    suite_target: "Whom it hits", "对象";
     drills_empty: "No drill has been run here yet.", "此处尚未进行演练。";
     drills_caption: "The last {count} runs", "最近 {count} 次演练";
     drill: "Drill", "演练项目";

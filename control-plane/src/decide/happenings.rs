@@ -1,5 +1,6 @@
 //! What an operator would write in the logbook: the difference between what was seen and what is.
 
+pub mod rehearsals;
 pub mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -135,6 +135,7 @@ impl Platform {
             region: region.parse().unwrap(),
             spec: self.folder.join("regions.yaml"),
             run_dir: self.folder.clone(),
+            drills: None,
         };
         Config::read(&raw).unwrap()
     }

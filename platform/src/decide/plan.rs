@@ -57,10 +57,13 @@ const ETCD_QUOTA: u64 = 1024 * 1024 * 1024;
 
 /// Returns what to start, in the order to start it: each finds what it needs already there, if all
 /// goes well, and waits for it otherwise.
-pub(crate) fn plan(spec: &Spec, run_dir: &RunDir) -> Vec<Planned> {
+/// Control planes have the drills of a suite run, if one is named.
+pub(crate) fn plan(spec: &Spec, run_dir: &RunDir, drills: Option<&str>) -> Vec<Planned> {
     let mut processes: Vec<Planned> = spec.is_emulated.then(|| wan(run_dir)).into_iter().collect();
     processes.extend(spec.regions.iter().map(|region| etcd(spec, run_dir, &region.id)));
-    processes.extend(spec.regions.iter().map(|region| control_plane(spec, run_dir, &region.id)));
+    let control_planes =
+        spec.regions.iter().map(|region| control_plane(spec, run_dir, &region.id, drills));
+    processes.extend(control_planes);
     for cell in &spec.cells {
         processes.extend(cell.regions().map(|region| site(spec, run_dir, &cell.id, region)));
     }
@@ -133,9 +136,15 @@ fn election(spec: &Spec, region: &RegionId) -> Duration {
     apart.min(ETCD_ELECTION_MAX)
 }
 
-fn control_plane(spec: &Spec, run_dir: &RunDir, region: &RegionId) -> Planned {
+fn control_plane(
+    spec: &Spec,
+    run_dir: &RunDir,
+    region: &RegionId,
+    drills: Option<&str>,
+) -> Planned {
     let mut arguments = words(["--region", region.as_str()]);
     arguments.extend(common(run_dir));
+    arguments.extend(drills.into_iter().flat_map(|suite| words(["--drills", suite])));
     Planned {
         name: format!("control-plane@{region}"),
         role: FleetRole::ControlPlane,

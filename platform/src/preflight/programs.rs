@@ -57,7 +57,7 @@ pub(crate) fn on_path(name: &str, package: &str) -> Result<PathBuf, String> {
         .ok_or_else(|| format!("{name}: not installed; apt-get install {package}"))
 }
 
-fn sibling(name: &str) -> Result<PathBuf, String> {
+pub(super) fn sibling(name: &str) -> Result<PathBuf, String> {
     let own = std::env::current_exe().map_err(|err| format!("find the own program: {err}"))?;
     let file = own.with_file_name(name);
     if is_program(&file) {

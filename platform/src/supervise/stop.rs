@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use runtime::clock::BootTime;
+use runtime::process::{Living, all as all_processes};
 use rustix::process::Signal;
 use topology::wire::fleet::FleetRole;
 use tracing::{info, warn};
@@ -19,8 +20,10 @@ const STAGES: [(FleetRole, Duration); 5] = [
     (FleetRole::Etcd, Duration::from_millis(500)),
     (FleetRole::Wan, Duration::from_millis(500)),
 ];
+/// Drills take away what they did, while what they did it to is still there.
+const DRILLS: Duration = Duration::from_secs(10);
 /// More than all stages together.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(21);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(31);
 const POLL: Duration = Duration::from_millis(20);
 /// A killed process is gone within this, unless the disk hangs.
 const KILLED: Duration = Duration::from_secs(1);
@@ -28,6 +31,7 @@ const KILLED: Duration = Duration::from_secs(1);
 /// Stops every member, and then kills whatever any of them started and left behind.
 pub(super) async fn all(members: &mut [Member]) {
     let known: Vec<Process> = Process::own().map_or_else(Vec::new, Process::descendants);
+    end_drills(members).await;
     for (role, patience) in STAGES {
         signal_all(members, role, Signal::TERM);
         if !wait(members, role, patience).await {
@@ -44,6 +48,25 @@ pub(super) async fn all(members: &mut [Member]) {
         machine::signal(*process, Signal::KILL);
     }
     info!(killed = left.len(), "fleet stopped");
+}
+
+/// Ends what control planes have started, which is drills, and all that these have started.
+async fn end_drills(members: &[Member]) {
+    let control_planes = members.iter().filter(|member| member.role() == FleetRole::ControlPlane);
+    let control_planes: Vec<Process> = control_planes.flat_map(Member::processes).collect();
+    let started = control_planes.iter().copied().flat_map(Process::descendants);
+    let mut left: Vec<Process> = started.collect();
+    let is_theirs =
+        |living: &Living| control_planes.iter().any(|process| process.pid == living.parent);
+    // They see to the rest: a guard has to stay until nothing is left to be taken away.
+    for living in all_processes().into_iter().filter(is_theirs) {
+        machine::signal(living.process, Signal::TERM);
+    }
+    let until = BootTime::now() + DRILLS;
+    while !left.is_empty() && BootTime::now() < until {
+        tokio::time::sleep(POLL).await;
+        left.retain(|process| process.is_alive());
+    }
 }
 
 fn signal_all(members: &[Member], role: FleetRole, signal: Signal) {

@@ -14,6 +14,10 @@ pub const EVIDENCE: &str = "/bulkhead/v1/evidence/";
 pub const AUDIT: &str = "/bulkhead/v1/audit/";
 /// What runs of drills came to.
 pub const DRILLS: &str = "/bulkhead/v1/drills/";
+/// Drills by schedule: who has them run, and what they do next.
+pub const SUITE: &str = "/bulkhead/v1/suite/";
+pub const SUITE_EXECUTOR: &str = "/bulkhead/v1/suite/executor";
+pub const SUITE_PLAN: &str = "/bulkhead/v1/suite/plan";
 /// Operations that go on. Those that have ended are elsewhere: these are read again and again.
 pub const OPERATIONS: &str = "/bulkhead/v1/operations/";
 pub const ENDED: &str = "/bulkhead/v1/ended/";

@@ -93,7 +93,7 @@ wan:
 emulated: true
 ";
     let run_dir = RunDir::find(Some("/run/bulkhead".into())).unwrap();
-    let planned = plan(&Spec::parse(&format!("{SPEC}{wan}")).unwrap(), &run_dir);
+    let planned = plan(&Spec::parse(&format!("{SPEC}{wan}")).unwrap(), &run_dir, None);
     let end = |name: &str| {
         let process = planned.iter().find(|process| process.name == name).unwrap();
         process.end().map(|end| end.to_string())
@@ -107,5 +107,5 @@ emulated: true
 
 fn planned() -> Vec<Planned> {
     let run_dir = RunDir::find(Some("/run/bulkhead".into())).unwrap();
-    plan(&Spec::parse(SPEC).unwrap(), &run_dir)
+    plan(&Spec::parse(SPEC).unwrap(), &run_dir, None)
 }

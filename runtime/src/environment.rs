@@ -14,10 +14,7 @@ const ALLOWED: &str = "drills-allowed";
 
 /// Returns the environment's id if drills may run there, and it is the one that is wanted; else
 /// why not.
-pub(crate) fn allows(
-    run_dir: &Path,
-    wanted: Option<&str>,
-) -> anyhow::Result<Result<String, String>> {
+pub fn allows(run_dir: &Path, wanted: Option<&str>) -> anyhow::Result<Result<String, String>> {
     let place = |name: &str| run_dir.join(name).display().to_string();
     let Some(id) = read(run_dir, ID)? else {
         let id = place(ID);
@@ -39,12 +36,12 @@ pub(crate) fn allows(
 }
 
 /// Returns whether a platform was ever started there.
-pub(crate) fn has_id(run_dir: &Path) -> anyhow::Result<bool> {
+pub fn has_id(run_dir: &Path) -> anyhow::Result<bool> {
     Ok(id(run_dir)?.is_some())
 }
 
 /// Returns the environment's id, if it has one.
-pub(crate) fn id(run_dir: &Path) -> anyhow::Result<Option<String>> {
+pub fn id(run_dir: &Path) -> anyhow::Result<Option<String>> {
     read(run_dir, ID)
 }
 
@@ -63,7 +60,7 @@ mod tests {
 
     #[test]
     fn drills_run_where_the_id_was_written_down_twice_and_nowhere_else() {
-        let run_dir = std::env::temp_dir().join(format!("chaos-where-{}", std::process::id()));
+        let run_dir = std::env::temp_dir().join(format!("environment-{}", std::process::id()));
         fs::create_dir_all(&run_dir).unwrap();
         let allows = |wanted| allows(&run_dir, wanted).unwrap();
         assert!(allows(None).unwrap_err().contains("has no id"));

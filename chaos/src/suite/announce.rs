@@ -1,0 +1,60 @@
+//! What a suite tells the platform of itself: what goes on, what comes next, what became of the last ones.
+
+use topology::wire::suite::{Became, Due, SuitePlan};
+
+use super::Suite;
+use super::coverage::plan;
+use super::due::World;
+use super::past::Entry;
+
+/// With these bounds what is told is some kilobytes.
+const NEXT: usize = 12;
+const LAST: usize = 12;
+/// How far is looked ahead: each drill of a weekly suite is due once.
+const AHEAD_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+/// Letters of a reason.
+const WHY_MAX: usize = 300;
+
+/// What is told. Two that differ in their time alone say the same.
+pub(crate) fn announce(
+    suite: &Suite,
+    world: &World,
+    past: &[Entry],
+    running: Option<&Entry>,
+    held: Option<&str>,
+    now: u64,
+) -> SuitePlan {
+    // What goes on is written down as past already, lest it is run twice.
+    let is_over = |entry: &&Entry| running != Some(*entry);
+    let planned = plan(suite, world, past, now, now.saturating_add(AHEAD_MS));
+    let next = planned.unwrap_or_default().into_iter().take(NEXT).map(|run| Due {
+        drill: run.drill,
+        due_unix_ms: run.due_unix_ms,
+        target: Some(run.target),
+    });
+    SuitePlan {
+        suite: suite.name.clone(),
+        title: suite.title.clone(),
+        written_unix_ms: now,
+        running: running.map(due),
+        held: held.map(str::to_owned),
+        next: next.collect(),
+        last: past.iter().rev().filter(is_over).take(LAST).map(became).collect(),
+    }
+}
+
+/// Whether there is anything new in it.
+pub(crate) fn is_news(told: &SuitePlan, before: Option<&SuitePlan>) -> bool {
+    let same_time = |plan: &SuitePlan| SuitePlan { written_unix_ms: 0, ..plan.clone() };
+    before.map(same_time) != Some(same_time(told))
+}
+
+fn due(entry: &Entry) -> Due {
+    let Entry { drill, due_unix_ms, target, .. } = entry;
+    Due { drill: drill.clone(), due_unix_ms: *due_unix_ms, target: target.clone() }
+}
+
+fn became(entry: &Entry) -> Became {
+    let why = entry.why.first().map(|why| why.chars().take(WHY_MAX).collect());
+    Became { due: due(entry), outcome: entry.outcome, why }
+}
