@@ -12,7 +12,7 @@ use clap::Parser as _;
 
 use crate::cli::{Cli, Command, Does};
 use crate::exit::Exit;
-use crate::fault::{disk_full, disk_slow};
+use crate::fault::{ballast, disk_full, disk_slow};
 use crate::guard::stand_guard;
 use crate::relay::{Treatment, relay};
 use crate::terminal::print;
@@ -46,6 +46,7 @@ pub async fn run() -> anyhow::Result<Exit> {
             let ttl = Duration::from_millis(ttl_ms);
             match does {
                 Does::Fill { data } => disk_full::fill(&data, ttl).await?,
+                Does::Ballast { file } => ballast::fill(&file, ttl).await?,
                 Does::Write { file } => disk_slow::write(&file, ttl)?,
                 Does::Relay { to, cut, percent, seed } => {
                     relay(to, Treatment::Cut { cut, percent }, seed, ttl).await?;

@@ -121,6 +121,8 @@ pub(crate) enum Does {
         /// The server's data folder.
         data: PathBuf,
     },
+    /// Leave a volume no room, whatever is freed on it.
+    Ballast { file: PathBuf },
     /// Write pages to a file's disk, and say how long one takes.
     Write { file: PathBuf },
     /// Stand between who asks and who answers, and cut answers off.

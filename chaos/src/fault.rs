@@ -1,6 +1,7 @@
 //! Breaks things on purpose: one fault per file; each resolves its target when it is injected,
 //! proves that it took effect, and has in the journal what takes it away before it is applied.
 
+pub(crate) mod ballast;
 pub(crate) mod clock_offset;
 mod control_plane_kill;
 mod cpu_starve;

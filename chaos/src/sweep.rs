@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use crate::fault::{clock_offset, disk_full, hold};
+use runtime::mounts;
+
+use crate::fault::{ballast, clock_offset, disk_full, hold};
 use crate::filter;
 use crate::freeze;
 use crate::helper;
@@ -22,7 +24,7 @@ pub(crate) struct Left {
 const ROUNDS: usize = 2;
 
 /// What is looked for, for the proof that a machine is clean.
-pub(crate) const LOOKED_FOR: [&str; 9] = [
+pub(crate) const LOOKED_FOR: [&str; 11] = [
     "holds of drills",
     "cgroups of drills",
     "stopped processes of the platform",
@@ -31,6 +33,8 @@ pub(crate) const LOOKED_FOR: [&str; 9] = [
     "clocks that are wrong",
     "helpers of drills",
     "databases without room",
+    "what fills volumes",
+    "volumes that nobody uses",
     "open journals",
 ];
 
@@ -98,6 +102,17 @@ pub(crate) fn find(run_dir: &Path, platform: Option<&Platform>) -> Found {
     found.take(Ok(full), |data| {
         let what = format!("the server of {}: without room", data.display());
         Left { what, undo: Undo::Room { data } }
+    });
+    found.take(ballast::of_drills(run_dir), |path| {
+        let what = format!("{}: fills its volume", path.display());
+        Left { what, undo: Undo::Remove { path } }
+    });
+    // A supervisor unmounts what it has mounted, unless it is killed.
+    let is_used = Platform::is_supervised(run_dir);
+    let unused = if !is_used { mounts::below(&run_dir.join("sites")) } else { Ok(Vec::new()) };
+    found.take(unused, |place| {
+        let what = format!("the volume at {}, which nobody uses", place.display());
+        Left { what, undo: Undo::Unmount { place } }
     });
     found
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use runtime::mounts;
 use runtime::process::Living;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,8 @@ pub(crate) enum Undo {
     Lift { socket: PathBuf, id: String },
     /// Give the database server of a folder room to write in.
     Room { data: PathBuf },
+    /// Unmount a volume that no platform uses any more.
+    Unmount { place: PathBuf },
     /// Set a clock right.
     Clock { path: PathBuf },
     /// Remove a table of the packet filter.
@@ -104,6 +107,7 @@ impl Undo {
             Self::Remove { path } => remove(path),
             Self::Lift { socket, id } => lift_policy(socket, id),
             Self::Room { data } => disk_full::free(data),
+            Self::Unmount { place } => mounts::unmount(place).map(|()| Undone::Now),
             Self::Clock { path } => clock_offset::set_right(path),
             Self::Filter(filter) => filter.remove(),
             Self::End { label } => end(label),
@@ -115,6 +119,7 @@ impl Undo {
         match self {
             Self::GoOn(_)
             | Self::Room { .. }
+            | Self::Unmount { .. }
             | Self::Leave(_)
             | Self::Lift { .. }
             | Self::Filter(_)
@@ -212,6 +217,7 @@ impl fmt::Display for Undo {
             Self::Remove { path } => write!(f, "remove {}", path.display()),
             Self::Lift { id, .. } => write!(f, "lift the policy {id} of the WAN"),
             Self::Room { data } => write!(f, "give the server of {} room", data.display()),
+            Self::Unmount { place } => write!(f, "unmount {}", place.display()),
             Self::Clock { path } => write!(f, "set the clock {} right", path.display()),
             Self::Filter(filter) => write!(f, "remove {}", filter.told()),
             Self::End { label } => write!(f, "end the processes called {label}"),

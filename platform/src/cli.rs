@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use topology::spec::End;
 use topology::{CellId, RegionId, Role};
 
+use crate::volumes::SIZE_MIN;
 use crate::wan::namespace;
 
 #[derive(Parser)]
@@ -40,6 +41,7 @@ pub(crate) enum Command {
   platform up --fresh              forget all data of an earlier run
   platform up --wan                every region in a network of its own, as far away as
                                    regions.yaml says; needs root
+  platform up --volumes 512m       a small disk for each database, for drills to fill; needs root
   platform up --drills weekly      rehearse a loss each weekday night, by schedule
 
 A second `up` finds the data of the first.")]
@@ -140,6 +142,10 @@ pub(crate) struct WorldArgs {
     /// Start sites so that drills can set their wall clocks; needs libfaketime.
     #[arg(long)]
     pub(crate) clocks: bool,
+    /// Give each site's PostgreSQL a volume of this size, as in 512m or 1g, which drills can fill; needs root.
+    /// Later starts find it without being told.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) volumes: Option<u64>,
     /// Have control planes run the drills of this suite, a name or a file, when they are due. They break
     /// this platform: only where its run directory's `drills-allowed` allows it.
     #[arg(long, value_name = "SUITE", value_parser = suite)]
@@ -252,6 +258,20 @@ fn user(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("a user id cannot be empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 
+fn size(text: &str) -> Result<u64, String> {
+    let explain = || format!("{text:?} is not a size such as 512m or 1g");
+    let unit = text.chars().last().ok_or_else(explain)?;
+    let bytes: u64 = match unit {
+        'm' => 1 << 20,
+        'g' => 1 << 30,
+        _ => return Err(explain()),
+    };
+    let number: u64 = text[..text.len() - 1].parse().map_err(|_| explain())?;
+    let size = number.checked_mul(bytes).ok_or_else(explain)?;
+    let least = SIZE_MIN >> 20;
+    (size >= SIZE_MIN).then_some(size).ok_or_else(|| format!("a database needs {least}m at least"))
+}
+
 /// A file is found from anywhere.
 fn suite(text: &str) -> Result<String, String> {
     let path = Path::new(text);
@@ -286,6 +306,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_size_is_a_number_and_a_unit_and_enough_for_a_database() {
+        assert_eq!(size("512m"), Ok(512 << 20));
+        assert_eq!(size("1g"), Ok(1 << 30));
+        for bad in ["", "m", "512", "255m", "1.5g", "1€", "99999999999999999999g"] {
+            assert!(size(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

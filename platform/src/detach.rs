@@ -60,6 +60,7 @@ fn spawn(spec_path: &Path, world: &WorldArgs, run_dir: &RunDir) -> anyhow::Resul
         .arg(run_dir.path())
         .args(world.wan.then_some("--wan"))
         .args(world.clocks.then_some("--clocks"))
+        .args(world.volumes.map(|bytes| format!("--volumes={}m", bytes >> 20)))
         .args(world.drills.iter().flat_map(|suite| ["--drills", suite]))
         .stdin(Stdio::null())
         .stdout(out)

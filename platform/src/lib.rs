@@ -30,6 +30,7 @@ mod terminal;
 mod token;
 mod up;
 mod upgrade;
+mod volumes;
 mod wan;
 
 pub use decide::plan::etcd_arguments;

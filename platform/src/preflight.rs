@@ -11,6 +11,7 @@ pub(crate) use programs::{Programs, newest_postgres, on_path, postgres_owner};
 
 use crate::cli::WorldArgs;
 use crate::run_dir::RunDir;
+use crate::volumes;
 
 /// Returns the programs to start, or every problem found.
 pub(crate) fn check(
@@ -29,6 +30,10 @@ pub(crate) fn check(
         problems.extend(missing.into_iter().map(|what| format!("emulate a WAN: {what}")));
     }
     problems.extend(world.drills.as_deref().and_then(drills::problem));
+    if world.volumes.is_some() || run_dir.volumes().exists() {
+        let missing = volumes::missing();
+        problems.extend(missing.into_iter().map(|what| format!("give databases volumes: {what}")));
+    }
     if world.clocks {
         problems.extend(runtime::fake_clock::library().err());
     }

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use runtime::fake_clock::FOLDER;
 use rustix::fs::{FlockOperation, flock};
-use topology::CellId;
 use topology::wire::fleet::Hold;
+use topology::{CellId, SiteId};
 
 use crate::machine::Process;
 
 /// What `--fresh` deletes; reports of drills and backups stay.
-const DATA: [&str; 10] = [
+const DATA: [&str; 11] = [
     "etcd",
     "sites",
     "routers",
@@ -22,6 +22,7 @@ const DATA: [&str; 10] = [
     "holds",
     "logs",
     "restores",
+    "volumes",
     "spec.yaml",
     "fleet.json",
     "wan.sock",
@@ -67,6 +68,16 @@ impl RunDir {
     /// Where the clock of a process is set.
     pub(crate) fn clock(&self, process: &str) -> PathBuf {
         self.0.join(FOLDER).join(process)
+    }
+
+    /// What a site keeps.
+    pub(crate) fn site(&self, site: &SiteId) -> PathBuf {
+        self.0.join("sites").join(site.to_string())
+    }
+
+    /// The images of the sites' volumes, if they have some of their own.
+    pub(crate) fn volumes(&self) -> PathBuf {
+        self.0.join("volumes")
     }
 
     pub(crate) fn logs(&self) -> PathBuf {

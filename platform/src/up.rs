@@ -25,8 +25,9 @@ use crate::report::Report;
 use crate::run_dir::{Lock, RunDir};
 use crate::supervise::{STOP_PATIENCE, Supervisor};
 use crate::token::Bearer;
+use crate::volumes::Volumes;
 use crate::wan::namespaces::Namespaces;
-use crate::{detach, environment, secrets, terminal, token};
+use crate::{detach, environment, secrets, terminal, token, volumes};
 
 /// The spec may be read by everybody.
 const SPEC_MODE: u32 = 0o644;
@@ -53,6 +54,7 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<Outcome> {
     let run_dir = RunDir::find(args.place.run_dir)?;
     let audience = if args.json { Audience::Program } else { Audience::Person };
     let (programs, lock) = admit(&spec, &args.world, &run_dir)?;
+    volumes::unmount_left(&run_dir).context("unmount what an earlier start has left")?;
     if args.fresh {
         run_dir.forget().context("forget the earlier run")?;
     }
@@ -146,6 +148,8 @@ async fn stay(
     };
     run_dir.forget_clocks()?;
     let clocks = if world.clocks { Some(Clocks::make(&spec, run_dir)?) } else { None };
+    let volumes =
+        Volumes::mount(&spec, run_dir, world.volumes).context("give databases volumes")?;
     let start = Start { programs, namespaces, clocks, run_dir: run_dir.clone() };
     let supervisor = Supervisor::new(start, plan(&spec, run_dir, world.drills.as_deref()));
     let place = run_dir.clone();
@@ -159,7 +163,9 @@ async fn stay(
         terminal::note("stopping");
         Ok(())
     });
-    tasks.run(stop_asked(), STOP_PATIENCE).await?;
+    let stopped = tasks.run(stop_asked(), STOP_PATIENCE).await;
+    drop(volumes);
+    stopped?;
     terminal::note("stopped");
     Ok(())
 }

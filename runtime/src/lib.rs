@@ -14,6 +14,7 @@ pub mod file;
 pub mod http_client;
 pub mod json_body;
 pub mod moment;
+pub mod mounts;
 pub mod overload;
 pub mod problem;
 pub mod process;

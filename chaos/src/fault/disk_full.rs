@@ -1,7 +1,9 @@
-//! `disk.full`: no file of a cell's active PostgreSQL can be written beyond its first pages until healed,
-//! as on a volume without room: the kernel refuses with `EFBIG` where that would say `ENOSPC`, and
-//! PostgreSQL makes no difference. It needs no volume and no root: it is a limit of processes
-//! (`RLIMIT_FSIZE`), which a helper sets on every PostgreSQL that is started in the same folder.
+//! `disk.full`: a cell's active PostgreSQL has no room to write in, until healed.
+//!
+//! Where it has a volume of its own, that is filled (`ballast`). Else none of its files can be written beyond
+//! its first pages: the kernel refuses with `EFBIG` where a full volume would say `ENOSPC`, and PostgreSQL
+//! makes no difference. That needs no volume and no root: it is a limit of processes (`RLIMIT_FSIZE`), which
+//! a helper sets on every PostgreSQL that is started in the same folder.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -14,7 +16,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::time::{Instant, sleep};
 use topology::SiteId;
 
-use super::{Bench, Injection};
+use super::{Bench, Injection, ballast};
 use crate::helper;
 use crate::platform::{Platform, postmaster_of};
 use crate::process::{Process, tree};
@@ -37,6 +39,9 @@ pub(super) async fn inject(
 ) -> anyhow::Result<()> {
     let ttl = bench.action.ttl;
     let data = bench.platform.postgres_data(site);
+    if let Some(volume) = ballast::volume_of(&data)? {
+        return ballast::inject(bench, site, &volume, safeguard, injection).await;
+    }
     let postmaster = bench.platform.postmaster(site).context("find the postmaster")?;
     let run_dir = &bench.platform.run_dir;
     let label = label(run_dir, bench.run, &bench.action.name, safeguard.upcoming());
@@ -51,7 +56,10 @@ pub(super) async fn inject(
         ensure!(Instant::now() < due, "see PostgreSQL of {site} limited");
         sleep(LOOK).await;
     }
-    injection.step(&bench.clock, format!("left PostgreSQL of {site} no room"));
+    injection.step(
+        &bench.clock,
+        format!("limited the files of PostgreSQL of {site}: it has no volume of its own"),
+    );
     while postmaster.is_alive() {
         ensure!(Instant::now() < due, "see PostgreSQL of {site} end for want of room");
         sleep(LOOK).await;
