@@ -72,16 +72,19 @@ pub(crate) fn is_stopped(process: Process) -> bool {
     state == Some('T') && process.is_alive()
 }
 
-/// Adds what those found have started, and who is in a group of one of the roots.
+/// Adds what those found have started, and who is in a group of one of the roots; but never this process
+/// and what it has started, should what is looked at have started it.
 fn extend(found: &mut BTreeSet<Process>, roots: &[Process]) {
     let table = all();
     grow(found, &table);
-    let is_in_group = |living: &&Living| roots.iter().any(|root| root.pid == living.group);
+    let own = std::process::id();
+    let is_in_group = |living: &&Living| {
+        living.process.pid != own && roots.iter().any(|root| root.pid == living.group)
+    };
     found.extend(table.iter().filter(is_in_group).map(|living| living.process));
 }
 
-/// Adds the children of those found, and theirs; but never this process and what it has started, should
-/// what is looked at have started it.
+/// Adds the children of those found, and theirs.
 fn grow(found: &mut BTreeSet<Process>, table: &[Living]) {
     let by_pid = |pid: u32| table.iter().find(|living| living.process.pid == pid);
     let own = std::process::id();

