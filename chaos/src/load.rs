@@ -102,27 +102,24 @@ impl Asking<'_> {
             let (outcome, served) = client.send(kind, user, number, from, left).await;
             let ended = clock.now();
             let pause = retrying.as_ref().and_then(|it| it.again(&outcome, number, tries));
-            match pause.filter(|pause| ended.saturating_sub(sent) + *pause < *patience) {
-                Some(pause) => {
-                    is_uncertain |= matches!(outcome, Outcome::Unknown(_));
-                    sleep(pause).await;
-                }
-                None => {
-                    let outcome = settled(outcome, is_uncertain);
-                    return Operation {
-                        number,
-                        kind,
-                        user,
-                        from,
-                        tries,
-                        intended,
-                        sent,
-                        ended,
-                        outcome,
-                        served,
-                    };
-                }
-            }
+            let pause = pause.filter(|pause| ended.saturating_sub(sent) + *pause < *patience);
+            let Some(pause) = pause else {
+                let outcome = settled(outcome, is_uncertain);
+                return Operation {
+                    number,
+                    kind,
+                    user,
+                    from,
+                    tries,
+                    intended,
+                    sent,
+                    ended,
+                    outcome,
+                    served,
+                };
+            };
+            is_uncertain |= matches!(outcome, Outcome::Unknown(_));
+            sleep(pause).await;
         }
     }
 }

@@ -109,7 +109,7 @@ pub(crate) fn find(run_dir: &Path, platform: Option<&Platform>) -> Found {
     });
     // A supervisor unmounts what it has mounted, unless it is killed.
     let is_used = Platform::is_supervised(run_dir);
-    let unused = if !is_used { mounts::below(&run_dir.join("sites")) } else { Ok(Vec::new()) };
+    let unused = if is_used { Ok(Vec::new()) } else { mounts::below(&run_dir.join("sites")) };
     found.take(unused, |place| {
         let what = format!("the volume at {}, which nobody uses", place.display());
         Left { what, undo: Undo::Unmount { place } }

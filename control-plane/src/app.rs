@@ -50,6 +50,7 @@ pub async fn run() -> anyhow::Result<()> {
 }
 
 /// Serves until `asked` resolves. Starts without etcd, and outlives it.
+#[expect(clippy::too_many_lines, reason = "the wiring of every part, read top to bottom")]
 pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::Result<()> {
     let Config {
         region,

@@ -266,7 +266,8 @@ fn size(text: &str) -> Result<u64, String> {
         'g' => 1 << 30,
         _ => return Err(explain()),
     };
-    let number: u64 = text[..text.len() - 1].parse().map_err(|_| explain())?;
+    let number: u64 =
+        text[..text.len() - 1].parse().map_err(|err| format!("{}: {err}", explain()))?;
     let size = number.checked_mul(bytes).ok_or_else(explain)?;
     let least = SIZE_MIN >> 20;
     (size >= SIZE_MIN).then_some(size).ok_or_else(|| format!("a database needs {least}m at least"))

@@ -85,34 +85,39 @@ impl Drop for Volumes {
     }
 }
 
-fn mount_one(site: &SiteId, images: &Path, place: &Path, size: Option<u64>) -> anyhow::Result<()> {
+fn mount_one(
+    site: &SiteId,
+    images: &Path,
+    volume: &Path,
+    bytes: Option<u64>,
+) -> anyhow::Result<()> {
     let image = images.join(format!("{site}.img"));
     let told = image.display();
-    fs::create_dir_all(place).with_context(|| format!("make {}", place.display()))?;
-    match (fs::metadata(&image), size) {
-        (Ok(found), Some(size)) if found.len() != size => bail!(
+    fs::create_dir_all(volume).with_context(|| format!("make {}", volume.display()))?;
+    match (fs::metadata(&image), bytes) {
+        (Ok(found), Some(bytes)) if found.len() != bytes => bail!(
             "mount {told} with {} MiB: it has {} MiB; leave --volumes out, or delete all data with \
              --fresh",
-            size >> 20,
+            bytes >> 20,
             found.len() >> 20
         ),
         (Ok(_), _) => {}
         (Err(_), None) => bail!("find {told}: start with --fresh, or bring it back"),
-        (Err(_), Some(size)) => {
+        (Err(_), Some(bytes)) => {
             let entries =
-                fs::read_dir(place).with_context(|| format!("list {}", place.display()))?;
+                fs::read_dir(volume).with_context(|| format!("list {}", volume.display()))?;
             ensure!(
                 entries.count() == 0,
                 "mount a volume at {}: it has data already; delete all data with --fresh",
-                place.display()
+                volume.display()
             );
-            make(&image, size)?;
+            make(&image, bytes)?;
         }
     }
-    run(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(place))?;
-    clear(place)?;
-    fs::set_permissions(place, Permissions::from_mode(MODE))
-        .with_context(|| format!("open {} to everybody", place.display()))
+    run(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(volume))?;
+    clear(volume)?;
+    fs::set_permissions(volume, Permissions::from_mode(MODE))
+        .with_context(|| format!("open {} to everybody", volume.display()))
 }
 
 /// Removes what is not PostgreSQL's: what the file system begins with, and what filled it in a drill that

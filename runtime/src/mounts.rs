@@ -36,7 +36,7 @@ pub fn unmount(place: &Path) -> anyhow::Result<()> {
         }
         let output = Command::new("umount").arg(place).output();
         let output = output.context("run umount, which is of mount")?;
-        said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        String::from_utf8_lossy(&output.stderr).trim().clone_into(&mut said);
     }
     bail!("unmount {told}: {said}")
 }

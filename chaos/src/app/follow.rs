@@ -150,15 +150,12 @@ impl Follow {
         if !is_news(&plan, told.as_ref()) {
             return;
         }
-        let platform = match Platform::find(&self.run_dir) {
-            Ok(Some(platform)) => platform,
-            // It has just been looked at; whoever asks next is told.
-            Ok(None) | Err(_) => return,
-        };
+        // It has just been looked at; whoever asks next is told.
+        let Ok(Some(platform)) = Platform::find(&self.run_dir) else { return };
         match logbook::write_plan(&platform, &plan).await {
             Ok(()) => *told = Some(plan),
             Err(err) => {
-                complain(&format!("the platform does not know the plan: failed to {err:#}"))
+                complain(&format!("the platform does not know the plan: failed to {err:#}"));
             }
         }
     }

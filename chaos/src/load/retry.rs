@@ -97,9 +97,9 @@ fn is_worth_it(outcome: &Outcome) -> bool {
 /// Returns what came of a request whose last try came to this. An earlier one that nobody knows the end of
 /// may still have done it.
 pub(super) fn settled(last: Outcome, is_uncertain: bool) -> Outcome {
-    match last {
-        Outcome::Fail(failure) if is_uncertain => Outcome::Unknown(failure),
-        last => last,
+    match &last {
+        Outcome::Fail(failure) if is_uncertain => Outcome::Unknown(failure.clone()),
+        Outcome::Ok(_) | Outcome::Fail(_) | Outcome::Unknown(_) => last,
     }
 }
 
@@ -123,15 +123,15 @@ mod tests {
     #[test]
     fn only_what_may_come_to_something_else_is_asked_again() {
         let status = |status| Failure::Status { status, code: String::new() };
-        check(Outcome::Unknown(Failure::Timeout), true);
-        check(Outcome::Unknown(Failure::Reset), true);
-        check(Outcome::Fail(status(503)), true);
-        check(Outcome::Unknown(status(409)), true);
-        check(Outcome::Fail(status(429)), true);
-        check(Outcome::Fail(status(404)), false);
-        check(Outcome::Fail(status(412)), false);
-        check(Outcome::Fail(Failure::Dropped), false);
-        check(Outcome::Ok(Effect::Overtaken { version: 2 }), false);
+        check(&Outcome::Unknown(Failure::Timeout), true);
+        check(&Outcome::Unknown(Failure::Reset), true);
+        check(&Outcome::Fail(status(503)), true);
+        check(&Outcome::Unknown(status(409)), true);
+        check(&Outcome::Fail(status(429)), true);
+        check(&Outcome::Fail(status(404)), false);
+        check(&Outcome::Fail(status(412)), false);
+        check(&Outcome::Fail(Failure::Dropped), false);
+        check(&Outcome::Ok(Effect::Overtaken { version: 2 }), false);
     }
 
     #[test]
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(outcome: Outcome, expected: bool) {
-        assert_eq!(pause(RETRIES, &outcome, 1, 0.5).is_some(), expected, "{outcome:?}");
+    fn check(outcome: &Outcome, expected: bool) {
+        assert_eq!(pause(RETRIES, outcome, 1, 0.5).is_some(), expected, "{outcome:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! What a suite tells the platform of itself: what goes on, what comes next, what became of the last ones.
 
-use topology::wire::suite::{Became, Due, SuitePlan};
+use topology::wire::suite::{Became, SuitePlan, Timed};
 
 use super::Suite;
 use super::coverage::plan;
@@ -27,7 +27,7 @@ pub(crate) fn announce(
     // What goes on is written down as past already, lest it is run twice.
     let is_over = |entry: &&Entry| running != Some(*entry);
     let planned = plan(suite, world, past, now, now.saturating_add(AHEAD_MS));
-    let next = planned.unwrap_or_default().into_iter().take(NEXT).map(|run| Due {
+    let next = planned.unwrap_or_default().into_iter().take(NEXT).map(|run| Timed {
         drill: run.drill,
         due_unix_ms: run.due_unix_ms,
         target: Some(run.target),
@@ -49,9 +49,9 @@ pub(crate) fn is_news(told: &SuitePlan, before: Option<&SuitePlan>) -> bool {
     before.map(same_time) != Some(same_time(told))
 }
 
-fn due(entry: &Entry) -> Due {
+fn due(entry: &Entry) -> Timed {
     let Entry { drill, due_unix_ms, target, .. } = entry;
-    Due { drill: drill.clone(), due_unix_ms: *due_unix_ms, target: target.clone() }
+    Timed { drill: drill.clone(), due_unix_ms: *due_unix_ms, target: target.clone() }
 }
 
 fn became(entry: &Entry) -> Became {

@@ -75,13 +75,13 @@ impl Rehearse {
     }
 
     async fn look(&self, kept: &mut Kept) -> anyhow::Result<()> {
-        self.reap(kept)?;
+        Self::reap(kept)?;
         let mut read = Ok(());
         if kept.read.is_none_or(|read| read.elapsed() >= RENEW) {
             read = self.read(kept).await;
         }
         let allowed = self.rehearsals.are_allowed();
-        let allowed = allowed.as_ref().map(|()| ()).map_err(String::as_str);
+        let allowed = allowed.as_ref().copied().map_err(String::as_str);
         let child = match (&kept.followed, kept.is_ending) {
             (None, _) => Child::None { ended: kept.ended },
             (Some(_), false) => Child::Runs,
@@ -155,7 +155,7 @@ impl Rehearse {
         Ok(())
     }
 
-    fn reap(&self, kept: &mut Kept) -> anyhow::Result<()> {
+    fn reap(kept: &mut Kept) -> anyhow::Result<()> {
         let Some(followed) = &mut kept.followed else { return Ok(()) };
         if let Some(status) = followed.ended()? {
             if kept.is_ending {

@@ -20,18 +20,18 @@ pub struct SuitePlan {
     pub title: String,
     pub written_unix_ms: u64,
     /// What is going on.
-    pub running: Option<Due>,
+    pub running: Option<Timed>,
     /// Why what is due does not begin.
     pub held: Option<String>,
     /// The next ones, the soonest first, if all goes well until then.
-    pub next: Vec<Due>,
+    pub next: Vec<Timed>,
     /// What became of the last ones, the newest first.
     pub last: Vec<Became>,
 }
 
 /// A drill at its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Due {
+pub struct Timed {
     pub drill: String,
     pub due_unix_ms: u64,
     /// Whom it hits: a cell, a region, or `platform`; missing where that was never settled.
@@ -42,7 +42,7 @@ pub struct Due {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Became {
     #[serde(flatten)]
-    pub due: Due,
+    pub due: Timed,
     pub outcome: Outcome,
     /// What speaks against it, the gravest.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
 //! Drills by schedule: who has them run, what goes on, what comes next, and what became of the last ones.
 
-use topology::wire::suite::{Became, Due, Outcome, SuitePlan};
+use topology::wire::suite::{Became, Outcome, SuitePlan, Timed};
 
 use crate::console::page::Scene;
 use crate::console::texts::{Texts, fill};
@@ -63,7 +63,7 @@ fn became_row(t: &Texts, became: &Became) -> Row {
     Row { why: became.why.clone(), ..row(&became.due, state) }
 }
 
-fn row(due: &Due, state: Mark) -> Row {
+fn row(due: &Timed, state: Mark) -> Row {
     Row {
         at: Moment::at(due.due_unix_ms),
         drill: due.drill.clone(),

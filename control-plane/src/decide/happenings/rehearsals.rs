@@ -1,6 +1,6 @@
 //! What a suite of drills has done, by what is told of it.
 
-use topology::wire::suite::{Became, Due, SuitePlan};
+use topology::wire::suite::{Became, SuitePlan, Timed};
 
 /// One entry of the logbook, without the time: that is the writer's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Kind {
 /// on is told: the rest is long past.
 #[must_use]
 pub fn since(now: &SuitePlan, before: Option<&SuitePlan>) -> Vec<Rehearsal> {
-    let told = |kind, due: &Due, rest: String| Rehearsal {
+    let told = |kind, due: &Timed, rest: String| Rehearsal {
         kind,
         reason: format!("{}{rest}", name(due)),
         evidence: format!("the suite {}", now.suite),
@@ -66,7 +66,7 @@ pub fn since(now: &SuitePlan, before: Option<&SuitePlan>) -> Vec<Rehearsal> {
     happened
 }
 
-fn name(due: &Due) -> String {
+fn name(due: &Timed) -> String {
     let target = due.target.as_ref().map_or_else(String::new, |target| format!(" of {target}"));
     format!("{}{target}", due.drill)
 }
@@ -110,7 +110,7 @@ mod tests {
     }
 
     fn plan(running: Option<u64>, last: &[u64]) -> SuitePlan {
-        let due = |due_unix_ms: u64| Due {
+        let due = |due_unix_ms: u64| Timed {
             drill: "cell-loss".to_owned(),
             due_unix_ms,
             target: Some("c1".to_owned()),
