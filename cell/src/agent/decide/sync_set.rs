@@ -39,6 +39,9 @@ pub struct Standby {
 pub struct Look<'a> {
     /// The voters in the cell's record.
     pub recorded: &'a BTreeSet<RegionId>,
+    /// That record has been replaced by one that is not known here yet: perhaps by a change of this site's own
+    /// whose answer was lost.
+    pub is_replaced: bool,
     /// The standbys PostgreSQL was last told to wait for.
     pub named: &'a BTreeSet<RegionId>,
     /// How many of them must have flushed (`k`).
@@ -63,12 +66,18 @@ pub enum Step {
     Sample,
     /// Write these voters into the cell's record, if it is unchanged.
     Record(BTreeSet<RegionId>),
+    /// Read the cell's record: whom it has now decides.
+    Read,
 }
 
 /// Returns the next step towards a set of standbys that are there, or `None` if there is nothing to
 /// do, or to wait for what was begun.
 #[must_use]
 pub fn next(look: &Look<'_>) -> Option<Step> {
+    // Whoever left or joined in the record that is there now is not known: no name and no sample is right.
+    if look.is_replaced {
+        return Some(Step::Read);
+    }
     // Never seen; a name that is not recorded could acknowledge what no election would find.
     if !look.named.is_subset(look.recorded) {
         return Some(Step::Name(look.named.intersection(look.recorded).cloned().collect()));

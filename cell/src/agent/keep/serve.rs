@@ -105,11 +105,6 @@ impl Serving {
             if recording.is_some() {
                 continue;
             }
-            // A change of voters without an answer may be in the one that is there now.
-            if self.outdated == Some(known.revision) {
-                self.tools.shared.refresh.notify_one();
-                continue;
-            }
             match step {
                 Step::Name(names) => self.name_them(&names, &known)?,
                 Step::Sample => self.sampled = Some(seen.flushed),
@@ -117,6 +112,7 @@ impl Serving {
                     let tools = self.tools.clone();
                     recording = Some(Box::pin(record(tools, self.epoch, known, voters)));
                 }
+                Step::Read => self.tools.shared.refresh.notify_one(),
             }
         }
     }
@@ -163,6 +159,7 @@ impl Serving {
         }
         let look = Look {
             recorded: &known.activation().voters,
+            is_replaced: self.outdated == Some(known.revision),
             named: &self.named,
             acks: known.activation().acks,
             others: &self.others,

@@ -90,10 +90,7 @@ impl Serving {
             if let Some(known) = self.own_record() {
                 let seen = self.replication().await?;
                 let step = self.look(&known, &seen);
-                // A change of voters without an answer may be in the one that is there now.
-                if recording.is_none() && self.outdated == Some(known.revision) {
-                    self.tools.sim().sites[self.tools.site].refresh.notify_one();
-                } else if let Some(step) = step.filter(|_| recording.is_none()) {
+                if let Some(step) = step.filter(|_| recording.is_none()) {
                     recording = self.take(step, known, &seen);
                 }
             }
@@ -183,6 +180,7 @@ impl Serving {
         }
         let look = Look {
             recorded: &known.activation().voters,
+            is_replaced: self.outdated == Some(known.revision),
             named: &self.named,
             acks: known.activation().acks,
             others: &self.others,
@@ -268,6 +266,10 @@ impl Serving {
                 None
             }
             Step::Record(voters) => Some(Box::pin(record(self.tools.clone(), known, voters))),
+            Step::Read => {
+                self.tools.sim().sites[self.tools.site].refresh.notify_one();
+                None
+            }
         }
     }
 }

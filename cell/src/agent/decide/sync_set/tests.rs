@@ -62,6 +62,22 @@ fn who_comes_back_while_leaving_stays() {
 }
 
 #[test]
+fn by_a_record_that_has_been_replaced_nothing_is_done_but_to_read_it() {
+    // The write that let s leave may have come through, or the one that let n join.
+    for state in [
+        "recorded ns named ns, s 900 counted",
+        "recorded ns named s, s 900 counted",
+        "recorded ns named s, s 950 counted, sampled 950",
+        "recorded ns named s, n 900, s 900 counted",
+        "recorded s named s, n 900, s 900 counted",
+        "recorded s named ns, n 900 counted, s 900 counted",
+        "recorded ns named ns, n 900 counted, s 900 counted",
+    ] {
+        check(&format!("{state}, replaced"), Some("read"));
+    }
+}
+
+#[test]
 fn a_name_that_is_not_recorded_is_taken_back() {
     check("recorded s named ns, n 900 counted, s 900 counted", Some("name s"));
 }
@@ -74,7 +90,8 @@ fn a_cell_whose_only_voter_is_gone_takes_who_is_there() {
 }
 
 /// `recorded`, `named`, `kept` out: the regions' initials. `s 900 counted far`: a standby, how far it has
-/// flushed, whether PostgreSQL counts it, whether it is far behind. Others are away: for 60 s.
+/// flushed, whether PostgreSQL counts it, whether it is far behind. Others are away: for 60 s. `replaced`: the
+/// record.
 #[track_caller]
 fn check(state: &str, expected: Option<&str>) {
     let regions = |initials: &str| -> BTreeSet<RegionId> {
@@ -88,7 +105,12 @@ fn check(state: &str, expected: Option<&str>) {
     let mut standbys = BTreeMap::new();
     let mut sampled = None;
     let mut away = Duration::from_mins(1);
+    let mut is_replaced = false;
     for fact in facts {
+        if fact == "replaced" {
+            is_replaced = true;
+            continue;
+        }
         let words: Vec<&str> = fact.split(' ').collect();
         let number: u64 = words[1].parse().unwrap();
         match words[0] {
@@ -104,6 +126,7 @@ fn check(state: &str, expected: Option<&str>) {
     let away = others.iter().map(|region| (region.clone(), away)).collect();
     let look = Look {
         recorded: &recorded,
+        is_replaced,
         named: &told,
         acks: 1,
         others: &others,
@@ -118,6 +141,7 @@ fn check(state: &str, expected: Option<&str>) {
         Step::Name(names) => format!("name {}", initials(&names)),
         Step::Sample => "sample".to_owned(),
         Step::Record(voters) => format!("record {}", initials(&voters)),
+        Step::Read => "read".to_owned(),
     });
     assert_eq!(step.as_deref(), expected, "{state}");
 }
