@@ -118,6 +118,7 @@ pub(crate) fn routes(console: Console) -> Router {
         .route("/console/operations", get(page::show))
         .route("/console/operations/{id}/cancel", post(operations::cancel))
         .route("/console/cells/{id}/switchover", get(lever::preview).post(lever::confirm))
+        .route("/console/cells/{id}/failover", get(lever::preview).post(lever::confirm))
         .route("/console/regions/{id}/evacuate", get(lever::preview).post(lever::confirm))
         .route("/console/regions/{id}/restore", get(lever::preview).post(lever::confirm))
         .route("/console/regions/{id}/drain", get(lever::preview).post(lever::confirm))

@@ -13,6 +13,8 @@ pub(crate) struct Operation {
     status: String,
     why: Option<String>,
     who: String,
+    reason: Option<String>,
+    cancelled_by: Option<String>,
     pub(crate) asked_unix_ms: u64,
     waits_for: Option<String>,
     wave: Option<usize>,
@@ -75,8 +77,14 @@ pub(crate) fn progress(operation: &Operation) -> String {
     if let Some(eta) = operation.eta_ms {
         text = format!("{text}, about {} left", time(eta));
     }
+    if let Some(who) = &operation.cancelled_by {
+        text = format!("{text}; cancelled by {who}");
+    }
     if let Some(waits_for) = &operation.waits_for {
         text = format!("{text}; waits for {waits_for}");
+    }
+    if let Some(why) = &operation.why {
+        text = format!("{text}; {why}");
     }
     text
 }
@@ -115,7 +123,12 @@ pub(crate) fn one(answer: &Value) -> anyhow::Result<String> {
             ]);
         }
     }
-    let head = format!("{}  {}", operation.id, progress(&operation));
+    let (who, asked) = (&operation.who, moment(operation.asked_unix_ms));
+    let mut head =
+        format!("{}  {}\n  asked by {who} at {asked}", operation.id, progress(&operation));
+    if let Some(reason) = &operation.reason {
+        head = format!("{head}: {reason}");
+    }
     Ok(format!("{head}\n\n{}", table.text("It has no step.")))
 }
 
@@ -126,5 +139,44 @@ fn done(step: &Step) -> String {
         (Some(cell), None, Some(to)) => format!("{what} {cell}@{to}"),
         (Some(cell), _, None) => format!("{what} {cell}"),
         (None, _, to) => format!("{what} {}", or_none(to.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_state_is_told_with_its_reason_and_progress() {
+        for (more, expected) in [
+            (json!({ "status": "running", "wave": 0 }), "running, wave 1 of 1, 0 of 1 steps"),
+            (
+                json!({ "status": "running", "waits_for": "c1 to be ready" }),
+                "running, 0 of 1 steps; waits for c1 to be ready",
+            ),
+            (
+                json!({ "status": "running", "cancelled_by": "otto" }),
+                "running, 0 of 1 steps; cancelled by otto",
+            ),
+            (
+                json!({ "status": "cancelled", "cancelled_by": "otto" }),
+                "cancelled, 0 of 1 steps; cancelled by otto",
+            ),
+            (
+                json!({ "status": "failed", "why": "c1 can go nowhere" }),
+                "failed, 0 of 1 steps; c1 can go nowhere",
+            ),
+            (json!({ "status": "done", "steps_ended": 1 }), "done, 1 of 1 steps"),
+        ] {
+            let mut told = json!({
+                "id": "op-000001", "kind": "evacuate", "region": "east", "who": "ada",
+                "asked_unix_ms": 1, "steps_ended": 0, "steps": 1, "waves": [[]],
+            });
+            told.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let operation = Operation::read(&told).unwrap();
+            assert_eq!(progress(&operation), format!("evacuate east: {expected}"));
+        }
     }
 }

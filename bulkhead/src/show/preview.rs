@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{read, time};
+use super::{bytes, or_none, read, time};
 
 #[derive(Deserialize)]
 struct Preview {
@@ -11,6 +11,7 @@ struct Preview {
     waves: Vec<Vec<String>>,
     blast_radius: BlastRadius,
     expected: Option<Expected>,
+    loss: Option<Loss>,
     headroom: BTreeMap<String, Headroom>,
     etag: String,
 }
@@ -36,6 +37,17 @@ struct Expected {
     hold_ms: Option<u64>,
 }
 
+/// What a failover could lose.
+#[derive(Deserialize)]
+struct Loss {
+    winner: Option<String>,
+    votes: usize,
+    votes_needed: usize,
+    unheard: Vec<String>,
+    acknowledged_writes: bool,
+    behind_bytes: Option<u64>,
+}
+
 #[derive(Deserialize)]
 struct Headroom {
     free_percent: Option<i64>,
@@ -54,6 +66,7 @@ pub(crate) fn text(answer: &Value) -> anyhow::Result<String> {
         let held = hold_ms.map_or_else(String::new, |ms| format!(", requests held {}", time(ms)));
         lines.push(format!("  by earlier moves, {} for each{held}", time(took_ms)));
     }
+    lines.extend(preview.loss.iter().flat_map(lost));
     for (region, headroom) in &preview.headroom {
         if let (Some(now), Some(after)) = (headroom.free_percent, headroom.free_percent_after) {
             lines.push(format!("  headroom in {region}: {now} % now, {after} % after"));
@@ -65,4 +78,22 @@ pub(crate) fn text(answer: &Value) -> anyhow::Result<String> {
     }
     lines.push(format!("To do just this: the same with --if-match '{}'", preview.etag));
     Ok(lines.join("\n"))
+}
+
+fn lost(loss: &Loss) -> Vec<String> {
+    let Loss { winner, votes, votes_needed, unheard, .. } = loss;
+    let winner = or_none(winner.clone());
+    let mut lines =
+        vec![format!("  would promote {winner}: {votes} of {votes_needed} votes needed answer")];
+    if loss.acknowledged_writes {
+        let unheard = unheard.join(", ");
+        lines.push(format!(
+            "  could lose acknowledged strong writes, what only {unheard} may have: takes \
+             --accept-data-loss"
+        ));
+    }
+    if let Some(count) = loss.behind_bytes {
+        lines.push(format!("  {} of write-ahead log behind the site that is lost", bytes(count)));
+    }
+    lines
 }

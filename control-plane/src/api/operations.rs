@@ -256,7 +256,8 @@ pub(super) async fn ask(
         let region::Look { plan, tag: etag, state } = region::look(&api, &goal).await?;
         let history = history::read(&api).await?;
         let also = goal.site().map(|site| &site.cell);
-        let ahead = Ahead { waves: &plan.waves, broken: &plan.broken, also, etag };
+        let (waves, broken) = (&plan.waves, &plan.broken);
+        let ahead = Ahead { waves, broken, also, loss: None, etag };
         return Ok(Json(preview(ahead, &state, &api.spec, &history)).into_response());
     }
     let act = Act {

@@ -154,6 +154,11 @@ fn row(scene: &Scene<'_>, cell: &view::Cell, site: &view::Site) -> SiteRow {
 
 /// A cell that is being moved already is moved nowhere else, and none to a site that is kept out.
 fn levers(scene: &Scene<'_>, cell: &view::Cell) -> Vec<Lever> {
+    let failover = is_lost(cell).then(|| Lever {
+        path: format!("/console/cells/{}/failover", cell.id),
+        text: scene.t.failover.to_owned(),
+        id: "failover".to_owned(),
+    });
     let standbys =
         cell.sites.iter().filter(|site| site.role == "standby" && cell.phase == "steady");
     let levers = standbys.map(|site| Lever {
@@ -161,7 +166,15 @@ fn levers(scene: &Scene<'_>, cell: &view::Cell) -> Vec<Lever> {
         text: fill(scene.t.move_to, &[("region", &scene.region_name(&site.region))]),
         id: format!("move-{}", site.region),
     });
-    levers.collect()
+    failover.into_iter().chain(levers).collect()
+}
+
+/// Whether there is something that a failover could end: nobody serves, or whoever should does not answer.
+fn is_lost(cell: &view::Cell) -> bool {
+    let active = cell.sites.iter().find(|site| site.role == "active");
+    cell.frozen.is_some()
+        || cell.phase == "electing"
+        || cell.phase != "switching" && active.is_none_or(|site| !site.reachable)
 }
 
 /// Each standby can be kept out, and let in again.

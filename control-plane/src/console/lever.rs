@@ -4,6 +4,7 @@
 //! key, so that neither a change meanwhile nor a second click does something that nobody saw.
 
 mod catalogue;
+mod loss;
 
 use askama::Template;
 use axum::extract::{Extension, Form, Query, State};
@@ -11,8 +12,10 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use runtime::Problem;
 use serde::Deserialize;
+use serde_json::json;
 
 use self::catalogue::Lever;
+use self::loss::AtStake;
 use super::Console;
 use super::call::call;
 use super::frame::Frame;
@@ -43,6 +46,8 @@ struct Preview<'a> {
     plan: Option<Shown>,
     /// What came of it, or why it cannot be looked at.
     problem: Option<String>,
+    /// Whoever is signed in may not accept what it takes.
+    takes_more: bool,
     form_token: String,
     key: String,
 }
@@ -55,7 +60,15 @@ struct Shown {
     pause: String,
     moves: Vec<MoveRow>,
     headroom: Vec<HeadroomRow>,
+    /// What a failover could lose.
+    stake: Option<AtStake>,
     etag: String,
+}
+
+impl Shown {
+    fn must_accept(&self) -> bool {
+        self.stake.as_ref().is_some_and(|stake| stake.must_accept)
+    }
 }
 
 struct Stands {
@@ -93,6 +106,9 @@ pub(super) struct Confirmed {
     reason: String,
     #[serde(default)]
     wave_pause_s: Option<u64>,
+    /// There if it was ticked.
+    #[serde(default)]
+    accept_data_loss: Option<String>,
 }
 
 /// Shows what a lever would do.
@@ -151,14 +167,7 @@ async fn page(
     status: StatusCode,
 ) -> Response {
     let t = reader.t();
-    let path = format!("/v1{}?dry_run=true", lever.path());
-    let answer = call(console, reader, "POST", &path, &[], &lever.asked(None)).await;
-    let plan = answer.and_then(|plan| {
-        serde_json::from_value::<Plan>(plan).map_err(|err| {
-            Problem::new(500, "internal", "The plan was not understood").detail(err.to_string())
-        })
-    });
-    let (plan, refusal) = match plan {
+    let (plan, refusal) = match looked_at(console, reader, lever).await {
         Ok(plan) => (Some(shown(console, t, plan)), None),
         Err(problem) => (None, Some(told(&problem))),
     };
@@ -166,13 +175,15 @@ async fn page(
     let parent = lever.page();
     let to = match lever {
         Lever::Switchover { to, .. } => to.to_string(),
-        Lever::Evacuate(_)
+        Lever::Failover(_)
+        | Lever::Evacuate(_)
         | Lever::Restore(_)
         | Lever::Drain(_)
         | Lever::Undrain(_)
         | Lever::RetireSite(_)
         | Lever::AddSite(_) => String::new(),
     };
+    let takes_more = plan.as_ref().is_some_and(Shown::must_accept) && !reader.may_lose_data();
     let preview = Preview {
         t,
         title: title.clone(),
@@ -186,10 +197,35 @@ async fn page(
         reason_max: REASON_MAX,
         plan,
         problem: problem.or(refusal),
+        takes_more,
         form_token: console.key.form_token(&reader.session),
         key: nonce(),
     };
     Frame::still(console, reader, &title, &parent).answer(status, preview.render())
+}
+
+/// Asks the API what a lever would do. An election that is held again and again is ended only by accepting
+/// data loss: that is then what is looked at.
+async fn looked_at(console: &Console, reader: &Reader, lever: &Lever) -> Result<Plan, Problem> {
+    let path = format!("/v1{}?dry_run=true", lever.path());
+    let ask = async |body| call(console, reader, "POST", &path, &[], &body).await;
+    let mut answer = ask(lever.asked(None)).await;
+    let mut is_forced = false;
+    if let (Lever::Failover(_), Err(problem)) = (lever, &answer)
+        && loss::may_be_forced(problem)
+        && reader.may_lose_data()
+    {
+        is_forced = true;
+        answer = ask(json!({ "accept_data_loss": true })).await;
+    }
+    let mut plan: Plan = serde_json::from_value(answer?).map_err(|err| {
+        Problem::new(500, "internal", "The plan was not understood").detail(err.to_string())
+    })?;
+    if is_forced {
+        // Every round has an epoch of its own. That somebody serves by then is refused in any case.
+        plan.etag = "*".to_owned();
+    }
+    Ok(plan)
 }
 
 fn shown(console: &Console, t: &Texts, plan: Plan) -> Shown {
@@ -202,6 +238,7 @@ fn shown(console: &Console, t: &Texts, plan: Plan) -> Shown {
     let values: Vec<(&str, &str)> =
         values.iter().map(|(name, text)| (*name, text.as_str())).collect();
     let pause = match &plan.expected {
+        expected if plan.loss.is_some() => loss::pause(t, expected.as_ref()),
         _ if plan.moves.is_empty() => t.pause_none.to_owned(),
         None => t.pause_unknown.to_owned(),
         Some(expected) => {
@@ -248,6 +285,7 @@ fn shown(console: &Console, t: &Texts, plan: Plan) -> Shown {
         pause,
         moves: moves.collect(),
         headroom: headroom.collect(),
+        stake: plan.loss.as_ref().map(|loss| AtStake::of(console, t, loss)),
         etag: plan.etag,
     }
 }

@@ -39,6 +39,8 @@ struct Shown {
     detail: String,
     who: String,
     reason: String,
+    /// Who took it back.
+    cancelled_by: String,
     asked: Moment,
     ended: Option<Moment>,
     eta: String,
@@ -72,6 +74,8 @@ struct Operation {
     #[serde(default)]
     reason: Option<String>,
     #[serde(default)]
+    cancelled_by: Option<String>,
+    #[serde(default)]
     waits_for: Option<String>,
     steps_ended: usize,
     steps: usize,
@@ -93,6 +97,8 @@ struct Step {
     #[serde(default)]
     to: Option<String>,
     state: String,
+    #[serde(default)]
+    attempt: Option<u32>,
     #[serde(default)]
     took_ms: Option<u64>,
     #[serde(default)]
@@ -168,20 +174,16 @@ fn shown(scene: &Scene<'_>, operation: Operation) -> Shown {
         "failover" => fill(t.failover_title, &[("cell", cell)]),
         other => format!("{other}: {region}"),
     };
-    let status = match operation.status.as_str() {
-        "running" => Mark::new(Tone::Busy, t.running),
-        "undoing" => Mark::new(Tone::Busy, t.undoing),
-        "done" => Mark::new(Tone::Good, t.done),
-        "cancelled" => Mark::new(Tone::Calm, t.cancelled),
-        _ => Mark::new(Tone::Bad, t.failed),
-    };
+    let status = status(t, &operation);
     let eta = operation.eta_ms.map(std::time::Duration::from_millis).map(duration);
     Shown {
         title,
         status,
+        goes_on: operation.status == "running" && operation.cancelled_by.is_none(),
         detail: operation.why.or(operation.waits_for).unwrap_or_default(),
         who: operation.who,
         reason: operation.reason.unwrap_or_default(),
+        cancelled_by: operation.cancelled_by.unwrap_or_default(),
         asked: Moment::at(operation.asked_unix_ms),
         ended: operation.ended_unix_ms.map(Moment::at),
         eta: eta.map_or_else(String::new, |eta| fill(t.eta_of, &[("time", &eta)])),
@@ -192,8 +194,20 @@ fn shown(scene: &Scene<'_>, operation: Operation) -> Shown {
             .into_iter()
             .map(|wave| wave.into_iter().map(|one| step(scene, one)).collect())
             .collect(),
-        goes_on: operation.status == "running",
         id: operation.id,
+    }
+}
+
+/// What goes on and is cancelled, or waits, is told apart from what makes progress.
+fn status(t: &Texts, operation: &Operation) -> Mark {
+    match operation.status.as_str() {
+        "running" if operation.cancelled_by.is_some() => Mark::new(Tone::Busy, t.cancelling),
+        "running" if operation.waits_for.is_some() => Mark::new(Tone::Calm, t.waiting),
+        "running" => Mark::new(Tone::Busy, t.running),
+        "undoing" => Mark::new(Tone::Busy, t.undoing),
+        "done" => Mark::new(Tone::Good, t.done),
+        "cancelled" => Mark::new(Tone::Calm, t.cancelled),
+        _ => Mark::new(Tone::Bad, t.failed),
     }
 }
 
@@ -220,8 +234,12 @@ fn step(scene: &Scene<'_>, step: Step) -> StepShown {
         "skipped" => Mark::new(Tone::Calm, t.skipped),
         _ => Mark::new(Tone::Bad, t.failed),
     };
+    let again = step.attempt.filter(|attempt| *attempt > 1);
     let detail = match (step.why, step.hold_ms, step.took_ms) {
         (Some(why), ..) => why,
+        (None, None, None) if again.is_some() => {
+            fill(t.attempt_of, &[("count", &again.unwrap_or_default().to_string())])
+        }
         (None, Some(hold), _) => fill(t.held_for, &[("millis", &hold.to_string())]),
         (None, None, Some(took)) => format!("{took} ms"),
         (None, None, None) => String::new(),
@@ -252,5 +270,37 @@ pub(super) async fn cancel(
     match call(&console, &reader, "POST", &path, &[], &json!({})).await {
         Ok(_) => Redirect::to("/console/operations").into_response(),
         Err(problem) => failed(&console, &reader, &Page::Operations, &problem),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::language::Language;
+
+    #[test]
+    fn every_state_of_an_operation_has_a_word_of_its_own() {
+        let t = Language::English.texts();
+        let mut words = Vec::new();
+        for (more, expected) in [
+            (json!({ "status": "running" }), t.running),
+            (json!({ "status": "running", "waits_for": "c1 is not ready" }), t.waiting),
+            (json!({ "status": "running", "cancelled_by": "otto" }), t.cancelling),
+            (json!({ "status": "undoing", "cancelled_by": "otto" }), t.undoing),
+            (json!({ "status": "cancelled", "cancelled_by": "otto" }), t.cancelled),
+            (json!({ "status": "failed", "why": "c1 can go nowhere" }), t.failed),
+            (json!({ "status": "done" }), t.done),
+        ] {
+            let mut told = json!({
+                "id": "op-000001", "kind": "evacuate", "region": "east", "who": "otto",
+                "asked_unix_ms": 1, "steps_ended": 0, "steps": 1, "waves": [],
+            });
+            told.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            assert_eq!(status(t, &serde_json::from_value(told).unwrap()).word, expected, "{more}");
+            words.push(expected);
+        }
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), 7);
     }
 }

@@ -35,6 +35,12 @@ impl Reader {
     pub(super) fn may_operate(&self) -> bool {
         self.caller.role >= Role::Operator
     }
+
+    /// Whether data loss may be accepted.
+    #[must_use]
+    pub(super) fn may_lose_data(&self) -> bool {
+        self.caller.role >= Role::Admin
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

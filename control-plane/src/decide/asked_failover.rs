@@ -1,5 +1,7 @@
 //! Whether a failover that a person asks for may begin.
 
+pub mod outlook;
+
 use tokio::time::Instant;
 use topology::wire::agent::TenureName;
 use topology::{CellId, Phase, RegionId};

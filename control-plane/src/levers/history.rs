@@ -8,14 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use super::asked;
 use crate::api::Api;
-use crate::decide::operation::{Operation, StepState};
+use crate::decide::operation::{Operation, StepState, What};
 use crate::store::operations::Operations;
 
-/// What planned moves have taken.
+/// What earlier operations have taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
     took_ms: Vec<u64>,
     hold_ms: Vec<u64>,
+    /// How long elections took that people asked for.
+    elected_ms: Vec<u64>,
 }
 
 /// What a move is expected to take, by those before it.
@@ -52,6 +54,9 @@ impl History {
                 self.took_ms.push(took_ms);
                 self.hold_ms.push(hold_ms);
             }
+            if let (What::Elect(_), StepState::Done { took_ms, .. }) = (&step.what, &step.state) {
+                self.elected_ms.push(*took_ms);
+            }
         }
     }
 
@@ -63,6 +68,18 @@ impl History {
             took_ms: median(&self.took_ms)?,
             hold_ms: median(&self.hold_ms),
             longest_hold_ms: self.hold_ms.iter().max().copied(),
+        })
+    }
+
+    /// Returns the same of an election that somebody asks for. How long users have waited by then depends on
+    /// when the site was lost.
+    #[must_use]
+    pub fn expected_election(&self) -> Option<Expected> {
+        Some(Expected {
+            moves: self.elected_ms.len(),
+            took_ms: median(&self.elected_ms)?,
+            hold_ms: None,
+            longest_hold_ms: None,
         })
     }
 }

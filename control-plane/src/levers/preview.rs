@@ -9,6 +9,7 @@ use topology::{CellId, RegionId, SLOTS, Spec};
 
 use super::history::{Expected, History};
 use crate::decide::State;
+use crate::decide::asked_failover::outlook::Outlook;
 use crate::decide::operation::{Move, What};
 use crate::decide::safety::{Broken, Load, loads};
 
@@ -23,12 +24,45 @@ pub struct Preview {
     pub waves: Vec<Vec<String>>,
     pub moves: Vec<PlannedMove>,
     pub blast_radius: BlastRadius,
-    /// By the moves before; `null` before the first.
+    /// By the moves before, or, of a failover, by those before; `null` before the first.
     pub expected: Option<Expected>,
+    /// What a failover could lose, by what the sites have said of themselves; only of a failover.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
     /// By region.
     pub headroom: BTreeMap<String, Headroom>,
     /// For `If-Match`: nothing is done if it would no longer be this.
     pub etag: String,
+}
+
+/// What could be lost, before the voters have been asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Loss {
+    /// The region whose site would be promoted, as far as is known; `null` if none answers with data.
+    pub winner: Option<String>,
+    /// Voters that answer, of as many as are needed.
+    pub votes: usize,
+    pub votes_needed: usize,
+    /// Voters, and the active site, that do not answer: what only they have is given up.
+    pub unheard: Vec<String>,
+    /// Strong writes that were acknowledged may be among it: that takes `accept_data_loss`.
+    pub acknowledged_writes: bool,
+    /// How many bytes of write-ahead log the active site last said it had more than the winner.
+    pub behind_bytes: Option<u64>,
+}
+
+impl From<Outlook> for Loss {
+    fn from(outlook: Outlook) -> Self {
+        let Outlook { winner, votes, votes_needed, unheard, .. } = outlook;
+        Self {
+            winner: winner.as_ref().map(ToString::to_string),
+            votes,
+            votes_needed,
+            unheard: unheard.iter().map(ToString::to_string).collect(),
+            acknowledged_writes: outlook.may_lose_acknowledged,
+            behind_bytes: outlook.behind_bytes,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -72,13 +106,15 @@ pub struct Ahead<'a> {
     pub broken: &'a [Broken],
     /// Concerned besides those that are moved.
     pub also: Option<&'a CellId>,
+    /// What a failover could lose.
+    pub loss: Option<Outlook>,
     pub etag: String,
 }
 
 /// Returns what it comes to.
 #[must_use]
 pub fn preview(ahead: Ahead<'_>, state: &State, spec: &Spec, history: &History) -> Preview {
-    let Ahead { waves, broken, also, etag } = ahead;
+    let Ahead { waves, broken, also, loss, etag } = ahead;
     let moves: Vec<(usize, &Move)> = waves
         .iter()
         .enumerate()
@@ -109,7 +145,11 @@ pub fn preview(ahead: Ahead<'_>, state: &State, spec: &Spec, history: &History) 
             })
             .collect(),
         blast_radius: blast_radius(&cells, state),
-        expected: history.expected(),
+        expected: match loss {
+            Some(_) => history.expected_election(),
+            None => history.expected(),
+        },
+        loss: loss.map(Loss::from),
         headroom: headroom(&loads(&[], state, spec), &loads(&done, state, spec)),
         etag,
     }

@@ -5,11 +5,12 @@ use runtime::Tasks;
 use crate::browser::Browser;
 use crate::drills;
 use crate::forms::{field, form, get, sign_in, token, url};
-use crate::platform::{LIMIT, OPERATOR, Platform, VIEWER};
+use crate::platform::{LIMIT, OPERATOR, Platform, TOKEN, VIEWER};
 
 /// `WebDriver`'s names of the keys.
 const TAB: &str = "\u{e004}";
 const ENTER: &str = "\u{e007}";
+const SPACE: &str = " ";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_watches_a_failover_and_moves_the_cell_back_and_a_viewer_only_looks() {
@@ -19,6 +20,7 @@ async fn an_operator_watches_a_failover_and_moves_the_cell_back_and_a_viewer_onl
             signs_in(browser, platform).await;
             watches_a_failover(browser, platform).await;
             moves_it_back(browser, platform).await;
+            fails_over_what_cannot_by_itself(browser, platform).await;
             keeps_a_site_out(browser, platform).await;
             evacuates_a_region(browser, platform).await;
             reads_of_drills(browser, platform).await;
@@ -102,6 +104,71 @@ async fn moves_it_back(browser: &Browser, platform: &Platform) {
     browser.open(&url(platform, "/console/regions/south")).await;
     browser.until("h1", "Region South").await;
     browser.screenshot("region-light-1280").await;
+}
+
+/// The active site and a voter are gone: an operator sees what that means, and an admin accepts it, by the
+/// keyboard alone.
+async fn fails_over_what_cannot_by_itself(browser: &Browser, platform: &Platform) {
+    for region in ["east", "south"] {
+        platform.agent(region).told(|agent| agent.dead = true);
+    }
+    browser.open(&url(platform, "/console/cells/c1")).await;
+    browser.until("h1 + .state", "frozen").await;
+    browser.click("#failover").await;
+    browser.until("h1", "Fail c1 over").await;
+    browser.until(".facts .bad", "only 1 of the 2 votes needed answer").await;
+    browser.until(".facts .bad", "What only South, East may have is given up.").await;
+    browser.until(".notice", "takes an admin's token").await;
+    assert_eq!(browser.run("return document.querySelectorAll('#confirm').length").await, 0);
+
+    signs_in_as(browser, TOKEN).await;
+    browser.open(&url(platform, "/console/cells/c1")).await;
+    browser.until("#failover", "Fail over").await;
+    browser.run("document.getElementById('failover').focus()").await;
+    browser.press(ENTER).await;
+    browser.until("h1", "Fail c1 over").await;
+    browser.screenshot("failover-light-1280").await;
+    browser.click(".language").await;
+    browser.until(".facts .bad", "可能丢失已确认的强一致写入").await;
+    browser.look(390, true).await;
+    browser.screenshot("failover-chinese-dark-390").await;
+    browser.look(1280, false).await;
+    browser.click(".language").await;
+    browser.until("h1", "Fail c1 over").await;
+
+    // Nothing is done before both are there: the reason, and the tick.
+    browser.run("document.getElementById('reason').focus()").await;
+    browser.press(ENTER).await;
+    browser.write("#reason", "east and south have burnt down").await;
+    browser.press(ENTER).await;
+    assert_eq!(browser.run("return location.pathname").await, "/console/cells/c1/failover");
+    browser.press(TAB).await;
+    browser.press(SPACE).await;
+    browser.press(TAB).await;
+    assert_eq!(browser.run("return document.activeElement.id").await, "confirm");
+    browser.press(ENTER).await;
+    browser.until("h1", "Cell c1").await;
+    browser.until("#site-north .mark", "active").await;
+    browser.click("#last-operation").await;
+    browser.until(".operation:first-of-type h2", "Fail c1 over").await;
+    browser.until(".operation:first-of-type", "east and south have burnt down").await;
+
+    for region in ["east", "south"] {
+        platform.agent(region).told(|agent| agent.dead = false);
+    }
+    platform.until_known("north").await;
+    let (status, moved) = platform.switchover("north", r#"{"to": "east"}"#).await;
+    assert_eq!(status, 200, "{moved}");
+    platform.until_serving("east").await;
+    signs_in_as(browser, OPERATOR).await;
+}
+
+async fn signs_in_as(browser: &Browser, token: &str) {
+    browser.click(".tools button").await;
+    browser.until("h1", "Sign in").await;
+    browser.write("#token", token).await;
+    browser.click("button.main").await;
+    browser.until("h1", "Overview").await;
 }
 
 /// By the keyboard alone, and in again.
@@ -194,21 +261,23 @@ async fn reads_chinese(browser: &Browser, platform: &Platform) {
 }
 
 async fn may_only_look(browser: &Browser, platform: &Platform) {
-    browser.click(".tools button").await;
-    browser.until("h1", "Sign in").await;
-    browser.write("#token", VIEWER).await;
-    browser.click("button.main").await;
-    browser.until("h1", "Overview").await;
+    signs_in_as(browser, VIEWER).await;
+    browser.open(&url(platform, "/console/cells/c1/failover")).await;
+    browser.until("[role=alert]", "Your token may look, and change nothing.").await;
     browser.open(&url(platform, "/console/cells/c1")).await;
     browser.until("main", "Your token may look, and change nothing.").await;
     assert_eq!(browser.run("return document.querySelectorAll('.lever').length").await, 0);
     let before = platform.cell().await;
-    let forged = "
-        const form_token = document.querySelector('[name=form_token]').value;
-        const body = new URLSearchParams({ to: 'south', etag: '*', key: 'once', form_token });
-        return fetch('/console/cells/c1/switchover', { method: 'POST', body })
-            .then(answer => answer.status)";
-    assert_eq!(browser.run(forged).await, 403);
+    for lever in ["switchover", "failover"] {
+        let forged = format!(
+            "
+            const form_token = document.querySelector('[name=form_token]').value;
+            const body = new URLSearchParams({{ to: 'south', etag: '*', key: 'once', form_token }});
+            return fetch('/console/cells/c1/{lever}', {{ method: 'POST', body }})
+                .then(answer => answer.status)"
+        );
+        assert_eq!(browser.run(&forged).await, 403, "{lever}");
+    }
     assert_eq!(platform.cell().await, before);
 }
 

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use topology::{CellId, RegionId, SiteId};
 
 use super::super::{Api, error};
+use crate::decide::asked_failover::outlook::{Outlook, outlook};
 use crate::decide::asked_failover::{self, Asked};
 use crate::decide::operation::{Goal, Move, What};
 use crate::decide::plan::Plan;
@@ -26,31 +27,32 @@ pub(super) async fn switchover(api: &Api, site: &SiteId) -> Result<Response, Pro
         }
         broken.push(Broken { rule: Rule::NoReadySite, detail: refusal.to_string() });
     }
-    told(api, &state, cell, &waves, &broken).await
+    told(api, &state, cell, (&waves, &broken), None).await
 }
 
 /// Who would win is known when the voters have been asked; nobody is asked here.
 pub(super) async fn failover(api: &Api, asked: &Asked) -> Result<Response, Problem> {
     let state = levers::fresh(api).await?;
     let policy = Policy::new(&api.spec, &api.vantage);
-    asked_failover::check(&state, &policy, asked, Instant::now())
+    let seen = asked_failover::check(&state, &policy, asked, Instant::now())
         .map_err(|refusal| error::unelected(&asked.cell, &Unelected::Refused(refusal)))?;
     let moves = asked.to.as_ref().and_then(|to| planned(&state, &asked.cell, to));
     let waves = [moves.map(What::Move).into_iter().collect()];
-    told(api, &state, &asked.cell, &waves, &[]).await
+    let loss = outlook(&state, &policy, (&asked.cell, seen), asked.to.as_ref());
+    told(api, &state, &asked.cell, (&waves, &[]), Some(loss)).await
 }
 
 async fn told(
     api: &Api,
     state: &State,
     cell: &CellId,
-    waves: &[Vec<What>],
-    broken: &[Broken],
+    (waves, broken): (&[Vec<What>], &[Broken]),
+    loss: Option<Outlook>,
 ) -> Result<Response, Problem> {
     let history = history::read(api).await?;
     let epoch = state.cells().get(cell).map(|seen| seen.routed.activation.epoch);
     let etag = format!("\"{}\"", epoch.unwrap_or_default());
-    let ahead = Ahead { waves, broken, also: Some(cell), etag };
+    let ahead = Ahead { waves, broken, also: Some(cell), loss, etag };
     Ok(Json(preview(ahead, state, &api.spec, &history)).into_response())
 }
 

@@ -92,7 +92,8 @@ pub(in crate::api) fn call() -> Call {
         .of("cells", "Promotes a standby of a cell whose active site is lost.")
         .about(
             "Cells do so by themselves; this is for those that cannot. Giving up data takes an admin. It is \
-             an operation: whoever gets no answer finds it there.",
+             an operation: whoever gets no answer finds it there. A dry run asks nobody: its `loss` says \
+             what could be lost, by what the sites have said of themselves.",
         )
         .id("The cell")
         .query::<Flags>()
@@ -147,10 +148,10 @@ pub(in crate::api) async fn failover(
     let to = request.to.as_deref().map(|to| region("/to", to)).transpose()?;
     let reason = sentence("/reason", request.reason.as_deref())?;
     // Data is given up only by somebody who says why.
-    if request.accept_data_loss && reason.is_none() {
+    if request.accept_data_loss && reason.is_none() && !write.dry_run {
         return Err(invalid("/reason", "accepting data loss takes a reason"));
     }
-    let accept_data_loss = reason.clone().filter(|_| request.accept_data_loss);
+    let accept_data_loss = request.accept_data_loss.then(|| reason.clone().unwrap_or_default());
     let planned = write.expected.as_deref().map(epoch).transpose()?;
     let wanted = Asked { cell: cell.clone(), to, accept_data_loss };
     if write.dry_run {

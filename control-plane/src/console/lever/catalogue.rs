@@ -12,6 +12,7 @@ use crate::console::texts::{Texts, fill};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Lever {
     Switchover { cell: CellId, to: RegionId },
+    Failover(CellId),
     Evacuate(RegionId),
     Restore(RegionId),
     Drain(RegionId),
@@ -28,6 +29,7 @@ impl Lever {
             ["cells", cell, "switchover"] => {
                 Some(Self::Switchover { cell: cell.parse().ok()?, to: to?.parse().ok()? })
             }
+            ["cells", cell, "failover"] => Some(Self::Failover(cell.parse().ok()?)),
             ["regions", region, "evacuate"] => Some(Self::Evacuate(region.parse().ok()?)),
             ["regions", region, "restore"] => Some(Self::Restore(region.parse().ok()?)),
             ["regions", region, "drain"] => Some(Self::Drain(region.parse().ok()?)),
@@ -44,6 +46,7 @@ impl Lever {
     pub(super) fn path(&self) -> String {
         match self {
             Self::Switchover { cell, .. } => format!("/cells/{cell}/switchover"),
+            Self::Failover(cell) => format!("/cells/{cell}/failover"),
             Self::Evacuate(region) => format!("/regions/{region}/evacuate"),
             Self::Restore(region) => format!("/regions/{region}/restore"),
             Self::Drain(region) => format!("/regions/{region}/drain"),
@@ -59,6 +62,7 @@ impl Lever {
     pub(super) fn page(&self) -> Page {
         match self {
             Self::Switchover { cell, .. }
+            | Self::Failover(cell)
             | Self::RetireSite(SiteId { cell, .. })
             | Self::AddSite(SiteId { cell, .. }) => Page::Cell(cell.clone()),
             Self::Evacuate(region)
@@ -71,7 +75,7 @@ impl Lever {
     /// Whether it goes on after it has been answered.
     pub(super) fn goes_on(&self) -> bool {
         match self {
-            Self::Switchover { .. } => false,
+            Self::Switchover { .. } | Self::Failover(_) => false,
             Self::Evacuate(_)
             | Self::Restore(_)
             | Self::Drain(_)
@@ -86,6 +90,7 @@ impl Lever {
         match self {
             Self::Evacuate(_) | Self::Restore(_) => true,
             Self::Switchover { .. }
+            | Self::Failover(_)
             | Self::Drain(_)
             | Self::Undrain(_)
             | Self::RetireSite(_)
@@ -99,6 +104,7 @@ impl Lever {
             Self::Switchover { cell, to } => {
                 fill(t.move_title, &[("cell", cell.as_str()), ("to", &name(to))])
             }
+            Self::Failover(cell) => fill(t.failover_title, &[("cell", cell.as_str())]),
             Self::Evacuate(region) => fill(t.evacuate_title, &[("region", &name(region))]),
             Self::Restore(region) => fill(t.restore_title, &[("region", &name(region))]),
             Self::Drain(region) => fill(t.drain_title, &[("region", &name(region))]),
@@ -114,6 +120,7 @@ impl Lever {
             Self::Switchover { cell, to } => {
                 fill(t.confirm_move, &[("cell", cell.as_str()), ("to", &name(to))])
             }
+            Self::Failover(cell) => fill(t.confirm_failover, &[("cell", cell.as_str())]),
             Self::Evacuate(region) => fill(t.confirm_evacuate, &[("region", &name(region))]),
             Self::Restore(region) => fill(t.confirm_restore, &[("region", &name(region))]),
             Self::Drain(region) => fill(t.confirm_drain, &[("region", &name(region))]),
@@ -126,6 +133,7 @@ impl Lever {
     pub(super) fn effect(&self, t: &Texts) -> &'static str {
         match self {
             Self::Switchover { .. } => t.effect_move,
+            Self::Failover(_) => t.effect_failover,
             Self::Evacuate(_) => t.effect_evacuate,
             Self::Restore(_) => t.effect_restore,
             Self::Drain(_) => t.effect_drain,
@@ -138,7 +146,8 @@ impl Lever {
     pub(super) fn asked(&self, confirmed: Option<&Confirmed>) -> Value {
         let mut body = match self {
             Self::Switchover { to, .. } => json!({ "to": to.as_str() }),
-            Self::Evacuate(_)
+            Self::Failover(_)
+            | Self::Evacuate(_)
             | Self::Restore(_)
             | Self::Drain(_)
             | Self::Undrain(_)
@@ -149,6 +158,9 @@ impl Lever {
             let reason = confirmed.reason.trim();
             if !reason.is_empty() {
                 body["reason"] = reason.into();
+            }
+            if let (Self::Failover(_), Some(_)) = (self, &confirmed.accept_data_loss) {
+                body["accept_data_loss"] = true.into();
             }
             if self.has_waves() {
                 body["wave_pause_s"] = confirmed.wave_pause_s.unwrap_or(0).into();
@@ -175,11 +187,14 @@ mod tests {
             form_token: String::new(),
             reason: " a switch there is flaky ".to_owned(),
             wave_pause_s: None,
+            accept_data_loss: None,
         };
         let (cell, to) = ("c1".parse().unwrap(), "south".parse::<RegionId>().unwrap());
         let asked = Lever::Switchover { cell, to: to.clone() }.asked(Some(&confirmed));
         assert_eq!(asked, json!({ "to": "south", "reason": "a switch there is flaky" }));
         let asked = Lever::Drain(to).asked(Some(&confirmed));
+        assert_eq!(asked, json!({ "reason": "a switch there is flaky" }));
+        let asked = Lever::Failover("c1".parse().unwrap()).asked(Some(&confirmed));
         assert_eq!(asked, json!({ "reason": "a switch there is flaky" }));
     }
 
@@ -187,6 +202,7 @@ mod tests {
     fn a_lever_is_found_by_its_path() {
         for path in [
             "/cells/c1/switchover",
+            "/cells/c1/failover",
             "/regions/east/evacuate",
             "/regions/east/restore",
             "/regions/east/drain",

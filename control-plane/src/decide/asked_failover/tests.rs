@@ -5,6 +5,7 @@ use topology::snapshot::RoutedCell;
 use topology::wire::report::SiteReport;
 use topology::{Activation, Epoch, SiteId, Spec};
 
+use super::outlook::{Outlook, outlook};
 use super::*;
 use crate::decide::Fact;
 use crate::store::{Kept, Lease, Reading};
@@ -85,6 +86,43 @@ fn check(but: &str, asked: &str, expected: &str) {
         Err(refusal) => refusal.to_string(),
     };
     assert_eq!(found, expected);
+}
+
+#[test]
+fn what_could_be_lost_is_known_before_anybody_is_asked() {
+    foresees(&["east silent"], "north of 2/2 votes, 0 bytes behind");
+    foresees(&["east silent", "east ahead"], "north of 2/2 votes, 50 bytes behind");
+    foresees(&["east silent", "south ahead"], "south of 2/2 votes, 0 bytes behind");
+    // Whoever was active and has stopped has everything by itself.
+    foresees(&["east fenced", "north silent", "south silent"], "east of 0/2 votes, 0 bytes behind");
+    foresees(
+        &["east silent", "north silent", "east ahead"],
+        "south of 1/2 votes, 50 bytes behind, strong writes at stake",
+    );
+    foresees(
+        &["east silent", "north silent", "south silent"],
+        "nobody of 0/2 votes, strong writes at stake",
+    );
+}
+
+#[track_caller]
+fn foresees(but: &[&str], expected: &str) {
+    let now = Instant::now();
+    let spec = Spec::parse(include_str!("../../../../regions.yaml")).unwrap();
+    let policy = Policy::new(&spec, &"north".parse().unwrap());
+    let (state, cell) = (state(but, now), "c1".parse().unwrap());
+    let seen = &state.cells()[&cell];
+    let Outlook { winner, votes, votes_needed, may_lose_acknowledged, behind_bytes, .. } =
+        outlook(&state, &policy, (&cell, seen), None);
+    let winner = winner.map_or_else(|| "nobody".to_owned(), |winner| winner.to_string());
+    let mut told = format!("{winner} of {votes}/{votes_needed} votes");
+    if let Some(bytes) = behind_bytes {
+        told = format!("{told}, {bytes} bytes behind");
+    }
+    if may_lose_acknowledged {
+        told = format!("{told}, strong writes at stake");
+    }
+    assert_eq!(told, expected);
 }
 
 fn state(but: &[&str], now: Instant) -> State {
