@@ -7,6 +7,7 @@ mod lost_writes_reported;
 mod no_late_ack;
 mod no_lost_ack;
 mod no_stale_strong_read;
+mod observer_alone;
 mod session_order;
 mod single_writer;
 
@@ -28,6 +29,7 @@ pub(crate) enum Check {
     SessionOrder,
     BlastRadius,
     LostWritesReported,
+    ObserverAlone,
 }
 
 /// What a check came to, with what shows it.
@@ -40,7 +42,7 @@ pub(crate) enum Finding {
 }
 
 impl Check {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::NoLostAck,
         Self::ExactlyOnce,
         Self::SingleWriter,
@@ -49,10 +51,11 @@ impl Check {
         Self::SessionOrder,
         Self::BlastRadius,
         Self::LostWritesReported,
+        Self::ObserverAlone,
     ];
     pub(crate) const NAMES: &str = "no-lost-ack, exactly-once, single-writer, no-late-ack, \
                                     no-stale-strong-read, session-order, blast-radius, \
-                                    lost-writes-reported";
+                                    lost-writes-reported, observer-alone";
 
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|check| check.name() == name)
@@ -68,6 +71,7 @@ impl Check {
             Self::SessionOrder => "session-order",
             Self::BlastRadius => "blast-radius",
             Self::LostWritesReported => "lost-writes-reported",
+            Self::ObserverAlone => "observer-alone",
         }
     }
 
@@ -88,12 +92,15 @@ impl Check {
             Self::LostWritesReported => {
                 "what was acknowledged and is lost is reported, and only that"
             }
+            Self::ObserverAlone => {
+                "a control plane that was cut off said so, and is believed again afterwards"
+            }
         }
     }
 
     /// Whether breaking it means that data is not safe, rather than not at hand.
     pub(crate) fn is_safety(self) -> bool {
-        self != Self::BlastRadius
+        !matches!(self, Self::BlastRadius | Self::ObserverAlone)
     }
 
     pub(crate) fn run(self, course: &Course) -> Finding {
@@ -106,6 +113,7 @@ impl Check {
             Self::SessionOrder => session_order::check(course),
             Self::BlastRadius => blast_radius::check(course),
             Self::LostWritesReported => lost_writes_reported::check(course),
+            Self::ObserverAlone => observer_alone::check(course),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Asks the control plane, of a region that is not to be broken.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -22,12 +24,42 @@ const GATHER: Duration = Duration::from_secs(10);
 /// A switchover waits for a clean stop of PostgreSQL and the opening of the next epoch.
 const SWITCH: Duration = Duration::from_secs(20);
 
+/// What a control plane tells of all of them: who sees what, and who is not believed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Vantages {
+    /// Whose view it is.
+    pub(crate) vantage: String,
+    data: Vec<VantageView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct VantageView {
+    id: String,
+    /// Regions that it alone sees badly.
+    blind_to: Vec<String>,
+}
+
+/// What was written down about a cell.
+#[derive(Deserialize)]
+struct Evidence {
+    history: Option<Vec<Noted>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Noted {
+    pub(crate) at_unix_ms: u64,
+    pub(crate) vantage: String,
+    pub(crate) what: String,
+}
+
 /// Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct ControlPlane {
     http: HttpClient,
     /// Without a slash at the end.
     urls: Vec<String>,
+    /// The same, by region.
+    regions: BTreeMap<RegionId, String>,
     headers: HeaderMap,
 }
 
@@ -122,12 +154,17 @@ impl ControlPlane {
         let authority = tls.map(|tls| platform.run_dir.join(&tls.authority));
         let mut regions: Vec<&RegionId> = spec.regions.iter().map(|region| &region.id).collect();
         regions.sort_by_key(|region| Some(*region) == avoid);
-        let urls = regions.into_iter().filter_map(|region| spec.control_plane_url(region));
+        let urls = regions.into_iter();
+        let urls =
+            urls.filter_map(|region| Some((region.clone(), spec.control_plane_url(region)?)));
+        let urls: Vec<(RegionId, String)> = urls.collect();
         let bearer = HeaderValue::try_from(format!("Bearer {token}"))
             .context("read the control plane's token")?;
         let headers = HeaderMap::from_iter([(header::AUTHORIZATION, bearer)]);
         let http = HttpClient::trusting(authority.as_deref())?;
-        Ok(Self { http, urls: urls.collect(), headers })
+        let regions = urls.iter().cloned().collect();
+        let urls = urls.into_iter().map(|(_, url)| url).collect();
+        Ok(Self { http, urls, regions, headers })
     }
 
     pub(crate) fn urls(&self) -> &[String] {
@@ -203,10 +240,34 @@ impl ControlPlane {
         Ok(drained.map(|region| region.id).collect())
     }
 
+    /// Returns who sees what and is believed, as one region's control plane has it; as any has it without a
+    /// region.
+    pub(crate) async fn vantages(&self, of: Option<&RegionId>) -> anyhow::Result<Vantages> {
+        let own = of.map(|region| self.regions.get(region).context("find its control plane"));
+        let own = own.transpose()?;
+        let urls = own.map_or(self.urls.as_slice(), std::slice::from_ref);
+        self.ask_one_of(urls, "/v1/vantages").await.context("list the vantages")
+    }
+
+    /// Returns what control planes noticed and decided about a cell, as far as that is kept; `None` while
+    /// etcd does not answer.
+    pub(crate) async fn noted(&self, cell: &CellId) -> anyhow::Result<Option<Vec<Noted>>> {
+        let evidence: Evidence = self.ask(&format!("/v1/cells/{cell}/evidence")).await?;
+        Ok(evidence.history)
+    }
+
     /// Asks one control plane after the other.
     async fn ask<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.ask_one_of(&self.urls, path).await
+    }
+
+    async fn ask_one_of<T: DeserializeOwned>(
+        &self,
+        urls: &[String],
+        path: &str,
+    ) -> anyhow::Result<T> {
         let mut last = None;
-        for at in &self.urls {
+        for at in urls {
             let url = format!("{at}{path}");
             let sent = self.http.call(Method::GET, &url, self.headers.clone(), Bytes::new(), ASK);
             match sent.await.and_then(|answer| answer.json(&url)) {
@@ -237,6 +298,32 @@ impl ControlPlane {
             }
         }
         bail!("no control plane can be reached");
+    }
+}
+
+impl Vantages {
+    /// Returns the regions that a control plane alone sees badly, if it is not believed.
+    pub(crate) fn blind_to(&self, region: &RegionId) -> Option<&[String]> {
+        let mut rows = self.data.iter().filter(|row| row.id == region.as_str());
+        rows.find(|row| !row.blind_to.is_empty()).map(|row| row.blind_to.as_slice())
+    }
+
+    /// Returns whose word does not count.
+    pub(crate) fn blind(&self) -> impl Iterator<Item = &str> {
+        self.data.iter().filter(|row| !row.blind_to.is_empty()).map(|row| row.id.as_str())
+    }
+}
+
+impl fmt::Display for Vantages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let blind = self.data.iter().filter(|row| !row.blind_to.is_empty());
+        let blind: Vec<String> = blind
+            .map(|row| format!("{} alone sees {} badly", row.id, row.blind_to.join(" and ")))
+            .collect();
+        if blind.is_empty() {
+            return f.write_str("nobody is blind");
+        }
+        f.write_str(&blind.join(", "))
     }
 }
 

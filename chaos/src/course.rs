@@ -73,6 +73,17 @@ pub(crate) struct FinalState {
     pub(crate) conversations: BTreeMap<usize, ConversationRead>,
     /// What the platform itself says each cell has lost.
     pub(crate) lost_writes: BTreeMap<CellId, LostWritesRead>,
+    /// What control planes say of each other; nothing where nobody could be asked.
+    pub(crate) doubts: Option<Doubts>,
+}
+
+/// Which control planes were not to be believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Doubts {
+    /// Those that still see badly, in the end, what others see well.
+    pub(crate) blind: BTreeSet<RegionId>,
+    /// Those that wrote down in this run that they decided nothing about a cell that looked bad, and which.
+    pub(crate) undecided: BTreeMap<RegionId, BTreeSet<CellId>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

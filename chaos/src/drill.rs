@@ -147,6 +147,8 @@ pub(crate) enum Fault {
     EtcdFreeze,
     /// SIGKILL control planes, all or one region's, and keep them down.
     ControlPlaneKill { region: Option<RegionId> },
+    /// One region's control plane reaches little beyond its region, until healed.
+    ControlPlaneBlind { region: Choice<RegionId>, reach: Reach },
     /// SIGKILL routers; whoever supervises them starts them again.
     RouterKill { routers: Routers },
     /// One router hears nothing of etcd and the control planes, until healed.
@@ -166,7 +168,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const KINDS: [&str; 28] = [
+    pub(crate) const KINDS: [&str; 29] = [
         "process.kill",
         "process.freeze",
         "process.pause",
@@ -182,6 +184,7 @@ impl Fault {
         "etcd.leader-kill",
         "etcd.leader-freeze",
         "control-plane.kill",
+        "control-plane.blind",
         "router.kill",
         "router.stale",
         "cpu.starve",
@@ -214,6 +217,7 @@ impl Fault {
             Self::EtcdLeaderKill => "etcd.leader-kill",
             Self::EtcdFreeze => "etcd.leader-freeze",
             Self::ControlPlaneKill { .. } => "control-plane.kill",
+            Self::ControlPlaneBlind { .. } => "control-plane.blind",
             Self::RouterKill { .. } => "router.kill",
             Self::RouterStale => "router.stale",
             Self::CpuStarve { .. } => "cpu.starve",
@@ -248,9 +252,10 @@ impl Fault {
             | Self::EtcdKill { .. } => "by lifting the holds",
             Self::Net { effect: Effect::CutEstablished, .. } => "by opening new connections",
             Self::Net { .. } => "by lifting the policy of the WAN",
-            Self::RouterStale | Self::NetStream { .. } | Self::SiteSlow { .. } => {
-                "by removing the packet filter"
-            }
+            Self::RouterStale
+            | Self::ControlPlaneBlind { .. }
+            | Self::NetStream { .. }
+            | Self::SiteSlow { .. } => "by removing the packet filter",
             Self::Switchover { .. } => "by nobody: it is no fault",
             Self::Evacuate { .. } => "by restoring the region, which is part of it",
         }
@@ -269,6 +274,25 @@ pub(crate) enum Death {
     Crash,
     /// Nothing: packets are dropped first, as when the power goes.
     Silent,
+}
+
+/// What a control plane is left with, besides its own region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Everything but the sites.
+    Etcd,
+    Region,
+}
+
+impl Reach {
+    pub(crate) const ALL: [Self; 2] = [Self::Etcd, Self::Region];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Etcd => "etcd",
+            Self::Region => "region",
+        }
+    }
 }
 
 /// Which of a cell's sites.

@@ -3,8 +3,10 @@
 
 pub(crate) mod ballast;
 pub(crate) mod clock_offset;
+mod control_plane_blind;
 mod control_plane_kill;
 mod cpu_starve;
+mod cut_off;
 pub(crate) mod disk_full;
 pub(crate) mod disk_slow;
 mod etcd;
@@ -62,6 +64,8 @@ pub(crate) struct Injection {
     pub(crate) proof: Vec<String>,
     /// Sites that stand still until healed.
     pub(crate) frozen: Vec<SiteId>,
+    /// The region whose control plane alone sees the others badly until healed.
+    pub(crate) observer: Option<RegionId>,
 }
 
 /// What a fault works with.
@@ -124,6 +128,9 @@ pub(crate) async fn inject(
         Target::EtcdFreeze { .. } => etcd::freeze_leader(bench, safeguard, injection).await,
         Target::ControlPlaneKill { region, .. } => {
             control_plane_kill::inject(bench, region.as_ref(), safeguard, injection).await
+        }
+        Target::ControlPlaneBlind { region, reach } => {
+            control_plane_blind::inject(bench, region, *reach, safeguard, injection).await
         }
         Target::RouterKill { routers, seed, .. } => {
             router_kill::inject(bench, *routers, *seed, injection).await

@@ -23,6 +23,7 @@ mod verdict;
 
 mod connections;
 mod control_plane;
+mod doubts;
 mod events;
 mod filter;
 mod platform;

@@ -26,7 +26,7 @@ use topology::CellId;
 
 use self::preflight::Ready;
 use crate::control_plane::ControlPlane;
-use crate::course::{CleanUp, Course};
+use crate::course::{CleanUp, Course, Doubts};
 use crate::drill::{Drill, Fault};
 use crate::guard::{self, Guard, SILENCE};
 use crate::history::{Clock, User};
@@ -38,7 +38,7 @@ use crate::recorder::Recorder;
 use crate::safeguard::Safeguard;
 use crate::suite::watch::Watch;
 use crate::terminal::Terminal;
-use crate::{events, final_reads, lever, lost_writes, recover, sweep, verdict};
+use crate::{doubts, events, final_reads, lever, lost_writes, recover, sweep, verdict};
 
 /// How long redundancy may take to come back where the drill sets no limit.
 const SETTLE: Duration = Duration::from_mins(1);
@@ -191,8 +191,21 @@ async fn phases(run: &Run<'_>, course: &mut Course, safeguard: &Safeguard) -> an
         course.final_state = final_reads::read(run.platform, &client, course).await;
         course.final_state.lost_writes =
             lost_writes::read(&ready.control_plane, client.run(), course).await;
+        course.final_state.doubts = doubts(run, &ready.control_plane, course).await;
     }
     Ok(())
+}
+
+/// Only where one was cut off: nobody else is asked to say anything of it.
+async fn doubts(run: &Run<'_>, control_plane: &ControlPlane, course: &Course) -> Option<Doubts> {
+    course.injections.iter().find(|injection| injection.observer.is_some())?;
+    match doubts::read(control_plane, &run.clock, course).await {
+        Ok(doubts) => Some(doubts),
+        Err(err) => {
+            run.terminal.line(&format!("whom the control planes doubt is not known: {err:#}"));
+            None
+        }
+    }
 }
 
 /// Returns whom the guard asks for by itself, and what it stops the drill for.

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::{Drill, Finding};
 
 /// Embedded, so that a name works wherever the program is.
-pub(crate) const DRILLS: [(&str, &str); 33] = [
+pub(crate) const DRILLS: [(&str, &str); 35] = [
     ("region-loss", include_str!("../../drills/region-loss.yaml")),
     ("cell-loss", include_str!("../../drills/cell-loss.yaml")),
     ("postgres-kill", include_str!("../../drills/postgres-kill.yaml")),
@@ -23,6 +23,8 @@ pub(crate) const DRILLS: [(&str, &str); 33] = [
     ("failover-during-failover", include_str!("../../drills/failover-during-failover.yaml")),
     ("etcd-leader-freeze", include_str!("../../drills/etcd-leader-freeze.yaml")),
     ("control-plane-loss", include_str!("../../drills/control-plane-loss.yaml")),
+    ("observer-cut", include_str!("../../drills/observer-cut.yaml")),
+    ("observer-alone", include_str!("../../drills/observer-alone.yaml")),
     ("router-crash", include_str!("../../drills/router-crash.yaml")),
     ("stale-router", include_str!("../../drills/stale-router.yaml")),
     ("slow-site", include_str!("../../drills/slow-site.yaml")),

@@ -43,8 +43,9 @@ load: {rate: 0}
              stop-conditions, expect, scope, seed, validity",
             "7: method[0].provider.kind: expected process.kill, process.freeze, process.pause, \
              site.kill, site.freeze, site.slow, postgres.stall, replication.stall, region.kill, switchover, \
-             evacuate, etcd.kill, etcd.leader-kill, etcd.leader-freeze, control-plane.kill, router.kill, \
-             router.stale, cpu.starve, clock.offset, disk.full, disk.slow, net.partition, \
+             evacuate, etcd.kill, etcd.leader-kill, etcd.leader-freeze, control-plane.kill, \
+             control-plane.blind, router.kill, router.stale, cpu.starve, clock.offset, disk.full, \
+             disk.slow, net.partition, \
              net.one-way-connect, \
              net.latency, net.loss, net.rate, net.cut-established, net.stream, found \"net.melt\"",
             "7: method[0].provider.ttl: expected a duration such as 500ms, 6s or 5m, found \"90\"",
@@ -56,7 +57,8 @@ load: {rate: 0}
              recover-after-heal",
             "9: limits.recover-99: expected a duration such as 500ms, 6s or 5m, found \"5\"",
             "10: checks[1]: expected no-lost-ack, exactly-once, single-writer, no-late-ack, \
-             no-stale-strong-read, session-order, blast-radius, lost-writes-reported, found \"no-bugs\"",
+             no-stale-strong-read, session-order, blast-radius, lost-writes-reported, \
+             observer-alone, found \"no-bugs\"",
             "11: load.rate: out of range: 1 to 5000 requests a second",
         ]
     );

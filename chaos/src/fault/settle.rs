@@ -71,6 +71,10 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
         Fault::ControlPlaneKill { region } => {
             Ok(Target::ControlPlaneKill { region: region.clone(), homes: homes() })
         }
+        Fault::ControlPlaneBlind { region, reach } => {
+            let (region, _) = home(region, cells, &mut random)?;
+            Ok(Target::ControlPlaneBlind { region, reach: *reach })
+        }
         Fault::RouterKill { routers } => {
             Ok(Target::RouterKill { routers: *routers, seed: random.random(), homes: homes() })
         }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use topology::{CellId, RegionId, SiteId};
 
-use crate::drill::{Cut, Death, Effect, EtcdMember, Lines, Offset, ProcessRole, Routers, Scope};
+use crate::drill::{
+    Cut, Death, Effect, EtcdMember, Lines, Offset, ProcessRole, Reach, Routers, Scope,
+};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -67,6 +69,10 @@ pub(crate) enum Target {
     ControlPlaneKill {
         region: Option<RegionId>,
         homes: Homes,
+    },
+    ControlPlaneBlind {
+        region: RegionId,
+        reach: Reach,
     },
     /// Which one is settled at injection, by the seed.
     RouterKill {
@@ -131,8 +137,8 @@ impl Target {
             | Self::Evacuate { region, cells } => {
                 cells.iter().map(|cell| (cell.clone(), Some(region.clone()))).collect()
             }
-            // It goes on routing: no cell is hit.
-            Self::RouterStale { .. } => Homes::new(),
+            // It goes on routing, or looking on: no cell is hit.
+            Self::RouterStale { .. } | Self::ControlPlaneBlind { .. } => Homes::new(),
             Self::Switchover { cell, from, .. } => [(cell.clone(), Some(from.clone()))].into(),
             Self::EtcdKill { homes, .. }
             | Self::EtcdLeaderKill { homes }
@@ -160,6 +166,7 @@ impl Target {
             | Self::SiteFreeze(site) => Some(&site.region),
             Self::RegionKill { region, .. }
             | Self::Net { region, .. }
+            | Self::ControlPlaneBlind { region, .. }
             | Self::Evacuate { region, .. } => Some(region),
             Self::Switchover { from, .. } => Some(from),
             Self::ControlPlaneKill { region, .. } => region.as_ref(),
@@ -210,6 +217,9 @@ impl fmt::Display for Target {
             | Self::EtcdFreeze { .. } => f.write_str("the leader of etcd"),
             Self::ControlPlaneKill { region: Some(region), .. } => {
                 write!(f, "control-plane@{region}")
+            }
+            Self::ControlPlaneBlind { region, reach } => {
+                write!(f, "control-plane@{region}, left with {}", reach.name())
             }
             Self::ControlPlaneKill { region: None, .. } => f.write_str("every control plane"),
             Self::RouterKill { routers: Routers::One, .. } => f.write_str("a router"),

@@ -16,6 +16,7 @@ fn course() -> Course {
         steps: vec![(ms(1010), "killed 30 processes".to_owned())],
         proof: vec!["30 processes are gone".to_owned()],
         frozen: Vec::new(),
+        observer: None,
     };
     Course {
         users: users(),

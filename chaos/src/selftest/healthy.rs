@@ -76,6 +76,7 @@ fn final_state() -> FinalState {
             (id("c1"), reported(vec![lost])),
             (id("c2"), reported(Vec::new())),
         ]),
+        doubts: None,
     }
 }
 

@@ -111,6 +111,7 @@ fn over(fault: &Fault) -> Over<'_> {
         | Fault::ClockOffset { cell, .. } => Over::Cells(cell),
         Fault::RegionKill { region, .. }
         | Fault::Net { region, .. }
+        | Fault::ControlPlaneBlind { region, .. }
         | Fault::Evacuate { region } => Over::Regions(region),
         Fault::EtcdKill { .. }
         | Fault::EtcdLeaderKill

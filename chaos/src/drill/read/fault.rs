@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::super::yaml::{Need, Reader, Section, duration};
 use super::super::{
-    Choice, Death, Effect, EtcdMember, Fault, Lasting, Lines, Offset, Place, ProcessRole, Routers,
-    lines,
+    Choice, Death, Effect, EtcdMember, Fault, Lasting, Lines, Offset, Place, ProcessRole, Reach,
+    Routers, lines,
 };
 
 /// Longer is no pause any more but a freeze.
@@ -96,6 +96,7 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
             reader.value(&target, "router", Need::Must, "auto", auto);
             Some(Fault::RouterStale)
         }
+        "control-plane.blind" => blind(reader, &target),
         "etcd.kill" | "control-plane.kill" | "router.kill" => of_fleet(reader, kind, &target),
         net if net.starts_with("net.") => {
             let (region, lines) = (choice(reader, &target, "region"), Lines::read(reader, &target));
@@ -126,6 +127,7 @@ fn keys(kind: &str) -> &'static [&'static str] {
         "switchover" => &["cell", "to"],
         "evacuate" => &["region"],
         "etcd.kill" | "control-plane.kill" => &["member"],
+        "control-plane.blind" => &["control-plane", "reaches"],
         "router.kill" | "router.stale" => &["router"],
         _ => &["leader"],
     }
@@ -174,6 +176,15 @@ fn of_cell(
             Some(Fault::NetStream { cell: cell?, cut: cut?, percent: percent? })
         }
     }
+}
+
+fn blind(reader: &mut Reader, target: &Section<'_>) -> Option<Fault> {
+    let region = choice(reader, target, "control-plane");
+    let names = Reach::ALL.map(Reach::name).join(" or ");
+    let reach = reader.value(target, "reaches", Need::Must, &names, |text| {
+        Reach::ALL.into_iter().find(|reach| reach.name() == text)
+    });
+    Some(Fault::ControlPlaneBlind { region: region?, reach: reach? })
 }
 
 /// A fault of what no cell owns.
