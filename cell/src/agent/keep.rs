@@ -5,6 +5,7 @@
 //! activation asks for something else. What is dropped has left nothing that the next role does not
 //! check for itself.
 
+mod abandon;
 mod claim;
 mod come_back;
 mod follow;
@@ -39,6 +40,7 @@ use super::calls::Call;
 use super::decide::role::{Own, Role, role};
 use super::decide::tenure::{Event, Tenure};
 use super::postgres::{Position, Postgres, Stop};
+use super::right;
 use super::shared::{Known, Shared};
 use crate::config::Site;
 
@@ -68,10 +70,19 @@ pub(crate) struct Tools {
 #[derive(Clone, Copy)]
 struct Stopped {
     epoch: Epoch,
-    /// Where PostgreSQL's last checkpoint begins.
-    checkpoint: Position,
+    end: End,
+    /// Where this site came to; not of one that has more than it handed over.
     place: Option<Place>,
     at: Instant,
+}
+
+/// How far what was acknowledged here goes.
+#[derive(Clone, Copy)]
+enum End {
+    /// PostgreSQL's last checkpoint begins there.
+    Clean(Position),
+    /// PostgreSQL had flushed so much when the gate was closed.
+    Flushed(Position),
 }
 
 pub(crate) struct Keeper {
@@ -232,6 +243,7 @@ impl Keeper {
         match done {
             Ok(Done::Opened { known, strong }) => self.opened(*known, strong),
             Ok(Done::Stopped { epoch, checkpoint }) => self.handed_over(epoch, checkpoint).await,
+            Ok(Done::Abandoned { epoch, flushed }) => self.abandoned(epoch, flushed).await,
             Ok(Done::Joined { told, history }) => self.joined(told, history),
             Ok(Done::Following) => {}
             Ok(Done::SourceAsked { answers }) => self.source_asked(role, answers),
@@ -296,12 +308,29 @@ impl Keeper {
 
     async fn handed_over(&mut self, epoch: Epoch, checkpoint: Position) {
         let place = self.tools.postgres.located(checkpoint);
-        self.stopped = Some(Stopped { epoch, checkpoint, place, at: Instant::now() });
+        let end = End::Clean(checkpoint);
+        self.stopped = Some(Stopped { epoch, end, place, at: Instant::now() });
         let claim = self.close_gate(Event::Drained);
         info!(%epoch, ?checkpoint, "handed over");
         // Users wait: the voters hear from here that it is over while they are asked for their votes.
-        self.reply_hand_over(&stopped(checkpoint));
+        self.reply_hand_over(&stopped(end));
         claim::release(&self.tools, claim).await;
+    }
+
+    /// The gate was closed, and the gateway knew, before it was settled what is handed over: nobody waits for
+    /// processes that end only when the disk lets them.
+    async fn abandoned(&mut self, epoch: Epoch, flushed: Position) {
+        let end = End::Flushed(flushed);
+        self.stopped = Some(Stopped { epoch, end, place: None, at: Instant::now() });
+        let claim = self.close_gate(Event::Superseded);
+        info!(%epoch, ?flushed, "handed over without a clean stop");
+        self.reply_hand_over(&stopped(end));
+        if let Some(claim) = claim {
+            right::release(&self.tools.site, &self.tools.http, &claim).await;
+        }
+        if let Err(err) = self.tools.postgres.stop(Stop::Immediate, LEAVE).await {
+            warn!(error = format!("{err:#}"), "PostgreSQL not stopped");
+        }
     }
 
     fn reply_hand_over(&mut self, reply: &HandOverReply) {
@@ -341,8 +370,15 @@ impl Keeper {
     }
 }
 
-fn stopped(checkpoint: Position) -> HandOverReply {
-    HandOverReply::Stopped { timeline: checkpoint.timeline, checkpoint: checkpoint.lsn }
+fn stopped(end: End) -> HandOverReply {
+    match end {
+        End::Clean(Position { timeline, lsn }) => {
+            HandOverReply::Stopped { timeline, checkpoint: lsn }
+        }
+        End::Flushed(Position { timeline, lsn }) => {
+            HandOverReply::Abandoned { timeline, flushed: lsn }
+        }
+    }
 }
 
 /// Replaces the cell's record if it is still the known one; `None` if somebody else was first.

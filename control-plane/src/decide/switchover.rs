@@ -95,19 +95,32 @@ fn behind(
     }
 }
 
-/// Where the checkpoint of a clean shutdown begins.
+/// Where everything ends that the active site may have acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CleanEnd {
+pub struct End {
     pub timeline: u32,
-    pub checkpoint: u64,
+    /// The least position that has it.
+    pub lsn: u64,
 }
 
-/// Returns whether the target has everything the active site wrote before it stopped: it must have
-/// received the shutdown checkpoint, which ends after where it begins. On another timeline the same
-/// position is another history's.
+impl End {
+    /// Of a clean shutdown, whose checkpoint ends after where it begins.
+    #[must_use]
+    pub fn clean(timeline: u32, checkpoint: u64) -> Self {
+        Self { timeline, lsn: checkpoint.saturating_add(1) }
+    }
+
+    /// Of a site that closed its gate and then had flushed so much.
+    #[must_use]
+    pub fn flushed(timeline: u32, flushed: u64) -> Self {
+        Self { timeline, lsn: flushed }
+    }
+}
+
+/// Returns whether the target has everything. On another timeline the same position is another history's.
 #[must_use]
-pub fn has_everything(vote: &Vote, system: Option<u64>, end: CleanEnd) -> bool {
-    system == Some(vote.system) && vote.timeline == end.timeline && vote.lsn > end.checkpoint
+pub fn has_everything(vote: &Vote, system: Option<u64>, end: End) -> bool {
+    system == Some(vote.system) && vote.timeline == end.timeline && vote.lsn >= end.lsn
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::hands::Hands;
 use super::vote::{NEAR_ONES, Predecessor, collect};
 use crate::decide::choose::Vote;
 use crate::decide::state::SeenCell;
-use crate::decide::switchover::{CleanEnd, Refusal, has_everything};
+use crate::decide::switchover::{End, Refusal, has_everything};
 use crate::store::Kept;
 use crate::store::etcd::Unchanged;
 
@@ -128,7 +128,11 @@ async fn hand_over(
     let Move { cell, from, to, .. } = planned;
     let activation = &switching.value.activation;
     let end = match hands.agents.hand_over(cell, from, activation.epoch).await {
-        HandOverReply::Stopped { timeline, checkpoint } => CleanEnd { timeline, checkpoint },
+        HandOverReply::Stopped { timeline, checkpoint } => End::clean(timeline, checkpoint),
+        HandOverReply::Abandoned { timeline, flushed } => {
+            info!(%cell, epoch = %activation.epoch, flushed, "left without a clean stop");
+            End::flushed(timeline, flushed)
+        }
         HandOverReply::Prepared => {
             return Err(Stopped { why: format!("{from} only prepared"), is_over: false });
         }
@@ -160,9 +164,9 @@ async fn hand_over(
             });
         }
         Some(vote) => {
-            let CleanEnd { timeline, checkpoint } = end;
-            let Vote { timeline: reached, lsn, .. } = vote;
-            format!("{to} came to {reached}/{lsn} only, {from} stopped at {timeline}/{checkpoint}")
+            let Vote { timeline: reached, lsn: came, .. } = vote;
+            let End { timeline, lsn } = end;
+            format!("{to} came to {reached}/{came} only, what {from} had reaches {timeline}/{lsn}")
         }
         None => {
             let refusal = ballot.refusals.get(to).map_or("no answer", String::as_str);

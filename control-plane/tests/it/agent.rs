@@ -304,7 +304,10 @@ async fn hand_over(
         return Json(HandOverReply::Prepared);
     }
     Json(agent.told(|script| {
-        script.handed_over = matches!(script.hand_over, HandOverReply::Stopped { .. });
+        script.handed_over = matches!(
+            script.hand_over,
+            HandOverReply::Stopped { .. } | HandOverReply::Abandoned { .. }
+        );
         script.hand_over.clone()
     }))
 }

@@ -63,7 +63,22 @@ async fn a_refused_hand_over_ends_where_everything_is() {
     .await;
 }
 
-/// Its disk was too slow for a clean stop. Nobody has less than anybody else, and the target is preferred.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_site_had_flushed_is_enough_where_it_cannot_stop_cleanly() {
+    Platform::run(&["north"], async |platform| {
+        platform.until_known("north").await;
+        platform.agent("east").told(|east| {
+            east.hand_over = HandOverReply::Abandoned { timeline: 1, flushed: 1000 };
+        });
+        platform.agent("south").told(|south| south.lsn = 1000);
+        let (status, body) = platform.switchover("north", r#"{"to": "south"}"#).await;
+        assert_eq!((status, &body["epoch"]), (200, &json!(3)), "{body}");
+        platform.until_cell_is("epoch 3, steady in south").await;
+    })
+    .await;
+}
+
+/// Its database ended all the same. Nobody has less than anybody else, and the target is preferred.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_site_that_ends_without_handing_over_is_succeeded_by_the_target() {
     Platform::run(&["north"], async |platform| {

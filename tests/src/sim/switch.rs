@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use control_plane::decide::choose::Vote;
 use control_plane::decide::state::SeenCell;
-use control_plane::decide::switchover::{CleanEnd, has_everything};
+use control_plane::decide::switchover::{End, has_everything};
 use control_plane::store::Kept;
 use topology::RegionId;
 use topology::snapshot::RoutedCell;
@@ -56,7 +56,8 @@ async fn hand_over(
     let sim = &hands.proc.sim;
     let reply = sim.ask_hand_over(&hands.proc, sim.index(from), activation.epoch).await;
     let end = match reply {
-        HandOverReply::Stopped { timeline, checkpoint } => CleanEnd { timeline, checkpoint },
+        HandOverReply::Stopped { timeline, checkpoint } => End::clean(timeline, checkpoint),
+        HandOverReply::Abandoned { timeline, flushed } => End::flushed(timeline, flushed),
         HandOverReply::Ended { .. } => return Err(true),
         HandOverReply::Prepared | HandOverReply::Refused { .. } => return Err(false),
     };

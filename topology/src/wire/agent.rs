@@ -83,6 +83,12 @@ pub enum HandOverReply {
         timeline: u32,
         checkpoint: u64,
     },
+    /// The disk is too slow for a clean stop: PostgreSQL is stopped at once. Whatever was acknowledged had been
+    /// flushed by `flushed`, on this timeline, and nothing is acknowledged here any more.
+    Abandoned {
+        timeline: u32,
+        flushed: u64,
+    },
     /// PostgreSQL has ended, though not cleanly, and nothing more is acknowledged here: the right is over,
     /// and the voters know what there is.
     Ended {

@@ -1,14 +1,17 @@
-//! Hands a healthy site's cell over: nothing new, finish what is in flight, stop cleanly.
+//! Hands a site's cell over: nothing new, finish what is in flight, stop cleanly.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
+use runtime::http_client::CallError;
 use serde::Deserialize;
 use tokio::time::Instant;
 use topology::Epoch;
 use topology::address::Port;
+use topology::wire::agent::TenureName;
 use tracing::info;
 
+use super::abandon::{abandon, has_slow_disk};
 use super::{Done, Tools};
 use crate::agent::postgres::Stop;
 
@@ -18,18 +21,23 @@ const DRAIN_LIMIT: Duration = Duration::from_millis(300);
 /// A fast stop ships everything and writes a checkpoint: 40 to 105 ms were measured.
 const STOP_LIMIT: Duration = Duration::from_millis(1500);
 const ASK_TIME: Duration = Duration::from_millis(100);
-const POLL: Duration = Duration::from_millis(5);
+pub(super) const POLL: Duration = Duration::from_millis(5);
 
+/// What the gateway says of itself.
 #[derive(Deserialize)]
-struct InFlight {
+pub(super) struct InFlight {
     in_flight: u64,
-    tenure: String,
+    /// Missing until it has heard of any.
+    pub(super) tenure: Option<TenureName>,
 }
 
 pub(super) async fn hand_over(tools: Tools, epoch: Epoch) -> anyhow::Result<Done> {
     // Takes its time beside the requests in flight, instead of after them.
     let (drained, ()) = tokio::join!(drain(&tools), tools.postgres.stop_archiving());
     info!(%epoch, drained, "draining ended");
+    if has_slow_disk(&tools) {
+        return abandon(&tools).await;
+    }
     tools.postgres.stop(Stop::Fast, STOP_LIMIT).await?;
     let checkpoint = tools.postgres.clean_end().await?.context("stop PostgreSQL cleanly")?;
     // Its walsenders have shipped everything; the target is checked against this checkpoint.
@@ -39,15 +47,19 @@ pub(super) async fn hand_over(tools: Tools, epoch: Epoch) -> anyhow::Result<Done
 
 /// Waits until the gateway has heard that nothing new may come in, and nothing is in flight.
 async fn drain(tools: &Tools) -> bool {
-    let url = format!("http://{}/v1/in-flight", tools.site.address(Port::SessionAdmin));
     let deadline = Instant::now() + DRAIN_LIMIT;
     while Instant::now() < deadline {
-        match tools.http.get::<InFlight>(&url, ASK_TIME).await {
-            Ok(state) if state.in_flight == 0 && state.tenure == "draining" => return true,
+        match in_flight(tools).await {
+            Ok(InFlight { in_flight: 0, tenure: Some(TenureName::Draining) }) => return true,
             // No gateway: nothing is in flight.
-            Err(runtime::http_client::CallError::Connect { .. }) => return true,
+            Err(CallError::Connect { .. }) => return true,
             Ok(_) | Err(_) => tokio::time::sleep(POLL).await,
         }
     }
     false
+}
+
+pub(super) async fn in_flight(tools: &Tools) -> Result<InFlight, CallError> {
+    let url = format!("http://{}/v1/in-flight", tools.site.address(Port::SessionAdmin));
+    tools.http.get(&url, ASK_TIME).await
 }

@@ -9,6 +9,7 @@ use topology::wire::agent::{HandOverReply, HandOverRequest, VoteReply, VoteReque
 use topology::{Epoch, Phase};
 use tracing::info;
 
+use super::abandon::has_slow_disk;
 use super::{Keeper, Stopped, Tools};
 use crate::agent::calls::Call;
 use crate::agent::decide::right::promise_for_voter;
@@ -97,10 +98,8 @@ impl Keeper {
             drop(reply.send(prepare(&self.tools).await));
             return;
         }
-        if let Some(Stopped { checkpoint, .. }) =
-            self.stopped.filter(|stopped| stopped.epoch == epoch)
-        {
-            drop(reply.send(super::stopped(checkpoint)));
+        if let Some(Stopped { end, .. }) = self.stopped.filter(|stopped| stopped.epoch == epoch) {
+            drop(reply.send(super::stopped(end)));
             return;
         }
         self.waiting.push(reply);
@@ -131,6 +130,10 @@ impl Keeper {
 
 /// What is written now need not be written while nobody serves.
 async fn prepare(tools: &Tools) -> HandOverReply {
+    if has_slow_disk(tools) {
+        let reason = "the disk is slow, and a checkpoint would make it slower".to_owned();
+        return HandOverReply::Refused { reason };
+    }
     let checkpoint = tools.postgres.sql.execute("CHECKPOINT");
     match tokio::time::timeout(CHECKPOINT_LIMIT, checkpoint).await {
         Ok(Ok(())) => HandOverReply::Prepared,

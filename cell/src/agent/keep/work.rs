@@ -14,6 +14,8 @@ pub(super) enum Done {
     Opened { known: Box<Known>, strong: bool },
     /// PostgreSQL has stopped cleanly, at this checkpoint.
     Stopped { epoch: Epoch, checkpoint: Position },
+    /// PostgreSQL is being stopped at once, and what it had flushed is with the target.
+    Abandoned { epoch: Epoch, flushed: Position },
     /// The server follows under the epoch's name, and is in line with this history.
     Joined { told: (RegionId, Epoch), history: Option<(RegionId, Place)> },
     /// The server follows as before.

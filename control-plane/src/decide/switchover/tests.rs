@@ -44,16 +44,19 @@ fn the_target_must_stream_and_be_close() {
 #[test]
 fn a_target_without_the_last_checkpoint_does_not_have_everything() {
     let vote = |system, timeline, lsn| Vote { system, timeline, begun: None, lsn };
-    let end = CleanEnd { timeline: 3, checkpoint: 500 };
+    let end = End::clean(3, 500);
     assert!(has_everything(&vote(1, 3, 501), Some(1), end));
     assert!(!has_everything(&vote(1, 3, 500), Some(1), end));
     assert!(!has_everything(&vote(2, 3, 501), Some(1), end));
     assert!(!has_everything(&vote(1, 3, 501), None, end));
+    let end = End::flushed(3, 500);
+    assert!(has_everything(&vote(1, 3, 500), Some(1), end));
+    assert!(!has_everything(&vote(1, 3, 499), Some(1), end));
 }
 
 #[test]
 fn a_target_with_a_history_of_its_own_does_not_have_everything_however_far_it_is() {
-    let end = CleanEnd { timeline: 3, checkpoint: 500 };
+    let end = End::clean(3, 500);
     for timeline in [2, 4] {
         assert!(!has_everything(
             &Vote { system: 1, timeline, begun: None, lsn: 900 },
