@@ -88,7 +88,7 @@ static REGRESSIONS: [Regression; 4] = [
 ];
 
 /// Each mistake, and what brings it out.
-const SABOTAGES: [(Sabotage, Theme); 17] = [
+const SABOTAGES: [(Sabotage, Theme); 18] = [
     (Sabotage::RecordLeftUnsettled, Theme::Unsettled),
     (Sabotage::RenewalsCountedFromOne, Theme::Forget),
     (Sabotage::TrustTheTimeline, Theme::Twice),
@@ -98,6 +98,7 @@ const SABOTAGES: [(Sabotage, Theme); 17] = [
     (Sabotage::NoWaitAfterRestart, Theme::Promise),
     (Sabotage::OneVoteIsEnough, Theme::Half),
     (Sabotage::LeaseFromTheReply, Theme::Late),
+    (Sabotage::RenewalSaidTooSoon, Theme::Late),
     (Sabotage::LeaseNotCompared, Theme::Blink),
     (Sabotage::RecordBeforeName, Theme::Leave),
     (Sabotage::NameBeforeRecord, Theme::Leave),

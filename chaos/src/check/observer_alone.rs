@@ -33,16 +33,16 @@ mod tests {
 
     #[test]
     fn who_was_cut_off_says_so_and_is_believed_afterwards() {
-        check("undecided north", Finding::Pass);
-        check("undecided north, undecided south", Finding::Pass);
+        check("undecided north", &Finding::Pass);
+        check("undecided north, undecided south", &Finding::Pass);
         let unwritten = "control-plane@north wrote nothing down of what it saw badly";
-        check("undecided south", Finding::Fail(vec![unwritten.to_owned()]));
+        check("undecided south", &Finding::Fail(vec![unwritten.to_owned()]));
         let blind = "control-plane@north is not believed, all healed";
-        check("undecided north, blind north", Finding::Fail(vec![blind.to_owned()]));
+        check("undecided north, blind north", &Finding::Fail(vec![blind.to_owned()]));
     }
 
     #[track_caller]
-    fn check(said: &str, expected: Finding) {
+    fn check(said: &str, expected: &Finding) {
         let mut doubts = Doubts::default();
         for (word, region) in said.split(", ").filter_map(|said| said.split_once(' ')) {
             let region: RegionId = region.parse().unwrap();
@@ -58,6 +58,6 @@ mod tests {
             final_state: FinalState { doubts: Some(doubts), ..FinalState::default() },
             ..Course::default()
         };
-        assert_eq!(super::check(&course), expected);
+        assert_eq!(super::check(&course), *expected);
     }
 }

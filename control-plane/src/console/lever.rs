@@ -223,7 +223,7 @@ async fn looked_at(console: &Console, reader: &Reader, lever: &Lever) -> Result<
     })?;
     if is_forced {
         // Every round has an epoch of its own. That somebody serves by then is refused in any case.
-        plan.etag = "*".to_owned();
+        "*".clone_into(&mut plan.etag);
     }
     Ok(plan)
 }

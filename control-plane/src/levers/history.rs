@@ -14,10 +14,11 @@ use crate::store::operations::Operations;
 /// What earlier operations have taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
-    took_ms: Vec<u64>,
-    hold_ms: Vec<u64>,
+    /// In milliseconds, as all of it.
+    took: Vec<u64>,
+    held: Vec<u64>,
     /// How long elections took that people asked for.
-    elected_ms: Vec<u64>,
+    elected: Vec<u64>,
 }
 
 /// What a move is expected to take, by those before it.
@@ -51,11 +52,11 @@ impl History {
     pub fn add(&mut self, operation: &Operation) {
         for step in operation.steps() {
             if let StepState::Done { took_ms, hold_ms: Some(hold_ms), .. } = step.state {
-                self.took_ms.push(took_ms);
-                self.hold_ms.push(hold_ms);
+                self.took.push(took_ms);
+                self.held.push(hold_ms);
             }
             if let (What::Elect(_), StepState::Done { took_ms, .. }) = (&step.what, &step.state) {
-                self.elected_ms.push(*took_ms);
+                self.elected.push(*took_ms);
             }
         }
     }
@@ -64,10 +65,10 @@ impl History {
     #[must_use]
     pub fn expected(&self) -> Option<Expected> {
         Some(Expected {
-            moves: self.took_ms.len(),
-            took_ms: median(&self.took_ms)?,
-            hold_ms: median(&self.hold_ms),
-            longest_hold_ms: self.hold_ms.iter().max().copied(),
+            moves: self.took.len(),
+            took_ms: median(&self.took)?,
+            hold_ms: median(&self.held),
+            longest_hold_ms: self.held.iter().max().copied(),
         })
     }
 
@@ -76,8 +77,8 @@ impl History {
     #[must_use]
     pub fn expected_election(&self) -> Option<Expected> {
         Some(Expected {
-            moves: self.elected_ms.len(),
-            took_ms: median(&self.elected_ms)?,
+            moves: self.elected.len(),
+            took_ms: median(&self.elected)?,
             hold_ms: None,
             longest_hold_ms: None,
         })

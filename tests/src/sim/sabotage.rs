@@ -19,6 +19,8 @@ pub enum Sabotage {
     OneVoteIsEnough,
     /// The right counts from a renewal's answer instead of its sending.
     LeaseFromTheReply,
+    /// A site says that it sends its next renewal half a second before it does.
+    RenewalSaidTooSoon,
     /// A winner is promoted without waiting for the end of its predecessor's right.
     NoWaitForTheRight,
     /// A take-over is written without comparing the lease.

@@ -50,9 +50,9 @@ async fn drain(tools: &Tools) -> bool {
     let deadline = Instant::now() + DRAIN_LIMIT;
     while Instant::now() < deadline {
         match in_flight(tools).await {
-            Ok(InFlight { in_flight: 0, tenure: Some(TenureName::Draining) }) => return true,
             // No gateway: nothing is in flight.
-            Err(CallError::Connect { .. }) => return true,
+            Ok(InFlight { in_flight: 0, tenure: Some(TenureName::Draining) })
+            | Err(CallError::Connect { .. }) => return true,
             Ok(_) | Err(_) => tokio::time::sleep(POLL).await,
         }
     }

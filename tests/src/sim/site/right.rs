@@ -37,7 +37,8 @@ pub async fn renew(tools: Tools) {
             let value = Lease { holder, epoch: claim.epoch, sequence };
             let expected = Expected { cell: claim.revision, lease: None };
             let sent = proc.now();
-            sim.say_renewing(&proc, &value);
+            let ahead = u64::from(sim.sabotaged(Sabotage::RenewalSaidTooSoon));
+            sim.say_renewing(&proc, &Lease { sequence: sequence + ahead, ..value.clone() });
             match sim.put_if(&proc, Put::Lease(value), expected).await {
                 Ok(PutIf::Done { .. }) => {
                     let late = sim.sabotaged(Sabotage::LeaseFromTheReply);
