@@ -5,7 +5,7 @@
 mod healthy;
 
 use crate::check::{Check, Finding};
-use crate::course::{Course, DatabaseRead, LostWritesRead, Seen};
+use crate::course::{Course, DatabaseRead, Doubts, LostWritesRead, Seen};
 use crate::history::{Effect, Failure, Operation, Outcome};
 use crate::selftest::healthy::{MOVED_AT, READ, healthy, served};
 
@@ -26,7 +26,7 @@ pub(crate) struct Caught {
     pub(crate) by: Vec<Check>,
 }
 
-pub(crate) const DEFECTS: [Defect; 12] = [
+pub(crate) const DEFECTS: [Defect; 13] = [
     Defect {
         name: "ack-before-commit",
         what: "a ticket is acknowledged before it is committed, and its site dies in between",
@@ -145,6 +145,17 @@ pub(crate) const DEFECTS: [Defect; 12] = [
             let other = course.operations.iter_mut().find(|op| op.user == 1 && op.sent > MOVED_AT);
             other.expect("the other cell is asked after the fault").outcome =
                 Outcome::Unknown(Failure::Timeout);
+        },
+    },
+    Defect {
+        name: "blind-and-silent",
+        what: "a control plane that sees no site writes nothing down of what it made of that",
+        meant: Check::ObserverAlone,
+        put_in: |course| {
+            for injection in &mut course.injections {
+                injection.observer = "north".parse().ok();
+            }
+            course.final_state.doubts = Some(Doubts::default());
         },
     },
 ];

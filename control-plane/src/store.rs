@@ -241,7 +241,7 @@ mod tests {
             entry("audit/1", "for others", 43),
         ]);
         let c1 =
-            Kept::at(41, Lease { holder: "east".parse().unwrap(), epoch: Epoch(7), sequence: 1 });
+            Kept::at(41, Lease { holder: "east".parse().unwrap(), epoch: Epoch(7), sequence: 3 });
         assert_eq!(reading.leases, [("c1".parse().unwrap(), c1)].into());
         assert_eq!(reading.malformed.keys().collect::<Vec<_>>(), ["/bulkhead/v1/leases/c2"]);
         assert_eq!(reading.newest(), Version(42));

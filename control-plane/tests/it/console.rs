@@ -128,12 +128,15 @@ async fn fails_over_what_cannot_by_itself(browser: &Browser, platform: &Platform
     browser.press(ENTER).await;
     browser.until("h1", "Fail c1 over").await;
     browser.screenshot("failover-light-1280").await;
+    // Whoever chooses a language comes back to the cell's page.
     browser.click(".language").await;
+    browser.click("#failover").await;
     browser.until(".facts .bad", "可能丢失已确认的强一致写入").await;
     browser.look(390, true).await;
     browser.screenshot("failover-chinese-dark-390").await;
     browser.look(1280, false).await;
     browser.click(".language").await;
+    browser.click("#failover").await;
     browser.until("h1", "Fail c1 over").await;
 
     // Nothing is done before both are there: the reason, and the tick.

@@ -19,7 +19,7 @@ pub enum Sabotage {
     OneVoteIsEnough,
     /// The right counts from a renewal's answer instead of its sending.
     LeaseFromTheReply,
-    /// A site says that it sends its next renewal half a second before it does.
+    /// A site says that it sends a renewal a second and a half before it does.
     RenewalSaidTooSoon,
     /// A winner is promoted without waiting for the end of its predecessor's right.
     NoWaitForTheRight,

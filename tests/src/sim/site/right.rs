@@ -37,7 +37,7 @@ pub async fn renew(tools: Tools) {
             let value = Lease { holder, epoch: claim.epoch, sequence };
             let expected = Expected { cell: claim.revision, lease: None };
             let sent = proc.now();
-            let ahead = u64::from(sim.sabotaged(Sabotage::RenewalSaidTooSoon));
+            let ahead = if sim.sabotaged(Sabotage::RenewalSaidTooSoon) { 3 } else { 0 };
             sim.say_renewing(&proc, &Lease { sequence: sequence + ahead, ..value.clone() });
             match sim.put_if(&proc, Put::Lease(value), expected).await {
                 Ok(PutIf::Done { .. }) => {
