@@ -34,6 +34,10 @@ pub use vantage::{SeenVantage, Sighted};
 /// How old the last reading of etcd may be to decide by it: two reads may fail.
 const FRESH: Duration = Duration::from_millis(1500);
 
+/// A renewal that takes longer to be in force counts from its being sent. What is usual over the longest
+/// ways is less: renewals that follow each other would seem to have been missed.
+const LATE: Duration = Duration::from_millis(800);
+
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Fact {
@@ -195,7 +199,8 @@ impl State {
             let heard = reading.renewed.get(cell).map_or(now, |heard| now.min(*heard));
             let lease = reading.leases.get(cell);
             let sent = lease.and_then(|kept| self.renewals.get(cell)?.said(&kept.value));
-            if seen.saw_lease(lease, sent.map_or(heard, |sent| sent.min(heard))) {
+            let sent = sent.filter(|sent| heard.saturating_duration_since(*sent) >= LATE);
+            if seen.saw_lease(lease, sent.unwrap_or(heard)) {
                 self.frozen.remove(cell);
             }
         }

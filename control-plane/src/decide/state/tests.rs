@@ -66,6 +66,7 @@ fn a_renewal_that_comes_late_counts_from_when_the_site_was_heard_to_send_it() {
     assert_eq!(since(&[(1, 7, 41), (2, 7, 42), (3, 7, 43)], 42), 2);
     assert_eq!(since(&[(2, 7, 42), (4, 7, 42)], 42), 2, "heard twice");
     assert_eq!(since(&[], 42), 9);
+    assert_eq!(since(&[(9, 7, 42)], 42), 9, "as it should be");
     assert_eq!(since(&[(2, 6, 42)], 42), 9, "another epoch's");
     assert_eq!(since(&[(2, 7, 43)], 42), 9, "a machine that restarted counts from elsewhere");
     let many: Vec<_> = (0..9).map(|at| (at, 7, 40 + at)).collect();
