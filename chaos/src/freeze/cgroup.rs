@@ -1,5 +1,7 @@
 //! A cgroup of our own, frozen as a whole: nobody in it can escape by starting somebody new.
 
+mod hierarchy;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
@@ -11,32 +13,18 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
+use self::hierarchy::{Version, hierarchies, home};
 use super::stop_trees;
 use crate::process::{Process, tree};
 use crate::safeguard::Safeguard;
 use crate::undo::{PREFIX, Undo, Undone, place};
 
-/// Which controllers a cgroup hands on to those below it.
-const SUBTREE: &str = "cgroup.subtree_control";
+pub(crate) use hierarchy::disk_limits;
+
 const LOOK: Duration = Duration::from_millis(5);
 /// A thawed process may be in the middle of starting another one; then its list is read again.
 const MOVES: usize = 200;
 const MOVE_PAUSE: Duration = Duration::from_millis(5);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Version {
-    /// The `freezer` controller's own hierarchy.
-    V1,
-    /// The unified hierarchy.
-    V2,
-    /// The `cpu` controller's own hierarchy.
-    Cpu,
-    /// The `blkio` controller's own hierarchy.
-    Disk,
-    /// The unified hierarchy, where it hands the `io` controller on.
-    UnifiedDisk,
-}
 
 /// Where the processes of a drill are kept while they are frozen, and where they came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -272,18 +260,6 @@ impl fmt::Display for Cgroup {
     }
 }
 
-impl Version {
-    fn knob(self) -> &'static str {
-        match self {
-            Self::V1 => "freezer.state",
-            Self::V2 => "cgroup.freeze",
-            Self::Cpu => "cpu.cfs_quota_us",
-            Self::Disk => "blkio.throttle.write_iops_device",
-            Self::UnifiedDisk => "io.max",
-        }
-    }
-}
-
 /// A process that is gone cannot be moved, and need not be.
 fn move_to(folder: &Path, pid: u32) -> anyhow::Result<()> {
     let path = folder.join("cgroup.procs");
@@ -291,66 +267,6 @@ fn move_to(folder: &Path, pid: u32) -> anyhow::Result<()> {
         Err(err) if err.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(()),
         written => written.with_context(|| format!("move process {pid} to {}", folder.display())),
     }
-}
-
-/// Where cgroups that can freeze or limit may be, the best first.
-fn hierarchies() -> Vec<(Version, PathBuf)> {
-    let candidates = [
-        (Version::Cpu, "/sys/fs/cgroup/cpu", "cpu.cfs_quota_us"),
-        (Version::Cpu, "/sys/fs/cgroup/cpu,cpuacct", "cpu.cfs_quota_us"),
-        (Version::Disk, "/sys/fs/cgroup/blkio", "blkio.throttle.write_iops_device"),
-        (Version::UnifiedDisk, "/sys/fs/cgroup", SUBTREE),
-        (Version::UnifiedDisk, "/sys/fs/cgroup/unified", SUBTREE),
-        (Version::V1, "/sys/fs/cgroup/freezer", "cgroup.procs"),
-        (Version::V2, "/sys/fs/cgroup", "cgroup.controllers"),
-        (Version::V2, "/sys/fs/cgroup/unified", "cgroup.controllers"),
-    ];
-    let there = candidates.into_iter().filter(|(version, mount, sign)| {
-        let sign = Path::new(mount).join(sign);
-        match version {
-            Version::UnifiedDisk => fs::read_to_string(sign).is_ok_and(|text| hands_io_on(&text)),
-            Version::V1 | Version::V2 | Version::Cpu | Version::Disk => sign.exists(),
-        }
-    });
-    there.map(|(version, mount, _)| (version, PathBuf::from(mount))).collect()
-}
-
-/// Whether cgroups below one with these controllers can limit what is read and written.
-fn hands_io_on(subtree_control: &str) -> bool {
-    subtree_control.split_whitespace().any(|controller| controller == "io")
-}
-
-/// Returns where the writes of processes can be limited, and what an administrator would do about it that
-/// they cannot.
-pub(crate) fn disk_limits() -> Result<String, String> {
-    let limits = |version| matches!(version, Version::Disk | Version::UnifiedDisk);
-    let found = hierarchies().into_iter().find(|(version, _)| limits(*version));
-    match found {
-        Some((Version::UnifiedDisk, mount)) => {
-            Ok(format!("{}: io.max of cgroup v2", mount.display()))
-        }
-        Some((_, mount)) => Ok(format!("{}: blkio of cgroup v1", mount.display())),
-        None => {
-            Err("no cgroup v1 hierarchy has the blkio controller, and the unified one does not \
-             hand io on; `echo +io > /sys/fs/cgroup/cgroup.subtree_control` may let it"
-                .to_owned())
-        }
-    }
-}
-
-/// Returns the path of a process's cgroup below the mount, from its `/proc/PID/cgroup`.
-fn home(version: Version, groups: &str) -> Option<String> {
-    let mut lines = groups.lines().filter_map(|line| {
-        let mut fields = line.splitn(3, ':');
-        Some((fields.next()?, fields.next()?, fields.next()?))
-    });
-    let (_, _, path) = lines.find(|(id, controllers, _)| match version {
-        Version::V1 => controllers.split(',').any(|controller| controller == "freezer"),
-        Version::Cpu => controllers.split(',').any(|controller| controller == "cpu"),
-        Version::Disk => controllers.split(',').any(|controller| controller == "blkio"),
-        Version::V2 | Version::UnifiedDisk => *id == "0" && controllers.is_empty(),
-    })?;
-    Some(path.trim_start_matches('/').to_owned())
 }
 
 /// Returns the cgroups that drills made in a run directory, with who made them.
@@ -383,18 +299,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_sent_back_to_where_it_came_from() {
-        let groups = "9:name=systemd:/\n6:freezer:/jobs/7\n3:cpu,cpuset:/\n0::/unified/x\n";
-        assert_eq!(home(Version::V1, groups), Some("jobs/7".to_owned()));
-        assert_eq!(home(Version::V2, groups), Some("unified/x".to_owned()));
-        assert_eq!(home(Version::V1, "0::/\n"), None);
-        assert_eq!(
-            home(Version::UnifiedDisk, "0::/system.slice\n"),
-            Some("system.slice".to_owned())
-        );
-    }
-
-    #[test]
     fn writes_are_limited_in_the_words_of_the_hierarchy_that_can() {
         let folder = std::env::temp_dir().join(format!("chaos-writes-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
@@ -407,11 +311,5 @@ mod tests {
         assert_eq!(limited(Version::UnifiedDisk), "8:0 wiops=20");
         assert!(folder.join("io.max").exists());
         fs::remove_dir_all(&folder).unwrap();
-    }
-
-    #[test]
-    fn a_unified_hierarchy_limits_writes_only_where_it_hands_io_on() {
-        assert!(hands_io_on("cpuset cpu io memory pids\n"));
-        assert!(!hands_io_on("cpu memory\n") && !hands_io_on(""));
     }
 }
