@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
+use runtime::program;
 use serde::{Deserialize, Serialize};
 use topology::spec::End;
 use topology::wire::fleet::Fleet;
 
-use crate::program;
 use crate::undo::{Undone, labels_of};
 
 const MISSING: &str = "nft is not installed; apt-get install nftables";

@@ -28,7 +28,6 @@ mod events;
 mod filter;
 mod platform;
 mod process;
-mod program;
 mod token;
 mod wan;
 

@@ -18,6 +18,7 @@ pub mod mounts;
 pub mod overload;
 pub mod problem;
 pub mod process;
+pub mod program;
 pub mod reconcile;
 pub mod run_dir;
 pub mod server;

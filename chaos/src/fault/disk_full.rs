@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use runtime::program;
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::time::{Instant, sleep};
@@ -20,7 +21,6 @@ use super::{Bench, Injection, ballast};
 use crate::helper;
 use crate::platform::{Platform, postmaster_of};
 use crate::process::{Process, tree};
-use crate::program;
 use crate::safeguard::Safeguard;
 use crate::undo::{Undo, Undone, label};
 

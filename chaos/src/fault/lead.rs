@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
+use runtime::program;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
 use tokio::time::{Instant, timeout_at};
@@ -18,7 +19,6 @@ use crate::filter::{self, Filter};
 use crate::freeze::Cgroup;
 use crate::helper;
 use crate::process::{Process, tree};
-use crate::program;
 use crate::relay::LISTENS;
 use crate::safeguard::Safeguard;
 use crate::undo::{Undo, label};

@@ -4,11 +4,11 @@
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
+use runtime::program;
 use topology::spec::{End, Network};
 
 use super::partition::answered;
 use super::{Injection, Net};
-use crate::program;
 use crate::wan::inside;
 
 /// `ss` of iproute2 names each connection by its two addresses.

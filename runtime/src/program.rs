@@ -1,4 +1,4 @@
-//! Small programs of the system that drills ask for what only they can do: `nft`, `ss`, `prlimit`.
+//! Small programs of the system that do what only they can: `nft`, `ss`, `prlimit`.
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs a program to its end with a text to read, and returns what it wrote. One that says that it has
 /// failed is an error with what it complained of; one that does not end is ended.
-pub(crate) fn run(command: Command, script: &str) -> anyhow::Result<String> {
+pub fn run(command: Command, script: &str) -> anyhow::Result<String> {
     run_within(command, script, PATIENCE)
 }
 
