@@ -15,7 +15,7 @@ use crate::launch;
 use crate::machine::{Process, signal};
 use crate::readiness::{Observer, tail};
 use crate::run_dir::RunDir;
-use crate::supervise::STOP_PATIENCE;
+use crate::supervise::END_PATIENCE;
 
 /// The supervisor's own log.
 const NAME: &str = "platform";
@@ -90,7 +90,7 @@ async fn stop(supervisor: &mut Child) -> anyhow::Result<()> {
         }
         anyhow::Ok(())
     };
-    match tokio::time::timeout(STOP_PATIENCE, stopped).await {
+    match tokio::time::timeout(END_PATIENCE, stopped).await {
         Ok(result) => result,
         // Its children die with it.
         Err(_) => supervisor.kill().context("kill the supervisor"),

@@ -10,10 +10,9 @@ use crate::app::Outcome;
 use crate::disk;
 use crate::machine::{Process, signal};
 use crate::run_dir::RunDir;
+use crate::supervise::END_PATIENCE;
 use crate::terminal;
 
-/// More than the supervisor takes for all its stages.
-const PATIENCE: Duration = Duration::from_secs(32);
 /// A process whose parent was killed is gone within this.
 const AFTERMATH: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(50);
@@ -25,7 +24,7 @@ pub(crate) async fn down(run_dir: &RunDir) -> anyhow::Result<Outcome> {
     };
     fleet.extend(supervisor.descendants());
     signal(supervisor, Signal::TERM);
-    if !gone(&[supervisor], PATIENCE).await {
+    if !gone(&[supervisor], END_PATIENCE).await {
         signal(supervisor, Signal::KILL);
         gone(&[supervisor], AFTERMATH).await;
     }

@@ -20,7 +20,7 @@ use crate::launch::{self, Start};
 use crate::run_dir::RunDir;
 use member::Member;
 
-pub(crate) use stop::PATIENCE as STOP_PATIENCE;
+pub(crate) use stop::{END_PATIENCE, PATIENCE as STOP_PATIENCE};
 
 /// How soon a hold that was lifted, or a pause that is over, is noticed.
 const LOOK: Duration = Duration::from_millis(200);

@@ -46,10 +46,7 @@ pub(crate) fn missing() -> Vec<String> {
 
 /// Unmounts what an earlier supervisor has left.
 pub(crate) fn unmount_left(run_dir: &RunDir) -> anyhow::Result<()> {
-    for place in mounts::below(&run_dir.path().join("sites"))? {
-        mounts::unmount(&place)?;
-    }
-    Ok(())
+    mounts::unmount_all(&mounts::below(&run_dir.path().join("sites"))?)
 }
 
 impl Volumes {
@@ -77,10 +74,8 @@ impl Volumes {
 
 impl Drop for Volumes {
     fn drop(&mut self) {
-        for place in &self.places {
-            if let Err(err) = mounts::unmount(place) {
-                tracing::warn!(error = format!("{err:#}"), "left to the next start");
-            }
+        if let Err(err) = mounts::unmount_all(&self.places) {
+            tracing::warn!(error = format!("{err:#}"), "left to the next start");
         }
     }
 }

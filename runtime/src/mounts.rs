@@ -1,44 +1,101 @@
 //! File systems that are mounted below a folder, as the kernel tells of them.
+//!
+//! The kernel names places without symbolic links and `..`; so does everything here, however a folder is
+//! called by who asks.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 
-/// Whoever was killed a moment ago may still have a file open.
-const TRIES: usize = 50;
+use crate::clock::BootTime;
+use crate::program;
+
+/// How long unmounting takes at most, however many there are: whoever was killed a moment ago may still
+/// have a file open, and what is in memory is written.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Returns where something is mounted below a folder, what is mounted last first.
 pub fn below(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let text = fs::read_to_string("/proc/self/mountinfo").context("read what is mounted")?;
-    let mut found: Vec<PathBuf> = parse(&text)
-        .into_iter()
-        .filter(|place| place.starts_with(folder) && place != folder)
-        .collect();
+    let Some(folder) = as_named(folder)? else { return Ok(Vec::new()) };
+    let mut found = all()?;
+    found.retain(|place| place.starts_with(&folder) && *place != folder);
     found.reverse();
     Ok(found)
 }
 
-/// Unmounts what is mounted somewhere; it is no error if nothing is. Waits for those who still use it.
+/// Whether something is mounted just there.
+pub fn is_mounted(place: &Path) -> anyhow::Result<bool> {
+    let Some(place) = as_named(place)? else { return Ok(false) };
+    Ok(all()?.contains(&place))
+}
+
+/// Unmounts what is mounted somewhere; it is no error if nothing is. Waits for those who still use it,
+/// for [`PATIENCE`] at most.
 pub fn unmount(place: &Path) -> anyhow::Result<()> {
-    let told = place.display();
-    let mut said = String::new();
-    for attempt in 0..TRIES {
-        if attempt > 0 {
-            sleep(PAUSE);
+    unmount_all(&[place.to_owned()])
+}
+
+/// The same for several, which have the time together. One that is in use does not keep the others.
+pub fn unmount_all(places: &[PathBuf]) -> anyhow::Result<()> {
+    unmount_within(places, PATIENCE, umount)
+}
+
+/// Asks in turns until nothing is left, or the time is over; once in any case.
+fn unmount_within(
+    places: &[PathBuf],
+    patience: Duration,
+    umount: impl Fn(&Path, Duration) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let until = BootTime::now() + patience;
+    let mut asked: Option<Vec<String>> = None;
+    loop {
+        let mut left = Vec::new();
+        for place in places {
+            if is_mounted(place)? {
+                left.push(place);
+            }
         }
-        if !below(place.parent().unwrap_or(place))?.iter().any(|mounted| mounted == place) {
+        if left.is_empty() {
             return Ok(());
         }
-        let output = Command::new("umount").arg(place).output();
-        let output = output.context("run umount, which is of mount")?;
-        String::from_utf8_lossy(&output.stderr).trim().clone_into(&mut said);
+        if let Some(complaints) = asked {
+            if BootTime::now() >= until {
+                let left: Vec<_> = left.iter().map(|place| place.display().to_string()).collect();
+                let (left, complaints) = (left.join(", "), complaints.join("; "));
+                bail!("unmount {left} within {patience:?}: {complaints}");
+            }
+            sleep(PAUSE);
+        }
+        let ask = |place| umount(place, until.since(BootTime::now())).err();
+        let complaints = left.into_iter().filter_map(|place| ask(place));
+        asked = Some(complaints.map(|err| format!("{err:#}")).collect());
     }
-    bail!("unmount {told}: {said}")
+}
+
+fn umount(place: &Path, within: Duration) -> anyhow::Result<()> {
+    ensure!(!within.is_zero(), "no time is left for {}", place.display());
+    let mut command = Command::new("umount");
+    command.arg(place);
+    program::run_within(command, "", within).map(|_| ()).context("umount is of mount")
+}
+
+/// Returns what the kernel calls a place; none if it is not there.
+fn as_named(place: &Path) -> anyhow::Result<Option<PathBuf>> {
+    match fs::canonicalize(place) {
+        Err(err) if err.kind() == ErrorKind::NotFound => Ok(None),
+        named => named.map(Some).with_context(|| format!("look at {}", place.display())),
+    }
+}
+
+fn all() -> anyhow::Result<Vec<PathBuf>> {
+    let text = fs::read_to_string("/proc/self/mountinfo").context("read what is mounted")?;
+    Ok(parse(&text))
 }
 
 /// The fifth field is the place; what would end a field is written in octal.
@@ -54,6 +111,9 @@ fn unescape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     #[test]
@@ -69,5 +129,32 @@ mod tests {
         let nowhere = std::env::temp_dir().join(format!("mounts-{}", std::process::id()));
         assert_eq!(below(&nowhere).unwrap(), Vec::<PathBuf>::new());
         unmount(&nowhere).unwrap();
+    }
+
+    /// `/proc` is mounted wherever this runs.
+    #[test]
+    fn a_place_is_found_whatever_it_is_called() {
+        let link = std::env::temp_dir().join(format!("mounts-link-{}", std::process::id()));
+        symlink("/", &link).unwrap();
+        for proc in [PathBuf::from("/proc"), link.join("proc"), PathBuf::from("/sys/../proc")] {
+            assert!(is_mounted(&proc).unwrap(), "{}", proc.display());
+        }
+        assert!(below(&link).unwrap().contains(&PathBuf::from("/proc")));
+        assert!(!is_mounted(Path::new("/proc/self")).unwrap());
+        fs::remove_file(&link).unwrap();
+    }
+
+    /// Nothing of this machine is unmounted: who is asked to only says that it is in use.
+    #[test]
+    fn one_that_is_in_use_does_not_keep_the_others_and_what_is_left_is_named() {
+        let asked = RefCell::new(Vec::new());
+        let busy = |place: &Path, _: Duration| {
+            asked.borrow_mut().push(place.to_owned());
+            bail!("{} is busy", place.display())
+        };
+        let places = ["/proc", "/nowhere/at/all", "/dev"].map(PathBuf::from);
+        let told = unmount_within(&places, Duration::ZERO, busy).unwrap_err().to_string();
+        assert_eq!(told, "unmount /proc, /dev within 0ns: /proc is busy; /dev is busy");
+        assert_eq!(asked.into_inner(), ["/proc", "/dev"].map(PathBuf::from));
     }
 }

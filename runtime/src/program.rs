@@ -1,7 +1,7 @@
-//! Small programs of the system that do what only they can: `nft`, `ss`, `prlimit`.
+//! Programs of the system that do what only they can, waited for no longer than they should take.
 
 use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -11,21 +11,33 @@ use rustix::process::Signal;
 
 use crate::process::Process;
 
-/// Each takes milliseconds; one that waits for a lock of the kernel is not waited for any longer.
+/// Small ones take milliseconds; one that waits for a lock of the kernel is not waited for any longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Runs a program to its end with a text to read, and returns what it wrote. One that says that it has
-/// failed is an error with what it complained of; one that does not end is ended.
+/// Runs a small program to its end with a text to read, and returns what it wrote. One that says that it
+/// has failed is an error with what it complained of; one that does not end within 10 s is ended.
+///
+/// It runs where the calling thread is: in that one's namespaces.
 pub fn run(command: Command, script: &str) -> anyhow::Result<String> {
     run_within(command, script, PATIENCE)
 }
 
-fn run_within(mut command: Command, script: &str, within: Duration) -> anyhow::Result<String> {
+/// The same for one that may take its time.
+pub fn run_within(mut command: Command, script: &str, within: Duration) -> anyhow::Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     // What they complain of is told from other complaints, so it had better be in one language.
     command.env("LC_ALL", "C");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().with_context(|| format!("run {name}"))?;
+    let child = command.spawn().with_context(|| format!("run {name}"))?;
+    let output = ended(child, script, within).with_context(|| format!("run {name}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "run {name}: {}", said.trim());
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Waits for a program that was started, with a text for its standard input if that is a pipe, and returns
+/// how it has ended and what it wrote into pipes. One that does not end in time is ended, which is an error.
+pub fn ended(mut child: Child, script: &str, within: Duration) -> anyhow::Result<Output> {
     let process = Process::with_pid(child.id());
     let (tell, told) = mpsc::channel();
     let script = script.to_owned();
@@ -39,14 +51,11 @@ fn run_within(mut command: Command, script: &str, within: Duration) -> anyhow::R
     });
     let Ok(output) = told.recv_timeout(within) else {
         if let Some(process) = process {
-            process.signal(Signal::KILL).with_context(|| format!("end {name}"))?;
+            process.signal(Signal::KILL).context("end it")?;
         }
-        bail!("run {name}: it did not end within {within:?}");
+        bail!("it did not end within {within:?}");
     };
-    let Output { status, stdout, stderr } = output.with_context(|| format!("wait for {name}"))?;
-    let said = String::from_utf8_lossy(&stderr);
-    ensure!(status.success(), "run {name}: {}", said.trim());
-    Ok(String::from_utf8_lossy(&stdout).into_owned())
+    output.context("wait for it")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use runtime::clock::BootTime;
+use runtime::mounts;
 use runtime::process::{Living, all as all_processes};
 use rustix::process::Signal;
 use topology::wire::fleet::FleetRole;
@@ -24,6 +25,9 @@ const STAGES: [(FleetRole, Duration); 5] = [
 const DRILLS: Duration = Duration::from_secs(10);
 /// More than all stages together.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(31);
+/// From when a supervisor is asked to stop until it is gone: after its fleet it unmounts the volumes.
+pub(crate) const END_PATIENCE: Duration =
+    PATIENCE.saturating_add(mounts::PATIENCE).saturating_add(Duration::from_secs(1));
 const POLL: Duration = Duration::from_millis(20);
 /// A killed process is gone within this, unless the disk hangs.
 const KILLED: Duration = Duration::from_secs(1);
@@ -93,5 +97,16 @@ async fn wait(members: &mut [Member], role: FleetRole, patience: Duration) -> bo
             return false;
         }
         tokio::time::sleep(POLL).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fleet_has_as_long_as_all_stages_take() {
+        let stages: Duration = STAGES.iter().map(|(_, patience)| *patience + KILLED).sum();
+        assert!(DRILLS + stages < PATIENCE);
     }
 }
