@@ -51,15 +51,6 @@ impl Platform {
         }))
     }
 
-    /// Whether somebody has a run directory for a platform, which may be just starting or stopping.
-    pub(crate) fn is_supervised(run_dir: &Path) -> bool {
-        let text = fs::read_to_string(run_dir.join("supervisor.lock")).unwrap_or_default();
-        let named = text.trim().split_once(' ').and_then(|(pid, start_time)| {
-            Some(Process { pid: pid.parse().ok()?, start_time: start_time.parse().ok()? })
-        });
-        named.is_some_and(Process::is_alive)
-    }
-
     /// Reads who runs where, as it is now.
     pub(crate) fn fleet(&self) -> anyhow::Result<Fleet> {
         read_fleet(&self.run_dir)?.context("read fleet.json: it is gone")

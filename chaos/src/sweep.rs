@@ -1,9 +1,10 @@
 //! What drills have left on this machine, found without any journal, by the names drills give to
 //! what they make: holds, cgroups, stopped processes, policies of the WAN, packet filters, clocks, helpers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use runtime::mounts;
+use runtime::run_dir::supervisor;
 
 use crate::fault::{ballast, clock_offset, disk_full, hold};
 use crate::filter;
@@ -107,14 +108,19 @@ pub(crate) fn find(run_dir: &Path, platform: Option<&Platform>) -> Found {
         let what = format!("{}: fills its volume", path.display());
         Left { what, undo: Undo::Remove { path } }
     });
-    // A supervisor unmounts what it has mounted, unless it is killed.
-    let is_used = Platform::is_supervised(run_dir);
-    let unused = if is_used { Ok(Vec::new()) } else { mounts::below(&run_dir.join("sites")) };
-    found.take(unused, |place| {
+    found.take(unused_volumes(run_dir), |place| {
         let what = format!("the volume at {}, which nobody uses", place.display());
         Left { what, undo: Undo::Unmount { place } }
     });
     found
+}
+
+/// A supervisor unmounts what it has mounted, unless it is killed.
+fn unused_volumes(run_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    match supervisor(run_dir)? {
+        Some(_) => Ok(Vec::new()),
+        None => mounts::below(&run_dir.join("sites")),
+    }
 }
 
 fn stopped(members: Vec<Member>) -> Vec<(String, Process)> {

@@ -19,7 +19,7 @@ const POLL: Duration = Duration::from_millis(50);
 
 pub(crate) async fn down(run_dir: &RunDir) -> anyhow::Result<Outcome> {
     let mut fleet = recorded(run_dir)?;
-    let Some(supervisor) = run_dir.supervisor() else {
+    let Some(supervisor) = run_dir.supervisor()? else {
         return orphans(run_dir, fleet).await;
     };
     fleet.extend(supervisor.descendants());

@@ -153,7 +153,7 @@ impl Recovery {
         let programs = preflight::programs().map_err(|problems| {
             anyhow::anyhow!("find what to start:\n  {}", problems.join("\n  "))
         })?;
-        let fleet = self.run_dir.supervisor().and(disk::fleet(&self.run_dir)?);
+        let fleet = self.run_dir.supervisor()?.and(disk::fleet(&self.run_dir)?);
         let namespaces = fleet.as_ref().map(Namespaces::of).transpose()?.unwrap_or_default();
         let start = Start { run_dir: self.run_dir.clone(), programs, namespaces, clocks: None };
         let mut child = start.start(planned, &[])?;
@@ -164,7 +164,7 @@ impl Recovery {
 
     /// Waits until the supervisor has started the member again; without one nothing runs here.
     async fn until_supervised(&self, region: &RegionId) -> anyhow::Result<()> {
-        match self.run_dir.supervisor() {
+        match self.run_dir.supervisor()? {
             Some(_) => self.until_healthy(region, None).await,
             None => Ok(()),
         }

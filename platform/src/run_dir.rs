@@ -4,10 +4,14 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use runtime::fake_clock::FOLDER;
+use runtime::run_dir::LOCK;
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use topology::wire::fleet::Hold;
 use topology::{CellId, SiteId};
 
@@ -27,6 +31,10 @@ const DATA: [&str; 11] = [
     "fleet.json",
     "wan.sock",
 ];
+
+/// Whoever only looks who has the lock has it for microseconds.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Debug)]
 pub(crate) struct RunDir(PathBuf);
@@ -136,7 +144,7 @@ impl RunDir {
     }
 
     fn lock_file(&self) -> PathBuf {
-        self.0.join("supervisor.lock")
+        self.0.join(LOCK)
     }
 
     /// Makes the folders. They can be entered by everybody: PostgreSQL runs as its own user.
@@ -161,10 +169,13 @@ impl RunDir {
             .truncate(false)
             .open(&path)
             .with_context(|| format!("open {}", path.display()))?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let pid = self.supervisor().map_or(0, |supervisor| supervisor.pid);
+        if !take(&file).with_context(|| format!("lock {}", path.display()))? {
+            let holder = match self.supervisor()? {
+                Some(supervisor) => format!("process {}", supervisor.pid),
+                None => "or somebody who looks whether one does".to_owned(),
+            };
             bail!(
-                "lock {}: a platform runs there already, process {pid}; \
+                "lock {}: a platform runs there already, {holder}; \
                  see `platform status`, stop it with `platform down`",
                 self.0.display()
             );
@@ -177,11 +188,8 @@ impl RunDir {
     }
 
     /// Returns the supervisor that runs here, if one does.
-    pub(crate) fn supervisor(&self) -> Option<Process> {
-        let text = fs::read_to_string(self.lock_file()).ok()?;
-        let (pid, start_time) = text.trim().split_once(' ')?;
-        let process = Process { pid: pid.parse().ok()?, start_time: start_time.parse().ok()? };
-        process.is_alive().then_some(process)
+    pub(crate) fn supervisor(&self) -> anyhow::Result<Option<Process>> {
+        runtime::run_dir::supervisor(&self.0)
     }
 
     /// Deletes the data of an earlier run, if there was one: nothing is touched in a folder that
@@ -230,6 +238,18 @@ impl RunDir {
         }
         Ok(())
     }
+}
+
+/// Returns whether the lock was to be had.
+fn take(file: &File) -> rustix::io::Result<bool> {
+    for _ in 0..LOCK_TRIES {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(true),
+            Err(Errno::WOULDBLOCK) => sleep(LOCK_PAUSE),
+            Err(err) => return Err(err),
+        }
+    }
+    Ok(false)
 }
 
 fn is_for_good(hold: &Path) -> bool {

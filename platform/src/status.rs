@@ -13,7 +13,7 @@ use crate::run_dir::RunDir;
 use crate::terminal;
 
 pub(crate) async fn status(run_dir: &RunDir, json: bool) -> anyhow::Result<Outcome> {
-    let known = (run_dir.supervisor(), disk::fleet(run_dir)?, disk::applied_spec(run_dir)?);
+    let known = (run_dir.supervisor()?, disk::fleet(run_dir)?, disk::applied_spec(run_dir)?);
     let (Some(supervisor), Some(fleet), Some(spec)) = known else {
         let folder = run_dir.path().display();
         if json {

@@ -97,7 +97,7 @@ fn accepted(path: &Path, wan: bool) -> anyhow::Result<Option<(Spec, String)>> {
 
 /// Finds every obstacle before anything is changed.
 fn admit(spec: &Spec, world: &WorldArgs, run_dir: &RunDir) -> anyhow::Result<(Programs, Lock)> {
-    if let Some(supervisor) = run_dir.supervisor() {
+    if let Some(supervisor) = run_dir.supervisor()? {
         bail!(
             "start in {}: a platform runs there already, process {}; see `platform status`, stop \
              it with `platform down`",

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(45);
 const POLL: Duration = Duration::from_millis(50);
 
 pub(crate) async fn upgrade(run_dir: &RunDir) -> anyhow::Result<Outcome> {
-    let Some(supervisor) = run_dir.supervisor() else {
+    let Some(supervisor) = run_dir.supervisor()? else {
         terminal::note(&format!("nothing runs in {}", run_dir.path().display()));
         return Ok(Outcome::NotRunning);
     };

@@ -44,7 +44,7 @@ impl Active {
         run_dir: &RunDir,
         scratch: &Path,
     ) -> anyhow::Result<Option<Self>> {
-        if run_dir.supervisor().is_none() {
+        if run_dir.supervisor()?.is_none() {
             return Ok(None);
         }
         let seen = Observer::new(&request.spec, run_dir)?.look().await;
