@@ -5,11 +5,13 @@ use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use runtime::fake_clock::{self, RIGHT};
+use runtime::program;
 use topology::Spec;
 use topology::spec::Cell;
 
@@ -21,6 +23,8 @@ const MODE: u32 = 0o644;
 const SHARED: &str = "/dev/shm";
 /// PostgreSQL shares it with the agent, which runs as another user.
 const SHARED_MODE: u32 = 0o666;
+/// A shell that does nothing is done in milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Clocks {
     library: PathBuf,
@@ -66,9 +70,10 @@ impl Clocks {
     fn share(&self, name: &str) -> anyhow::Result<()> {
         let mut maker = Command::new("/bin/sh");
         maker.args(["-c", "kill -9 $$"]).env("LD_PRELOAD", &self.library);
-        let mut maker = maker.env_remove("FAKETIME_SHARED").spawn().context("run a shell")?;
+        maker.env_remove("FAKETIME_SHARED").stdin(Stdio::null());
+        let maker = maker.spawn().context("run a shell")?;
         let pid = maker.id();
-        maker.wait().context("wait for a shell")?;
+        program::ended(maker, "", PATIENCE).context("wait for a shell")?;
         let kept = [name.to_owned(), format!("sem.{name}")];
         let left = [format!("faketime_shm_{pid}"), format!("sem.faketime_sem_{pid}")];
         for (left, kept) in left.into_iter().zip(kept) {

@@ -11,6 +11,7 @@
 //! they are held back until they rejoin as new members.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -235,11 +236,11 @@ impl Recovery {
     /// Keeps what a member had, where it cannot be taken for what it has.
     fn put_aside(&self, region: &RegionId) -> anyhow::Result<()> {
         let folder = self.run_dir.etcd(region.as_str());
-        if !folder.exists() {
-            return Ok(());
-        }
         let aside = beside(&folder, &format!("lost-{}", clock::unix_millis()));
-        fs::rename(&folder, &aside).with_context(|| format!("move {} aside", folder.display()))?;
+        match fs::rename(&folder, &aside) {
+            Err(err) if err.kind() == ErrorKind::NotFound => return Ok(()),
+            moved => moved.with_context(|| format!("move {} aside", folder.display()))?,
+        }
         terminal::note(&format!("{} is now {}", folder.display(), aside.display()));
         Ok(())
     }
@@ -316,6 +317,7 @@ async fn stop_child(child: &mut Child) -> anyhow::Result<()> {
         signal(process, Signal::TERM);
         if !gone(process).await {
             signal(process, Signal::KILL);
+            ensure!(gone(process).await, "stop etcd, process {}", process.pid);
         }
     }
     child.wait().context("wait for etcd").map(|_| ())

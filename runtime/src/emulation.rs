@@ -1,7 +1,9 @@
 //! What a machine must have to emulate a WAN, for whoever starts one or says what is missing.
 
 use std::fs::OpenOptions;
-use std::process::{Command, Stdio};
+use std::process::Command;
+
+use crate::program;
 
 /// Devices that a program reads and writes packets of.
 const TUN: &str = "/dev/net/tun";
@@ -18,19 +20,19 @@ pub fn missing() -> Vec<String> {
     if let Err(err) = OpenOptions::new().read(true).write(true).open(TUN) {
         found.push(format!("{TUN}: {err}; the kernel needs CONFIG_TUN (modprobe tun)"));
     }
-    if !works("ip", &["-Version"]) {
-        found.push("ip: not installed; apt-get install iproute2".to_owned());
+    if let Err(why) = runs("ip", &["-Version"]) {
+        found.push(format!("{why}; apt-get install iproute2"));
     }
-    if !works("nsenter", &["--version"]) {
-        found.push("nsenter: not installed; apt-get install util-linux".to_owned());
-    } else if !works("unshare", &["--net", "true"]) {
-        found.push("network namespaces: not allowed; a container needs CAP_SYS_ADMIN".to_owned());
+    if let Err(why) = runs("nsenter", &["--version"]) {
+        found.push(format!("{why}; apt-get install util-linux"));
+    } else if let Err(why) = runs("unshare", &["--net", "true"]) {
+        found.push(format!("network namespaces: {why}; a container needs CAP_SYS_ADMIN"));
     }
     found
 }
 
-fn works(program: &str, arguments: &[&str]) -> bool {
+fn runs(program: &str, arguments: &[&str]) -> Result<(), String> {
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
+    command.args(arguments);
+    program::run(command, "").map(|_| ()).map_err(|err| format!("{err:#}"))
 }

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use runtime::program;
+
 use super::programs::sibling;
 
 /// Says what is wrong with a suite; nothing if it can be followed.
@@ -10,11 +12,8 @@ pub(super) fn problem(suite: &str) -> Option<String> {
         Ok(chaos) => chaos,
         Err(problem) => return Some(format!("run drills by schedule: {problem}")),
     };
-    let checked = match Command::new(chaos).args(["suite", "check", suite]).output() {
-        Ok(checked) => checked,
-        Err(err) => return Some(format!("run drills by schedule: {err}")),
-    };
-    let said = String::from_utf8_lossy(&checked.stderr);
-    let said = said.trim().replace('\n', "\n  ");
-    (!checked.status.success()).then(|| format!("run drills by schedule: {said}"))
+    let mut check = Command::new(chaos);
+    check.args(["suite", "check", suite]);
+    let why = format!("{:#}", program::run(check, "").err()?);
+    Some(format!("run drills by schedule: {}", why.replace('\n', "\n  ")))
 }

@@ -100,7 +100,8 @@ impl Active {
             .context("count the active site's rows")?;
         // Only now: with the session the snapshot ends.
         drop(input);
-        session.wait().await.context("end the snapshot")?;
+        let ended = tokio::time::timeout(SNAPSHOT_LIMIT, session.wait()).await;
+        ended.context("wait for the end of the snapshot")?.context("end the snapshot")?;
         Ok(Reference { site: self.site.clone(), checksums, position: position.to_owned() })
     }
 

@@ -2,11 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::preflight;
+
+/// Every row of a cell may be counted, which takes minutes; a server that is lost meanwhile says nothing.
+const QUERY_LIMIT: Duration = Duration::from_hours(1);
 
 pub(super) struct Tools {
     postgres: PathBuf,
@@ -67,7 +71,9 @@ impl Tools {
         let mut input = child.stdin.take().context("write to psql")?;
         input.write_all(script.as_bytes()).await.context("write to psql")?;
         drop(input);
-        let output = child.wait_with_output().await.context("wait for psql")?;
+        let ended = tokio::time::timeout(QUERY_LIMIT, child.wait_with_output()).await;
+        let output = ended.context("wait for psql: no answer in an hour")?;
+        let output = output.context("wait for psql")?;
         let complaint = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "run psql: {}", complaint.trim());
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
