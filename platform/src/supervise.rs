@@ -63,7 +63,7 @@ impl Supervisor {
                 () = stop.cancelled() => break Ok(()),
             }
         };
-        stop::all(&mut self.members).await;
+        stop::all(&mut self.members, &self.start.run_dir).await;
         self.write_fleet()?;
         outcome
     }

@@ -1,16 +1,19 @@
 //! Stops the fleet: first what takes requests, last what everything rests on.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use runtime::clock::BootTime;
 use runtime::mounts;
-use runtime::process::{Living, all as all_processes};
+use runtime::process::all as all_processes;
 use rustix::process::Signal;
 use topology::wire::fleet::FleetRole;
 use tracing::{info, warn};
 
 use super::member::Member;
 use crate::machine::{self, Process};
+use crate::run_dir::RunDir;
 
 /// In this order. Agents stop PostgreSQL, which writes a checkpoint; nobody else has much to do. The
 /// last etcd member would wait for its peers, in vain: its log is on disk, so it is killed.
@@ -33,9 +36,10 @@ const POLL: Duration = Duration::from_millis(20);
 const KILLED: Duration = Duration::from_secs(1);
 
 /// Stops every member, and then kills whatever any of them started and left behind.
-pub(super) async fn all(members: &mut [Member]) {
-    let known: Vec<Process> = Process::own().map_or_else(Vec::new, Process::descendants);
-    end_drills(members).await;
+pub(super) async fn all(members: &mut [Member], run_dir: &RunDir) {
+    let mut known: BTreeSet<Process> =
+        Process::own().map_or_else(Vec::new, Process::descendants).into_iter().collect();
+    known.extend(end_drills(run_dir.path()).await);
     for (role, patience) in STAGES {
         signal_all(members, role, Signal::TERM);
         if !wait(members, role, patience).await {
@@ -54,23 +58,34 @@ pub(super) async fn all(members: &mut [Member]) {
     info!(killed = left.len(), "fleet stopped");
 }
 
-/// Ends what control planes have started, which is drills, and all that these have started.
-async fn end_drills(members: &[Member]) {
-    let control_planes = members.iter().filter(|member| member.role() == FleetRole::ControlPlane);
-    let control_planes: Vec<Process> = control_planes.flat_map(Member::processes).collect();
-    let started = control_planes.iter().copied().flat_map(Process::descendants);
-    let mut left: Vec<Process> = started.collect();
-    let is_theirs =
-        |living: &Living| control_planes.iter().any(|process| process.pid == living.parent);
+/// Ends the drills that control planes of this platform have started, whether or not those still live, and
+/// returns who is left of them and of all they have started once their time is over.
+async fn end_drills(run_dir: &Path) -> Vec<Process> {
+    let all = all_processes().into_iter().map(|living| living.process);
+    let drills: Vec<Process> =
+        all.filter(|process| is_scheduled_drill(&process.arguments(), run_dir)).collect();
+    // Before they are asked: an orphan has no parent to be found by.
+    let mut left: Vec<Process> =
+        drills.iter().flat_map(|drill| drill.descendants()).chain(drills.iter().copied()).collect();
     // They see to the rest: a guard has to stay until nothing is left to be taken away.
-    for living in all_processes().into_iter().filter(is_theirs) {
-        machine::signal(living.process, Signal::TERM);
+    for drill in drills {
+        machine::signal(drill, Signal::TERM);
     }
     let until = BootTime::now() + DRILLS;
-    while !left.is_empty() && BootTime::now() < until {
-        tokio::time::sleep(POLL).await;
+    loop {
         left.retain(|process| process.is_alive());
+        if left.is_empty() || BootTime::now() >= until {
+            return left;
+        }
+        tokio::time::sleep(POLL).await;
     }
+}
+
+/// Whether these are the arguments of what follows a suite on a platform for its control plane, and ends
+/// with it: `chaos suite run SUITE --tied-to REGION --run-dir DIR`.
+fn is_scheduled_drill(arguments: &[String], run_dir: &Path) -> bool {
+    let is_there = |pair: &[String]| pair[0] == "--run-dir" && Path::new(&pair[1]) == run_dir;
+    arguments.iter().any(|word| word == "--tied-to") && arguments.windows(2).any(is_there)
 }
 
 fn signal_all(members: &[Member], role: FleetRole, signal: Signal) {
@@ -103,6 +118,22 @@ async fn wait(members: &mut [Member], role: FleetRole, patience: Duration) -> bo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_scheduled_drill_is_known_by_its_arguments_and_nobody_elses_is() {
+        check("chaos suite run weekly --tied-to east --run-dir /var/lib/b", true);
+        check("chaos suite run weekly --tied-to east --run-dir /var/lib/b/", true);
+        check("chaos suite run weekly --tied-to east --run-dir /var/lib/bulkhead", false);
+        check("chaos suite run weekly --tied-to east --run-dir", false);
+        check("chaos suite run weekly --run-dir /var/lib/b", false);
+        check("control-plane --drills weekly --run-dir /var/lib/b", false);
+    }
+
+    #[track_caller]
+    fn check(line: &str, expected: bool) {
+        let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        assert_eq!(is_scheduled_drill(&arguments, Path::new("/var/lib/b")), expected);
+    }
 
     #[test]
     fn the_fleet_has_as_long_as_all_stages_take() {
