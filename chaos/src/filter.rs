@@ -1,8 +1,9 @@
 //! The kernel's packet filter (nftables) in the network of one end: what drills do to the connections of
 //! one process, which no policy of the emulated WAN can tell from another's.
 
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use runtime::program;
@@ -104,10 +105,12 @@ fn cannot_have(why: &str) -> bool {
     ["not permitted", "not supported"].iter().any(|words| why.contains(words))
 }
 
-/// Says what there is to be installed.
+/// Says what there is to be installed. What keeps one that is installed from running, it is asked later
+/// for itself.
 pub(crate) fn missing() -> Option<&'static str> {
-    let version = Command::new("nft").arg("--version").stdout(Stdio::null()).status();
-    version.is_err().then_some(MISSING)
+    let why = nft(None, &["--version"], "").err()?;
+    let why = why.downcast_ref::<io::Error>()?;
+    (why.kind() == ErrorKind::NotFound).then_some(MISSING)
 }
 
 fn tables(namespace: Option<&Path>) -> anyhow::Result<Vec<String>> {
