@@ -46,8 +46,8 @@ pub async fn run() -> anyhow::Result<Exit> {
             let ttl = Duration::from_millis(ttl_ms);
             match does {
                 Does::Fill { data } => disk_full::fill(&data, ttl).await?,
-                Does::Ballast { file } => ballast::fill(&file, ttl).await?,
-                Does::Write { file } => disk_slow::write(&file, ttl)?,
+                Does::Ballast { volume } => ballast::fill(&volume, ttl).await?,
+                Does::Write { folder } => disk_slow::write(&folder, ttl)?,
                 Does::Relay { to, cut, percent, seed } => {
                     relay(to, Treatment::Cut { cut, percent }, seed, ttl).await?;
                 }

@@ -122,9 +122,9 @@ pub(crate) enum Does {
         data: PathBuf,
     },
     /// Leave a volume no room, whatever is freed on it.
-    Ballast { file: PathBuf },
-    /// Write pages to a file's disk, and say how long one takes.
-    Write { file: PathBuf },
+    Ballast { volume: PathBuf },
+    /// Write pages to a folder's disk, and say how long one takes.
+    Write { folder: PathBuf },
     /// Stand between who asks and who answers, and cut answers off.
     Relay {
         /// Who answers.

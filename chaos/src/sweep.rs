@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use runtime::mounts;
 use runtime::run_dir::supervisor;
 
-use crate::fault::{ballast, clock_offset, disk_full, hold};
+use crate::fault::{clock_offset, disk_full, hold};
 use crate::filter;
 use crate::freeze;
 use crate::helper;
@@ -25,7 +25,7 @@ pub(crate) struct Left {
 const ROUNDS: usize = 2;
 
 /// What is looked for, for the proof that a machine is clean.
-pub(crate) const LOOKED_FOR: [&str; 11] = [
+pub(crate) const LOOKED_FOR: [&str; 10] = [
     "holds of drills",
     "cgroups of drills",
     "stopped processes of the platform",
@@ -34,7 +34,6 @@ pub(crate) const LOOKED_FOR: [&str; 11] = [
     "clocks that are wrong",
     "helpers of drills",
     "databases without room",
-    "what fills volumes",
     "volumes that nobody uses",
     "open journals",
 ];
@@ -103,10 +102,6 @@ pub(crate) fn find(run_dir: &Path, platform: Option<&Platform>) -> Found {
     found.take(Ok(full), |data| {
         let what = format!("the server of {}: without room", data.display());
         Left { what, undo: Undo::Room { data } }
-    });
-    found.take(ballast::of_drills(run_dir), |path| {
-        let what = format!("{}: fills its volume", path.display());
-        Left { what, undo: Undo::Remove { path } }
     });
     found.take(unused_volumes(run_dir), |place| {
         let what = format!("the volume at {}, which nobody uses", place.display());

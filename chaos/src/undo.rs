@@ -35,8 +35,6 @@ pub(crate) enum Undo {
     GoOn(Named),
     /// Let everybody in a cgroup of ours go on, send them home and remove it.
     Leave(Cgroup),
-    /// Remove a file that a drill has made.
-    Remove { path: PathBuf },
     /// Lift a policy of the emulated WAN.
     Lift { socket: PathBuf, id: String },
     /// Give the database server of a folder room to write in.
@@ -104,7 +102,6 @@ impl Undo {
             Self::Hold { path, reason } => lift(path, reason),
             Self::GoOn(named) => go_on(Process::from(*named)),
             Self::Leave(cgroup) => cgroup.thaw(),
-            Self::Remove { path } => remove(path),
             Self::Lift { socket, id } => lift_policy(socket, id),
             Self::Room { data } => disk_full::free(data),
             Self::Unmount { place } => mounts::unmount(place).map(|()| Undone::Now),
@@ -124,7 +121,7 @@ impl Undo {
             | Self::Lift { .. }
             | Self::Filter(_)
             | Self::End { .. } => true,
-            Self::Hold { .. } | Self::Remove { .. } | Self::Clock { .. } => false,
+            Self::Hold { .. } | Self::Clock { .. } => false,
         }
     }
 }
@@ -214,7 +211,6 @@ impl fmt::Display for Undo {
             Self::Hold { path, .. } => write!(f, "lift the hold {}", path.display()),
             Self::GoOn(named) => write!(f, "let process {} go on", named.pid),
             Self::Leave(cgroup) => write!(f, "thaw and remove {cgroup}"),
-            Self::Remove { path } => write!(f, "remove {}", path.display()),
             Self::Lift { id, .. } => write!(f, "lift the policy {id} of the WAN"),
             Self::Room { data } => write!(f, "give the server of {} room", data.display()),
             Self::Unmount { place } => write!(f, "unmount {}", place.display()),

@@ -1,13 +1,14 @@
 //! `disk.full` on a volume of its own (`platform up --volumes`): a file takes all the room that is left, and
 //! whatever is freed, until healed. Then the kernel says `ENOSPC`, as it does to whoever runs out of disk.
+//! The file has no name: the kernel frees it with the process that has it open.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use runtime::mounts;
+use runtime::{file, mounts};
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::io::Errno;
 use tokio::time::{Instant, sleep};
@@ -16,7 +17,7 @@ use topology::SiteId;
 use super::{Bench, Injection};
 use crate::helper;
 use crate::safeguard::Safeguard;
-use crate::undo::{PREFIX, Undo, label};
+use crate::undo::{Undo, label};
 
 /// A page of a database needs as much; what is less is no room.
 const PAGE: u64 = 8192;
@@ -27,12 +28,8 @@ const NO_SPACE: &str = "No space left on device";
 
 /// Returns the volume that a data folder has for itself; none where it is on the machine's disk.
 pub(super) fn volume_of(data: &Path) -> anyhow::Result<Option<PathBuf>> {
-    let Some((place, sites)) = data.parent().and_then(|place| Some((place, place.parent()?)))
-    else {
-        return Ok(None);
-    };
-    let is_mounted = mounts::below(sites)?.iter().any(|mounted| mounted == place);
-    Ok(is_mounted.then(|| place.to_owned()))
+    let Some(place) = data.parent() else { return Ok(None) };
+    Ok(mounts::is_mounted(place)?.then(|| place.to_owned()))
 }
 
 pub(super) async fn inject(
@@ -45,14 +42,11 @@ pub(super) async fn inject(
     let ttl = bench.action.ttl;
     let run_dir = &bench.platform.run_dir;
     let label = label(run_dir, bench.run, &bench.action.name, safeguard.upcoming());
-    let file = volume.join(format!("{PREFIX}{}-{}", bench.run, safeguard.upcoming()));
-    // The last is taken away first: nobody fills any more what the other gives back.
-    safeguard.intend(Undo::Remove { path: file.clone() }, ttl)?;
     safeguard.intend(Undo::End { label: label.clone() }, ttl)?;
     let log = run_dir.join("logs").join(format!("{site}-postgres.log"));
     let told_before = fs::metadata(&log).map_or(0, |found| found.len());
     injection.begin(&bench.clock);
-    let words = ["ballast".to_owned(), file.to_string_lossy().into_owned()];
+    let words = ["ballast".to_owned(), volume.to_string_lossy().into_owned()];
     helper::start(None, &label, &words, ttl)?;
     let due = Instant::now() + bench.action.verify_within;
     while room(volume)? >= PAGE {
@@ -74,11 +68,10 @@ pub(super) async fn inject(
 }
 
 /// The helper's part: takes what is there, and what is freed, for as long as it lives.
-pub(crate) async fn fill(file: &Path, ttl: Duration) -> anyhow::Result<()> {
-    let told = file.display();
-    let ballast = OpenOptions::new().create(true).append(true).open(file);
-    let ballast = ballast.with_context(|| format!("make {told}"))?;
-    let volume = file.parent().context("find the ballast's volume")?;
+pub(crate) async fn fill(volume: &Path, ttl: Duration) -> anyhow::Result<()> {
+    let told = volume.display();
+    let ballast = file::unnamed(volume);
+    let ballast = ballast.with_context(|| format!("make a file without a name in {told}"))?;
     let due = Instant::now() + ttl;
     while Instant::now() < due {
         take_all(&ballast, room(volume)?).with_context(|| format!("fill {told}"))?;
@@ -121,21 +114,6 @@ fn says_no_space(log: &Path, since: u64) -> anyhow::Result<bool> {
     Ok(String::from_utf8_lossy(&text).contains(NO_SPACE))
 }
 
-/// Returns what fills volumes of a platform.
-pub(crate) fn of_drills(run_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for volume in mounts::below(&run_dir.join("sites"))? {
-        let told = || format!("list {}", volume.display());
-        for entry in fs::read_dir(&volume).with_context(told)? {
-            let entry = entry.with_context(told)?;
-            if entry.file_name().to_string_lossy().starts_with(PREFIX) {
-                found.push(entry.path());
-            }
-        }
-    }
-    Ok(found)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,12 +133,10 @@ mod tests {
 
     #[test]
     fn ballast_takes_as_much_as_there_is() {
-        let path = std::env::temp_dir().join(format!("chaos-ballast-{}", std::process::id()));
-        let ballast = OpenOptions::new().create(true).append(true).open(&path).unwrap();
+        let ballast = file::unnamed(&std::env::temp_dir()).unwrap();
         take_all(&ballast, 64 << 10).unwrap();
         take_all(&ballast, 4096).unwrap();
         take_all(&ballast, 100).unwrap();
         assert_eq!(ballast.metadata().unwrap().len(), (64 << 10) + 4096);
-        fs::remove_file(&path).unwrap();
     }
 }

@@ -1,8 +1,9 @@
 //! `disk.slow`: everything of a cell's active PostgreSQL writes to its disk so many times a second at most,
 //! until healed; the others' writes to the same disk are as fast as ever.
 //!
-//! A cgroup holds it to that, by the `blkio` controller of v1 or `io.max` of v2. What proves it is a small file on the same disk that
-//! is written through to it, from outside and then from within.
+//! A cgroup holds it to that, by the `blkio` controller of v1 or `io.max` of v2. What proves it is a small
+//! file beside the data, on the same disk, that is written through to it, from outside and then from within.
+//! It has no name: the kernel removes it with the process that has it open.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -10,6 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use runtime::file;
 use rustix::fs::{fdatasync, major, minor};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::time::{Instant, timeout_at};
@@ -44,21 +46,14 @@ pub(super) async fn inject(
     let postmaster = bench.platform.postmaster(site).context("find the postmaster")?;
     let cgroup = Cgroup::of_disk(postmaster, safeguard);
     let cgroup = cgroup.context("find a cgroup hierarchy that limits writes: there is none")?;
-    // The probe's file is gone before the disk is quick again, and the probe before its file.
+    // The probe is gone before the disk is quick again.
     let run_dir = &bench.platform.run_dir;
     let label = label(run_dir, bench.run, &bench.action.name, safeguard.upcoming());
-    let file = bench.platform.drills().join(bench.run).join("probe");
-    safeguard.intend_all(
-        [
-            Undo::Leave(cgroup.clone()),
-            Undo::Remove { path: file.clone() },
-            Undo::End { label: label.clone() },
-        ],
-        ttl,
-    )?;
+    let folder = data.parent().context("find a place beside the data")?;
+    safeguard.intend_all([Undo::Leave(cgroup.clone()), Undo::End { label: label.clone() }], ttl)?;
     injection.begin(&bench.clock);
     ensure!(cgroup.make(), "make {cgroup}: it cannot be written to");
-    let words = ["write".to_owned(), file.to_string_lossy().into_owned()];
+    let words = ["write".to_owned(), folder.to_string_lossy().into_owned()];
     let mut probe = helper::start(None, &label, &words, ttl)?;
     let mut said = BufReader::new(probe.stdout.take().context("hear the helper")?).lines();
     let mut took = async || {
@@ -95,11 +90,12 @@ pub(super) async fn inject(
 
 /// The helper's part: writes pages through to the disk, and says after every few how many microseconds one
 /// takes.
-pub(crate) fn write(file: &Path, ttl: Duration) -> anyhow::Result<()> {
+pub(crate) fn write(folder: &Path, ttl: Duration) -> anyhow::Result<()> {
     use std::os::unix::fs::FileExt as _;
 
-    let told = file.display();
-    let probe = fs::File::create(file).with_context(|| format!("make {told}"))?;
+    let told = folder.display();
+    let probe = file::unnamed(folder);
+    let probe = probe.with_context(|| format!("make a file without a name in {told}"))?;
     let due = Instant::now() + ttl;
     let mut round = 0_u8;
     while Instant::now() < due {
@@ -107,8 +103,10 @@ pub(crate) fn write(file: &Path, ttl: Duration) -> anyhow::Result<()> {
         let mut times = [Duration::ZERO; WRITES];
         for time in &mut times {
             let begun = Instant::now();
-            probe.write_all_at(&[round; PAGE], 0).with_context(|| format!("write {told}"))?;
-            fdatasync(&probe).with_context(|| format!("write {told} to its disk"))?;
+            probe
+                .write_all_at(&[round; PAGE], 0)
+                .with_context(|| format!("write a page in {told}"))?;
+            fdatasync(&probe).with_context(|| format!("write a page in {told} to its disk"))?;
             *time = begun.elapsed();
         }
         times.sort_unstable();

@@ -304,7 +304,8 @@ async fn break_things(folder: &Path, safeguard: &Safeguard) {
     freeze_trees(&victims[1..], safeguard, LONG, LONG).await.unwrap();
     at("frozen").await;
     let path = run_dir.join("made");
-    safeguard.intend(Undo::Remove { path: path.clone() }, LONG).unwrap();
+    let reason = hold::reason("run-1");
+    safeguard.intend(Undo::Hold { path: path.clone(), reason }, LONG).unwrap();
     at("file intended").await;
     fs::write(path, "").unwrap();
     at("file made").await;

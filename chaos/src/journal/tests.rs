@@ -19,10 +19,15 @@ fn begun() -> Record {
     Record::Begun { run: "r".to_owned(), boot: boot_id().unwrap(), runner: own, guard: own }
 }
 
+/// Of a file that is removed.
 fn intent(folder: &Path, number: u32, until: u64) -> Record {
     let path = folder.join(format!("made-{number}"));
     fs::write(&path, "").unwrap();
-    Record::Intent { step: Step(number), until, undo: Undo::Remove { path } }
+    Record::Intent { step: Step(number), until, undo: undo(path) }
+}
+
+fn undo(path: PathBuf) -> Undo {
+    Undo::Hold { path, reason: "drill r".to_owned() }
 }
 
 #[test]
@@ -97,7 +102,7 @@ fn a_line_cut_short_by_a_crash_swallows_neither_the_one_before_nor_the_one_after
 fn one_that_cannot_be_taken_away_is_told_and_does_not_keep_the_others() {
     let folder = Folder::new("failed");
     let mut journal = Journal::create(&folder.0, &begun()).unwrap();
-    let of_a_folder = Undo::Remove { path: folder.0.clone() };
+    let of_a_folder = undo(folder.0.clone());
     let step = Step(1);
     let cannot = Record::Intent { step, until: 1, undo: of_a_folder };
     journal.append(&[intent(&folder.0, 0, 1), cannot]).unwrap();
