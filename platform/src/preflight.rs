@@ -30,7 +30,11 @@ pub(crate) fn check(
         problems.extend(missing.into_iter().map(|what| format!("emulate a WAN: {what}")));
     }
     problems.extend(world.drills.as_deref().and_then(drills::problem));
-    if world.volumes.is_some() || run_dir.volumes().exists() {
+    let are_there = volumes::are_there(run_dir).unwrap_or_else(|err| {
+        problems.push(format!("give databases volumes: {err:#}"));
+        false
+    });
+    if world.volumes.is_some() || are_there {
         let missing = volumes::missing();
         problems.extend(missing.into_iter().map(|what| format!("give databases volumes: {what}")));
     }

@@ -4,13 +4,15 @@
 //! Images stay from one start to the next, with the data in them; mounts go with the supervisor. What one
 //! that was killed has left mounted is unmounted by the next start, or by `chaos recover`.
 
-use std::fs::{self, File, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use runtime::mounts;
+use runtime::{mounts, program};
 use topology::{SiteId, Spec};
 
 use crate::preflight::on_path;
@@ -20,8 +22,13 @@ use crate::run_dir::RunDir;
 pub(crate) const SIZE_MIN: u64 = 256 << 20;
 /// Users find their way to their own data through it.
 const MODE: u32 = 0o755;
-/// How the names begin of what drills fill a volume with.
-const BALLAST: &str = "bulkhead-drill-";
+/// An image is everything that a site keeps: read and written by root alone.
+const IMAGE_MODE: u32 = 0o600;
+const IMAGES_MODE: u32 = 0o700;
+/// A file system is made, and its journal replayed, within seconds even on a disk that is busy.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// What a file system begins with, for what it finds when it is repaired.
+const LOST_AND_FOUND: &str = "lost+found";
 /// What mounting needs, with the package it is of.
 const PROGRAMS: [(&str, &str); 3] =
     [("mkfs.ext4", "e2fsprogs"), ("mount", "mount"), ("umount", "mount")];
@@ -44,6 +51,12 @@ pub(crate) fn missing() -> Vec<String> {
     missing
 }
 
+/// Whether an earlier start has made some.
+pub(crate) fn are_there(run_dir: &RunDir) -> anyhow::Result<bool> {
+    let images = run_dir.volumes();
+    images.try_exists().with_context(|| format!("look for {}", images.display()))
+}
+
 /// Unmounts what an earlier supervisor has left.
 pub(crate) fn unmount_left(run_dir: &RunDir) -> anyhow::Result<()> {
     mounts::unmount_all(&mounts::below(&run_dir.path().join("sites"))?)
@@ -58,15 +71,18 @@ impl Volumes {
         size: Option<u64>,
     ) -> anyhow::Result<Option<Self>> {
         let images = run_dir.volumes();
-        if size.is_none() && !images.exists() {
+        if size.is_none() && !are_there(run_dir)? {
             return Ok(None);
         }
-        fs::create_dir_all(&images).with_context(|| format!("make {}", images.display()))?;
+        let made = DirBuilder::new().recursive(true).mode(IMAGES_MODE).create(&images);
+        made.with_context(|| format!("make {}", images.display()))?;
+        close(&images, IMAGES_MODE)?;
         let mut volumes = Self { places: Vec::new() };
         for site in spec.cells.iter().flat_map(topology::spec::Cell::sites) {
             let place = run_dir.site(&site).join("postgres");
+            // Noted before: one that fails half way may be mounted.
+            volumes.places.push(place.clone());
             mount_one(&site, &images, &place, size)?;
-            volumes.places.push(place);
         }
         Ok(Some(volumes))
     }
@@ -89,16 +105,16 @@ fn mount_one(
     let image = images.join(format!("{site}.img"));
     let told = image.display();
     fs::create_dir_all(volume).with_context(|| format!("make {}", volume.display()))?;
-    match (fs::metadata(&image), bytes) {
-        (Ok(found), Some(bytes)) if found.len() != bytes => bail!(
+    match (length(&image)?, bytes) {
+        (Some(found), Some(bytes)) if found != bytes => bail!(
             "mount {told} with {} MiB: it has {} MiB; leave --volumes out, or delete all data with \
              --fresh",
             bytes >> 20,
-            found.len() >> 20
+            found >> 20
         ),
-        (Ok(_), _) => {}
-        (Err(_), None) => bail!("find {told}: start with --fresh, or bring it back"),
-        (Err(_), Some(bytes)) => {
+        (Some(_), _) => close(&image, IMAGE_MODE)?,
+        (None, None) => bail!("find {told}: start with --fresh, or bring it back"),
+        (None, Some(bytes)) => {
             let entries =
                 fs::read_dir(volume).with_context(|| format!("list {}", volume.display()))?;
             ensure!(
@@ -109,41 +125,79 @@ fn mount_one(
             make(&image, bytes)?;
         }
     }
-    run(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(volume))?;
+    let mut command = Command::new("mount");
+    command.args(["-o", "loop"]).arg(&image).arg(volume);
+    run(command).with_context(|| format!("mount {told} at {}", volume.display()))?;
     clear(volume)?;
     fs::set_permissions(volume, Permissions::from_mode(MODE))
         .with_context(|| format!("open {} to everybody", volume.display()))
 }
 
-/// Removes what is not PostgreSQL's: what the file system begins with, and what filled it in a drill that
-/// the machine did not survive.
-fn clear(place: &Path) -> anyhow::Result<()> {
-    let told = || format!("clear {}", place.display());
-    for entry in fs::read_dir(place).with_context(told)? {
-        let entry = entry.with_context(told)?;
-        let name = entry.file_name();
-        if name == "lost+found" {
-            fs::remove_dir(entry.path()).with_context(told)?;
-        } else if name.to_string_lossy().starts_with(BALLAST) {
-            fs::remove_file(entry.path()).with_context(told)?;
-        }
+/// Returns how long an image is; none where there is none yet.
+fn length(image: &Path) -> anyhow::Result<Option<u64>> {
+    match fs::metadata(image) {
+        Ok(found) => Ok(Some(found.len())),
+        Err(err) if err.kind() == ErrorKind::NotFound => Ok(None),
+        Err(err) => Err(err).with_context(|| format!("look at {}", image.display())),
     }
-    Ok(())
+}
+
+/// Whatever it was made with.
+fn close(path: &Path, mode: u32) -> anyhow::Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(mode))
+        .with_context(|| format!("close {} to others", path.display()))
+}
+
+/// Removes what the file system begins with: a site's folder has what is PostgreSQL's, and nothing else.
+fn clear(place: &Path) -> anyhow::Result<()> {
+    let path = place.join(LOST_AND_FOUND);
+    match fs::remove_dir(&path) {
+        Err(err) if err.kind() != ErrorKind::NotFound => {
+            Err(err).with_context(|| format!("remove {}", path.display()))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Takes as much of the disk as is written into it.
 fn make(image: &Path, size: u64) -> anyhow::Result<()> {
     let new = image.with_extension("new");
-    let file = File::create(&new).with_context(|| format!("make {}", new.display()))?;
-    file.set_len(size).with_context(|| format!("make {}", new.display()))?;
+    set_aside(&new, size).with_context(|| format!("make {}", new.display()))?;
     // Nothing is kept back for root, who fills it.
-    run(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]).arg(&new))?;
+    let mut command = Command::new("mkfs.ext4");
+    command.args(["-q", "-F", "-m", "0"]).arg(&new);
+    run(command).with_context(|| format!("make a file system in {}", new.display()))?;
     fs::rename(&new, image).with_context(|| format!("put {} in its place", image.display()))
 }
 
-fn run(command: &mut Command) -> anyhow::Result<()> {
-    let output = command.output().with_context(|| format!("run {command:?}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "run {command:?}: {}", said.trim());
-    Ok(())
+fn set_aside(image: &Path, size: u64) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(IMAGE_MODE);
+    let file = options.open(image)?;
+    // One that was begun before has the mode that it had.
+    file.set_permissions(Permissions::from_mode(IMAGE_MODE))?;
+    file.set_len(size)
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    program::run_within(command, "", PATIENCE).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_nobody_elses_and_only_one_that_is_not_there_is_yet_to_be_made() {
+        let folder = std::env::temp_dir().join(format!("platform-volumes-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let image = folder.join("c1@east.img");
+        assert_eq!(length(&image).unwrap(), None);
+        fs::write(&image, "begun before").unwrap();
+        set_aside(&image, 4096).unwrap();
+        assert_eq!(length(&image).unwrap(), Some(4096));
+        assert_eq!(fs::metadata(&image).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(length(&image.join("below-a-file.img")).is_err());
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }
