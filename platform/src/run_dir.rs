@@ -195,7 +195,8 @@ impl RunDir {
     /// Deletes the data of an earlier run, if there was one: nothing is touched in a folder that
     /// no supervisor has locked before.
     pub(crate) fn forget(&self) -> anyhow::Result<()> {
-        if !self.lock_file().exists() {
+        let lock = self.lock_file();
+        if !lock.try_exists().with_context(|| format!("look for {}", lock.display()))? {
             return Ok(());
         }
         for name in DATA {
@@ -220,10 +221,10 @@ impl RunDir {
     /// Deletes the clocks of an earlier run, which need not have been right.
     pub(crate) fn forget_clocks(&self) -> anyhow::Result<()> {
         let folder = self.0.join(FOLDER);
-        if folder.exists() {
-            fs::remove_dir_all(&folder).with_context(|| format!("delete {}", folder.display()))?;
+        match fs::remove_dir_all(&folder) {
+            Err(err) if err.kind() == ErrorKind::NotFound => Ok(()),
+            gone => gone.with_context(|| format!("delete {}", folder.display())),
         }
-        Ok(())
     }
 
     /// Deletes holds of an earlier run: their times are of a clock that may have started again. One

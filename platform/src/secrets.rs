@@ -54,7 +54,7 @@ fn callers(run_dir: &RunDir) -> anyhow::Result<()> {
         writeln!(text, "local-{role:<10} {role:<8} {hash}").context("list the callers")?;
     }
     let path = run_dir.callers();
-    if path.exists() {
+    if is_there(&path)? {
         return Ok(());
     }
     runtime::file::replace(&path, text.as_bytes(), MODE)
@@ -62,12 +62,17 @@ fn callers(run_dir: &RunDir) -> anyhow::Result<()> {
 }
 
 fn keep_or_make(path: &Path) -> anyhow::Result<()> {
-    if path.exists() {
+    if is_there(path)? {
         return Ok(());
     }
     let secret: [u8; 32] = rand::rng().random();
     runtime::file::replace(path, format!("{}\n", hex(&secret)).as_bytes(), MODE)
         .with_context(|| format!("write {}", path.display()))
+}
+
+/// What only cannot be looked at is not made anew.
+fn is_there(path: &Path) -> anyhow::Result<bool> {
+    path.try_exists().with_context(|| format!("look for {}", path.display()))
 }
 
 fn hex(bytes: &[u8]) -> String {
