@@ -101,8 +101,8 @@ impl Asking<'_> {
             let left = patience.saturating_sub(clock.now().saturating_sub(sent));
             let (outcome, served) = client.send(kind, user, number, from, left).await;
             let ended = clock.now();
-            let pause = retrying.as_ref().and_then(|it| it.again(&outcome, number, tries));
-            let pause = pause.filter(|pause| ended.saturating_sub(sent) + *pause < *patience);
+            let left = patience.saturating_sub(ended.saturating_sub(sent));
+            let pause = retrying.as_ref().and_then(|it| it.again(&outcome, number, tries, left));
             let Some(pause) = pause else {
                 let outcome = settled(outcome, is_uncertain);
                 return Operation {

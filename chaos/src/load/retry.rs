@@ -37,12 +37,18 @@ impl Retrying {
         self.with(|tokens| tokens.earn(self.retries.budget));
     }
 
-    /// Returns after which pause a request is asked again that has been asked so often; `None` if it is
-    /// not.
-    pub(super) fn again(&self, outcome: &Outcome, number: u32, tries: u32) -> Option<Duration> {
+    /// Returns after which pause a request is asked again that has been asked so often, and whose user waits
+    /// for so long still; `None` if it is not. One whose time is over by then costs the others nothing.
+    pub(super) fn again(
+        &self,
+        outcome: &Outcome,
+        number: u32,
+        tries: u32,
+        left: Duration,
+    ) -> Option<Duration> {
         let seed = self.seed ^ (u64::from(number) << 8) ^ u64::from(tries);
         let share = StdRng::seed_from_u64(seed).random();
-        let pause = pause(self.retries, outcome, tries, share)?;
+        let pause = pause(self.retries, outcome, tries, share).filter(|pause| *pause < left)?;
         self.with(Tokens::take).then_some(pause)
     }
 
@@ -112,6 +118,9 @@ mod tests {
     const RETRIES: Retries =
         Retries { tries: 3, backoff: Duration::from_millis(100), budget: 0.25 };
 
+    /// Longer than any pause.
+    const LEFT: Duration = Duration::from_secs(10);
+
     #[test]
     fn pauses_double_and_end_after_as_many_tries_as_were_asked_for() {
         let refused = Outcome::Fail(Failure::Refused);
@@ -143,7 +152,7 @@ mod tests {
         for number in 0..asked {
             retrying.asked();
             let mut tries = 1;
-            while retrying.again(&refused, number, tries).is_some() {
+            while retrying.again(&refused, number, tries, LEFT).is_some() {
                 tries += 1;
             }
             again += tries - 1;
@@ -152,11 +161,22 @@ mod tests {
     }
 
     #[test]
+    fn a_request_whose_time_is_over_before_the_pause_is_spends_nothing_of_the_budget() {
+        let retrying = Retrying::new(RETRIES, 1);
+        let refused = Outcome::Fail(Failure::Refused);
+        let again = |number, left| retrying.again(&refused, number, 1, left).is_some();
+        assert!((0..100).all(|number| !again(number, ms(0))));
+        let saved = (0..100).filter(|number| again(*number, LEFT)).count();
+        assert_eq!(saved, 10, "all that was saved is still there");
+    }
+
+    #[test]
     fn no_two_wait_alike_and_the_same_seed_waits_alike() {
         let pauses = |seed| {
             let retrying = Retrying::new(RETRIES, seed);
             let refused = Outcome::Fail(Failure::Refused);
-            (0..8).map(|number| retrying.again(&refused, number, 1).unwrap()).collect::<Vec<_>>()
+            let again = |number| retrying.again(&refused, number, 1, LEFT).unwrap();
+            (0..8).map(again).collect::<Vec<_>>()
         };
         let one = pauses(7);
         assert_eq!(one, pauses(7));
