@@ -106,7 +106,10 @@ pub(crate) struct Operation {
     /// How often it was sent; only its last answer counts.
     pub(crate) tries: u32,
     pub(crate) intended: Duration,
+    /// When it was sent first: from then on it may have been done.
     pub(crate) sent: Duration,
+    /// From then to when it was sent last; nothing where it was sent once.
+    pub(crate) last_try: Duration,
     pub(crate) ended: Duration,
     pub(crate) outcome: Outcome,
     /// Who answered, if the answer says.
@@ -207,6 +210,12 @@ impl Operation {
             ) if self.is_vouched_for() => Some(version),
             Outcome::Ok(_) | Outcome::Fail(_) | Outcome::Unknown(_) => None,
         }
+    }
+
+    /// Returns when that was asked which the answer answers: an acknowledgement, and what a read shows, are of
+    /// the last try.
+    pub(crate) fn asked(&self) -> Duration {
+        self.sent.saturating_add(self.last_try)
     }
 
     /// Returns how long the user waited, from when the request was due.

@@ -95,10 +95,10 @@ impl Asking<'_> {
         if let Some(retrying) = retrying {
             retrying.asked();
         }
-        let (mut tries, mut is_uncertain) = (0, false);
+        let (mut tries, mut last_try, mut is_uncertain) = (0, Duration::ZERO, false);
         loop {
             tries += 1;
-            let left = patience.saturating_sub(clock.now().saturating_sub(sent));
+            let left = patience.saturating_sub(last_try);
             let (outcome, served) = client.send(kind, user, number, from, left).await;
             let ended = clock.now();
             let left = patience.saturating_sub(ended.saturating_sub(sent));
@@ -113,6 +113,7 @@ impl Asking<'_> {
                     tries,
                     intended,
                     sent,
+                    last_try,
                     ended,
                     outcome,
                     served,
@@ -120,6 +121,7 @@ impl Asking<'_> {
             };
             is_uncertain |= matches!(outcome, Outcome::Unknown(_));
             sleep(pause).await;
+            last_try = clock.now().saturating_sub(sent);
         }
     }
 }
@@ -144,6 +146,7 @@ fn dropped(arrival: &arrivals::Arrival, intended: Duration) -> Operation {
         tries: 0,
         intended,
         sent: intended,
+        last_try: Duration::ZERO,
         ended: intended,
         outcome: Outcome::Fail(Failure::Dropped),
         served: None,

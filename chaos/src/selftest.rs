@@ -26,7 +26,7 @@ pub(crate) struct Caught {
     pub(crate) by: Vec<Check>,
 }
 
-pub(crate) const DEFECTS: [Defect; 13] = [
+pub(crate) const DEFECTS: [Defect; 14] = [
     Defect {
         name: "ack-before-commit",
         what: "a ticket is acknowledged before it is committed, and its site dies in between",
@@ -80,6 +80,19 @@ pub(crate) const DEFECTS: [Defect; 13] = [
         meant: Check::SingleWriter,
         put_in: |course| {
             let late = course.operations.last_mut().expect("the history has operations");
+            late.served = Some(served("east", 1));
+        },
+    },
+    Defect {
+        name: "epoch-ignored-on-retry",
+        what: "a ticket is asked for again after the move, and the old site takes it",
+        meant: Check::SingleWriter,
+        put_in: |course| {
+            let late = course.operations.last_mut().expect("the history has operations");
+            let again = late.sent;
+            late.sent = MOVED_AT / 2;
+            late.last_try = again.saturating_sub(late.sent);
+            late.tries = 2;
             late.served = Some(served("east", 1));
         },
     },

@@ -2,10 +2,10 @@
 //! a site under an epoch that a later one had already answered after, unless it calls itself an old one.
 //! Stronger than one writer at a time, which looks at strong writes only.
 
-use topology::invariant::{Acknowledged, single_writer};
+use topology::invariant::single_writer;
 
 use super::Finding;
-use super::single_writer::nanos;
+use super::single_writer::acknowledged_by;
 use crate::course::Course;
 
 pub(super) fn check(course: &Course) -> Finding {
@@ -18,13 +18,7 @@ pub(super) fn check(course: &Course) -> Finding {
             missing.push(format!("the answer to {kind} {number} does not say whose it is"));
             continue;
         };
-        acks.push(Acknowledged {
-            cell: served.cell.clone(),
-            epoch: served.epoch,
-            region: served.region.clone(),
-            sent: nanos(operation.sent),
-            answered: nanos(operation.ended),
-        });
+        acks.push(acknowledged_by(operation, served));
     }
     let broken = single_writer(&acks).into_iter().map(|violation| violation.witness).collect();
     Finding::from_evidence(broken, missing)
@@ -34,7 +28,7 @@ pub(super) fn check(course: &Course) -> Finding {
 mod tests {
     use super::*;
     use crate::history::Operation;
-    use crate::history::fixture::{message, served, ticket, users};
+    use crate::history::fixture::{again, message, served, ticket, users};
 
     fn course(operations: Vec<Operation>) -> Course {
         Course { users: users(), operations, ..Course::default() }
@@ -52,6 +46,14 @@ mod tests {
         let refused_late = by("south", 3, message(2, 60, 65, 1));
         let early = by("east", 1, message(0, 0, 5, 1));
         assert_eq!(check(&course(vec![early, successor, refused_late])), Finding::Pass);
+    }
+
+    #[test]
+    fn a_weak_write_that_is_asked_again_of_a_thawed_site_is_caught() {
+        let successor = by("south", 3, ticket(1, 10, 15));
+        let late = by("east", 1, message(2, 5, 65, 1));
+        assert_eq!(check(&course(vec![successor.clone(), late.clone()])), Finding::Pass);
+        assert!(matches!(check(&course(vec![successor, again(60, late)])), Finding::Fail(_)));
     }
 
     #[test]

@@ -73,16 +73,20 @@ pub(super) fn check(course: &Course) -> Finding {
 /// Returns what a request says about the ticket's version; nothing if it certainly had no effect and
 /// found nothing.
 fn step(operation: &Operation) -> Option<Step> {
-    let (act, ended) = match &operation.outcome {
+    let Operation { sent, ended, .. } = *operation;
+    // Any try may have set it; what was found was looked up for the last one.
+    let (act, begun, ended) = match &operation.outcome {
         Outcome::Ok(Effect::Changed { version }) => {
-            (Act::Set { from: version.saturating_sub(1) }, operation.ended)
+            (Act::Set { from: version.saturating_sub(1) }, sent, ended)
         }
-        Outcome::Ok(_) => (Act::Found { value: operation.vouched_version()? }, operation.ended),
-        Outcome::Unknown(_) => (Act::MaybeSet { from: operation.from? }, Duration::MAX),
+        Outcome::Ok(_) => {
+            (Act::Found { value: operation.vouched_version()? }, operation.asked(), ended)
+        }
+        Outcome::Unknown(_) => (Act::MaybeSet { from: operation.from? }, sent, Duration::MAX),
         Outcome::Fail(_) => return None,
     };
     let name = format!("{} {}", operation.kind.name(), operation.number);
-    Some(Step { name, call: Call { number: 0, act, begun: operation.sent, ended } })
+    Some(Step { name, call: Call { number: 0, act, begun, ended } })
 }
 
 fn last_read(version: u64) -> Step {

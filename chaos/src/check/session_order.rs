@@ -107,7 +107,7 @@ fn out_of_order_within_an_epoch(name: &str, acked: &[(&Operation, u64)]) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::fixture::{message, served, users};
+    use crate::history::fixture::{again, message, served, users};
 
     fn course(operations: Vec<Operation>, stored: &[(u64, u32)]) -> Course {
         let mut course = Course { users: users(), operations, ..Course::default() };
@@ -128,6 +128,12 @@ mod tests {
     fn a_later_message_with_an_earlier_number_is_caught() {
         let operations = vec![message(0, 0, 5, 3), message(1, 10, 15, 1)];
         assert!(matches!(check(&course(operations, &[(1, 1), (3, 0)])), Finding::Fail(_)));
+    }
+
+    #[test]
+    fn a_message_that_was_asked_again_may_have_its_number_from_its_first_try() {
+        let operations = vec![message(0, 0, 15, 3), again(20, message(1, 10, 25, 1))];
+        assert_eq!(check(&course(operations, &[(1, 1), (3, 0)])), Finding::Pass);
     }
 
     #[test]

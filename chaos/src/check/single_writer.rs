@@ -6,7 +6,7 @@ use topology::invariant::{Acknowledged, single_writer};
 
 use super::Finding;
 use crate::course::Course;
-use crate::history::Operation;
+use crate::history::{Operation, Served};
 
 /// Looks at strong writes only: a weak one may still be acknowledged by a site that does not know
 /// yet that it was succeeded, and is counted as lost then.
@@ -30,26 +30,31 @@ pub(super) fn check(course: &Course) -> Finding {
             let (owner, cell) = (course.cell_of(operation), &served.cell);
             broken.push(format!("{kind} {number} of cell {owner} was taken by cell {cell}"));
         }
-        acks.push(Acknowledged {
-            cell: served.cell.clone(),
-            epoch: served.epoch,
-            region: served.region.clone(),
-            sent: nanos(operation.sent),
-            answered: nanos(operation.ended),
-        });
+        acks.push(acknowledged_by(operation, served));
     }
     broken.extend(single_writer(&acks).into_iter().map(|violation| violation.witness));
     Finding::from_evidence(broken, missing)
 }
 
-pub(super) fn nanos(at: Duration) -> u64 {
+/// Who acknowledges has been asked by the last try, whatever became of the ones before.
+pub(super) fn acknowledged_by(operation: &Operation, served: &Served) -> Acknowledged {
+    Acknowledged {
+        cell: served.cell.clone(),
+        epoch: served.epoch,
+        region: served.region.clone(),
+        sent: nanos(operation.asked()),
+        answered: nanos(operation.ended),
+    }
+}
+
+fn nanos(at: Duration) -> u64 {
     u64::try_from(at.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::fixture::{served, ticket, users};
+    use crate::history::fixture::{again, served, ticket, users};
 
     fn course(served_by: [(&str, u64); 3]) -> Course {
         let operations = served_by
@@ -73,6 +78,19 @@ mod tests {
     fn a_zombie_that_acknowledges_after_its_successor_is_caught() {
         let course = course([("east", 1), ("south", 3), ("east", 1)]);
         assert!(matches!(check(&course), Finding::Fail(_)));
+    }
+
+    #[test]
+    fn a_zombie_that_acknowledges_what_was_asked_again_after_its_successor_is_caught() {
+        let late = Operation { served: Some(served("east", 1)), ..ticket(2, 2, 25) };
+        let course = |last| {
+            let mut course = course([("east", 1), ("south", 3), ("east", 1)]);
+            course.operations[2] = last;
+            course
+        };
+        // It was under way while its successor began.
+        assert_eq!(check(&course(late.clone())), Finding::Pass);
+        assert!(matches!(check(&course(again(20, late))), Finding::Fail(_)));
     }
 
     #[test]

@@ -31,10 +31,17 @@ pub(crate) fn ticket(number: u32, sent: u64, ended: u64) -> Operation {
         tries: 1,
         intended: ms(sent),
         sent: ms(sent),
+        last_try: Duration::ZERO,
         ended: ms(ended),
         outcome: Outcome::Ok(Effect::Ticket { id: format!("tkt_{number}") }),
         served: Some(served("east", 1)),
     }
+}
+
+/// The same request, sent for the last time at that moment.
+pub(crate) fn again(at: u64, operation: Operation) -> Operation {
+    let last_try = ms(at).saturating_sub(operation.sent);
+    Operation { tries: operation.tries + 1, last_try, ..operation }
 }
 
 /// An acknowledged message of user 0, in east under epoch 1.

@@ -56,6 +56,8 @@ fn completion(run: &str, user: &User, operation: &Operation) -> Value {
     line["latency"] = json!(nanos(operation.latency()));
     if operation.tries > 1 {
         line["tries"] = json!(operation.tries);
+        // From the `time` of its `invoke` to when it was sent last.
+        line["last_try"] = json!(nanos(operation.last_try));
     }
     match &operation.outcome {
         Outcome::Ok(effect) => {
@@ -134,7 +136,7 @@ fn nanos(at: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::Kind;
-    use super::super::fixture::{changed, read, refused, ticket, users};
+    use super::super::fixture::{again, changed, read, refused, ticket, users};
     use super::*;
 
     #[test]
@@ -154,6 +156,24 @@ mod tests {
         assert_eq!(lines[3]["epoch"], 1);
         assert_eq!(lines[3]["idem_key"], "r/0");
         assert_eq!(lines[3]["latency"], 30_000_000);
+    }
+
+    #[test]
+    fn of_a_request_that_was_asked_again_it_is_told_how_often_and_when_last() {
+        let operations = [ticket(0, 10, 15), again(30, ticket(1, 20, 40))];
+        let text = history_jsonl("r", &Clock::start(), &users(), &operations, &[]);
+        let told: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .map(|line| json!([line["type"], line["time"], line["tries"], line["last_try"]]))
+            .collect();
+        let expected = [
+            json!(["invoke", 10_000_000, null, null]),
+            json!(["ok", 15_000_000, null, null]),
+            json!(["invoke", 20_000_000, null, null]),
+            json!(["ok", 40_000_000, 2, 10_000_000]),
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]

@@ -159,6 +159,10 @@ async fn a_request_that_is_asked_again_is_one_with_its_last_answer_and_its_tries
     // How many are asked again at one time depends on the machine, and so whether the budget bears it.
     let refused = tries(1);
     assert!(refused.contains(&(3, false)) && refused.last() == Some(&(3, false)), "{refused:?}");
+    for operation in &operations {
+        assert_eq!(operation.asked() > operation.sent, operation.tries > 1, "{operation:?}");
+        assert!(operation.asked() <= operation.ended, "{operation:?}");
+    }
     let numbers: BTreeSet<u32> = operations.iter().map(|op| op.number).collect();
     assert_eq!(numbers.len(), operations.len());
 }

@@ -133,10 +133,10 @@ fn recover_99(
     first_success.map(|_| begun)
 }
 
-/// Returns when the first request that was sent after `from` was answered well.
+/// Returns when the first request was answered well that was sent, or sent again, after `from`.
 pub(crate) fn first_success(operations: &[&Operation], from: Duration) -> Option<Duration> {
-    let sent_after = operations.iter().filter(|op| op.is_vouched_for() && op.sent >= from);
-    sent_after.map(|operation| operation.ended).min()
+    let asked_after = operations.iter().filter(|op| op.is_vouched_for() && op.asked() >= from);
+    asked_after.map(|operation| operation.ended).min()
 }
 
 /// Returns the end of the last wait of the user whose last wait ended last: a wait is a failed

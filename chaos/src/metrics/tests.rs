@@ -5,7 +5,7 @@ use topology::Epoch;
 use super::*;
 use crate::course::{ConversationRead, Tally};
 use crate::fault::Injection;
-use crate::history::fixture::{message, ms, refused, ticket, users};
+use crate::history::fixture::{again, message, ms, refused, ticket, users};
 use crate::history::{Event, Operation};
 
 /// A fault at 1 s on cell c1 that was taken away at 10 s.
@@ -164,6 +164,13 @@ fn a_message_is_served_sooner_than_a_ticket_is_safe() {
     let operations = vec![message, ticket(1, 1100, 3600), ticket(2, 1000, 1100)];
     check(operations.clone(), Measure::FirstSuccess, time(200));
     check(operations, Measure::FirstStrongAck, time(2600));
+}
+
+#[test]
+fn whoever_asked_before_the_fault_and_again_after_it_shows_that_it_is_served() {
+    let before = ticket(0, 900, 1600);
+    check(vec![before.clone()], Measure::FirstSuccess, Measured::Never);
+    check(vec![again(1500, before)], Measure::FirstSuccess, time(600));
 }
 
 #[test]

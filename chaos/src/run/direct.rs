@@ -45,6 +45,7 @@ pub(super) async fn ask(run: &Run<'_>, client: &Client, course: &Course) -> Vec<
                     tries: 1,
                     intended: sent,
                     sent,
+                    last_try: Duration::ZERO,
                     ended,
                     outcome,
                     served,

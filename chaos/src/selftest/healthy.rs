@@ -93,6 +93,7 @@ fn ticket(number: u32, sent: Duration, served: Served) -> Operation {
         tries: 1,
         intended: sent,
         sent,
+        last_try: Duration::ZERO,
         ended: sent + Duration::from_millis(8),
         outcome: Outcome::Ok(Effect::Ticket { id: format!("tkt_{number}") }),
         served: Some(served),

@@ -1,6 +1,6 @@
 use super::*;
 use crate::history::Failure;
-use crate::history::fixture::{changed, ms, read, users};
+use crate::history::fixture::{again, changed, ms, read, users};
 
 /// User 0 moves their ticket on to 2 and to 3, reads it in between, and it is 3 in the end.
 fn whole() -> Course {
@@ -46,6 +46,25 @@ fn a_read_that_shows_less_than_another_read_is_caught() {
     course.operations[2].ended = ms(100);
     course.operations.extend([read(3, 30, 35, 3), read(4, 40, 45, 2)]);
     assert_eq!(fails(&course).len(), 1);
+}
+
+#[test]
+fn what_a_read_shows_is_of_its_last_try_and_a_write_may_be_of_its_first() {
+    let mut course = whole();
+    // Asked while the ticket was 2, and answered so.
+    course.operations.push(read(3, 18, 31, 2));
+    assert_eq!(check(&course), Finding::Pass);
+    course.operations[3] = again(30, read(3, 18, 31, 2));
+    assert_eq!(
+        fails(&course),
+        ["of the ticket of u0, strong-read 3 answered 2 (0.030 to 0.031 s), after transition 2 \
+             made it 3 (0.020 to 0.025 s)"]
+    );
+    // Its first try has moved it on, another user of it has seen that, and its last try is told so.
+    let mut course = whole();
+    course.operations[2] = again(40, changed(2, 20, 45, 3));
+    course.operations.push(read(3, 30, 31, 3));
+    assert_eq!(check(&course), Finding::Pass);
 }
 
 #[test]
