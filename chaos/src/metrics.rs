@@ -192,6 +192,11 @@ impl Measure {
         }
     }
 
+    /// Whether it is the time to something that a control plane does and says.
+    pub(crate) fn is_event(self) -> bool {
+        matches!(self, Self::Detect | Self::Vote | Self::Promote | Self::Publish)
+    }
+
     /// Whether exceeding it means that data is not safe, rather than not at hand.
     pub(crate) fn is_safety(self) -> bool {
         matches!(self, Self::AckedStrongLost)

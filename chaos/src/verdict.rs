@@ -117,6 +117,12 @@ fn claims(drill: &Drill, metrics: &Metrics) -> Vec<Claim> {
     let claims = Measure::ALL.into_iter().filter_map(|measure| {
         let measured = metrics.measured.get(&measure).copied()?;
         let limit = drill.limits.get(&measure).copied();
+        // Not every fault leads to every event; whose drill sets it a limit claims that this one does.
+        let is_claimed = measure.is_event() && limit.is_some();
+        let measured = match measured {
+            Measured::Unseen if is_claimed => Measured::Never,
+            Measured::Unseen | Measured::Never | Measured::Got(_) => measured,
+        };
         let goal = drill.goals.get(&measure).copied();
         let standing = standing(measured, limit, goal);
         Some(Claim { measure, measured, limit, goal, standing })

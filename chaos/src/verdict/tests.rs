@@ -4,8 +4,8 @@ use super::*;
 use crate::course::DatabaseRead;
 use crate::drill::catalogue::DRILLS;
 use crate::fault::Injection;
-use crate::history::Operation;
 use crate::history::fixture::{ms, refused, ticket, users};
+use crate::history::{Event, Operation};
 use crate::metrics::metrics;
 
 fn drill() -> Drill {
@@ -74,6 +74,28 @@ fn an_exceeded_limit_fails() {
     let verdict = judged(&drill, &course(), Goals::Warn);
     assert_eq!(verdict.exit, Exit::Availability);
     assert_eq!(verdict.reasons, ["recover-99 is 2.00 s, the limit is 1.00 s"]);
+}
+
+#[test]
+fn a_limit_of_what_a_control_plane_does_fails_where_it_did_nothing() {
+    let mut drill = drill();
+    drill.goals.insert(Measure::Promote, Value::Time(Duration::from_secs(1)));
+    assert_eq!(judged(&drill, &course(), Goals::Strict).reasons, ["failed is 20, the goal is 0"]);
+    drill.limits.insert(Measure::Publish, Value::Time(Duration::from_secs(30)));
+    let verdict = judged(&drill, &course(), Goals::Warn);
+    assert_eq!(verdict.exit, Exit::Availability);
+    assert_eq!(verdict.reasons, ["publish is never, the limit is 30.00 s"]);
+    let mut moved = course();
+    moved.events = vec![Event {
+        at: ms(31_000),
+        name: "steady".to_owned(),
+        cell: "c1".parse().unwrap(),
+        region: None,
+        epoch: topology::Epoch(3),
+        reason: String::new(),
+        evidence: String::new(),
+    }];
+    assert_eq!(judged(&drill, &moved, Goals::Warn).exit, Exit::Pass);
 }
 
 #[test]
