@@ -11,6 +11,7 @@ use runtime::HttpClient;
 use runtime::http_client::CallError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use topology::wire::history::HistoryRecord;
 use topology::wire::lost_writes::LostWritesReport;
 use topology::{CellId, Epoch, RegionId};
 
@@ -43,6 +44,12 @@ struct VantageView {
 #[derive(Deserialize)]
 struct Evidence {
     history: Option<Vec<Noted>>,
+}
+
+/// Where a user's requests go, and how that came about.
+#[derive(Deserialize)]
+struct Explained {
+    history: Vec<HistoryRecord>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -254,6 +261,14 @@ impl ControlPlane {
     pub(crate) async fn noted(&self, cell: &CellId) -> anyhow::Result<Option<Vec<Noted>>> {
         let evidence: Evidence = self.ask(&format!("/v1/cells/{cell}/evidence")).await?;
         Ok(evidence.history)
+    }
+
+    /// Returns which epochs a user's cell has had of late, the last one first; none while etcd does not answer.
+    pub(crate) async fn history(&self, user: &str) -> anyhow::Result<Vec<HistoryRecord>> {
+        let asked = self.ask(&format!("/v1/route/explain?user={user}")).await;
+        let explained: Explained =
+            asked.with_context(|| format!("ask where the cell of {user} was"))?;
+        Ok(explained.history)
     }
 
     /// Asks one control plane after the other.

@@ -70,6 +70,8 @@ pub(crate) struct Drill {
 pub(crate) enum Probe {
     /// Every cell serves, and every standby of it streams.
     Redundant { name: String },
+    /// Control planes would move the cell that is hit although it serves.
+    Settled { name: String },
     /// At least this share of the baseline's requests was answered well.
     OkRatio { name: String, at_least: f64 },
 }

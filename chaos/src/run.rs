@@ -9,6 +9,7 @@ mod method;
 mod observe;
 mod preflight;
 mod progress;
+mod settled;
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -240,7 +241,7 @@ async fn under_load(
     let cells = control_plane.cells().await?;
     course.before = cells.into_iter().map(|cell| (cell.id, cell.tally)).collect();
 
-    let acted = method::act(run, course, safeguard, control_plane, &ready.target).await;
+    let acted = method::act(run, course, safeguard, ready).await;
     if course.injections.is_empty() {
         return acted;
     }

@@ -108,7 +108,7 @@ pub(crate) fn unsteady(drill: &Drill, metrics: &Metrics) -> Vec<String> {
             metrics.before,
             at_least * 100.0
         )),
-        Probe::OkRatio { .. } | Probe::Redundant { .. } => None,
+        Probe::OkRatio { .. } | Probe::Redundant { .. } | Probe::Settled { .. } => None,
     });
     probes.collect()
 }

@@ -120,11 +120,16 @@ fn probe(reader: &mut Reader, item: &Section<'_>) -> Option<Probe> {
         ["platform", "load"].into_iter().find(|known| *known == text)
     })?;
     if kind == "platform" {
-        let redundant = |text: &str| (text == "redundant").then_some(());
-        reader.value(&provider, "measure", Need::Must, "redundant", redundant)?;
+        let known = |text: &str| ["redundant", "settled"].into_iter().find(|known| *known == text);
+        let measure =
+            reader.value(&provider, "measure", Need::Must, "redundant or settled", known)?;
         let held = |text: &str| (text == "true").then_some(());
         reader.value(item, "tolerance", Need::Must, "true", held)?;
-        return Some(Probe::Redundant { name: name? });
+        let name = name?;
+        return Some(match measure {
+            "settled" => Probe::Settled { name },
+            _ => Probe::Redundant { name },
+        });
     }
     let ratio = |text: &str| (text == "ok-ratio").then_some(());
     reader.value(&provider, "measure", Need::Must, "ok-ratio", ratio)?;

@@ -65,6 +65,23 @@ load: {rate: 0}
 }
 
 #[test]
+fn a_drill_may_ask_for_a_cell_that_control_planes_would_move() {
+    let text = |name: &str| DRILLS.iter().find(|(known, _)| *known == name).unwrap().1;
+    let asked = |text| {
+        let drill = Drill::parse("test", text).unwrap();
+        drill.steady_state.iter().any(|probe| matches!(probe, Probe::Settled { .. }))
+    };
+    assert!(asked(text("gray-site")) && asked(text("slow-disk")));
+    assert!(!asked(text("cell-loss")));
+    let other = text("gray-site").replace("measure: settled", "measure: unmoved");
+    assert_eq!(
+        findings(&other),
+        ["14: steady-state-hypothesis.probes[1].provider.measure: expected redundant or settled, \
+          found \"unmoved\""]
+    );
+}
+
+#[test]
 fn what_is_missing_is_told_too() {
     assert_eq!(
         findings("title: a drill\n"),

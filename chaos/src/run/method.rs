@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::Run;
 use super::live::Live;
 use super::observe::observe;
+use super::preflight::Ready;
 use crate::control_plane::{Cell, ControlPlane};
 use crate::course::Course;
 use crate::drill::{Action, Aim, Drill, When};
@@ -25,14 +26,14 @@ const EVENT_LOOK: Duration = Duration::from_millis(5);
 const KNOWN_PAUSE: Duration = Duration::from_millis(250);
 
 /// Returns once everything was done and observed; what could not be proven, or ended it early, is
-/// noted. `expected` is what the first target was before the load.
+/// noted.
 pub(super) async fn act(
     run: &Run<'_>,
     course: &mut Course,
     safeguard: &Safeguard,
-    control_plane: &ControlPlane,
-    expected: &Target,
+    ready: &Ready,
 ) -> anyhow::Result<()> {
+    let Ready { control_plane, target: expected, .. } = ready;
     let begun = Instant::now();
     let mut live = Live::default();
     let mut known = Vec::new();
@@ -60,7 +61,7 @@ pub(super) async fn act(
             // The baseline, and the pause before the event, are over.
             let is_waited = offset == 0 && (number == 0 || event.is_some());
             let before = if is_waited { Duration::ZERO } else { action.before };
-            let seed = seed(run.drill, number);
+            let seed = seed(run.drill, ready.seed, number);
             let expected = (number == 0 && offset == 0).then_some(expected);
             let turn = Turn { action, seed, before, event: event.as_ref(), expected };
             step(run, turn, safeguard, control_plane, known.clone(), injection)
@@ -196,11 +197,11 @@ fn observed(drill: &Drill, action: &Action, number: u32, elapsed: Duration) -> D
 
 /// Actions that belong together have one seed, so that `auto` means the same cell to all of them;
 /// repeated ones have each their own.
-fn seed(drill: &Drill, number: u32) -> u64 {
+fn seed(drill: &Drill, first: u64, number: u32) -> u64 {
     let is_anew = drill.repeat.as_ref().is_some_and(|repeat| repeat.aim == Aim::Anew);
     let turn = if is_anew { number } else { 0 };
     // Runs of a series count their seeds up by one.
-    drill.seed.wrapping_add(u64::from(turn) << 32)
+    first.wrapping_add(u64::from(turn) << 32)
 }
 
 /// Returns where the cells are, as soon as somebody knows; where they were `known` to be, when all
@@ -281,12 +282,12 @@ mod tests {
     #[test]
     fn what_is_done_together_has_one_seed_and_what_is_repeated_each_its_own() {
         let together = drill(None);
-        assert_eq!((seed(&together, 0), seed(&together, 1)), (together.seed, together.seed));
+        assert_eq!((seed(&together, 7, 0), seed(&together, 7, 1)), (7, 7));
         let repeated = drill(Some(repeat(Aim::Anew)));
-        assert_eq!(seed(&repeated, 0), repeated.seed);
-        assert_ne!(seed(&repeated, 1), repeated.seed);
-        assert_ne!(seed(&repeated, 1), seed(&repeated, 2));
+        assert_eq!(seed(&repeated, 7, 0), 7);
+        assert_ne!(seed(&repeated, 7, 1), 7);
+        assert_ne!(seed(&repeated, 7, 1), seed(&repeated, 7, 2));
         let same = drill(Some(repeat(Aim::Same)));
-        assert_eq!((seed(&same, 1), seed(&same, 2)), (same.seed, same.seed));
+        assert_eq!((seed(&same, 7, 1), seed(&same, 7, 2)), (7, 7));
     }
 }

@@ -6,10 +6,12 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::Run;
+use super::settled::settled;
 use crate::control_plane::{Cell, ControlPlane};
 use crate::course::Course;
-use crate::drill::Probe;
+use crate::drill::{Action, Probe};
 use crate::fault::{Target, settle};
+use crate::history::User;
 use crate::load::{self, Client};
 
 /// A platform that has just been started, or has just been through a drill, becomes whole within
@@ -20,6 +22,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(super) struct Ready {
     pub(super) control_plane: ControlPlane,
     pub(super) target: Target,
+    /// Settles whom later actions hit, too.
+    pub(super) seed: u64,
     pub(super) client: Arc<Client>,
 }
 
@@ -48,15 +52,11 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
         course.unsteady = vec!["no target: the drill does nothing".to_owned()];
         return Ok(None);
     };
-    let settled = settle(&first.fault, &cells, run.drill.seed);
-    let target = match settled {
-        Ok(target) => target,
-        Err(why) => {
-            course.unsteady = vec![format!("no target: {why}")];
-            return Ok(None);
-        }
-    };
-    let control_plane = ControlPlane::new(run.platform, target.region())?;
+    // Users that nobody can hit are not made.
+    if let Err(why) = settle(&first.fault, &cells, run.drill.seed) {
+        course.unsteady = vec![format!("no target: {why}")];
+        return Ok(None);
+    }
     let mut client = Client::new(spec.edge.listen, run.id);
     let key = &run.platform.identity_key;
     match load::users(&mut client, spec, key, &run.drill.load).await {
@@ -66,14 +66,46 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
             return Ok(None);
         }
     }
-    Ok(Some(Ready { control_plane, target, client: Arc::new(client) }))
+    match target(run, first, &course.users).await? {
+        Ok((target, seed)) => {
+            let control_plane = ControlPlane::new(run.platform, target.region())?;
+            Ok(Some(Ready { control_plane, target, seed, client: Arc::new(client) }))
+        }
+        Err(why) => {
+            course.unsteady = vec![why];
+            Ok(None)
+        }
+    }
+}
+
+/// Returns whom the first action hits, and the seed that says so: the drill's own, unless the drill asks for
+/// a cell that control planes would move.
+async fn target(
+    run: &Run<'_>,
+    first: &Action,
+    users: &[User],
+) -> anyhow::Result<Result<(Target, u64), String>> {
+    let control_plane = ControlPlane::new(run.platform, None)?;
+    let asked = run.drill.steady_state.iter().find_map(|probe| match probe {
+        Probe::Settled { name } => Some(name),
+        Probe::Redundant { .. } | Probe::OkRatio { .. } => None,
+    });
+    let seed = match asked {
+        None => run.drill.seed,
+        Some(name) => match settled(run, &control_plane, users, &first.fault).await {
+            Ok(seed) => seed,
+            Err(why) => return Ok(Err(format!("steady state {name}: {why}"))),
+        },
+    };
+    let settled = settle(&first.fault, &control_plane.cells().await?, seed);
+    Ok(settled.map(|target| (target, seed)).map_err(|why| format!("no target: {why}")))
 }
 
 /// Waits until every cell is redundant, if the drill asks for that.
 async fn whole(run: &Run<'_>, control_plane: &ControlPlane) -> Result<Vec<Cell>, String> {
     let redundant = run.drill.steady_state.iter().find_map(|probe| match probe {
         Probe::Redundant { name } => Some(name),
-        Probe::OkRatio { .. } => None,
+        Probe::Settled { .. } | Probe::OkRatio { .. } => None,
     });
     let due = Instant::now() + WHOLE;
     loop {
