@@ -103,6 +103,11 @@ impl Follow {
                     }
                     let (outcome, ended_unix_ms) = (outcome_of(exit), clock::unix_millis());
                     note(&mut past, Entry { ended_unix_ms, outcome, why, ..begun })?;
+                    // Whom the next one hits depends on what became of this one. Should the platform not
+                    // be seen for a while, it is told at least that nothing runs any more.
+                    let entries = past.entries();
+                    let plan = announce(suite, &world, entries, None, None, ended_unix_ms);
+                    self.tell_plan(&mut told, plan).await;
                 }
                 Decision::Skip { item, due, why } => {
                     let drill = item.drill.name.clone();

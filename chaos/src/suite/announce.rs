@@ -27,17 +27,22 @@ pub(crate) fn announce(
     // What goes on is written down as past already, lest it is run twice.
     let is_over = |entry: &&Entry| running != Some(*entry);
     let planned = plan(suite, world, past, now, now.saturating_add(AHEAD_MS));
-    let next = planned.unwrap_or_default().into_iter().take(NEXT).map(|run| Timed {
+    let (planned, unplanned) = match planned {
+        Ok(planned) => (planned, None),
+        Err(why) => (Vec::new(), Some(format!("what comes next is not known: {why}"))),
+    };
+    let next = planned.into_iter().take(NEXT).map(|run| Timed {
         drill: run.drill,
         due_unix_ms: run.due_unix_ms,
         target: Some(run.target),
     });
+    let held: Vec<String> = held.map(str::to_owned).into_iter().chain(unplanned).collect();
     SuitePlan {
         suite: suite.name.clone(),
         title: suite.title.clone(),
         written_unix_ms: now,
         running: running.map(due),
-        held: held.map(str::to_owned),
+        held: (!held.is_empty()).then(|| held.join("; ")),
         next: next.collect(),
         last: past.iter().rev().filter(is_over).take(LAST).map(became).collect(),
     }

@@ -292,6 +292,17 @@ fn the_platform_is_told_what_goes_on_what_comes_next_and_what_became_of_the_last
     assert!(is_news(&tell(None, MONDAY + 152 * MINUTE), Some(&told)) && is_news(&told, None));
 }
 
+#[test]
+fn where_nothing_can_be_planned_the_platform_is_told_why() {
+    let suite = suite("", TWO);
+    let nobody = World { cells: Vec::new(), ..world() };
+    let held = |held| announce(&suite, &nobody, &[], None, held, MONDAY).held;
+    let why = "what comes next is not known: no region has a cell";
+    assert_eq!(held(None), Some(why.to_owned()));
+    assert_eq!(held(Some("the lever")), Some(format!("the lever; {why}")));
+    assert_eq!(announce(&suite, &world(), &[], None, None, MONDAY).held, None);
+}
+
 /// Lets a suite run from Monday on, minute by minute; a drill takes five minutes.
 #[track_caller]
 fn check(
