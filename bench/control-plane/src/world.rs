@@ -74,6 +74,7 @@ pub(crate) fn report(site: &SiteId, cell: &RoutedCell, sequence: u64) -> SiteRep
         timeline: 1,
         lag_bytes: voters.map(|voter| (voter.to_string(), 0)).collect(),
         flush: None,
+        room: None,
         services: BTreeMap::from(
             ["knowledge", "nlp", "session", "ticket"].map(|name| (name.to_owned(), true)),
         ),

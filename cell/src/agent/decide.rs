@@ -8,6 +8,7 @@ pub(crate) mod pace;
 pub(crate) mod restart;
 pub mod right;
 pub mod role;
+pub mod room;
 pub mod sync_set;
 pub mod tenure;
 pub mod voter;

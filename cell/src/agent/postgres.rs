@@ -129,6 +129,13 @@ impl Postgres {
         Ok(postgres)
     }
 
+    /// Returns how many bytes are left on the file system that the data is on.
+    pub(crate) fn room(&self) -> anyhow::Result<u64> {
+        let seen = rustix::fs::statvfs(&self.folder)
+            .with_context(|| format!("ask for the room in {}", self.folder.display()))?;
+        Ok(seen.f_bavail.saturating_mul(seen.f_frsize))
+    }
+
     /// Returns whether a database has been made or cloned here.
     #[must_use]
     pub(crate) fn has_data(&self) -> bool {

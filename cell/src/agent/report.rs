@@ -17,11 +17,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use topology::wire::agent::TenureName;
 use topology::wire::key;
-use topology::wire::report::{Flush, SiteReport};
+use topology::wire::report::{Flush, Room, SiteReport};
 use tracing::debug;
 
 use super::backup::AlertLines;
 use super::decide::flush::Flushes;
+use super::decide::room::Rooms;
 use super::postgres::{Position, Postgres};
 use super::shared::Shared;
 use super::supervise::SERVICES;
@@ -39,6 +40,9 @@ const VOTERS_LAG_DETAIL: &str =
 
 /// The alert while writes that only this site had are in no report.
 const NOT_KEPT: &str = "lost-writes-not-kept";
+
+/// The alert while PostgreSQL has no room to write in.
+const DISK_FULL: &str = "disk-full";
 
 const TENURES: [(TenureName, &str); 4] = [
     (TenureName::Standby, "standby"),
@@ -80,13 +84,18 @@ pub(crate) async fn report(
     let mut sequence = 0;
     let mut published = Instant::now();
     let (mut last, mut position) = (None, None);
-    let mut flushes = Flushes::default();
+    let (mut flushes, mut rooms) = (Flushes::default(), Rooms::default());
     while !stop.is_cancelled() {
         sequence += 1;
         position = locate(&postgres, position).await;
         let mut seen = look(&postgres, &shared, &board, position, sequence).await;
         if seen.postgres == "primary" {
             seen.flush = look_at_disk(&postgres, &mut flushes).await;
+        }
+        seen.room = look_at_room(&postgres, &mut rooms);
+        if let Some(room) = seen.room.filter(|room| room.full) {
+            let detail = format!("{} bytes are left where PostgreSQL writes", room.left_bytes);
+            seen.alerts.insert(DISK_FULL.to_owned(), detail);
         }
         seen.alerts.extend(alerts.borrow().clone());
         if shared.tenure.borrow().lagging {
@@ -175,6 +184,7 @@ async fn look(
             })
             .collect(),
         flush: None,
+        room: None,
         services: SERVICES
             .iter()
             .map(|(service, _)| ((*service).to_owned(), !missing.contains_key(*service)))
@@ -192,6 +202,16 @@ async fn look_at_disk(postgres: &Postgres, flushes: &mut Flushes) -> Option<Flus
         Err(err) => debug!(error = format!("{err:#}"), "flushes not counted"),
     }
     flushes.told()
+}
+
+fn look_at_room(postgres: &Postgres, rooms: &mut Rooms) -> Option<Room> {
+    match postgres.room() {
+        Ok(left) => Some(rooms.saw(left)),
+        Err(err) => {
+            debug!(error = format!("{err:#}"), "room not known");
+            None
+        }
+    }
 }
 
 /// Says which writes that only this site had are in no report, and what to do about them.

@@ -43,7 +43,8 @@ pub(super) fn one_call() -> Call {
             "lease": { "holder": "east", "epoch": 7, "age_ms": 210 },
             "sites": [{
                 "region": "east", "role": "active", "tenure": "serving", "postgres": "primary",
-                "lsn": 50_331_648, "lag_bytes": 0, "services": { "session": true },
+                "lsn": 50_331_648, "lag_bytes": 0, "room_bytes": 12_884_901_888_u64,
+                "services": { "session": true },
                 "reachable": true, "votes": false, "rebuilt": 0, "alerts": {},
                 "gateway": "127.1.1.1:8000",
             }],

@@ -72,6 +72,8 @@ pub(crate) struct Site {
     pub(crate) lsn: Option<u64>,
     /// How far behind the active site; `null` where nothing streams.
     pub(crate) lag_bytes: Option<u64>,
+    /// What is left where its database writes; `null` where nobody has told.
+    pub(crate) room_bytes: Option<u64>,
     pub(crate) services: BTreeMap<String, bool>,
     pub(crate) reachable: bool,
     /// Whether strong commits and elections count it.
@@ -152,6 +154,7 @@ fn site(
         postgres: report.map(|report| report.postgres.clone()),
         lsn: report.map(|report| report.lsn),
         lag_bytes,
+        room_bytes: report.and_then(|report| report.room).map(|room| room.left_bytes),
         services: report.map(|report| report.services.clone()).unwrap_or_default(),
         reachable: site.is_reachable(),
         votes: activation.voters.contains(region),

@@ -124,6 +124,7 @@ fn alert_name<'a>(t: &'a Texts, name: &'a str) -> &'a str {
         "archive-failing" => t.alert_archive_failing,
         "archive-gap" => t.alert_archive_gap,
         "backup-missing" => t.alert_backup_missing,
+        "disk-full" => t.alert_disk_full,
         "voters-lag" => t.alert_voters_lag,
         "lost-writes-not-kept" => t.alert_lost_writes_not_kept,
         other => other,

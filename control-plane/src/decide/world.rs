@@ -408,6 +408,7 @@ fn report() -> SiteReport {
         timeline: 1,
         lag_bytes: BTreeMap::new(),
         flush: None,
+        room: None,
         services: BTreeMap::new(),
         at_risk: false,
         rebuilt: 0,

@@ -240,6 +240,7 @@ async fn status(State(agent): State<Agent>) -> Json<SiteReport> {
                 .map(|region| ((*region).to_owned(), 0))
                 .collect(),
             flush: None,
+            room: None,
             services: BTreeMap::from([("session".to_owned(), true)]),
             at_risk: script.at_risk,
             rebuilt: 0,

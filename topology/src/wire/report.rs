@@ -24,6 +24,9 @@ pub struct SiteReport {
     /// How long its PostgreSQL takes to have what it commits on disk; only where it is the primary.
     #[serde(default)]
     pub flush: Option<Flush>,
+    /// What is left where its PostgreSQL writes; missing where that cannot be told.
+    #[serde(default)]
+    pub room: Option<Room>,
     /// Each service and whether it answers.
     pub services: BTreeMap<String, bool>,
     /// The site serves, but the loss of its region would lose writes: too few voters replicate.
@@ -46,6 +49,14 @@ pub struct Flush {
     pub usual_us: Option<u64>,
     /// Far longer than it used to be.
     pub slow: bool,
+}
+
+/// Of the file system that PostgreSQL's data is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Room {
+    pub left_bytes: u64,
+    /// Less than PostgreSQL needs for going on: writes fail, or will.
+    pub full: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -184,6 +184,7 @@ fn report(region: &str, but: &[&str]) -> SiteReport {
         timeline: 1,
         lag_bytes: BTreeMap::new(),
         flush: None,
+        room: None,
         services: BTreeMap::new(),
         at_risk: false,
         rebuilt: 0,

@@ -234,6 +234,7 @@ impl World {
             timeline: 1,
             lag_bytes,
             flush: None,
+            room: None,
             services: BTreeMap::new(),
             at_risk: false,
             rebuilt: 0,

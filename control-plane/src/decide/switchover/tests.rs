@@ -139,6 +139,7 @@ fn report(region: &str, but: &str) -> SiteReport {
         timeline: 1,
         lag_bytes,
         flush: None,
+        room: None,
         services: BTreeMap::new(),
         at_risk: false,
         rebuilt: 0,

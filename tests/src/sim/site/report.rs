@@ -68,6 +68,7 @@ async fn look(tools: &Tools, sequence: u64) -> SiteReport {
         timeline: position.map_or(0, |(timeline, _)| timeline),
         lag_bytes,
         flush: None,
+        room: None,
         services: BTreeMap::new(),
         at_risk: line.tenure == TenureName::Serving && !line.strong,
         rebuilt: 0,
