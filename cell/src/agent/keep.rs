@@ -245,7 +245,7 @@ impl Keeper {
             Ok(Done::Stopped { epoch, checkpoint }) => self.handed_over(epoch, checkpoint).await,
             Ok(Done::Abandoned { epoch, flushed }) => self.abandoned(epoch, flushed).await,
             Ok(Done::Joined { told, history }) => self.joined(told, history),
-            Ok(Done::Following) => {}
+            Ok(Done::Following | Done::Left) => {}
             Ok(Done::SourceAsked { answers }) => self.source_asked(role, answers),
             Ok(Done::Apart) => self.is_apart(&role),
             Ok(Done::Rebuilt) => {
@@ -261,11 +261,13 @@ impl Keeper {
                     Role::HandOver { .. } => {
                         self.end_serving(Event::Lapsed).await;
                         let reason = format!("{err:#}");
-                        // The gate is closed: without the database nothing can follow.
-                        let reply = if self.tools.postgres.is_running() {
-                            HandOverReply::Refused { reason }
-                        } else {
+                        // What was committed may be in an answer until the gateway knows.
+                        let is_over = !self.tools.postgres.is_running()
+                            && abandon::gateway_knows(&self.tools).await.is_ok();
+                        let reply = if is_over {
                             HandOverReply::Ended { reason }
+                        } else {
+                            HandOverReply::Refused { reason }
                         };
                         self.reply_hand_over(&reply);
                     }
@@ -328,9 +330,11 @@ impl Keeper {
         if let Some(claim) = claim {
             right::release(&self.tools.site, &self.tools.http, &claim).await;
         }
-        if let Err(err) = self.tools.postgres.stop(Stop::Immediate, LEAVE).await {
-            warn!(error = format!("{err:#}"), "PostgreSQL not stopped");
-        }
+        let tools = self.tools.clone();
+        self.begin(Role::HandOver { epoch }, false, async move {
+            tools.postgres.stop(Stop::Immediate, LEAVE).await?;
+            Ok(Done::Left)
+        });
     }
 
     fn reply_hand_over(&mut self, reply: &HandOverReply) {

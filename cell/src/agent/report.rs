@@ -89,8 +89,10 @@ pub(crate) async fn report(
         sequence += 1;
         position = locate(&postgres, position).await;
         let mut seen = look(&postgres, &shared, &board, position, sequence).await;
-        if seen.postgres == "primary" {
+        if postgres.is_running() && !postgres.is_standby() {
             seen.flush = look_at_disk(&postgres, &mut flushes).await;
+        } else {
+            flushes.begin_anew();
         }
         seen.room = look_at_room(&postgres, &mut rooms);
         if let Some(room) = seen.room.filter(|room| room.full) {

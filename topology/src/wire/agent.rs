@@ -89,8 +89,8 @@ pub enum HandOverReply {
         timeline: u32,
         flushed: u64,
     },
-    /// PostgreSQL has ended, though not cleanly, and nothing more is acknowledged here: the right is over,
-    /// and the voters know what there is.
+    /// PostgreSQL has ended, though not cleanly, and the gateway knows that nothing more is acknowledged here:
+    /// the right is over, and the voters know what there is.
     Ended {
         reason: String,
     },

@@ -53,6 +53,11 @@ impl Flushes {
         self.look(took / u32::try_from(flushes).unwrap_or(u32::MAX));
     }
 
+    /// What was seen last is another time's: this site has stopped serving. What is usual here stays.
+    pub fn begin_anew(&mut self) {
+        (self.before, self.lately, self.is_slow) = (None, None, false);
+    }
+
     fn look(&mut self, latency: Duration) {
         self.lately = Some(latency);
         let part = if self.is_slow { OVER } else { 1 };
@@ -101,6 +106,18 @@ mod tests {
         // A server that was started again counts from nothing.
         flushes.saw(Counted { flushes: 3, took: Duration::from_secs(9) });
         assert_eq!(flushes.told().unwrap().latency_us, 400_000);
+    }
+
+    #[test]
+    fn a_site_that_serves_again_is_judged_by_what_it_does_then() {
+        let mut flushes = run("2 x20, 400 x2").0;
+        flushes.begin_anew();
+        assert_eq!(flushes.told(), None);
+        let count = |flushes, ms| Counted { flushes, took: Duration::from_millis(ms) };
+        flushes.saw(count(500, 90_000));
+        flushes.saw(count(505, 90_015));
+        let flush = Flush { latency_us: 3_000, usual_us: Some(2_047), slow: false };
+        assert_eq!(flushes.told(), Some(flush));
     }
 
     #[test]

@@ -11,7 +11,6 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use runtime::http_client::CallError;
 use tokio::time::{Instant, sleep};
 use topology::wire::agent::TenureName;
 use topology::{Epoch, Phase, SiteId};
@@ -32,8 +31,8 @@ pub(super) fn has_slow_disk(tools: &Tools) -> bool {
     report.as_ref().and_then(|report| report.flush).is_some_and(|flush| flush.slow)
 }
 
-pub(super) async fn abandon(tools: &Tools) -> anyhow::Result<Done> {
-    let (epoch, name) = target(tools)?;
+pub(super) async fn abandon(tools: &Tools, epoch: Epoch) -> anyhow::Result<Done> {
+    let name = target(tools, epoch)?;
     tools.shared.standing.send_modify(|standing| {
         standing.tenure = standing.tenure.after(Event::Lapsed).unwrap_or(standing.tenure);
         standing.open = false;
@@ -46,28 +45,29 @@ pub(super) async fn abandon(tools: &Tools) -> anyhow::Result<Done> {
     Ok(Done::Abandoned { epoch, flushed: Position { timeline, lsn: flushed } })
 }
 
-/// Returns the move's epoch, and what the target's stream is called.
-fn target(tools: &Tools) -> anyhow::Result<(Epoch, String)> {
+/// Returns what the stream of the move's target is called.
+fn target(tools: &Tools, epoch: Epoch) -> anyhow::Result<String> {
     let known = tools.shared.known.borrow();
     let activation = known.as_ref().context("know the cell's record")?.activation();
     let Phase::Switching { target, .. } = &activation.phase else {
         bail!("hand over without a planned move");
     };
+    ensure!(activation.epoch == epoch, "hand over for epoch {epoch}: it is over");
     let claim =
         tools.shared.standing.borrow().claim.clone().context("hand over without a claim")?;
     let site = SiteId { cell: tools.site.id.cell.clone(), region: target.clone() };
-    Ok((activation.epoch, standby_name(&site, claim.epoch)))
+    Ok(standby_name(&site, claim.epoch))
 }
 
-async fn gateway_knows(tools: &Tools) -> anyhow::Result<()> {
+/// Waits until the gateway has heard that the gate is closed. One that cannot be asked may still be answering
+/// what it had begun, and is not taken for gone.
+pub(super) async fn gateway_knows(tools: &Tools) -> anyhow::Result<()> {
     let deadline = Instant::now() + HEARD_LIMIT;
     loop {
         match in_flight(tools).await {
             Ok(state) if matches!(state.tenure, Some(TenureName::Fenced | TenureName::Standby)) => {
                 return Ok(());
             }
-            // No gateway: nothing is acknowledged.
-            Err(CallError::Connect { .. }) => return Ok(()),
             Ok(_) | Err(_) => {
                 ensure!(Instant::now() < deadline, "close the gateway within {HEARD_LIMIT:?}");
                 sleep(POLL).await;

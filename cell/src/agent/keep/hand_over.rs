@@ -36,7 +36,7 @@ pub(super) async fn hand_over(tools: Tools, epoch: Epoch) -> anyhow::Result<Done
     let (drained, ()) = tokio::join!(drain(&tools), tools.postgres.stop_archiving());
     info!(%epoch, drained, "draining ended");
     if has_slow_disk(&tools) {
-        return abandon(&tools).await;
+        return abandon(&tools, epoch).await;
     }
     tools.postgres.stop(Stop::Fast, STOP_LIMIT).await?;
     let checkpoint = tools.postgres.clean_end().await?.context("stop PostgreSQL cleanly")?;

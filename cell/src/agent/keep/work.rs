@@ -18,6 +18,8 @@ pub(super) enum Done {
     Abandoned { epoch: Epoch, flushed: Position },
     /// The server follows under the epoch's name, and is in line with this history.
     Joined { told: (RegionId, Epoch), history: Option<(RegionId, Place)> },
+    /// What was handed over before has ended.
+    Left,
     /// The server follows as before.
     Following,
     /// Nothing is streamed; this is whether the source is there.
