@@ -1,5 +1,6 @@
 //! What this process does all the time.
 
+pub mod ask;
 pub mod control;
 pub mod create;
 pub mod deeds;

@@ -2,25 +2,22 @@
 //! along, and then nothing can be written for a second or two.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use runtime::HttpClient;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use topology::address::Port;
 use topology::wire::vantage::VantageReport;
 use topology::{RegionId, Spec};
 use tracing::debug;
 
+use super::ask::{AGAIN, again_and_again};
 use super::sight::NO_NEWS;
 use crate::decide::Fact;
 
 /// Opening a connection, and asking.
 const CROSSINGS: u32 = 2;
-/// Pause before a vantage that did not answer is asked again.
-const AGAIN: Duration = Duration::from_millis(250);
 
 /// Asks the other vantages for their reports until stopped. One that is gone delays no other.
 pub async fn hear(
@@ -42,21 +39,15 @@ async fn hear_one(spec: &Spec, vantage: &RegionId, facts: &mpsc::Sender<Fact>) {
     let Some(address) = spec.region_address(vantage, Port::ControlPlaneAdmin) else { return };
     let http = HttpClient::default();
     let limit = NO_NEWS + AGAIN + spec.round_trip * CROSSINGS;
-    let mut after = 0;
-    loop {
+    let next = async |after| {
         let url = format!("http://{address}/sight?after={after}");
         match http.get::<VantageReport>(&url, limit).await {
-            Ok(report) => {
-                after = report.sequence;
-                let told = Fact::Told { vantage: vantage.clone(), report };
-                if facts.send(told).await.is_err() {
-                    return;
-                }
-            }
+            Ok(report) => Some((report.sequence, Fact::Told { vantage: vantage.clone(), report })),
             Err(err) => {
                 debug!(%vantage, error = %err, "vantage not heard");
-                sleep(AGAIN).await;
+                None
             }
         }
-    }
+    };
+    again_and_again(next, facts).await;
 }

@@ -2,19 +2,16 @@
 //! a second or two later when it changes its leader just then.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use topology::wire::agent::Renewal;
 use topology::{Epoch, SiteId, Spec};
 
+use super::ask::again_and_again;
 use crate::agents::Agents;
 use crate::decide::Fact;
-
-/// Pause before a site that did not answer is asked again.
-const AGAIN: Duration = Duration::from_millis(250);
 
 /// Asks every site for its next renewal until stopped: one question is always under way to each. On one
 /// machine nobody is asked, as etcd says it as soon.
@@ -39,22 +36,14 @@ pub async fn hear(
     Ok(())
 }
 
-/// Asks one site again and again. Ends when nobody hears of the answers.
+/// Whoever does not answer is told of by the probes.
 async fn hear_one(site: SiteId, agents: &Agents, facts: &mpsc::Sender<Fact>) {
-    let mut after = 0;
-    loop {
-        match agents.renewal(&site, after).await {
-            Ok(renewal) if renewal.sequence != after => {
-                after = renewal.sequence;
-                let (epoch, sequence) = (Epoch(renewal.epoch), renewal.sequence);
-                let sending = Fact::Renewing { site: site.clone(), epoch, sequence };
-                if facts.send(sending).await.is_err() {
-                    return;
-                }
-            }
-            Ok(_none) => {}
-            // Whoever does not answer is told of by the probes.
-            Err(_missed) => sleep(AGAIN).await,
+    let next = |after| {
+        let (site, agents) = (site.clone(), agents.clone());
+        async move {
+            let Renewal { epoch, sequence } = agents.renewal(&site, after).await.ok()?;
+            Some((sequence, Fact::Renewing { site, epoch: Epoch(epoch), sequence }))
         }
-    }
+    };
+    again_and_again(next, facts).await;
 }
