@@ -71,7 +71,8 @@ impl Chronicle {
             let moving = course.moving.get_or_insert_with(|| Moving::of(activation, now_unix_ms));
             // The first reason is the one that moves it, and the later ones say how that goes on: until
             // something else takes it up, as a person does who ends an election.
-            if moving.cause != activation.cause {
+            // One that an earlier version of a program has rewritten has lost its cause on the way.
+            if activation.cause.is_some() && moving.cause != activation.cause {
                 *moving = Moving::of(activation, moving.since_unix_ms);
             }
             return None;

@@ -3,6 +3,7 @@
 //! Deliberately holds no opinion: who is suspect, and what follows from that, is the business of
 //! [`failover`](super::failover).
 
+mod cell;
 mod flaps;
 pub mod intent;
 mod renewals;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use topology::invariant::{Invariant, Violation};
+use topology::invariant::Violation;
 use topology::snapshot::RoutedCell;
 use topology::wire::report::{RouterReport, SiteReport};
 use topology::wire::vantage::VantageReport;
@@ -24,6 +25,7 @@ use topology::{CellId, Epoch, Phase, Placement, RegionId, SiteId, Version};
 
 use crate::store::{Kept, Lease, Reading};
 
+pub use cell::{Frozen, Older, SeenCell, SeenLease};
 pub use intent::{Intent, SeenOperation};
 use renewals::Renewals;
 pub use sighting::Deep;
@@ -73,50 +75,6 @@ pub struct State {
     frozen: BTreeMap<CellId, Frozen>,
     intent: Intent,
     reads: Option<Reads>,
-}
-
-/// A cell as stored, and since when this observer has known it so.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeenCell {
-    pub routed: RoutedCell,
-    pub revision: u64,
-    pub version: Version,
-    pub since: Instant,
-    /// The same of its epoch: voters leave and join under it.
-    pub epoch_since: Instant,
-    pub lease: Option<SeenLease>,
-    /// What etcd says instead, having gone back in time: an earlier epoch.
-    pub older: Option<Older>,
-    /// Since when a site of the cell has known a later epoch than this observer.
-    pub ahead_since: Option<Instant>,
-    /// When this observer last saw another site become the active one.
-    pub moved: Option<Instant>,
-}
-
-/// A record of an epoch that was over before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Older {
-    /// 0 where there is no record any more.
-    pub epoch: Epoch,
-    pub revision: u64,
-    pub since: Instant,
-}
-
-/// A cell that is left as it is, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frozen {
-    pub why: String,
-    pub since: Instant,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeenLease {
-    pub lease: Lease,
-    pub revision: u64,
-    pub version: Version,
-    /// When this observer first saw this version, or heard of it or of its being sent: never before it
-    /// was sent.
-    pub since: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -212,8 +170,9 @@ impl State {
         for (site, report) in reading.sites {
             self.sites.entry(site).or_default().stored(Some(report), now);
         }
-        self.hear_routers(reading.routers, now);
+        // What users get is held against what the vantages see now.
         self.hear_vantages(&reading.vantages, now);
+        self.hear_routers(reading.routers, now);
         self.placement_is_stored = reading.placement.is_some();
         if let Some(placement) = reading.placement {
             self.placement = Some(Arc::new(placement));
@@ -233,7 +192,7 @@ impl State {
                 let active = self.cells.get(&cell).and_then(|seen| seen.routed.activation.holder());
                 let active =
                     active.map(|region| SiteId { cell: cell.clone(), region: region.clone() });
-                let doubted = active.is_some_and(|active| self.is_doubted(&active));
+                let doubted = active.is_some_and(|active| self.is_doubted(&active, now));
                 self.traffic.entry(cell).or_default().told(seconds, doubted, now);
             }
         }
@@ -254,45 +213,26 @@ impl State {
 
     /// Takes a newer record of a cell; one of an earlier epoch never (I2).
     fn saw_cell(&mut self, cell: CellId, kept: Kept<RoutedCell>, now: Instant) {
-        let Kept { revision, version, value: routed } = kept;
+        let activation = &kept.value.activation;
         let known = self.cells.get(&cell);
         let newer = known.is_none_or(|seen| {
-            routed.activation.epoch >= seen.routed.activation.epoch && version > seen.version
+            activation.epoch >= seen.routed.activation.epoch && kept.version > seen.version
         });
         if !newer {
             return;
         }
         // Somebody acts, or a person did.
-        if matches!(routed.activation.phase, Phase::Promoting { .. } | Phase::Switching { .. }) {
+        if matches!(activation.phase, Phase::Promoting { .. } | Phase::Switching { .. }) {
             self.frozen.remove(&cell);
         }
         let before = self.cells.remove(&cell);
-        let moved = before.as_ref().and_then(|seen| {
-            let (was, is) = (seen.routed.activation.holder(), routed.activation.holder());
-            if was == is { seen.moved } else { Some(now) }
-        });
+        let seen = SeenCell::after(before, kept, now);
         // What users got was another site's doing.
-        if moved == Some(now)
+        if seen.moved == Some(now)
             && let Some(traffic) = self.traffic.get_mut(&cell)
         {
             traffic.moved(now);
         }
-        let same =
-            before.as_ref().filter(|seen| seen.routed.activation.epoch == routed.activation.epoch);
-        let epoch_since = same.map_or(now, |seen| seen.epoch_since);
-        let lease = before.and_then(|seen| seen.lease);
-        let (since, older, ahead_since) = (now, None, None);
-        let seen = SeenCell {
-            routed,
-            revision,
-            version,
-            since,
-            epoch_since,
-            lease,
-            older,
-            ahead_since,
-            moved,
-        };
         self.cells.insert(cell, seen);
     }
 
@@ -348,9 +288,10 @@ impl State {
 
     /// Returns whether anything at all speaks against the site: what a vantage sees, or its own word.
     #[must_use]
-    pub fn is_doubted(&self, site: &SiteId) -> bool {
+    pub fn is_doubted(&self, site: &SiteId, now: Instant) -> bool {
         let own = self.sites.get(site);
-        let mut told = self.vantages.values().filter_map(|row| row.sites().get(site));
+        let rows = self.vantages.values().filter(|row| row.is_fresh(now));
+        let mut told = rows.filter_map(|row| row.sites().get(site));
         own.is_some_and(|own| own.health().0.is_bad() || own.ails_since().is_some())
             || told.any(|sighted| sighted.health().is_bad())
     }
@@ -420,53 +361,6 @@ impl Fact {
                 Some(&site.cell)
             }
         }
-    }
-}
-
-impl SeenCell {
-    /// Returns the lease's revision for a conditional write: 0 if there is none.
-    #[must_use]
-    pub fn lease_revision(&self) -> u64 {
-        self.lease.as_ref().map_or(0, |lease| lease.revision)
-    }
-
-    /// Takes the lease as read, and returns whether it has been written again, which was heard of then.
-    fn saw_lease(&mut self, kept: Option<&Kept<Lease>>, heard: Instant) -> bool {
-        let same = |seen: &SeenLease| kept.is_some_and(|kept| kept.version == seen.version);
-        if self.lease.as_ref().is_some_and(same) {
-            return false;
-        }
-        self.lease = kept.map(|kept| SeenLease {
-            lease: kept.value.clone(),
-            revision: kept.revision,
-            version: kept.version,
-            since: heard,
-        });
-        self.lease.is_some()
-    }
-
-    /// Compares the record as read now with what is known: etcd may have gone back in time. Tells so
-    /// once for each such record.
-    fn compare(
-        &mut self,
-        cell: &CellId,
-        kept: Option<&Kept<RoutedCell>>,
-        now: Instant,
-    ) -> Option<Violation> {
-        let known = self.routed.activation.epoch;
-        let epoch = kept.map_or(Epoch(0), |kept| kept.value.activation.epoch);
-        if epoch >= known {
-            self.older = None;
-            return None;
-        }
-        let revision = kept.map_or(0, |kept| kept.revision);
-        if self.older.as_ref().is_some_and(|older| older.revision == revision) {
-            return None;
-        }
-        let since = self.older.as_ref().map_or(now, |older| older.since);
-        self.older = Some(Older { epoch, revision, since });
-        let witness = format!("cell {cell} went from epoch {known} back to {epoch}");
-        Some(Violation { invariant: Invariant::I2, witness })
     }
 }
 

@@ -52,6 +52,21 @@ fn whatever_took_a_move_up_last_is_what_moved_it() {
 }
 
 #[test]
+fn what_began_a_move_is_not_lost_where_an_older_version_goes_on_with_it() {
+    let cell: CellId = "c1".parse().unwrap();
+    let mut chronicle = Chronicle::new("north".parse().unwrap());
+    let lost = Cause::failure(Failure::SiteLost);
+    let electing = activation("8 electing: east lost").because(lost.clone());
+    assert_eq!(chronicle.saw(&cell, &electing, 100), None);
+    assert_eq!(chronicle.saw(&cell, &activation("9 promoting south: furthest"), 150), None);
+    let record = chronicle.saw(&cell, &activation("9 steady south: opened"), 200).unwrap();
+    assert_eq!(
+        (record.cause, record.reason.as_str()),
+        (Some(CauseRecord::from(&lost)), "east lost")
+    );
+}
+
+#[test]
 fn what_older_versions_have_written_is_still_read() {
     let record: HistoryRecord = serde_json::from_str(
         r#"{"epoch":9,"active":"south","begun_unix_ms":1,"opened_unix_ms":2,"reason":"lost",

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use crate::store::Lease;
 
-/// How many are kept: two seconds' worth, and etcd takes as long to have another leader.
+/// How many are kept: four seconds' worth at half a second each, twice what etcd takes to have another
+/// leader.
 const KEPT: usize = 8;
 
 /// The last renewals that a cell's sites said they were sending, and when that was heard.

@@ -117,16 +117,18 @@ impl Sighting {
 impl Usual {
     const NOTHING: Self = Self { mean: Duration::ZERO, samples: 0 };
 
-    /// Says whether a probe was slow; one that was not becomes part of what is usual.
+    /// Says whether a probe was slow; one that was not becomes part of what is usual. So does one that is
+    /// only too slow to end what is bad already: should it stay like that, it is the usual in the end.
     fn compare(&mut self, took: Duration, before: Health) -> Option<Health> {
         let is_known = self.samples >= LEARNED;
-        let part = if before.is_bad() { OVER } else { 1 };
-        if is_known && took > SLOW_MIN.max(self.mean * SLOW_TIMES) / part {
+        let usual = self.mean * SLOW_TIMES;
+        if is_known && took > SLOW_MIN.max(usual) {
             return Some(Health::Slow);
         }
+        let is_bad_still = before.is_bad() && took > SLOW_MIN.max(usual / OVER);
         self.samples = self.samples.saturating_add(1);
         let weight = self.samples.min(AVERAGED);
         self.mean = (self.mean * (weight - 1) + took) / weight;
-        None
+        (is_known && is_bad_still).then_some(Health::Slow)
     }
 }

@@ -1,5 +1,8 @@
 use topology::wire::agent::TenureName;
+use topology::wire::vantage::{Health, SightedSite};
 use topology::{Activation, Epoch, Phase};
+
+use topology::invariant::Invariant;
 
 use super::*;
 
@@ -156,6 +159,18 @@ fn an_alert_is_known_since_it_was_first_seen() {
     assert_eq!(*state.site(&site.cell, &site.region).alerts(), expected);
     state.saw(Fact::Probed { site: site.clone(), answer: Some(report()) }, start);
     assert!(state.site(&site.cell, &site.region).alerts().is_empty());
+}
+
+#[test]
+fn what_a_vantage_said_last_before_it_fell_silent_casts_no_doubt() {
+    let (mut state, start) = (State::default(), Instant::now());
+    let site: SiteId = "c1@east".parse().unwrap();
+    let sighted = SightedSite { health: Health::Slow, ..SightedSite::default() };
+    let report = VantageReport { sequence: 1, sites: [(site.to_string(), sighted)].into() };
+    state.saw(Fact::Told { vantage: region("south"), report }, start);
+    let doubted =
+        [0, 4, 6].map(|second| state.is_doubted(&site, start + Duration::from_secs(second)));
+    assert_eq!(doubted, [true, true, false]);
 }
 
 #[test]

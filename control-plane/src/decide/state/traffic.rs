@@ -71,19 +71,19 @@ impl SeenTraffic {
             self.trouble = None;
             return;
         };
-        if let Some(health) = self.judge(lately) {
-            let since = self.trouble.map_or(now, |(_, since)| since);
-            self.trouble = Some((health, since));
-        } else {
-            self.trouble = None;
-            if !doubted {
-                self.learn(lately);
-            }
+        let is_bad = self.judge(lately, 1.0);
+        let goes_on = || self.trouble.and_then(|_| self.judge(lately, OVER));
+        self.trouble = is_bad
+            .or_else(goes_on)
+            .map(|health| (health, self.trouble.map_or(now, |(_, since)| since)));
+        // What is only too bad to end a trouble is the usual in the end, should it stay like that.
+        if is_bad.is_none() && !doubted {
+            self.learn(lately);
         }
     }
 
-    fn judge(&self, lately: Lately) -> Option<Health> {
-        let part = if self.trouble.is_some() { OVER } else { 1.0 };
+    /// Returns how bad that is, held against this part of what is bad.
+    fn judge(&self, lately: Lately, part: f64) -> Option<Health> {
         let known = (self.samples >= LEARNED).then_some(self.usual);
         let usually_failed = known.map_or(0.0, |usual| usual.failed_share);
         let failed = lately.failed_share + lately.unreachable_share;

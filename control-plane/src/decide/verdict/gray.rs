@@ -35,7 +35,7 @@ pub fn decide(state: &State, policy: &Policy, matrix: &Matrix<'_>, now: Instant)
     let moves = state.cells().iter().filter_map(|(cell, seen)| {
         // First what is quickly said: this is asked again and again, and nearly all cells are well.
         let active = seen.routed.activation.serving().filter(|_| is_settled(seen, now))?;
-        if !state.is_doubted(&site(cell, active)) {
+        if !state.is_doubted(&site(cell, active), now) {
             return None;
         }
         let judgement = super::judge(cell, seen, matrix, world);
