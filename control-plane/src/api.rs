@@ -42,7 +42,7 @@ use crate::event_log::EventLog;
 use crate::store::etcd::Store;
 use crate::tasks::deeds::Deed;
 use crate::tasks::operate::UnderWay;
-use crate::tasks::rehearse::Schedule;
+use crate::tasks::suite::Schedule;
 
 use crate::callers::Callers;
 use auth::Door;

@@ -27,7 +27,9 @@ use crate::tasks::control::Control;
 use crate::tasks::hands::Hands;
 use crate::tasks::operate::Executor;
 use crate::tasks::rehearse::Rehearse;
-use crate::tasks::{deeds, drills, hear, history, probe, read, remember, renewals, sight, wishes};
+use crate::tasks::{
+    deeds, drills, hear, history, probe, read, remember, renewals, sight, suite, wishes,
+};
 
 /// How long requests and writes in flight may go on after the process was asked to stop.
 const GRACE: Duration = Duration::from_secs(3);
@@ -94,9 +96,9 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
         policy: Policy::new(&spec, &region),
         store: store.clone(),
         log: log.clone(),
-        schedule: planned,
         board: board.clone(),
     });
+    let planning = (store.clone(), log.clone(), planned, board.clone());
     let wanted = (store.clone(), state.clone(), log.clone(), board.clone());
     let seen = sight::nothing_yet();
     let told = (store.clone(), Arc::clone(&seen), board.clone());
@@ -125,6 +127,10 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     tasks.start("read the drills", |stop| {
         let (store, board) = runs;
         drills::read(store, rehearsed, board, stop)
+    });
+    tasks.start("read the schedule of drills", |stop| {
+        let (store, log, planned, board) = planning;
+        suite::read(store, log, planned, board, stop)
     });
     if let Some(rehearse) = rehearse {
         tasks.start("have drills run", |stop| rehearse.run(stop));

@@ -49,7 +49,7 @@ use crate::decide;
 use crate::decide::drills::Drills;
 use crate::event_log::EventLog;
 use crate::store::etcd::Store;
-use crate::tasks::rehearse::Schedule;
+use crate::tasks::suite::Schedule;
 use language::Language;
 use page::Reader;
 use session::Key;

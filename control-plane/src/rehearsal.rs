@@ -2,8 +2,8 @@
 //! breaks this one.
 
 use std::fs::{self, OpenOptions};
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
 
 use anyhow::{Context as _, ensure};
 use runtime::process::Process;
@@ -65,7 +65,7 @@ impl Rehearsals {
         let out = out.with_context(|| format!("open {}", log.display()))?;
         let err = out.try_clone().with_context(|| format!("open {} twice", log.display()))?;
         let child = self
-            .entrance()
+            .entrance()?
             .args(["suite", "run", &self.suite, "--tied-to", region.as_str(), "--run-dir"])
             .arg(&self.run_dir)
             // A signal that is meant for this process is not meant for a drill.
@@ -80,27 +80,31 @@ impl Rehearsals {
     }
 
     /// Drills are where the platform's supervisor is: a region's own network may be what is cut off.
-    fn entrance(&self) -> Command {
-        let fleet = fs::read(self.run_dir.join("fleet.json")).ok();
-        let fleet = fleet.and_then(|text| serde_json::from_slice::<Fleet>(&text).ok());
-        let network = fleet.map(|fleet| format!("/proc/{}/{NETWORK}", fleet.supervisor));
-        let own = fs::read_link(Path::new("/proc/self").join(NETWORK)).ok();
-        match network.filter(|network| fs::read_link(network).ok() != own) {
-            Some(network) => {
-                let mut command = Command::new("nsenter");
-                command.arg(format!("--net={network}")).arg("--").arg(&self.program);
-                command
-            }
-            None => Command::new(&self.program),
+    fn entrance(&self) -> anyhow::Result<Command> {
+        let path = self.run_dir.join("fleet.json");
+        let fleet = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        let fleet: Fleet = serde_json::from_slice(&fleet)
+            .with_context(|| format!("understand {}", path.display()))?;
+        let network = |process: &str| {
+            let place = PathBuf::from(format!("/proc/{process}/{NETWORK}"));
+            let told = fs::read_link(&place);
+            told.map(|told| (told, place)).with_context(|| format!("find the network of {process}"))
+        };
+        let (own, _) = network("self")?;
+        let (platforms, place) = network(&fleet.supervisor.to_string())?;
+        if platforms == own {
+            return Ok(Command::new(&self.program));
         }
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net={}", place.display())).arg("--").arg(&self.program);
+        Ok(command)
     }
 }
 
 impl Followed {
     /// Returns how it has ended, if it has.
-    pub fn ended(&mut self) -> anyhow::Result<Option<String>> {
-        let ended = self.child.try_wait().context("wait for the drills")?;
-        Ok(ended.map(|status| status.to_string()))
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        self.child.try_wait().context("wait for the drills")
     }
 
     /// Lets go: it ends, and a drill that runs with it, unless it is that drill's doing.

@@ -19,6 +19,7 @@ pub mod rehearse;
 pub mod remember;
 pub mod renewals;
 pub mod sight;
+pub mod suite;
 pub mod switch;
 pub mod vote;
 pub mod wishes;

@@ -23,7 +23,7 @@ use crate::decide::drills::Drills;
 struct Rehearsed {
     #[serde(flatten)]
     page: Page<Run>,
-    /// Missing where no control plane has drills run.
+    /// Missing where no control plane has ever had drills run.
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<Scheduled>,
 }

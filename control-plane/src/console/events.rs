@@ -3,6 +3,7 @@
 use super::page::Scene;
 use super::texts::{Texts, fill};
 use super::words::Moment;
+use crate::decide::happenings::rehearsals;
 use crate::event_log::Event;
 
 /// One line of the list.
@@ -43,7 +44,7 @@ fn line(scene: &Scene<'_>, event: Event) -> Line {
 }
 
 fn path(event: &Event) -> String {
-    if event.name.starts_with("drill-") || event.name.starts_with("suite-") {
+    if rehearsals::Kind::ALL.iter().any(|kind| kind.name() == event.name) {
         return "/console/drills".to_owned();
     }
     match (&event.operation, &event.cell, &event.region) {

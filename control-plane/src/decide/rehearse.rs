@@ -20,6 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const RANK: Duration = Duration::from_secs(1);
 /// After the process has ended by itself, as when another drill runs.
 const AGAIN: Duration = Duration::from_secs(30);
+/// So often in a row it ends before it has followed anything: then it is left to another control plane, and
+/// tried again when that has had its time.
+const IN_VAIN: u32 = 4;
+const REST: Duration = Duration::from_mins(10);
 
 /// What is known of the right.
 #[derive(Clone, Debug, Default)]
@@ -46,13 +50,16 @@ pub struct Holder {
 /// What this process has started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Child {
-    /// When the last one ended, if there was one.
+    /// When the last one ended, if there was one, and how many have ended in vain since one did not.
     None {
         ended: Option<Instant>,
+        in_vain: u32,
     },
     Runs,
-    /// It was told to end.
-    Ending,
+    /// It was let go: it ends, unless a drill that it runs is the reason.
+    LetGo,
+    /// It was told to end, whatever it does.
+    Stopping,
 }
 
 /// What is done, in order.
@@ -109,9 +116,14 @@ pub fn decide(
     if let Err(why) = allowed {
         // Let others have it where they are allowed to.
         return match child {
-            Child::Runs => vec![Action::Stop { why: why.to_owned() }],
-            Child::None { .. } | Child::Ending => Vec::new(),
+            Child::Runs | Child::LetGo => vec![Action::Stop { why: why.to_owned() }],
+            Child::None { .. } | Child::Stopping => Vec::new(),
         };
+    }
+    let cannot = |ended: Instant, in_vain| in_vain >= IN_VAIN && now - ended < REST;
+    if matches!(child, Child::None { ended: Some(ended), in_vain } if cannot(ended, in_vain)) {
+        // Another may be able to: the right runs out.
+        return Vec::new();
     }
     let Some(Seen { record, since }) = &right.seen else { return Vec::new() };
     let age = now - *since;
@@ -133,10 +145,10 @@ pub fn decide(
             };
             Some(Action::LetGo { why })
         }
-        Child::None { ended } if is_valid => {
+        Child::None { ended, .. } if is_valid => {
             ended.is_none_or(|ended| now - ended >= AGAIN).then_some(Action::Start)
         }
-        Child::None { .. } | Child::Runs | Child::Ending => None,
+        Child::None { .. } | Child::Runs | Child::LetGo | Child::Stopping => None,
     };
     write.into_iter().chain(then).collect()
 }
@@ -145,7 +157,7 @@ pub fn decide(
 mod tests {
     use super::*;
 
-    const NONE: Child = Child::None { ended: None };
+    const NONE: Child = Child::None { ended: None, in_vain: 0 };
 
     #[test]
     fn a_right_that_nobody_has_is_taken_and_the_suite_followed() {
@@ -182,7 +194,7 @@ mod tests {
         let lost = |why: &str| Action::LetGo { why: why.to_owned() };
         let expected = [Action::Write { sequence: 4 }, lost("the right could not be renewed")];
         assert_eq!(case.decide(Child::Runs, 20), expected);
-        assert_eq!(case.decide(Child::Ending, 20), [Action::Write { sequence: 4 }]);
+        assert_eq!(case.decide(Child::LetGo, 20), [Action::Write { sequence: 4 }]);
         case.saw("north", 4, 33);
         assert_eq!(case.decide(Child::Runs, 33), [lost("north has taken the right")]);
     }
@@ -209,10 +221,21 @@ mod tests {
     fn a_suite_that_ended_is_followed_again_after_a_while() {
         let mut case = Case::new();
         case.wrote("east", 1, 0);
-        let ended = Child::None { ended: Some(case.at(0)) };
+        let ended = Child::None { ended: Some(case.at(0)), in_vain: 3 };
         assert_eq!(case.decide(ended, 4), []);
         case.wrote("east", 7, 28);
         assert_eq!(case.decide(ended, 30), [Action::Start]);
+    }
+
+    #[test]
+    fn whoever_cannot_follow_the_suite_lets_another_have_the_right_for_a_while() {
+        let mut case = Case::new();
+        case.wrote("east", 1, 0);
+        let ended = Child::None { ended: Some(case.at(0)), in_vain: 4 };
+        assert_eq!(case.decide(ended, 30), []);
+        assert_eq!(case.right.holder(case.at(30)), None);
+        assert_eq!(case.decide(ended, 599), []);
+        assert_eq!(case.decide(ended, 600), [Action::Write { sequence: 2 }]);
     }
 
     #[test]
@@ -221,6 +244,9 @@ mod tests {
         case.wrote("east", 1, 0);
         let refused = |child| decide(&case.right, "east", 0, child, Err("no"), case.at(6));
         assert_eq!(refused(Child::Runs), [Action::Stop { why: "no".to_owned() }]);
+        // A drill that goes on though it was let go is ended, too.
+        assert_eq!(refused(Child::LetGo), [Action::Stop { why: "no".to_owned() }]);
+        assert_eq!(refused(Child::Stopping), []);
         assert_eq!(refused(NONE), []);
     }
 

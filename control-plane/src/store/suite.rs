@@ -3,7 +3,6 @@
 use client::etcd::{EtcdError, PutIf};
 use topology::wire::key;
 use topology::wire::suite::{ExecutorRecord, SuitePlan};
-use tracing::warn;
 
 use super::etcd::{Store, json};
 use crate::decide::rehearse::Holder;
@@ -15,6 +14,8 @@ pub struct StoredSuite {
     /// Where the holder was written; 0 if there is none.
     pub revision: u64,
     pub plan: Option<SuitePlan>,
+    /// What could not be understood.
+    pub malformed: Option<String>,
 }
 
 impl Store {
@@ -36,7 +37,7 @@ impl Store {
                 _ => Ok(()),
             };
             if let Err(err) = understood {
-                warn!(key = entry.key, error = %err, "suite not understood");
+                suite.malformed = Some(format!("{}: {err}", entry.key));
             }
         }
         Ok(suite)

@@ -1,19 +1,17 @@
-//! Has drills run that are due by schedule, while this control plane holds the right to that; and tells
-//! what is known of them, whoever has them run.
+//! Has drills run that are due by schedule, while this control plane holds the right to that.
 
-use std::sync::Arc;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use runtime::{Board, reconcile};
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use topology::wire::suite::SuitePlan;
 use tracing::{info, warn};
 
 use crate::decide::Policy;
-use crate::decide::happenings::rehearsals::{Kind, Rehearsal, since};
+use crate::decide::happenings::rehearsals::{Kind, Rehearsal};
 use crate::decide::rehearse::{Action, Child, Holder, RENEW, Right, decide};
 use crate::event_log::EventLog;
 use crate::rehearsal::{Followed, Rehearsals};
@@ -26,13 +24,10 @@ const LOOK: Duration = Duration::from_secs(1);
 /// takes away what it did, and ends by itself.
 const ENDS: Duration = Duration::from_secs(2);
 
-/// What is known of drills by schedule; nothing where none are run so.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Schedule {
-    /// Whose control plane has them run.
-    pub executor: Option<String>,
-    pub plan: Option<SuitePlan>,
-}
+/// Whoever has followed a suite for so long, has not done so in vain.
+const WORTH_IT: Duration = Duration::from_mins(1);
+/// What `chaos` ends with where another suite or drill runs: its turn comes.
+const REFUSED: i32 = 8;
 
 /// Has a suite followed.
 pub struct Rehearse {
@@ -40,7 +35,6 @@ pub struct Rehearse {
     pub policy: Policy,
     pub store: Store,
     pub log: EventLog,
-    pub schedule: watch::Sender<Option<Arc<Schedule>>>,
     pub board: Board,
 }
 
@@ -50,10 +44,17 @@ struct Kept {
     right: Right,
     read: Option<Instant>,
     revision: u64,
-    plan: Option<SuitePlan>,
     followed: Option<Followed>,
-    is_ending: bool,
+    started: Option<Instant>,
+    ending: Option<Ending>,
     ended: Option<Instant>,
+    in_vain: u32,
+}
+
+#[derive(Clone, Copy)]
+enum Ending {
+    LetGo,
+    Stopping,
 }
 
 impl Rehearse {
@@ -75,17 +76,18 @@ impl Rehearse {
     }
 
     async fn look(&self, kept: &mut Kept) -> anyhow::Result<()> {
-        Self::reap(kept)?;
+        self.reap(kept)?;
         let mut read = Ok(());
         if kept.read.is_none_or(|read| read.elapsed() >= RENEW) {
             read = self.read(kept).await;
         }
         let allowed = self.rehearsals.are_allowed();
         let allowed = allowed.as_ref().copied().map_err(String::as_str);
-        let child = match (&kept.followed, kept.is_ending) {
-            (None, _) => Child::None { ended: kept.ended },
-            (Some(_), false) => Child::Runs,
-            (Some(_), true) => Child::Ending,
+        let child = match (&kept.followed, kept.ending) {
+            (None, _) => Child::None { ended: kept.ended, in_vain: kept.in_vain },
+            (Some(_), None) => Child::Runs,
+            (Some(_), Some(Ending::LetGo)) => Child::LetGo,
+            (Some(_), Some(Ending::Stopping)) => Child::Stopping,
         };
         let own = &self.policy.vantage;
         let rank = u32::try_from(self.policy.rank(own)).unwrap_or(u32::MAX);
@@ -99,24 +101,11 @@ impl Rehearse {
     }
 
     async fn read(&self, kept: &mut Kept) -> anyhow::Result<()> {
-        let StoredSuite { holder, revision, plan } =
+        let StoredSuite { holder, revision, .. } =
             self.store.suite().await.context("read who has drills run")?;
         let now = Instant::now();
         kept.right.saw(holder, now);
         (kept.read, kept.revision) = (Some(now), revision);
-        if let Some(plan) = &plan {
-            for happened in since(plan, kept.plan.as_ref()) {
-                self.tell(&happened);
-            }
-        }
-        kept.plan.clone_from(&plan);
-        let executor = kept.right.holder(now).map(str::to_owned);
-        let schedule = Some(Arc::new(Schedule { executor, plan }));
-        self.schedule.send_if_modified(|known| {
-            let is_news = *known != schedule;
-            *known = schedule;
-            is_news
-        });
         Ok(())
     }
 
@@ -133,20 +122,27 @@ impl Rehearse {
                 kept.right.wrote(holder, held, sent, Instant::now());
             }
             Action::Start => {
-                kept.followed = Some(self.rehearsals.start(&self.policy.vantage)?);
-                kept.is_ending = false;
+                let now = Instant::now();
+                match self.rehearsals.start(&self.policy.vantage) {
+                    Ok(followed) => kept.followed = Some(followed),
+                    Err(err) => {
+                        (kept.ended, kept.in_vain) = (Some(now), kept.in_vain.saturating_add(1));
+                        return Err(err);
+                    }
+                }
+                (kept.started, kept.ending) = (Some(now), None);
                 self.turn(Kind::SuiteFollowed, "this control plane has its drills run");
             }
             Action::LetGo { why } => {
                 self.turn(Kind::SuiteLetGo, &why);
-                kept.is_ending = true;
+                kept.ending = Some(Ending::LetGo);
                 if let Some(followed) = &mut kept.followed {
                     followed.let_go();
                 }
             }
             Action::Stop { why } => {
                 self.turn(Kind::SuiteLetGo, &why);
-                kept.is_ending = true;
+                kept.ending = Some(Ending::Stopping);
                 if let Some(followed) = &mut kept.followed {
                     followed.stop()?;
                 }
@@ -155,17 +151,29 @@ impl Rehearse {
         Ok(())
     }
 
-    fn reap(kept: &mut Kept) -> anyhow::Result<()> {
+    fn reap(&self, kept: &mut Kept) -> anyhow::Result<()> {
         let Some(followed) = &mut kept.followed else { return Ok(()) };
-        if let Some(status) = followed.ended()? {
-            if kept.is_ending {
-                info!(status, "the suite has ended");
-            } else {
-                warn!(status, log = "logs/drills.log", "the suite ended by itself");
-            }
-            (kept.followed, kept.ended) = (None, Some(Instant::now()));
+        let Some(status) = followed.ended()? else { return Ok(()) };
+        let was_asked = kept.ending.is_some();
+        let lasted = kept.started.map_or(Duration::ZERO, |started| started.elapsed());
+        kept.in_vain = match (was_asked || lasted >= WORTH_IT, status.code()) {
+            (true, _) => 0,
+            (false, Some(REFUSED)) => kept.in_vain,
+            (false, _) => kept.in_vain.saturating_add(1),
+        };
+        (kept.followed, kept.ended) = (None, Some(Instant::now()));
+        if !was_asked {
+            self.ended_by_itself(status);
         }
         Ok(())
+    }
+
+    fn ended_by_itself(&self, status: ExitStatus) {
+        let why = format!("it ended by itself, {status}: see logs/drills.log");
+        if status.code() != Some(REFUSED) {
+            warn!(%status, log = "logs/drills.log", "the suite ended by itself");
+        }
+        self.turn(Kind::SuiteLetGo, &why);
     }
 
     fn turn(&self, kind: Kind, reason: &str) {

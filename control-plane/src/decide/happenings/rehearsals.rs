@@ -23,6 +23,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    pub const ALL: [Self; 5] = [
+        Self::SuiteFollowed,
+        Self::SuiteLetGo,
+        Self::DrillBegun,
+        Self::DrillEnded,
+        Self::DrillWaits,
+    ];
+
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

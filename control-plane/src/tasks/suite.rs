@@ -1,0 +1,84 @@
+//! Reads what is known of drills by schedule, tells what is new in that, and shows it: in every control plane,
+//! whoever has them run.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use runtime::{Board, reconcile};
+use tokio::sync::{Mutex, Notify, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use topology::wire::suite::SuitePlan;
+use tracing::info;
+
+use crate::decide::happenings::rehearsals::since;
+use crate::decide::rehearse::{RENEW, Right};
+use crate::event_log::EventLog;
+use crate::store::etcd::Store;
+use crate::store::suite::StoredSuite;
+
+/// What is known of drills by schedule.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Schedule {
+    /// Whose control plane has them run.
+    pub executor: Option<String>,
+    pub plan: Option<SuitePlan>,
+}
+
+/// Shows nothing where none are run so.
+pub type Shown = watch::Sender<Option<Arc<Schedule>>>;
+
+/// What is kept from one look to the next.
+#[derive(Default)]
+struct Kept {
+    right: Right,
+    plan: Option<SuitePlan>,
+}
+
+/// Reads until stopped. While etcd cannot be read the plan stays, and whoever had drills run is soon not known
+/// to any more.
+pub async fn read(
+    store: Store,
+    log: EventLog,
+    shown: Shown,
+    board: Board,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let kept = Mutex::new(Kept::default());
+    let wake = Notify::new();
+    let look = || async {
+        let mut kept = kept.lock().await;
+        let read = store.suite().await.context("read who has drills run");
+        let outcome = read.and_then(|stored| learn(&mut kept, stored, &log));
+        show(&kept, &shown);
+        outcome
+    };
+    reconcile::reconcile("read the schedule of drills", &board, &wake, RENEW, stop, look).await
+}
+
+fn learn(kept: &mut Kept, stored: StoredSuite, log: &EventLog) -> anyhow::Result<()> {
+    let StoredSuite { holder, plan, malformed, .. } = stored;
+    kept.right.saw(holder, Instant::now());
+    if let Some(plan) = plan {
+        for happened in since(&plan, kept.plan.as_ref()) {
+            info!(event = happened.kind.name(), reason = happened.reason, "drills");
+            log.write_rehearsal(&happened);
+        }
+        kept.plan = Some(plan);
+    }
+    match malformed {
+        Some(why) => bail!("understand the schedule of drills: {why}"),
+        None => Ok(()),
+    }
+}
+
+fn show(kept: &Kept, shown: &Shown) {
+    let executor = kept.right.holder(Instant::now()).map(str::to_owned);
+    let is_known = executor.is_some() || kept.plan.is_some();
+    let schedule = is_known.then(|| Arc::new(Schedule { executor, plan: kept.plan.clone() }));
+    shown.send_if_modified(|known| {
+        let is_news = *known != schedule;
+        *known = schedule;
+        is_news
+    });
+}
