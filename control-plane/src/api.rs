@@ -20,7 +20,7 @@ mod moves;
 mod openapi;
 mod operations;
 mod platform;
-mod problem;
+pub(crate) mod problem;
 mod rate;
 mod sites;
 pub(crate) mod view;

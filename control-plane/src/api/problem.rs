@@ -20,6 +20,12 @@ impl Kind {
     }
 }
 
+/// Whether whoever accepts data loss is not refused for this reason.
+#[must_use]
+pub(crate) fn is_ended_by_force(problem: &Problem) -> bool {
+    [ELECTING.code, OUTDATED.code].contains(&problem.code.as_str())
+}
+
 macro_rules! kinds {
     ($($name:ident = $status:literal $code:literal $title:literal: $about:literal;)*) => {
         $(pub(super) const $name: Kind =

@@ -23,6 +23,7 @@ use super::page::{Reader, failed, form_expired, missing, told};
 use super::session::nonce;
 use super::texts::{Texts, fill};
 use super::words::{Mark, Tone, grouped, percent};
+use crate::api::problem;
 use crate::levers::preview::Preview as Plan;
 
 /// Longest reason, as in the API.
@@ -168,7 +169,7 @@ async fn page(
 ) -> Response {
     let t = reader.t();
     let (plan, refusal) = match looked_at(console, reader, lever).await {
-        Ok(plan) => (Some(shown(console, t, plan)), None),
+        Ok((plan, is_forced)) => (Some(shown(console, t, plan, is_forced)), None),
         Err(problem) => (None, Some(told(&problem))),
     };
     let title = lever.title(console, t);
@@ -205,30 +206,30 @@ async fn page(
 }
 
 /// Asks the API what a lever would do. An election that is held again and again is ended only by accepting
-/// data loss: that is then what is looked at.
-async fn looked_at(console: &Console, reader: &Reader, lever: &Lever) -> Result<Plan, Problem> {
+/// data loss: that is then what is looked at, and told.
+async fn looked_at(
+    console: &Console,
+    reader: &Reader,
+    lever: &Lever,
+) -> Result<(Plan, bool), Problem> {
     let path = format!("/v1{}?dry_run=true", lever.path());
     let ask = async |body| call(console, reader, "POST", &path, &[], &body).await;
     let mut answer = ask(lever.asked(None)).await;
     let mut is_forced = false;
-    if let (Lever::Failover(_), Err(problem)) = (lever, &answer)
-        && loss::may_be_forced(problem)
+    if let (Lever::Failover(_), Err(refusal)) = (lever, &answer)
+        && problem::is_ended_by_force(refusal)
         && reader.may_lose_data()
     {
         is_forced = true;
         answer = ask(json!({ "accept_data_loss": true })).await;
     }
-    let mut plan: Plan = serde_json::from_value(answer?).map_err(|err| {
+    let plan = serde_json::from_value(answer?).map_err(|err| {
         Problem::new(500, "internal", "The plan was not understood").detail(err.to_string())
     })?;
-    if is_forced {
-        // Every round has an epoch of its own. That somebody serves by then is refused in any case.
-        "*".clone_into(&mut plan.etag);
-    }
-    Ok(plan)
+    Ok((plan, is_forced))
 }
 
-fn shown(console: &Console, t: &Texts, plan: Plan) -> Shown {
+fn shown(console: &Console, t: &Texts, plan: Plan, is_forced: bool) -> Shown {
     let slots = plan.blast_radius.slots;
     let values = [
         ("cells", plan.blast_radius.cells.join(", ")),
@@ -285,7 +286,7 @@ fn shown(console: &Console, t: &Texts, plan: Plan) -> Shown {
         pause,
         moves: moves.collect(),
         headroom: headroom.collect(),
-        stake: plan.loss.as_ref().map(|loss| AtStake::of(console, t, loss)),
+        stake: plan.loss.as_ref().map(|loss| AtStake::of(console, t, loss, is_forced)),
         etag: plan.etag,
     }
 }

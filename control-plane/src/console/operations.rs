@@ -237,12 +237,10 @@ fn step(scene: &Scene<'_>, step: Step) -> StepShown {
     let again = step.attempt.filter(|attempt| *attempt > 1);
     let detail = match (step.why, step.hold_ms, step.took_ms) {
         (Some(why), ..) => why,
-        (None, None, None) if again.is_some() => {
-            fill(t.attempt_of, &[("count", &again.unwrap_or_default().to_string())])
-        }
         (None, Some(hold), _) => fill(t.held_for, &[("millis", &hold.to_string())]),
         (None, None, Some(took)) => format!("{took} ms"),
-        (None, None, None) => String::new(),
+        (None, None, None) => again
+            .map_or_else(String::new, |count| fill(t.attempt_of, &[("count", &count.to_string())])),
     };
     StepShown { what, state, detail }
 }

@@ -4,11 +4,11 @@ pub mod outlook;
 
 use tokio::time::Instant;
 use topology::wire::agent::TenureName;
-use topology::{CellId, Phase, RegionId};
+use topology::{CellId, Epoch, Phase, RegionId};
 
 use super::failover::right_over_at;
 use super::state::SeenCell;
-use super::{Policy, State, went_back};
+use super::{Policy, State, switchover, went_back};
 
 /// What a person asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +16,8 @@ pub struct Asked {
     pub cell: CellId,
     /// Who is wanted; whoever is furthest without one.
     pub to: Option<RegionId>,
-    /// Why data may be lost, if it may.
-    pub accept_data_loss: Option<String>,
+    /// Whether acknowledged writes may be given up.
+    pub accept_data_loss: bool,
 }
 
 /// Why nothing is begun.
@@ -61,7 +61,6 @@ pub fn check<'a>(
     if let Some(active) = serving(seen, state, policy, asked, now) {
         return Err(Refusal::ActiveServes(active.clone()));
     }
-    let forced = asked.accept_data_loss.is_some();
     if let Some(to) = &asked.to {
         if !seen.routed.gateways.contains_key(to) {
             return Err(Refusal::NotASite(to.clone()));
@@ -73,7 +72,7 @@ pub fn check<'a>(
             return Err(Refusal::TargetUnreachable(to.clone()));
         }
     }
-    if forced {
+    if asked.accept_data_loss {
         return Ok(seen);
     }
     if went_back::is_outdated(seen) {
@@ -88,6 +87,21 @@ pub fn check<'a>(
         }
         Some(to) => may_win(state, asked, seen, to).map(|()| seen),
         None => Ok(seen),
+    }
+}
+
+/// Refuses what was planned under another epoch. Each round of an election has one of its own, and who ends
+/// it by accepting data loss has looked at one of them: nobody has served since.
+pub fn still(
+    state: &State,
+    asked: &Asked,
+    planned: Option<Epoch>,
+) -> Result<(), switchover::Refusal> {
+    let seen = state.cells().get(&asked.cell);
+    let is_same_election = seen.and_then(|seen| seen.electing_from).zip(planned);
+    match is_same_election {
+        Some((from, planned)) if asked.accept_data_loss && from <= planned => Ok(()),
+        Some(_) | None => switchover::still(state, &asked.cell, planned),
     }
 }
 

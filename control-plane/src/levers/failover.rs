@@ -10,10 +10,10 @@ use super::at_once::{Started, start};
 use super::begin::New;
 use super::request::Request;
 use crate::api::{Api, error};
+use crate::decide::Policy;
 use crate::decide::asked_failover::{self, Asked};
 use crate::decide::operation::{Goal, Operation};
 use crate::decide::plan::{Plan, plan};
-use crate::decide::{Policy, switchover};
 use crate::tasks::fail_over::Unelected;
 use crate::tasks::operate::{Elections, Told};
 use crate::tasks::switch::Undone;
@@ -34,17 +34,14 @@ pub async fn begin(
     order: &Order,
 ) -> Result<(Started, oneshot::Receiver<Elections>), Problem> {
     let Asked { cell, to, accept_data_loss } = &order.wanted;
-    let goal = Goal::Failover {
-        cell: cell.clone(),
-        to: to.clone(),
-        accept_data_loss: accept_data_loss.is_some(),
-    };
+    let goal =
+        Goal::Failover { cell: cell.clone(), to: to.clone(), accept_data_loss: *accept_data_loss };
     let who = order.request.asked(api);
     let policy = Policy::new(&api.spec, &api.vantage);
     let (told, elected) = oneshot::channel();
     let started = start(api, &goal, &who, Told::Election(told), |state| {
         let now = Instant::now();
-        switchover::still(state, cell, order.planned)
+        asked_failover::still(state, &order.wanted, order.planned)
             .map_err(|refusal| error::undone(&Undone::Refused(refusal)))?;
         asked_failover::check(state, &policy, &order.wanted, now)
             .map_err(|refusal| error::unelected(cell, &Unelected::Refused(refusal)))?;

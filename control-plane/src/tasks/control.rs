@@ -254,7 +254,7 @@ impl Control {
             Action::TakeOver { cell, epoch, reason, .. } => {
                 let seen = self.state.cells().get(&cell)?.clone();
                 let begun = Instant::now();
-                let why = Why { reason, cause: lost(&seen.routed.activation) };
+                let why = Why { reason, cause: cause_of_take_over(&seen.routed.activation) };
                 let is_willing = self.ahead.is_willing(&cell, epoch, begun);
                 Some(Box::pin(async move {
                     let outcome = if is_willing {
@@ -356,7 +356,7 @@ impl Control {
 }
 
 /// What a take-over begins with. One that ends a planned move which got stuck is part of it.
-fn lost(activation: &Activation) -> Option<Cause> {
+fn cause_of_take_over(activation: &Activation) -> Option<Cause> {
     match activation.phase {
         Phase::Switching { .. } => None,
         Phase::Steady { .. } | Phase::Electing { .. } | Phase::Promoting { .. } => {

@@ -34,6 +34,8 @@ const ROUND: Duration = Duration::from_millis(300);
 /// A failover that somebody asks for.
 pub struct Failover {
     pub asked: Asked,
+    /// Why data may be lost, if it may.
+    pub accepted: Option<String>,
     /// The operation that it is.
     pub cause: Cause,
     /// Answered once somebody is being promoted, or as soon as it is known that nobody will be.
@@ -73,8 +75,8 @@ pub enum Unelected {
 
 /// Carries it out and answers who asked.
 pub async fn fail_over(hands: &Hands, failover: Failover, seen: &SeenCell) -> Outcome {
-    let Failover { asked, cause, reply } = failover;
-    let (result, outcome) = match &asked.accept_data_loss {
+    let Failover { asked, accepted, cause, reply } = failover;
+    let (result, outcome) = match &accepted {
         None => ordinary(hands, &asked, cause, seen).await,
         Some(reason) => {
             let forced = Force { hands, asked: &asked, cause: &cause, reason };

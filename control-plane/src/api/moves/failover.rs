@@ -151,9 +151,8 @@ pub(in crate::api) async fn failover(
     if request.accept_data_loss && reason.is_none() && !write.dry_run {
         return Err(invalid("/reason", "accepting data loss takes a reason"));
     }
-    let accept_data_loss = request.accept_data_loss.then(|| reason.clone().unwrap_or_default());
     let planned = write.expected.as_deref().map(epoch).transpose()?;
-    let wanted = Asked { cell: cell.clone(), to, accept_data_loss };
+    let wanted = Asked { cell: cell.clone(), to, accept_data_loss: request.accept_data_loss };
     if write.dry_run {
         return ahead::failover(&api, &wanted).await;
     }
@@ -216,7 +215,7 @@ async fn opens(
     let elected = elected.map_err(|unelected| error::unelected(cell, &unelected))?;
     let Elected { from, winner, epoch, forced: price } = elected;
     let opened = opened(api, cell, &winner, epoch).await?;
-    if !opened && wanted.accept_data_loss.is_none() {
+    if !opened && !wanted.accept_data_loss {
         return Err(error::not_opened(epoch.0, &standing(api, cell)));
     }
     let (votes, gives_up) = price.map(told).unzip();

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use runtime::Problem;
-
 use crate::console::Console;
 use crate::console::texts::{Texts, fill};
 use crate::console::words::{bytes, duration};
@@ -22,7 +20,9 @@ pub(super) struct AtStake {
 }
 
 impl AtStake {
-    pub(super) fn of(console: &Console, t: &Texts, loss: &Loss) -> Self {
+    /// Of what is asked in earnest only with data loss accepted (`is_forced`), that has to be accepted
+    /// whatever is at stake by now.
+    pub(super) fn of(console: &Console, t: &Texts, loss: &Loss, is_forced: bool) -> Self {
         let unheard: Vec<String> =
             loss.unheard.iter().map(|region| console.region_name(region)).collect();
         let (votes, needed) = (loss.votes.to_string(), loss.votes_needed.to_string());
@@ -39,14 +39,9 @@ impl AtStake {
             winner: loss.winner.as_ref().map_or_else(nobody, |region| console.region_name(region)),
             strong: fill(strong, &values),
             weak,
-            must_accept: loss.acknowledged_writes,
+            must_accept: is_forced || loss.acknowledged_writes,
         }
     }
-}
-
-/// Whether whoever accepts data loss is not refused for that reason.
-pub(super) fn may_be_forced(problem: &Problem) -> bool {
-    ["electing", "outdated"].contains(&problem.code.as_str())
 }
 
 /// How long the users of a lost site wait.

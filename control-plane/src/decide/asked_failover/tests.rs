@@ -79,7 +79,7 @@ fn check(but: &str, asked: &str, expected: &str) {
     let later = if but.contains(&"lease over") { now + policy.lease.patience } else { now };
     let words: Vec<&str> = asked.split(' ').collect();
     let to = words.iter().position(|word| *word == "to").map(|at| words[at + 1].parse().unwrap());
-    let accept_data_loss = words.contains(&"accepting").then(|| "both are lost".to_owned());
+    let accept_data_loss = words.contains(&"accepting");
     let asked = Asked { cell: "c1".parse().unwrap(), to, accept_data_loss };
     let found = match super::check(&state, &policy, &asked, later + Duration::from_millis(1)) {
         Ok(seen) => format!("from epoch {}", seen.routed.activation.epoch),

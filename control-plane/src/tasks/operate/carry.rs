@@ -81,12 +81,13 @@ impl Carrier {
     }
 
     /// With a reason to accept data loss, or without accepting any.
-    async fn elect(mut self, election: Election, accept_data_loss: Option<String>) -> Answer {
+    async fn elect(mut self, election: Election, accepted: Option<String>) -> Answer {
         let Election { cell, to, epoch, .. } = election;
         self.catches_up(&cell, |now| now.epoch >= epoch).await;
         let (reply, answer) = oneshot::channel();
-        let asked = Asked { cell, to, accept_data_loss };
-        let order = Order::Failover(Failover { asked, cause: self.cause.clone(), reply });
+        let asked = Asked { cell, to, accept_data_loss: accepted.is_some() };
+        let cause = self.cause.clone();
+        let order = Order::Failover(Failover { asked, accepted, cause, reply });
         let elected = self.ordered(order, answer).await;
         let answer = match &elected {
             Ok(_) => Answer::Done(None),
