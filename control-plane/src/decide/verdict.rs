@@ -6,6 +6,7 @@
 //!   none                                    healthy
 //!   one, or not for long                    suspect    nothing is done
 //!   two for ten seconds, lease renewed      gray       it is moved where it would be better
+//!   its own word that its disk is full      gray       likewise, after a second
 //!   most vantages, and the lease silent     down       its successor is elected once its right is over
 //! ```
 //!
@@ -20,19 +21,22 @@ use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use topology::wire::report::Flush;
+use topology::wire::report::{Flush, Room};
 use topology::wire::vantage::Health;
 use topology::{CellId, Epoch, Phase, RegionId, SiteId};
 
 use super::failover::{seconds, silent_since};
 use super::happenings::{Happening, Kind as Logged};
-use super::state::SeenCell;
+use super::state::{SeenCell, SeenSite};
 use super::{Policy, State};
 use matrix::Matrix;
 
 /// How long two kinds of evidence must have been there: longer than any restart in place takes, so
 /// that a site that heals itself is left to it.
 const GRAY: Duration = Duration::from_secs(10);
+/// How long a site must have said that its database has no room to write in: that is measured, not felt, and
+/// nobody but the site could know better. Longer than a file that comes and goes.
+const FULL: Duration = Duration::from_secs(1);
 /// Sites of several regions that turn bad within this time are an observer's fault.
 pub(super) const AT_ONCE: Duration = Duration::from_secs(10);
 
@@ -103,6 +107,8 @@ pub struct Judgement {
     pub active: Option<RegionId>,
     /// Since when: the evidence that was needed for it.
     pub since: Option<Instant>,
+    /// How long that evidence must have been there.
+    pub patience: Duration,
     pub evidence: Vec<Against>,
 }
 
@@ -110,7 +116,8 @@ pub struct Judgement {
 #[must_use]
 pub fn judge(cell: &CellId, seen: &SeenCell, matrix: &Matrix<'_>, world: World<'_>) -> Judgement {
     let Phase::Steady { active } = &seen.routed.activation.phase else {
-        return Judgement { verdict: Verdict::None, active: None, since: None, evidence: vec![] };
+        let (verdict, patience) = (Verdict::None, Duration::ZERO);
+        return Judgement { verdict, active: None, since: None, patience, evidence: vec![] };
     };
     let World { state, policy, now } = world;
     let unreachable = matrix.unreachable(cell, active);
@@ -130,17 +137,20 @@ pub fn judge(cell: &CellId, seen: &SeenCell, matrix: &Matrix<'_>, world: World<'
     let probed = evidence.iter().any(|against| against.kind == Kind::Probes);
     // A cell that is asked for far more than usual is slow everywhere.
     let is_busy = state.traffic(cell).is_some_and(|traffic| traffic.is_busy(now));
-    let (verdict, since) = match (first, second) {
-        (Some(_), Some(second)) if unreachable.is_some() && lease.is_some() => {
-            (Verdict::Down, Some(second))
+    let full = state.sites().get(&matrix::site(cell, active)).and_then(SeenSite::full_since);
+    let full = full.filter(|since| now - *since >= FULL);
+    let (verdict, since, patience) = match (first, second, full) {
+        (Some(_), Some(second), _) if unreachable.is_some() && lease.is_some() => {
+            (Verdict::Down, Some(second), Duration::ZERO)
         }
-        (Some(_), Some(second)) if probed && !is_busy && now - second >= GRAY => {
-            (Verdict::Gray, Some(second))
+        (_, _, Some(full)) => (Verdict::Gray, Some(full), FULL),
+        (Some(_), Some(second), None) if probed && !is_busy && now - second >= GRAY => {
+            (Verdict::Gray, Some(second), GRAY)
         }
-        (Some(first), _) => (Verdict::Suspect, Some(first)),
-        (None, _) => (Verdict::Healthy, None),
+        (Some(first), _, None) => (Verdict::Suspect, Some(first), Duration::ZERO),
+        (None, _, None) => (Verdict::Healthy, None, Duration::ZERO),
     };
-    Judgement { verdict, active: Some(active.clone()), since, evidence }
+    Judgement { verdict, active: Some(active.clone()), since, patience, evidence }
 }
 
 /// What a judgement is made from, besides the matrix.
@@ -189,9 +199,10 @@ fn report(cell: &CellId, active: &RegionId, state: &State, now: Instant) -> Opti
     let services =
         if silent.is_empty() { String::new() } else { format!(", silent: {}", silent.join(", ")) };
     let what = format!(
-        "its agent says: PostgreSQL is {}{}{services}, for {}",
+        "its agent says: PostgreSQL is {}{}{}{services}, for {}",
         report.postgres,
         report.flush.filter(|flush| flush.slow).map_or_else(String::new, flushes),
+        report.room.filter(|room| room.full).map_or_else(String::new, left),
         seconds(now - since)
     );
     Some(Against { kind: Kind::Report, since, what })
@@ -201,6 +212,10 @@ fn flushes(flush: Flush) -> String {
     let ms = |us: u64| us.div_ceil(1000);
     let usual = flush.usual_us.map_or_else(String::new, |us| format!(", usually {} ms", ms(us)));
     format!(", its log takes {} ms to be on disk{usual}", ms(flush.latency_us))
+}
+
+fn left(room: Room) -> String {
+    format!(", with {} KB left to write in", room.left_bytes / 1024)
 }
 
 /// Two renewals missed, in time in which etcd could be read.

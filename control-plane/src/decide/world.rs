@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use topology::wire::agent::TenureName;
-use topology::wire::report::{Flush, RouterReport, SiteReport, TrafficSecond};
+use topology::wire::report::{Flush, Room, RouterReport, SiteReport, TrafficSecond};
 use topology::wire::vantage::{DeepOutcome, Health, SightedSite, VantageReport};
 use topology::{CellId, Epoch, Phase, Placement, RegionId, SiteId, Spec, Version};
 
@@ -106,6 +106,8 @@ struct World {
     ailing: BTreeSet<SiteId>,
     /// Active sites that say that their disk is slow.
     slow_disks: BTreeSet<SiteId>,
+    /// Sites that say that they have no room to write in.
+    full_disks: BTreeSet<SiteId>,
     /// What users get, where it is not the usual.
     traffic: BTreeMap<CellId, TrafficSecond>,
     /// What the other vantages tell that is not as it should be; those that tell nothing are not here.
@@ -144,6 +146,7 @@ impl World {
             deep: BTreeMap::new(),
             ailing: BTreeSet::new(),
             slow_disks: BTreeSet::new(),
+            full_disks: BTreeSet::new(),
             traffic: BTreeMap::new(),
             rows: BTreeMap::new(),
             mute: BTreeSet::new(),
@@ -177,6 +180,9 @@ impl World {
             [site, "answers", "well"] => self.answers(site, None, Health::Healthy),
             [site, "has", "no", "database"] => {
                 self.ailing.insert(site.parse().unwrap());
+            }
+            [site, "has", "no", "room"] => {
+                self.full_disks.insert(site.parse().unwrap());
             }
             [site, "has", "a", "slow", "disk"] => {
                 self.slow_disks.insert(site.parse().unwrap());
@@ -383,6 +389,8 @@ impl World {
                         let (latency_us, usual_us) = (300_000, Some(2_000));
                         report.flush = Some(Flush { latency_us, usual_us, slow: true });
                     }
+                    let full = self.full_disks.contains(&site);
+                    report.room = Some(Room { left_bytes: 1024, full });
                     report.epoch = self.epochs.get(&site).copied().unwrap_or(report.epoch);
                     report
                 });

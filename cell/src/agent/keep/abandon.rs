@@ -1,5 +1,5 @@
-//! Hands a cell over whose disk is too slow for a clean stop: what a shutdown has to write would take longer
-//! than users wait.
+//! Hands a cell over whose disk is too slow or too full for a clean stop: what a shutdown has to write would
+//! take longer than users wait, or have no room.
 //!
 //! ```text
 //!   gate closed ──▶ gateway knows ──▶ what was flushed by then is with the target ──▶ database stopped at once
@@ -25,10 +25,12 @@ const HEARD_LIMIT: Duration = Duration::from_millis(300);
 /// How long the target may take to have what was flushed here: it is sent as soon as it is.
 const ARRIVED_LIMIT: Duration = Duration::from_millis(500);
 
-/// Returns whether PostgreSQL takes far longer than usual to have anything on disk.
-pub(super) fn has_slow_disk(tools: &Tools) -> bool {
+/// Returns whether PostgreSQL takes far longer than usual to have anything on disk, or has no room there.
+pub(super) fn has_bad_disk(tools: &Tools) -> bool {
     let report = tools.shared.report.borrow();
-    report.as_ref().and_then(|report| report.flush).is_some_and(|flush| flush.slow)
+    report.as_ref().is_some_and(|report| {
+        report.flush.is_some_and(|flush| flush.slow) || report.room.is_some_and(|room| room.full)
+    })
 }
 
 pub(super) async fn abandon(tools: &Tools, epoch: Epoch) -> anyhow::Result<Done> {

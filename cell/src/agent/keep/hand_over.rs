@@ -11,7 +11,7 @@ use topology::address::Port;
 use topology::wire::agent::TenureName;
 use tracing::info;
 
-use super::abandon::{abandon, has_slow_disk};
+use super::abandon::{abandon, has_bad_disk};
 use super::{Done, Tools};
 use crate::agent::postgres::Stop;
 
@@ -35,7 +35,7 @@ pub(super) async fn hand_over(tools: Tools, epoch: Epoch) -> anyhow::Result<Done
     // Takes its time beside the requests in flight, instead of after them.
     let (drained, ()) = tokio::join!(drain(&tools), tools.postgres.stop_archiving());
     info!(%epoch, drained, "draining ended");
-    if has_slow_disk(&tools) {
+    if has_bad_disk(&tools) {
         return abandon(&tools, epoch).await;
     }
     tools.postgres.stop(Stop::Fast, STOP_LIMIT).await?;

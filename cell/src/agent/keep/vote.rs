@@ -9,7 +9,7 @@ use topology::wire::agent::{HandOverReply, HandOverRequest, VoteReply, VoteReque
 use topology::{Epoch, Phase};
 use tracing::info;
 
-use super::abandon::has_slow_disk;
+use super::abandon::has_bad_disk;
 use super::{Keeper, Stopped, Tools};
 use crate::agent::calls::Call;
 use crate::agent::decide::right::promise_for_voter;
@@ -130,8 +130,8 @@ impl Keeper {
 
 /// What is written now need not be written while nobody serves.
 async fn prepare(tools: &Tools) -> HandOverReply {
-    if has_slow_disk(tools) {
-        let reason = "the disk is slow, and a checkpoint would make it slower".to_owned();
+    if has_bad_disk(tools) {
+        let reason = "the disk is slow or full, and a checkpoint would make it worse".to_owned();
         return HandOverReply::Refused { reason };
     }
     let checkpoint = tools.postgres.sql.execute("CHECKPOINT");

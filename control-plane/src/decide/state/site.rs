@@ -27,6 +27,7 @@ pub(super) static UNKNOWN: SeenSite = SeenSite {
     sighting: Sighting::UNSEEN,
     flaps: Flaps::NONE,
     ails_since: None,
+    full_since: None,
     last_lags: BTreeMap::new(),
     alerts: BTreeMap::new(),
 };
@@ -45,6 +46,8 @@ pub struct SeenSite {
     flaps: Flaps,
     /// Since when it has said of itself that its database, its disk or its services do not work.
     ails_since: Option<Instant>,
+    /// Since when it has said that its database has no room to write in.
+    full_since: Option<Instant>,
     /// How far the standbys were behind when its database last answered as a primary.
     last_lags: BTreeMap<String, u64>,
     alerts: BTreeMap<String, Alert>,
@@ -65,6 +68,7 @@ impl SeenSite {
                 self.back = Some(now);
             }
             self.ails_since = ails(&report).then(|| self.ails_since.unwrap_or(now));
+            self.full_since = is_full(&report).then(|| self.full_since.unwrap_or(now));
             if report.postgres == "primary" {
                 self.last_lags.clone_from(&report.lag_bytes);
             }
@@ -152,6 +156,12 @@ impl SeenSite {
         self.ails_since.filter(|_| self.is_reachable())
     }
 
+    /// Returns since when the site has said that its database has no room to write in.
+    #[must_use]
+    pub fn full_since(&self) -> Option<Instant> {
+        self.full_since.filter(|_| self.is_reachable())
+    }
+
     /// Returns how far each standby was behind when this site's database last said so.
     #[must_use]
     pub fn last_lags(&self) -> &BTreeMap<String, u64> {
@@ -184,5 +194,10 @@ fn ails(report: &SiteReport) -> bool {
     report.tenure == TenureName::Serving
         && (report.postgres != "primary"
             || report.flush.is_some_and(|flush| flush.slow)
+            || is_full(report)
             || report.services.values().any(|answers| !answers))
+}
+
+fn is_full(report: &SiteReport) -> bool {
+    report.room.is_some_and(|room| room.full)
 }

@@ -8,7 +8,7 @@ use topology::wire::agent::TenureName;
 use topology::{CellId, RegionId};
 
 use super::matrix::{Matrix, site};
-use super::{GRAY, Judgement, Verdict, World, widespread};
+use super::{Judgement, Verdict, World, widespread};
 use crate::decide::automatic::{Held, is_settled, may_move};
 use crate::decide::failover::rank;
 use crate::decide::state::SeenCell;
@@ -41,7 +41,8 @@ pub fn decide(state: &State, policy: &Policy, matrix: &Matrix<'_>, now: Instant)
         let judgement = super::judge(cell, seen, matrix, world);
         let from = judgement.active.clone().filter(|_| judgement.verdict == Verdict::Gray)?;
         let turn = RANK * u32::try_from(rank(policy, Some(&from))).unwrap_or(u32::MAX);
-        let since = judgement.since.filter(|since| now - *since >= GRAY + turn)?;
+        let patience = judgement.patience + turn;
+        let since = judgement.since.filter(|since| now - *since >= patience)?;
         let to = target(cell, seen, &from, since, matrix, world).ok()?;
         let reason = format!("gray failure of {from}: {judgement}, seen from {}", policy.vantage);
         let epoch = seen.routed.activation.epoch;
@@ -119,6 +120,9 @@ fn score(
     };
     if report.tenure != TenureName::Standby {
         return Err("is no standby".to_owned());
+    }
+    if standby.full_since().is_some() {
+        return Err("has no room to write in".to_owned());
     }
     let does_not_stream = match report.postgres.as_str() {
         "standby" => false,

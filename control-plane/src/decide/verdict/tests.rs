@@ -41,6 +41,22 @@ fn a_site_whose_disk_is_slow_is_relieved() {
 }
 
 #[test]
+fn a_site_whose_disk_is_full_is_relieved_by_one_that_has_room() {
+    check("north", "80.0 c1@east has no room", "81.0 relieve c1 from east to north");
+    check(
+        "north",
+        "80.0 c1@north has no room; 80.0 c1@east has no room",
+        "81.0 relieve c1 from east to south",
+    );
+    // What fills the disks of all comes with the cell.
+    check(
+        "north",
+        "80.0 c1@north has no room; 80.0 c1@south has no room; 80.0 c1@east has no room",
+        "",
+    );
+}
+
+#[test]
 fn one_kind_of_evidence_is_no_reason() {
     check("north", "80.0 c1@east answers slowly", "");
     check("north", "80.0 c1@east answers nothing", "");
