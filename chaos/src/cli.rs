@@ -9,8 +9,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::suite::{SuiteArgs, SuiteCommand, SuiteName};
+use crate::drill::Cut;
 use crate::drill::yaml::duration;
-use crate::drill::{Cut, Late};
+use crate::relay::Late;
 
 #[derive(Parser)]
 #[command(

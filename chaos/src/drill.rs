@@ -6,7 +6,6 @@
 pub(crate) mod catalogue;
 mod cut;
 mod fault;
-mod late;
 mod lines;
 mod load;
 mod offset;
@@ -25,7 +24,6 @@ pub(crate) use cut::Cut;
 pub(crate) use fault::{
     Choice, Death, EtcdMember, Fault, Lasting, Place, ProcessRole, Reach, Routers,
 };
-pub(crate) use late::Late;
 pub(crate) use lines::{Effect, Lines, Only, Others, Towards};
 pub(crate) use load::{Arrivals, Load, Retries};
 pub(crate) use offset::Offset;

@@ -2,6 +2,8 @@
 //! connections at the moment their answer to a write comes back, or holds answers back for a while. Who is
 //! cut off learns nothing, and what was asked for is done.
 
+mod late;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::OnceLock;
@@ -16,8 +18,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::drill::{Cut, Late};
+use crate::drill::Cut;
 use crate::terminal::print;
+
+pub(crate) use late::Late;
 
 /// What it says first, with its port after it …
 pub(crate) const LISTENS: &str = "listens";

@@ -13,8 +13,7 @@ use topology::spec::End;
 
 use super::lead::Lead;
 use super::{Bench, Injection};
-use crate::drill::Late;
-use crate::relay::LATE;
+use crate::relay::{LATE, Late};
 use crate::safeguard::Safeguard;
 
 pub(super) async fn inject(
