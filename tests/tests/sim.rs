@@ -88,7 +88,7 @@ static REGRESSIONS: [Regression; 4] = [
 ];
 
 /// Each mistake, and what brings it out.
-const SABOTAGES: [(Sabotage, Theme); 18] = [
+const SABOTAGES: [(Sabotage, Theme); 20] = [
     (Sabotage::RecordLeftUnsettled, Theme::Unsettled),
     (Sabotage::RenewalsCountedFromOne, Theme::Forget),
     (Sabotage::TrustTheTimeline, Theme::Twice),
@@ -104,6 +104,8 @@ const SABOTAGES: [(Sabotage, Theme); 18] = [
     (Sabotage::NameBeforeRecord, Theme::Leave),
     (Sabotage::LeaversPromiseCounts, Theme::Unanswered),
     (Sabotage::NoWaitForTheRight, Theme::Aborted),
+    (Sabotage::HandedOverBeforeTheGatewayKnows, Theme::SlowDisk),
+    (Sabotage::FlushedReadBeforeTheGate, Theme::SlowDisk),
     (Sabotage::NoFlushBeforeRecord, Theme::Behind),
     (Sabotage::NoBarrier, Theme::Alone),
     (Sabotage::GateNotCheckedAfterwards, Theme::Frozen),
@@ -219,6 +221,29 @@ fn a_cell_is_moved_for_what_is_wrong_with_its_site_and_for_nothing_else() {
             }
         }
     }
+}
+
+/// With how many seeds a slow disk is left.
+const SLOW_DISK_SEEDS: u64 = 300;
+
+#[test]
+fn a_site_that_is_left_without_a_clean_stop_loses_and_doubles_nothing() {
+    let failed = Mutex::new(None);
+    let left = AtomicU64::new(0);
+    in_parallel(1..=SLOW_DISK_SEEDS, |seed| {
+        let outcome = run(&Schedule::of_theme(seed, Theme::SlowDisk), None, false);
+        left.fetch_add(outcome.counts.abandoned, Ordering::Relaxed);
+        let fails = outcome.failure.is_some();
+        if fails {
+            *failed.lock().unwrap() = Some(seed);
+        }
+        !fails
+    });
+    if let Some(seed) = *failed.lock().unwrap() {
+        must_hold(&Schedule::of_theme(seed, Theme::SlowDisk), &format!("seed {seed}"));
+    }
+    let left = left.into_inner();
+    assert!(left > SLOW_DISK_SEEDS / 4, "hardly anybody was left: {left}");
 }
 
 /// With how many seeds a standby is kept out among faults.
@@ -398,18 +423,19 @@ impl Total {
         sum.elections += one.elections;
         sum.promotions += one.promotions;
         sum.moves += one.moves;
+        sum.abandoned += one.abandoned;
         sum.voters_changed += one.voters_changed;
     }
 }
 
 impl std::fmt::Display for Total {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Counts { strong, weak, reads, elections, promotions, moves, voters_changed } =
+        let Counts { strong, weak, reads, elections, promotions, moves, abandoned, voters_changed } =
             self.counts;
         write!(
             f,
             "{} schedules of {} s in all: {} faults, {elections} elections, {moves} planned moves, \
-             {promotions} promotions, {voters_changed} changes of voters, {strong} strong and {weak} \
+             {abandoned} without a clean stop, {promotions} promotions, {voters_changed} changes of voters, {strong} strong and {weak} \
              weak writes acknowledged, {reads} reads; at most {:.1} s from the last fault to the \
              next strong write",
             self.schedules,

@@ -22,6 +22,8 @@ pub struct Counts {
     pub elections: u64,
     pub promotions: u64,
     pub moves: u64,
+    /// Planned moves whose site was left without a clean stop.
+    pub abandoned: u64,
     pub voters_changed: u64,
 }
 

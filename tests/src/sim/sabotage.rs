@@ -41,6 +41,10 @@ pub enum Sabotage {
     RenewalsCountedFromOne,
     /// A right begins with promises, before a renewal has shown that the record is in force.
     PromisesBeginARight,
+    /// A site with a slow disk hands over before its gateway has heard that the gate is closed.
+    HandedOverBeforeTheGatewayKnows,
+    /// It hands over what it had flushed before it closed the gate.
+    FlushedReadBeforeTheGate,
     /// A former primary is taken to be in line because its timeline has its successor's number.
     TrustTheTimeline,
     /// The gate is not checked between the commit and the answer.

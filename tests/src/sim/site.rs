@@ -4,6 +4,7 @@
 //! called and not repeated. What they share is `Shared`, as there. Left out: the services behind the
 //! gateway, the schema, the reports in etcd, and the watchdog: the gate and the votes must do without it.
 
+pub mod abandon;
 pub mod calls;
 pub mod follow;
 pub mod gateway;

@@ -40,12 +40,14 @@ pub enum Theme {
     Aborted,
     /// People keep a voter out while what it would be needed for happens, and let it in again.
     KeptOut,
+    /// The active site has a slow disk and hands over, and its gateway stands still at that moment.
+    SlowDisk,
     /// A voter that has missed much comes back with a slow disk when the one that has it leaves.
     Behind,
 }
 
 impl Theme {
-    /// What schedules of chance are mixed with. `Aborted`, `Behind` and `KeptOut` lead past some rules
+    /// What schedules of chance are mixed with. `Aborted`, `Behind`, `KeptOut` and `SlowDisk` lead past some rules
     /// each, and are run for that alone.
     pub const ALL: [Self; 11] = [
         Self::Promise,
@@ -70,6 +72,7 @@ impl Theme {
             }
             Self::Twice => 16_000,
             Self::Promise
+            | Self::SlowDisk
             | Self::Blink
             | Self::Late
             | Self::Half
@@ -180,6 +183,23 @@ impl Theme {
                 }
                 add(moved, 0, Kind::Switchover(B));
                 add(moved + some(0, 40), 5_000, Kind::Cut(Cut::FromEtcd(A), Way::Both));
+            }
+            Self::SlowDisk => {
+                let (moved, to) = (some(500, 2_000), if some(0, 2) == 0 { B } else { C });
+                add(0, some(4_000, 8_000), Kind::SlowDisk(A, some(50, 900)));
+                add(moved, 0, Kind::Switchover(to));
+                // It has less than the other voter, that what is acknowledged may rest on.
+                if some(0, 2) == 0 {
+                    add(moved.saturating_sub(500), 3_000, Kind::SlowDisk(to, some(100, 900)));
+                }
+                match some(0, 3) {
+                    0 => {}
+                    1 => add(moved + some(0, 900), some(20, 600), Kind::StopGateway(A)),
+                    _ => add(moved + some(0, 900), some(300, 4_000), Kind::StopGateway(A)),
+                }
+                if some(0, 4) == 0 {
+                    add(moved + some(300, 1_500), some(500, 3_000), Kind::CrashSite(to));
+                }
             }
             // It is kept out, and is back, while the record's change that lets it go has no answer.
             Self::KeptOut if some(0, 3) == 0 => {

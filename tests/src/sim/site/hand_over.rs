@@ -1,19 +1,26 @@
-//! Hands a healthy site's cell over: `cell::agent::keep::hand_over`.
+//! Hands a site's cell over: `cell::agent::keep::hand_over`.
 
 use std::time::Duration;
 
 use topology::Epoch;
 use topology::wire::agent::TenureName;
 
+use super::abandon::{abandon, flushed, has_slow_disk};
 use super::keep::{Done, Failure, Tools};
 use crate::sim::pg::{POLL, Stop};
+use crate::sim::sabotage::Sabotage;
 
 const DRAIN_LIMIT: Duration = Duration::from_millis(300);
 const STOP_LIMIT: Duration = Duration::from_millis(1500);
 const ASK_TIME: Duration = Duration::from_millis(100);
 
 pub async fn hand_over(tools: Tools, epoch: Epoch) -> Result<Done, Failure> {
+    let too_soon = tools.sim().sabotaged(Sabotage::FlushedReadBeforeTheGate);
+    let before = if too_soon { Some(flushed(&tools).await?) } else { None };
     drain(&tools).await;
+    if has_slow_disk(&tools) {
+        return abandon(&tools, epoch, before).await;
+    }
     tools.sim().pg_stop(&tools.proc, tools.site, Stop::Fast, STOP_LIMIT).await;
     let checkpoint = tools.pg().disk.borrow().clean.ok_or("stop PostgreSQL cleanly")?;
     let timeline = tools.sim().wal.timeline(tools.pg().head());

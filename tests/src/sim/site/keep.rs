@@ -19,7 +19,7 @@ use super::super::pg::{Pg, Stop};
 use super::super::{Proc, Sim};
 use super::calls::Call;
 use super::follow::Stream;
-use super::{Claim, Known, Shared, Standing, follow, hand_over, open, right, serve};
+use super::{Claim, Known, Shared, Standing, abandon, follow, hand_over, open, right, serve};
 
 const TICK: Duration = Duration::from_millis(50);
 const PAUSE: Duration = Duration::from_millis(300);
@@ -50,6 +50,7 @@ impl Tools {
 pub enum Done {
     Opened { known: Known, strong: bool },
     Stopped { epoch: Epoch, checkpoint: (u32, u64) },
+    Abandoned { epoch: Epoch, flushed: (u32, u64) },
     Following,
 }
 
@@ -65,7 +66,8 @@ pub struct Keeper {
     pub work: Option<Work>,
     not_before: BootTime,
     pub serving: Option<Epoch>,
-    pub stopped: Option<(Epoch, (u32, u64))>,
+    /// What was answered, and for which epoch.
+    pub stopped: Option<(Epoch, HandOverReply)>,
     pub waiting: Vec<Reply<HandOverReply>>,
     pub stream: Stream,
     failed: (Epoch, u32),
@@ -161,7 +163,7 @@ impl Keeper {
                 self.begin(role, false, work);
             }
             Role::HandOver { epoch } => {
-                if self.stopped.is_none_or(|(stopped, _)| stopped != *epoch) {
+                if self.stopped.as_ref().is_none_or(|(stopped, _)| stopped != epoch) {
                     self.keep_claim(&known);
                     self.become_tenure(Event::DrainAsked);
                     let work = hand_over::hand_over(self.tools.clone(), *epoch);
@@ -189,6 +191,7 @@ impl Keeper {
         match done {
             Ok(Done::Opened { known, strong }) => self.opened(known, strong),
             Ok(Done::Stopped { epoch, checkpoint }) => self.handed_over(epoch, checkpoint).await,
+            Ok(Done::Abandoned { epoch, flushed }) => self.abandoned(epoch, flushed).await,
             Ok(Done::Following) => {}
             Err(why) => {
                 let tools = &self.tools;
@@ -198,10 +201,12 @@ impl Keeper {
                     Role::HandOver { .. } => {
                         self.end_serving(Event::Lapsed).await;
                         let reason = why.to_owned();
-                        let reply = if self.tools.pg().is_running() {
-                            HandOverReply::Refused { reason }
-                        } else {
+                        let is_over = !self.tools.pg().is_running()
+                            && abandon::gateway_knows(&self.tools).await.is_ok();
+                        let reply = if is_over {
                             HandOverReply::Ended { reason }
+                        } else {
+                            HandOverReply::Refused { reason }
                         };
                         self.reply_hand_over(&reply);
                     }
@@ -239,9 +244,26 @@ impl Keeper {
     }
 
     async fn handed_over(&mut self, epoch: Epoch, (timeline, checkpoint): (u32, u64)) {
-        self.stopped = Some((epoch, (timeline, checkpoint)));
+        let reply = HandOverReply::Stopped { timeline, checkpoint };
+        self.stopped = Some((epoch, reply.clone()));
         self.end_serving(Event::Drained).await;
-        self.reply_hand_over(&HandOverReply::Stopped { timeline, checkpoint });
+        self.reply_hand_over(&reply);
+    }
+
+    async fn abandoned(&mut self, epoch: Epoch, (timeline, flushed): (u32, u64)) {
+        let reply = HandOverReply::Abandoned { timeline, flushed };
+        self.stopped = Some((epoch, reply.clone()));
+        let claim = self.close_gate(Event::Superseded);
+        self.reply_hand_over(&reply);
+        if let Some(claim) = claim {
+            right::release(&self.tools, &claim).await;
+        }
+        let tools = self.tools.clone();
+        self.begin(Role::HandOver { epoch }, false, async move {
+            let Tools { proc, site, .. } = &tools;
+            proc.sim.pg_stop(proc, *site, Stop::Immediate, LEAVE).await;
+            Ok(Done::Following)
+        });
     }
 
     pub fn reply_hand_over(&mut self, reply: &HandOverReply) {
@@ -261,7 +283,7 @@ impl Keeper {
         self.tools.pg().mark_primary();
     }
 
-    pub async fn end_serving(&mut self, event: Event) {
+    fn close_gate(&mut self, event: Event) -> Option<Claim> {
         self.serving = None;
         let mut claim = None;
         self.tools.shared.standing.send_modify(|standing| {
@@ -270,6 +292,11 @@ impl Keeper {
             standing.open = false;
             standing.strong = false;
         });
+        claim
+    }
+
+    pub async fn end_serving(&mut self, event: Event) {
+        let claim = self.close_gate(event);
         if let Some(claim) = claim.filter(|_| !self.tools.pg().is_running()) {
             right::release(&self.tools, &claim).await;
         }

@@ -91,10 +91,8 @@ impl Keeper {
 
     async fn hand_over_asked(&mut self, request: &HandOverRequest, reply: Reply<HandOverReply>) {
         let epoch = Epoch(request.epoch);
-        if let Some((_, (timeline, checkpoint))) =
-            self.stopped.filter(|(stopped, _)| *stopped == epoch)
-        {
-            reply.send(HandOverReply::Stopped { timeline, checkpoint });
+        if let Some((_, said)) = self.stopped.clone().filter(|(stopped, _)| *stopped == epoch) {
+            reply.send(said);
             return;
         }
         self.waiting.push(reply);
