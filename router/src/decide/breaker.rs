@@ -26,8 +26,9 @@ const WINDOW: usize = 10;
 const TRIALS: u32 = 3;
 /// One trial in this time, however long each takes: a site that hangs gets no second flood.
 const TRIAL_EVERY: Duration = Duration::from_millis(500);
-/// The longest pause: soon enough for a cell that has recovered by itself.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// The longest pause, in pauses: one trial then is no load, and the users of a cell that has recovered by
+/// itself wait for the next.
+const PAUSES_MAX: u32 = 2;
 
 /// What a request to a cell's active site came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +98,7 @@ impl Breaker {
                 }
             }
             (State::HalfOpen { pause, .. }, Outcome::Failed) => {
-                let pause = (*pause * 2).min(PAUSE_MAX);
+                let pause = (*pause * 2).min(policy.pause * PAUSES_MAX);
                 self.state = State::Open { until: now + pause, pause };
             }
         }
