@@ -52,8 +52,8 @@ pub fn run() -> anyhow::Result<()> {
     };
     let programs = Programs {
         envoy: env::var_os("ENVOY").filter(|path| !path.is_empty()).map(PathBuf::from),
-        router: setting("ROUTER", PathBuf::from("target/dist/router").display().to_string())?
-            .into(),
+        smallest: setting("SMALLEST", "target/dist/examples/smallest_proxy".to_owned())?.into(),
+        router: setting("ROUTER", "target/dist/router".to_owned())?.into(),
     };
     memory::raise_file_limit()?;
     let folder = env::temp_dir().join(format!("bulkhead-bench-{}", std::process::id()));

@@ -4,6 +4,7 @@ mod envoy;
 mod haproxy;
 mod nginx;
 pub(crate) mod router;
+mod smallest;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,8 @@ pub(crate) enum Program {
     Nginx,
     Haproxy,
     Envoy,
+    /// What Pingora costs without a router.
+    Smallest,
     Router,
 }
 
@@ -40,10 +43,11 @@ pub(crate) struct Contender {
 }
 
 /// Everybody, the one that others are compared with first.
-pub(crate) const CONTENDERS: [Contender; 6] = [
+pub(crate) const CONTENDERS: [Contender; 7] = [
     Contender { program: Program::Haproxy, task: Task::Hash },
     Contender { program: Program::Nginx, task: Task::Hash },
     Contender { program: Program::Envoy, task: Task::Hash },
+    Contender { program: Program::Smallest, task: Task::Hash },
     Contender { program: Program::Router, task: Task::Everything },
     Contender { program: Program::Haproxy, task: Task::Verify },
     Contender { program: Program::Envoy, task: Task::Verify },
@@ -53,6 +57,7 @@ pub(crate) const CONTENDERS: [Contender; 6] = [
 pub(crate) struct Programs {
     /// None where it cannot be had.
     pub(crate) envoy: Option<PathBuf>,
+    pub(crate) smallest: PathBuf,
     pub(crate) router: PathBuf,
 }
 
@@ -71,6 +76,7 @@ impl Contender {
             (Program::Haproxy, Task::Hash | Task::Everything) => "HAProxy",
             (Program::Envoy, Task::Verify) => "Envoy, verifying tokens",
             (Program::Envoy, Task::Hash | Task::Everything) => "Envoy",
+            (Program::Smallest, _) => "Pingora alone",
             (Program::Router, _) => "router",
         }
     }
@@ -94,6 +100,7 @@ impl Contender {
                 Some(program) => envoy::prepare(&folder, address, self.task, program),
                 None => return Ok(None),
             },
+            Program::Smallest => Ok(smallest::prepare(address, &programs.smallest)),
             Program::Router => router::prepare(&folder, address, &programs.router, &sites::all()?),
         };
         let words = words.with_context(|| format!("configure {}", self.name()))?;

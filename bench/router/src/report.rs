@@ -83,20 +83,26 @@ fn goals(results: &Results) -> String {
         "request",
         &format!(
             "× Envoy (goal {GOAL_ENVOY}) | × HAProxy (goal {GOAL_HAPROXY}, \
-             stretch {STRETCH_HAPROXY}) | verdict"
+             stretch {STRETCH_HAPROXY}) | × Pingora alone | verdict | Pingora alone"
         ),
     );
     let find = |program, task| position(results, program, task);
     let router = find(Program::Router, Task::Everything);
+    let smallest = find(Program::Smallest, Task::Hash);
+    let (envoy, haproxy) = (find(Program::Envoy, Task::Hash), Some(haproxy(results)));
     for (shape, costs) in Shape::ALL.iter().zip(results.costs.values()) {
-        let over = |other: Option<usize>| ratio(costs, router, other);
-        let (envoy, haproxy) =
-            (over(find(Program::Envoy, Task::Hash)), over(Some(self::haproxy(results))));
-        let verdict = verdict(envoy.as_ref(), haproxy.as_ref());
+        let judged = |own| {
+            let (envoy, haproxy) = (ratio(costs, own, envoy), ratio(costs, own, haproxy));
+            (verdict(envoy.as_ref(), haproxy.as_ref()).to_owned(), envoy, haproxy)
+        };
         let shown = |figure: Option<Figure>| {
             figure.map_or_else(|| "not measured".to_owned(), |figure| figure.to_string())
         };
-        row(&mut text, shape.as_str(), [shown(envoy), shown(haproxy), verdict.to_owned()]);
+        let (verdict, over_envoy, over_haproxy) = judged(router);
+        let (floor, ..) = judged(smallest);
+        let over_smallest = ratio(costs, router, smallest);
+        let ratios = [over_envoy, over_haproxy, over_smallest].map(shown);
+        row(&mut text, shape.as_str(), ratios.into_iter().chain([verdict, floor]));
     }
     text
 }
