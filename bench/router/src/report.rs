@@ -83,7 +83,7 @@ fn goals(results: &Results) -> String {
         "request",
         &format!(
             "× Envoy (goal {GOAL_ENVOY}) | × HAProxy (goal {GOAL_HAPROXY}, \
-             stretch {STRETCH_HAPROXY}) | × Pingora alone | verdict | Pingora alone"
+             stretch {STRETCH_HAPROXY}) | × Pingora alone | the router's verdict | Pingora alone's"
         ),
     );
     let find = |program, task| position(results, program, task);
