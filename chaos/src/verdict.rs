@@ -54,7 +54,7 @@ pub(crate) enum Goals {
 
 /// Judges a run.
 pub(crate) fn verdict(drill: &Drill, course: &Course, metrics: &Metrics, goals: Goals) -> Verdict {
-    let claims = claims(drill, metrics);
+    let claims = claims(drill, course, metrics);
     let injected = !course.injections.is_empty();
     let cut_short = course.aborted.is_some() || course.harness.is_some();
     let mut checks: Vec<(Check, Finding)> = Vec::new();
@@ -113,12 +113,15 @@ pub(crate) fn unsteady(drill: &Drill, metrics: &Metrics) -> Vec<String> {
     probes.collect()
 }
 
-fn claims(drill: &Drill, metrics: &Metrics) -> Vec<Claim> {
+fn claims(drill: &Drill, course: &Course, metrics: &Metrics) -> Vec<Claim> {
+    // Of one fault that took effect it can be said that nothing came of it.
+    let leads_somewhere =
+        !course.injections.is_empty() && course.unproven.is_none() && !course.is_repeated;
     let claims = Measure::ALL.into_iter().filter_map(|measure| {
         let measured = metrics.measured.get(&measure).copied()?;
         let limit = drill.limits.get(&measure).copied();
         // Not every fault leads to every event; whose drill sets it a limit claims that this one does.
-        let is_claimed = measure.is_event() && limit.is_some();
+        let is_claimed = leads_somewhere && measure.is_event() && limit.is_some();
         let measured = match measured {
             Measured::Unseen if is_claimed => Measured::Never,
             Measured::Unseen | Measured::Never | Measured::Got(_) => measured,

@@ -128,6 +128,26 @@ fn a_fault_that_is_not_proven_is_no_pass() {
         |course| course.unproven = Some("process 7 is still there".to_owned()),
         Exit::Inconclusive,
     );
+    // Nor does what it did not lead to speak against a control plane.
+    let mut drill = drill();
+    drill.limits.insert(Measure::Publish, Value::Time(Duration::from_secs(30)));
+    let unproven = Course { unproven: Some("it still runs".to_owned()), ..course() };
+    let verdict = judged(&drill, &unproven, Goals::Warn);
+    assert_eq!(verdict.exit, Exit::Inconclusive);
+    assert_eq!(
+        verdict.reasons,
+        ["the fault is not proven: it still runs", "publish was not seen, the limit is 30.00 s"]
+    );
+}
+
+#[test]
+fn of_a_fault_that_is_repeated_no_event_is_missed() {
+    let mut drill = drill();
+    drill.limits = [(Measure::Publish, Value::Time(Duration::from_secs(30)))].into();
+    let repeated = Course { is_repeated: true, ..course() };
+    let verdict = judged(&drill, &repeated, Goals::Warn);
+    assert_eq!(verdict.exit, Exit::Inconclusive);
+    assert_eq!(verdict.reasons, ["publish was not seen, the limit is 30.00 s"]);
 }
 
 #[test]
