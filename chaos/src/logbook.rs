@@ -79,7 +79,10 @@ async fn keep(etcd: &Etcd, record: &DrillRecord) -> Result<(), EtcdError> {
 
 fn record(report: &Report<'_>, environment: String, ended_unix_ms: u64) -> DrillRecord {
     let (drill, verdict) = (report.drill, report.verdict);
-    let measured = |measure| report.metrics.measured.get(&measure).copied();
+    let measured = |measure| {
+        let claim = verdict.claims.iter().find(|claim| claim.measure == measure);
+        claim.map(|claim| claim.measured)
+    };
     let took = |measure| match measured(measure)? {
         Measured::Got(Value::Time(time)) => {
             Some(Took::Millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
@@ -168,6 +171,7 @@ fn cut(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::report::tests::with_report;
+    use crate::verdict::{Goals, verdict};
 
     #[test]
     fn a_run_is_told_in_short_and_by_what_speaks_against_it() {
@@ -181,6 +185,19 @@ mod tests {
         assert_eq!((record.failed, record.held, record.detect_ms), (Some(1), 1, None));
         assert_eq!(record.redundancy_restored_ms, Some(Took::Millis(500)));
         assert!(!record.reasons.is_empty());
+    }
+
+    #[test]
+    fn what_was_claimed_and_did_not_happen_is_told_as_never() {
+        let record = with_report(|report| {
+            let mut drill = report.drill.clone();
+            drill.limits.insert(Measure::Detect, Value::Time(Duration::from_secs(1)));
+            let verdict = verdict(&drill, report.course, report.metrics, Goals::Warn);
+            let again = String::new();
+            let report = Report { drill: &drill, verdict: &verdict, again, ..*report };
+            record(&report, String::new(), 7)
+        });
+        assert_eq!(record.detect_ms, Some(Took::NEVER));
     }
 
     #[test]

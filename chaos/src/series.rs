@@ -28,7 +28,8 @@ impl Sample {
         Self {
             drill: drill.to_owned(),
             exit: verdict.exit,
-            measured: metrics.measured.clone(),
+            // Those of the metrics do not know yet that what was claimed did not happen.
+            measured: verdict.claims.iter().map(|claim| (claim.measure, claim.measured)).collect(),
             held: metrics.held.count,
             reasons: verdict.reasons.clone(),
         }
@@ -145,6 +146,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::report::tests::with_report;
+    use crate::verdict::{Goals, verdict};
 
     fn sample(exit: Exit, measured: Measured) -> Sample {
         let measured = [(Measure::Recover99, measured)].into();
@@ -174,6 +177,17 @@ mod tests {
         let json = json(&samples);
         assert_eq!(json["region-loss"]["metrics"]["recover_99"]["max"], "never");
         assert_eq!(json["region-loss"]["metrics"]["recover_99"]["p99"], Json::Null);
+    }
+
+    #[test]
+    fn what_was_claimed_and_did_not_happen_counts_as_never() {
+        let sample = with_report(|report| {
+            let mut drill = report.drill.clone();
+            drill.limits.insert(Measure::Detect, Value::Time(Duration::from_secs(1)));
+            let verdict = verdict(&drill, report.course, report.metrics, Goals::Warn);
+            Sample::new(&drill.name, &verdict, report.metrics)
+        });
+        assert_eq!(sample.measured[&Measure::Detect], Measured::Never);
     }
 
     #[test]
