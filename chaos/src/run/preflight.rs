@@ -53,10 +53,13 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
         return Ok(None);
     };
     // Users that nobody can hit are not made.
-    if let Err(why) = settle(&first.fault, &cells, run.drill.seed) {
-        course.unsteady = vec![format!("no target: {why}")];
-        return Ok(None);
-    }
+    let own = match settle(&first.fault, &cells, run.drill.seed) {
+        Ok(target) => target,
+        Err(why) => {
+            course.unsteady = vec![format!("no target: {why}")];
+            return Ok(None);
+        }
+    };
     let mut client = Client::new(spec.edge.listen, run.id);
     let key = &run.platform.identity_key;
     match load::users(&mut client, spec, key, &run.drill.load).await {
@@ -66,7 +69,7 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
             return Ok(None);
         }
     }
-    match target(run, first, &course.users).await? {
+    match target(run, first, own, &course.users).await? {
         Ok((target, seed)) => {
             let control_plane = ControlPlane::new(run.platform, target.region())?;
             Ok(Some(Ready { control_plane, target, seed, client: Arc::new(client) }))
@@ -78,24 +81,23 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
     }
 }
 
-/// Returns whom the first action hits, and the seed that says so: the drill's own, unless the drill asks for
-/// a cell that control planes would move.
+/// Returns whom the first action hits, and the seed that says so: the drill's own and its target, unless the
+/// drill asks for a cell that control planes would move.
 async fn target(
     run: &Run<'_>,
     first: &Action,
+    own: Target,
     users: &[User],
 ) -> anyhow::Result<Result<(Target, u64), String>> {
-    let control_plane = ControlPlane::new(run.platform, None)?;
     let asked = run.drill.steady_state.iter().find_map(|probe| match probe {
         Probe::Settled { name } => Some(name),
         Probe::Redundant { .. } | Probe::OkRatio { .. } => None,
     });
-    let seed = match asked {
-        None => run.drill.seed,
-        Some(name) => match settled(run, &control_plane, users, &first.fault).await {
-            Ok(seed) => seed,
-            Err(why) => return Ok(Err(format!("steady state {name}: {why}"))),
-        },
+    let Some(name) = asked else { return Ok(Ok((own, run.drill.seed))) };
+    let control_plane = ControlPlane::new(run.platform, None)?;
+    let seed = match settled(run, &control_plane, users, &first.fault).await {
+        Ok(seed) => seed,
+        Err(why) => return Ok(Err(format!("steady state {name}: {why}"))),
     };
     let settled = settle(&first.fault, &control_plane.cells().await?, seed);
     Ok(settled.map(|target| (target, seed)).map_err(|why| format!("no target: {why}")))
