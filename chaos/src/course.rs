@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use topology::{CellId, Epoch, RegionId, SiteId};
 
+use crate::drill::Drill;
 use crate::fault::Injection;
 use crate::history::{Event, Operation, User};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Course {
     pub(crate) users: Vec<User>,
+    /// The seed by which whom to hit was chosen; nothing where nobody was.
+    pub(crate) seed: Option<u64>,
     pub(crate) operations: Vec<Operation>,
     /// Asked of a site directly, past the routers, while it stood still; no user's request.
     pub(crate) direct: Vec<Operation>,
@@ -152,6 +155,11 @@ impl Course {
 
     pub(crate) fn cell_of(&self, operation: &Operation) -> &CellId {
         &self.users[operation.user].cell
+    }
+
+    /// Returns the seed with which the drill hits the same again.
+    pub(crate) fn seed_of(&self, drill: &Drill) -> u64 {
+        self.seed.unwrap_or(drill.seed)
     }
 
     /// Returns when the fault took effect.

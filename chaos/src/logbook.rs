@@ -99,7 +99,7 @@ fn record(report: &Report<'_>, environment: String, ended_unix_ms: u64) -> Drill
         drill: drill.name.clone(),
         title: cut(&drill.title),
         environment,
-        seed: drill.seed,
+        seed: report.course.seed_of(drill),
         begun_unix_ms: report.clock.begun_unix_ms,
         ended_unix_ms,
         verdict: told(verdict.exit),
@@ -170,6 +170,8 @@ fn cut(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::course::Course;
+    use crate::report::document;
     use crate::report::tests::with_report;
     use crate::verdict::{Goals, verdict};
 
@@ -198,6 +200,20 @@ mod tests {
             record(&report, String::new(), 7)
         });
         assert_eq!(record.detect_ms, Some(Took::NEVER));
+    }
+
+    #[test]
+    fn the_seed_is_the_one_that_hits_the_same_again() {
+        let seed = |seed| {
+            with_report(|report| {
+                let course = Course { seed, ..report.course.clone() };
+                let report = Report { course: &course, again: String::new(), ..*report };
+                (record(&report, String::new(), 7).seed, document(&report).seed)
+            })
+        };
+        let own = with_report(|report| report.drill.seed);
+        assert_eq!(seed(None), (own, own));
+        assert_eq!(seed(Some(own + 3)), (own + 3, own + 3));
     }
 
     #[test]

@@ -179,7 +179,8 @@ async fn one(
     let verdict = verdict(&drill, &course, &metrics, goals);
     let lasting = args.lasting.map(|lasting| format!(" --for {}ms", lasting.as_millis()));
     let lasting = lasting.unwrap_or_default();
-    let again = format!("chaos run {} --seed {}{lasting}", args.drill, drill.seed);
+    let seed = course.seed_of(&drill);
+    let again = format!("chaos run {} --seed {seed}{lasting}", args.drill);
     let (course, metrics, verdict) = (&course, &metrics, &verdict);
     let report = Report { id: &id, drill: &drill, clock, course, metrics, verdict, again };
     terminal.line(&report::table(&report));

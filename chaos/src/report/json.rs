@@ -33,7 +33,7 @@ pub(crate) fn document(report: &Report<'_>) -> Document {
         title: report.drill.title.clone(),
         description: report.drill.description.clone(),
         tags: report.drill.tags.clone(),
-        seed: report.drill.seed,
+        seed: course.seed_of(report.drill),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         begun_unix_ms: report.clock.begun_unix_ms,
         again: report.again.clone(),

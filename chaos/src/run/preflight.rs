@@ -71,6 +71,7 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
     }
     match target(run, first, own, &course.users).await? {
         Ok((target, seed)) => {
+            course.seed = Some(seed);
             let control_plane = ControlPlane::new(run.platform, target.region())?;
             Ok(Some(Ready { control_plane, target, seed, client: Arc::new(client) }))
         }
