@@ -5,9 +5,10 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -46,11 +47,13 @@ pub fn unmount_all(places: &[PathBuf]) -> anyhow::Result<()> {
     unmount_within(places, PATIENCE, umount)
 }
 
-/// Asks in turns until nothing is left, or the time is over; once in any case.
+/// Asks in turns until nothing is left, or no other turn fits into the time; once in any case. All of a turn
+/// are asked at once, so that one that takes long takes no time from the others; what is mounted on another
+/// one makes that one wait for the next turn.
 fn unmount_within(
     places: &[PathBuf],
     patience: Duration,
-    umount: impl Fn(&Path, Duration) -> anyhow::Result<()>,
+    umount: impl Fn(&Path, Duration) -> anyhow::Result<()> + Sync,
 ) -> anyhow::Result<()> {
     let until = BootTime::now() + patience;
     let mut asked: Option<Vec<String>> = None;
@@ -65,15 +68,23 @@ fn unmount_within(
             return Ok(());
         }
         if let Some(complaints) = asked {
-            if BootTime::now() >= until {
+            // Asked without any time, they would have no better complaint than that.
+            if BootTime::now() + PAUSE >= until {
                 let left: Vec<_> = left.iter().map(|place| place.display().to_string()).collect();
                 let (left, complaints) = (left.join(", "), complaints.join("; "));
                 bail!("unmount {left} within {patience:?}: {complaints}");
             }
             sleep(PAUSE);
         }
-        let ask = |place| umount(place, until.since(BootTime::now())).err();
-        let complaints = left.into_iter().filter_map(|place| ask(place));
+        let (within, umount) = (until.since(BootTime::now()), &umount);
+        // Threads are where the calling one is: in its namespaces.
+        let told: Vec<_> = thread::scope(|scope| {
+            let asked: Vec<_> =
+                left.into_iter().map(|place| scope.spawn(move || umount(place, within))).collect();
+            let ended = asked.into_iter().map(thread::ScopedJoinHandle::join);
+            ended.map(|told| told.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        });
+        let complaints = told.into_iter().filter_map(Result::err);
         asked = Some(complaints.map(|err| format!("{err:#}")).collect());
     }
 }
@@ -111,8 +122,8 @@ fn unescape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
     use std::os::unix::fs::symlink;
+    use std::sync::{Barrier, Mutex, mpsc};
 
     use super::*;
 
@@ -147,14 +158,32 @@ mod tests {
     /// Nothing of this machine is unmounted: who is asked to only says that it is in use.
     #[test]
     fn one_that_is_in_use_does_not_keep_the_others_and_what_is_left_is_named() {
-        let asked = RefCell::new(Vec::new());
+        let asked = Mutex::new(Vec::new());
         let busy = |place: &Path, _: Duration| {
-            asked.borrow_mut().push(place.to_owned());
+            asked.lock().unwrap().push(place.to_owned());
             bail!("{} is busy", place.display())
         };
         let places = ["/proc", "/nowhere/at/all", "/dev"].map(PathBuf::from);
         let told = unmount_within(&places, Duration::ZERO, busy).unwrap_err().to_string();
         assert_eq!(told, "unmount /proc, /dev within 0ns: /proc is busy; /dev is busy");
-        assert_eq!(asked.into_inner(), ["/proc", "/dev"].map(PathBuf::from));
+        let mut asked = asked.into_inner().unwrap();
+        asked.sort();
+        assert_eq!(asked, ["/dev", "/proc"].map(PathBuf::from));
+    }
+
+    /// Each waits for the other to be asked: one after the other, neither would come to an end.
+    #[test]
+    fn one_that_takes_long_takes_no_time_from_the_others() {
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            let both = Barrier::new(2);
+            let slow = |_: &Path, _: Duration| {
+                both.wait();
+                bail!("it is busy")
+            };
+            let places = ["/proc", "/dev"].map(PathBuf::from);
+            tell.send(unmount_within(&places, Duration::ZERO, slow).is_err())
+        });
+        assert_eq!(told.recv_timeout(PATIENCE), Ok(true));
     }
 }
