@@ -60,6 +60,8 @@ pub fn ended(mut child: Child, script: &str, within: Duration) -> anyhow::Result
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, pipe};
+
     use super::*;
 
     fn shell(script: &str) -> Command {
@@ -77,7 +79,17 @@ mod tests {
 
     #[test]
     fn one_that_does_not_end_is_ended() {
-        let failed = run_within(shell("exec sleep 1000"), "", Duration::from_millis(50));
+        let within = Duration::from_millis(50);
+        let failed = run_within(shell("exec sleep 1000"), "", within);
         assert_eq!(format!("{:#}", failed.unwrap_err()), "run sh: it did not end within 50ms");
+        // Nobody else has an end to write into, so what is read ends with the program.
+        let (mut of_it, its_own) = pipe().unwrap();
+        let mut command = shell("exec sleep 1000");
+        let child = command.stdout(its_own).spawn().unwrap();
+        drop(command);
+        ended(child, "", within).unwrap_err();
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || tell.send(of_it.read_to_end(&mut Vec::new()).unwrap()));
+        assert_eq!(told.recv_timeout(PATIENCE), Ok(0));
     }
 }
