@@ -1,8 +1,9 @@
 //! `platform down`: stops the supervisor, and checks that nothing of its fleet is left.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use runtime::clock::BootTime;
 use rustix::process::Signal;
 
@@ -11,7 +12,7 @@ use crate::disk;
 use crate::machine::{Process, signal};
 use crate::run_dir::RunDir;
 use crate::supervise::END_PATIENCE;
-use crate::terminal;
+use crate::{terminal, volumes};
 
 /// A process whose parent was killed is gone within this.
 const AFTERMATH: Duration = Duration::from_secs(2);
@@ -30,6 +31,7 @@ pub(crate) async fn down(run_dir: &RunDir) -> anyhow::Result<Outcome> {
     }
     fleet.extend(recorded(run_dir)?);
     if gone(&fleet, AFTERMATH).await {
+        none_mounted(run_dir.path(), &volumes::mounted(run_dir)?)?;
         terminal::note("stopped; nothing is left running");
         return Ok(Outcome::Done);
     }
@@ -40,6 +42,7 @@ pub(crate) async fn down(run_dir: &RunDir) -> anyhow::Result<Outcome> {
 /// A supervisor that died should have taken everything along.
 async fn orphans(run_dir: &RunDir, fleet: Vec<Process>) -> anyhow::Result<Outcome> {
     if gone(&fleet, Duration::ZERO).await {
+        none_mounted(run_dir.path(), &volumes::mounted(run_dir)?)?;
         terminal::note(&format!("nothing runs in {}", run_dir.path().display()));
         return Ok(Outcome::Done);
     }
@@ -50,7 +53,22 @@ async fn orphans(run_dir: &RunDir, fleet: Vec<Process>) -> anyhow::Result<Outcom
         bail!("kill processes {left}, left by a supervisor that is gone");
     }
     terminal::note(&format!("killed {left}, left by a supervisor that is gone"));
+    none_mounted(run_dir.path(), &volumes::mounted(run_dir)?)?;
     Ok(Outcome::Done)
+}
+
+/// Fails where a volume is mounted although its supervisor, who would have unmounted it, is gone.
+fn none_mounted(run_dir: &Path, mounted: &[PathBuf]) -> anyhow::Result<()> {
+    let places: Vec<_> = mounted.iter().map(|place| place.display().to_string()).collect();
+    ensure!(
+        places.is_empty(),
+        "unmount {}: nothing of the platform runs, but they are still mounted; see with `fuser -vm PLACE` \
+         who uses them, and unmount them as root with `umount PLACE`, or all of them with `chaos recover \
+         --run-dir {}`",
+        places.join(", "),
+        run_dir.display()
+    );
+    Ok(())
 }
 
 fn recorded(run_dir: &RunDir) -> anyhow::Result<Vec<Process>> {
@@ -84,4 +102,19 @@ fn kill(processes: &[Process]) -> String {
         })
         .collect();
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_still_mounted_is_named_and_how_to_unmount_it() {
+        let run_dir = Path::new("/var/lib/b");
+        none_mounted(run_dir, &[]).unwrap();
+        let left = ["c1@east", "c2@east"].map(|site| run_dir.join("sites").join(site));
+        let told = none_mounted(run_dir, &left).unwrap_err().to_string();
+        assert!(told.starts_with("unmount /var/lib/b/sites/c1@east, /var/lib/b/sites/c2@east: "));
+        assert!(told.ends_with("`chaos recover --run-dir /var/lib/b`"), "{told}");
+    }
 }

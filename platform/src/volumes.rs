@@ -57,9 +57,14 @@ pub(crate) fn are_there(run_dir: &RunDir) -> anyhow::Result<bool> {
     images.try_exists().with_context(|| format!("look for {}", images.display()))
 }
 
+/// Returns where volumes are mounted.
+pub(crate) fn mounted(run_dir: &RunDir) -> anyhow::Result<Vec<PathBuf>> {
+    mounts::below(&run_dir.path().join("sites"))
+}
+
 /// Unmounts what an earlier supervisor has left.
 pub(crate) fn unmount_left(run_dir: &RunDir) -> anyhow::Result<()> {
-    mounts::unmount_all(&mounts::below(&run_dir.path().join("sites"))?)
+    mounts::unmount_all(&mounted(run_dir)?)
 }
 
 impl Volumes {
