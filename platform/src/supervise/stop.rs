@@ -1,6 +1,8 @@
 //! Stops the fleet: first what takes requests, last what everything rests on.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -62,8 +64,10 @@ pub(super) async fn all(members: &mut [Member], run_dir: &RunDir) {
 /// returns who is left of them and of all they have started once their time is over.
 async fn end_drills(run_dir: &Path) -> Vec<Process> {
     let all = all_processes().into_iter().map(|living| living.process);
-    let drills: Vec<Process> =
-        all.filter(|process| is_scheduled_drill(&process.arguments(), run_dir)).collect();
+    let drills: Vec<Process> = all
+        .filter(|process| is_scheduled_drill(&process.arguments(), run_dir))
+        .filter(|process| finds(*process, run_dir))
+        .collect();
     // Before they are asked: an orphan has no parent to be found by.
     let mut left: Vec<Process> =
         drills.iter().flat_map(|drill| drill.descendants()).chain(drills.iter().copied()).collect();
@@ -84,8 +88,23 @@ async fn end_drills(run_dir: &Path) -> Vec<Process> {
 /// Whether these are the arguments of what follows a suite on a platform for its control plane, and ends
 /// with it: `chaos suite run SUITE --tied-to REGION --run-dir DIR`.
 fn is_scheduled_drill(arguments: &[String], run_dir: &Path) -> bool {
+    let follows = |words: &[String]| {
+        Path::new(&words[0]).ends_with("chaos") && words[1] == "suite" && words[2] == "run"
+    };
     let is_there = |pair: &[String]| pair[0] == "--run-dir" && Path::new(&pair[1]) == run_dir;
-    arguments.iter().any(|word| word == "--tied-to") && arguments.windows(2).any(is_there)
+    arguments.windows(3).any(follows)
+        && arguments.iter().any(|word| word == "--tied-to")
+        && arguments.windows(2).any(is_there)
+}
+
+/// Whether a process finds the same folder where this one does: in a container of its own, the same path is
+/// another platform's. One that may not be looked at, or is gone, does not.
+fn finds(process: Process, folder: &Path) -> bool {
+    let which = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino())).ok();
+    // Without symbolic links, which would lead out of the container again.
+    let Ok(named) = fs::canonicalize(folder) else { return false };
+    let there = format!("/proc/{}/root{}", process.pid, named.display());
+    which(&named).is_some_and(|here| which(Path::new(&there)) == Some(here))
 }
 
 fn signal_all(members: &[Member], role: FleetRole, signal: Signal) {
@@ -127,6 +146,23 @@ mod tests {
         check("chaos suite run weekly --tied-to east --run-dir", false);
         check("chaos suite run weekly --run-dir /var/lib/b", false);
         check("control-plane --drills weekly --run-dir /var/lib/b", false);
+    }
+
+    #[test]
+    fn a_scheduled_drill_is_one_of_chaos_that_follows_a_suite() {
+        check("/opt/b/chaos suite run weekly --tied-to east --run-dir /var/lib/b", true);
+        check("/opt/b/chaos suite plan weekly --tied-to east --run-dir /var/lib/b", false);
+        check("/opt/b/chaos run cell-loss --tied-to east --run-dir /var/lib/b", false);
+        check("/opt/chaos/b suite run weekly --tied-to east --run-dir /var/lib/b", false);
+        check("grep suite run --tied-to --run-dir /var/lib/b", false);
+    }
+
+    #[test]
+    fn a_folder_is_found_by_whoever_lives_here_and_can_be_asked() {
+        let own = Process::own().unwrap();
+        assert!(finds(own, &std::env::temp_dir()));
+        assert!(!finds(own, Path::new("/nowhere/at/all")));
+        assert!(!finds(Process { pid: 0, start_time: 0 }, &std::env::temp_dir()));
     }
 
     #[track_caller]
