@@ -7,6 +7,7 @@ use runtime::clock;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::watch;
+use tracing::info;
 
 use crate::decide::happenings::Happening;
 use crate::decide::happenings::rehearsals::Rehearsal;
@@ -78,6 +79,7 @@ impl EventLog {
 
     /// Appends what a suite of drills has done.
     pub fn write_rehearsal(&self, rehearsal: &Rehearsal) {
+        info!(event = rehearsal.kind.name(), reason = rehearsal.reason, "drills");
         self.append(Event {
             name: rehearsal.kind.name(),
             reason: rehearsal.reason.clone(),

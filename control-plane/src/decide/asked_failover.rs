@@ -98,9 +98,9 @@ pub fn still(
     planned: Option<Epoch>,
 ) -> Result<(), switchover::Refusal> {
     let seen = state.cells().get(&asked.cell);
-    let is_same_election = seen.and_then(|seen| seen.electing_from).zip(planned);
-    match is_same_election {
-        Some((from, planned)) if asked.accept_data_loss && from <= planned => Ok(()),
+    let rounds = seen.and_then(|seen| Some(seen.electing_from?..=seen.routed.activation.epoch));
+    match rounds.zip(planned) {
+        Some((rounds, planned)) if asked.accept_data_loss && rounds.contains(&planned) => Ok(()),
         Some(_) | None => switchover::still(state, &asked.cell, planned),
     }
 }

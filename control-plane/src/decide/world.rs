@@ -108,6 +108,8 @@ struct World {
     slow_disks: BTreeSet<SiteId>,
     /// Sites that say that they have no room to write in.
     full_disks: BTreeSet<SiteId>,
+    /// How many bytes are left at sites, where it is not the usual.
+    room: BTreeMap<SiteId, u64>,
     /// What users get, where it is not the usual.
     traffic: BTreeMap<CellId, TrafficSecond>,
     /// What the other vantages tell that is not as it should be; those that tell nothing are not here.
@@ -147,6 +149,7 @@ impl World {
             ailing: BTreeSet::new(),
             slow_disks: BTreeSet::new(),
             full_disks: BTreeSet::new(),
+            room: BTreeMap::new(),
             traffic: BTreeMap::new(),
             rows: BTreeMap::new(),
             mute: BTreeSet::new(),
@@ -183,6 +186,10 @@ impl World {
             }
             [site, "has", "no", "room"] => {
                 self.full_disks.insert(site.parse().unwrap());
+            }
+            [site, "has", megabytes, "MB"] => {
+                let left = megabytes.parse::<u64>().unwrap() * 1024 * 1024;
+                self.room.insert(site.parse().unwrap(), left);
             }
             [site, "has", "a", "slow", "disk"] => {
                 self.slow_disks.insert(site.parse().unwrap());
@@ -390,7 +397,9 @@ impl World {
                         report.flush = Some(Flush { latency_us, usual_us, slow: true });
                     }
                     let full = self.full_disks.contains(&site);
-                    report.room = Some(Room { left_bytes: 1024, full });
+                    let left_bytes = if full { 1024 } else { 1024 * 1024 * 1024 };
+                    let left_bytes = self.room.get(&site).copied().unwrap_or(left_bytes);
+                    report.room = Some(Room { left_bytes, full });
                     report.epoch = self.epochs.get(&site).copied().unwrap_or(report.epoch);
                     report
                 });

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::decide::Fact;
 
-/// Pause before somebody is asked again who did not answer, or who had nothing new and yet did not wait.
+/// Pause before somebody is asked again who failed sooner than that, or had nothing new and yet did not wait.
 pub const AGAIN: Duration = Duration::from_millis(250);
 
 /// Tells what is answered. `next` is given the number of the last news, and returns the next one's and what it

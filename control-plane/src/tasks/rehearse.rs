@@ -8,7 +8,7 @@ use runtime::{Board, reconcile};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use crate::decide::Policy;
 use crate::decide::happenings::rehearsals::{Kind, Rehearsal};
@@ -24,6 +24,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// takes away what it did, and ends by itself.
 const ENDS: Duration = Duration::from_secs(2);
 
+/// Who was refused has ended by then: what goes on is told of then.
+const FOLLOWS: Duration = Duration::from_secs(3);
 /// Whoever has followed a suite for so long, has not done so in vain.
 const WORTH_IT: Duration = Duration::from_mins(1);
 /// What `chaos` ends with where another suite or drill runs: its turn comes.
@@ -46,6 +48,7 @@ struct Kept {
     revision: u64,
     followed: Option<Followed>,
     started: Option<Instant>,
+    is_told: bool,
     ending: Option<Ending>,
     ended: Option<Instant>,
     in_vain: u32,
@@ -55,6 +58,12 @@ struct Kept {
 enum Ending {
     LetGo,
     Stopping,
+}
+
+impl Kept {
+    fn lasted(&self) -> Duration {
+        self.started.map_or(Duration::ZERO, |started| started.elapsed())
+    }
 }
 
 impl Rehearse {
@@ -77,6 +86,10 @@ impl Rehearse {
 
     async fn look(&self, kept: &mut Kept) -> anyhow::Result<()> {
         self.reap(kept)?;
+        if kept.followed.is_some() && !kept.is_told && kept.lasted() >= FOLLOWS {
+            kept.is_told = true;
+            self.turn(Kind::SuiteFollowed, "this control plane has its drills run");
+        }
         let mut read = Ok(());
         if kept.read.is_none_or(|read| read.elapsed() >= RENEW) {
             read = self.read(kept).await;
@@ -130,8 +143,7 @@ impl Rehearse {
                         return Err(err);
                     }
                 }
-                (kept.started, kept.ending) = (Some(now), None);
-                self.turn(Kind::SuiteFollowed, "this control plane has its drills run");
+                (kept.started, kept.ending, kept.is_told) = (Some(now), None, false);
             }
             Action::LetGo { why } => {
                 self.turn(Kind::SuiteLetGo, &why);
@@ -155,34 +167,31 @@ impl Rehearse {
         let Some(followed) = &mut kept.followed else { return Ok(()) };
         let Some(status) = followed.ended()? else { return Ok(()) };
         let was_asked = kept.ending.is_some();
-        let lasted = kept.started.map_or(Duration::ZERO, |started| started.elapsed());
-        kept.in_vain = match (was_asked || lasted >= WORTH_IT, status.code()) {
+        kept.in_vain = match (was_asked || kept.lasted() >= WORTH_IT, status.code()) {
             (true, _) => 0,
             (false, Some(REFUSED)) => kept.in_vain,
             (false, _) => kept.in_vain.saturating_add(1),
         };
         (kept.followed, kept.ended) = (None, Some(Instant::now()));
         if !was_asked {
-            self.ended_by_itself(status);
+            self.ended_by_itself(status, kept.is_told);
         }
         Ok(())
     }
 
-    fn ended_by_itself(&self, status: ExitStatus) {
-        let why = format!("it ended by itself, {status}: see logs/drills.log");
-        if status.code() != Some(REFUSED) {
-            warn!(%status, log = "logs/drills.log", "the suite ended by itself");
+    /// Another suite or drill may run for hours, and this one be refused twice a minute meanwhile.
+    fn ended_by_itself(&self, status: ExitStatus, is_told: bool) {
+        if status.code() == Some(REFUSED) && !is_told {
+            debug!("another suite or drill runs");
+            return;
         }
+        warn!(%status, log = "logs/drills.log", "the suite ended by itself");
+        let why = format!("it ended by itself, {status}: see logs/drills.log");
         self.turn(Kind::SuiteLetGo, &why);
     }
 
     fn turn(&self, kind: Kind, reason: &str) {
         let evidence = format!("the suite {}", self.rehearsals.suite);
-        self.tell(&Rehearsal { kind, reason: reason.to_owned(), evidence });
-    }
-
-    fn tell(&self, happened: &Rehearsal) {
-        info!(event = happened.kind.name(), reason = happened.reason, "drills");
-        self.log.write_rehearsal(happened);
+        self.log.write_rehearsal(&Rehearsal { kind, reason: reason.to_owned(), evidence });
     }
 }

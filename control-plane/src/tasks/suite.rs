@@ -9,7 +9,6 @@ use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use topology::wire::suite::SuitePlan;
-use tracing::info;
 
 use crate::decide::happenings::rehearsals::since;
 use crate::decide::rehearse::{RENEW, Right};
@@ -32,6 +31,7 @@ pub type Shown = watch::Sender<Option<Arc<Schedule>>>;
 #[derive(Default)]
 struct Kept {
     right: Right,
+    has_looked: bool,
     plan: Option<SuitePlan>,
 }
 
@@ -60,12 +60,12 @@ fn learn(kept: &mut Kept, stored: StoredSuite, log: &EventLog) -> anyhow::Result
     let StoredSuite { holder, plan, malformed, .. } = stored;
     kept.right.saw(holder, Instant::now());
     if let Some(plan) = plan {
-        for happened in since(&plan, kept.plan.as_ref()) {
-            info!(event = happened.kind.name(), reason = happened.reason, "drills");
-            log.write_rehearsal(&happened);
-        }
+        // What is there at the first look may be of a platform that was stopped long ago.
+        let happened = kept.has_looked.then(|| since(&plan, kept.plan.as_ref()));
+        happened.unwrap_or_default().iter().for_each(|happened| log.write_rehearsal(happened));
         kept.plan = Some(plan);
     }
+    kept.has_looked = true;
     match malformed {
         Some(why) => bail!("understand the schedule of drills: {why}"),
         None => Ok(()),
@@ -75,7 +75,12 @@ fn learn(kept: &mut Kept, stored: StoredSuite, log: &EventLog) -> anyhow::Result
 fn show(kept: &Kept, shown: &Shown) {
     let executor = kept.right.holder(Instant::now()).map(str::to_owned);
     let is_known = executor.is_some() || kept.plan.is_some();
-    let schedule = is_known.then(|| Arc::new(Schedule { executor, plan: kept.plan.clone() }));
+    let mut plan = kept.plan.clone();
+    // Where nobody has drills run nothing goes on, whatever was written last.
+    if let Some(plan) = plan.as_mut().filter(|_| executor.is_none()) {
+        (plan.running, plan.held) = (None, None);
+    }
+    let schedule = is_known.then(|| Arc::new(Schedule { executor, plan }));
     shown.send_if_modified(|known| {
         let is_news = *known != schedule;
         *known = schedule;

@@ -89,6 +89,60 @@ fn check(but: &str, asked: &str, expected: &str) {
 }
 
 #[test]
+fn a_forced_failover_is_of_the_election_that_was_looked_at() {
+    planned("8 electing", 8, "yes");
+    planned("8 electing, 9 electing", 8, "yes");
+    planned("8 electing, 9 electing", 9, "yes");
+    // Somebody may have served since, or nobody has looked at that yet.
+    let stale = |planned, now| {
+        format!("it was planned under epoch {planned}, and the cell is in epoch {now}")
+    };
+    planned("8 electing, 9 electing", 7, &stale(7, 9));
+    planned("8 electing, 9 electing", 10, &stale(10, 9));
+    planned("8 electing, 9 promoting, 9 steady, 10 electing", 8, &stale(8, 10));
+    planned("8 electing, 10 electing", 8, &stale(8, 10));
+    planned("8 electing, 9 steady", 8, &stale(8, 9));
+    planned("8 electing, 9 electing", 8, &format!("without force: {}", stale(8, 9)));
+}
+
+/// Lets a cell go through these epochs, and compares what is said of a plan that was made under one.
+#[track_caller]
+fn planned(course: &str, epoch: u64, expected: &str) {
+    let (mut state, now) = (State::default(), Instant::now());
+    let cell: CellId = "c1".parse().unwrap();
+    for (revision, step) in (1..).zip(course.split(", ")) {
+        let (number, phase) = step.split_once(' ').unwrap();
+        let active: RegionId = "north".parse().unwrap();
+        let phase = match phase {
+            "electing" => Phase::Electing { predecessor: None },
+            "promoting" => Phase::Promoting { active },
+            _ => Phase::Steady { active },
+        };
+        let activation = Activation {
+            epoch: Epoch(number.parse().unwrap()),
+            phase,
+            voters: [].into(),
+            retired: [].into(),
+            acks: 1,
+            system: Some(1),
+            elected_at: None,
+            cause: None,
+            reason: String::new(),
+        };
+        let value = RoutedCell { activation, gateways: BTreeMap::new() };
+        let cells = [(cell.clone(), Kept::at(revision, value))].into();
+        state.saw(Fact::Read(Reading { cells, ..Reading::default() }), now);
+    }
+    let force = !expected.starts_with("without force: ");
+    let asked = Asked { cell, to: None, accept_data_loss: force };
+    let found = match still(&state, &asked, Some(Epoch(epoch))) {
+        Ok(()) => "yes".to_owned(),
+        Err(refusal) => refusal.to_string(),
+    };
+    assert_eq!(found, expected.trim_start_matches("without force: "));
+}
+
+#[test]
 fn what_could_be_lost_is_known_before_anybody_is_asked() {
     foresees(&["east silent"], "north of 2/2 votes, 0 bytes behind");
     foresees(&["east silent", "east ahead"], "north of 2/2 votes, 50 bytes behind");

@@ -121,14 +121,48 @@ impl Usual {
     /// only too slow to end what is bad already: should it stay like that, it is the usual in the end.
     fn compare(&mut self, took: Duration, before: Health) -> Option<Health> {
         let is_known = self.samples >= LEARNED;
-        let usual = self.mean * SLOW_TIMES;
-        if is_known && took > SLOW_MIN.max(usual) {
+        let slow = SLOW_MIN.max(self.mean * SLOW_TIMES);
+        if is_known && took > slow {
             return Some(Health::Slow);
         }
-        let is_bad_still = before.is_bad() && took > SLOW_MIN.max(usual / OVER);
+        let is_bad_still = before.is_bad() && took > slow / OVER;
         self.samples = self.samples.saturating_add(1);
         let weight = self.samples.min(AVERAGED);
         self.mean = (self.mean * (weight - 1) + took) / weight;
         (is_known && is_bad_still).then_some(Health::Slow)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_slow_is_so_until_it_takes_less_than_half_of_that() {
+        check("5 x30, 300 x4, 200 x3, 130 x3", "slow");
+        check("5 x30, 300 x4, 120 x2", "slow");
+        check("5 x30, 300 x4, 120 x3", "healthy");
+    }
+
+    #[test]
+    fn what_is_only_too_slow_to_be_well_again_becomes_the_usual() {
+        check("5 x30, 300 x4, 200 x5", "slow");
+        check("5 x30, 300 x4, 200 x300", "healthy");
+        // What is slow by itself never does.
+        check("5 x30, 300 x300", "slow");
+    }
+
+    /// Lets probes take so many milliseconds, and compares how the site is then.
+    #[track_caller]
+    fn check(probes: &str, expected: &str) {
+        let (mut sighting, now) = (Sighting::default(), Instant::now());
+        for probe in probes.split(", ") {
+            let (millis, times) = probe.split_once(" x").unwrap();
+            let took = Duration::from_millis(millis.parse().unwrap());
+            for _ in 0..times.parse().unwrap() {
+                sighting.saw(Deep { outcome: DeepOutcome::Wrote, took }, now);
+            }
+        }
+        assert_eq!(sighting.health().0.name(), expected);
     }
 }

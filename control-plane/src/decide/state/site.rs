@@ -46,7 +46,7 @@ pub struct SeenSite {
     flaps: Flaps,
     /// Since when it has said of itself that its database, its disk or its services do not work.
     ails_since: Option<Instant>,
-    /// Since when it has said that its database has no room to write in.
+    /// Since when it has said that it serves, and that its database has no room to write in.
     full_since: Option<Instant>,
     /// How far the standbys were behind when its database last answered as a primary.
     last_lags: BTreeMap<String, u64>,
@@ -68,7 +68,8 @@ impl SeenSite {
                 self.back = Some(now);
             }
             self.ails_since = ails(&report).then(|| self.ails_since.unwrap_or(now));
-            self.full_since = is_full(&report).then(|| self.full_since.unwrap_or(now));
+            let serves_full = report.tenure == TenureName::Serving && is_full(&report);
+            self.full_since = serves_full.then(|| self.full_since.unwrap_or(now));
             if report.postgres == "primary" {
                 self.last_lags.clone_from(&report.lag_bytes);
             }
@@ -156,7 +157,7 @@ impl SeenSite {
         self.ails_since.filter(|_| self.is_reachable())
     }
 
-    /// Returns since when the site has said that its database has no room to write in.
+    /// Returns since when the site has said that it serves, and that its database has no room to write in.
     #[must_use]
     pub fn full_since(&self) -> Option<Instant> {
         self.full_since.filter(|_| self.is_reachable())

@@ -209,6 +209,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_only_too_bad_to_end_a_trouble_becomes_the_usual() {
+        let ends = |doubted| {
+            let (mut traffic, start) = (SeenTraffic::default(), Instant::now());
+            let second = |seconds| start + Duration::from_secs(seconds);
+            let at = |median_ms| TrafficSecond { median_ms, ..WELL };
+            for seconds in 0..30 {
+                traffic.told(&[WELL], false, second(seconds));
+            }
+            for seconds in 30..40 {
+                traffic.told(&[at(700)], doubted, second(seconds));
+            }
+            for seconds in 40..400 {
+                traffic.told(&[at(400)], doubted, second(seconds));
+            }
+            traffic.trouble(second(399)).is_none()
+        };
+        assert!(ends(false));
+        assert!(!ends(true), "while anything speaks against the site it is no past");
+    }
+
+    #[test]
     fn users_who_get_a_little_more_and_a_little_less_are_in_one_trouble() {
         let (mut traffic, start) = (SeenTraffic::default(), Instant::now());
         let second = |seconds| start + Duration::from_secs(seconds);

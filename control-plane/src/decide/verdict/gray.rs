@@ -19,6 +19,10 @@ const RANK: Duration = Duration::from_secs(2);
 /// How far behind a successor may be, as the active site said while its database answered.
 const LAG_MAX: u64 = 1024 * 1024;
 
+/// What is left at a site that a cell with a full disk is moved to: what filled the one comes along, and the
+/// cell stays there for a while.
+const ROOM_MIN: u64 = 64 * 1024 * 1024;
+
 /// How well a standby would do. Lower is better; compared field by field, top to bottom, so the order
 /// of the fields is the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,8 +125,9 @@ fn score(
     if report.tenure != TenureName::Standby {
         return Err("is no standby".to_owned());
     }
-    if standby.full_since().is_some() {
-        return Err("has no room to write in".to_owned());
+    let needed = if state.site(cell, from).full_since().is_some() { ROOM_MIN } else { 0 };
+    if let Some(room) = report.room.filter(|room| room.full || room.left_bytes < needed) {
+        return Err(format!("has {} MB left to write in", room.left_bytes / 1024 / 1024));
     }
     let does_not_stream = match report.postgres.as_str() {
         "standby" => false,

@@ -48,10 +48,10 @@ fn a_site_whose_disk_is_full_is_relieved_by_one_that_has_room() {
         "80.0 c1@north has no room; 80.0 c1@east has no room",
         "81.0 relieve c1 from east to south",
     );
-    // What fills the disks of all comes with the cell.
+    // What fills the disks of all comes with the cell, and little room is soon none.
     check(
         "north",
-        "80.0 c1@north has no room; 80.0 c1@south has no room; 80.0 c1@east has no room",
+        "80.0 c1@north has no room; 80.0 c1@south has 63 MB; 80.0 c1@east has no room",
         "",
     );
 }
