@@ -26,9 +26,9 @@ const WINDOW: usize = 10;
 const TRIALS: u32 = 3;
 /// One trial in this time, however long each takes: a site that hangs gets no second flood.
 const TRIAL_EVERY: Duration = Duration::from_millis(500);
-/// The longest pause, in pauses: one trial then is no load, and the users of a cell that has recovered by
-/// itself wait for the next.
-const PAUSES_MAX: u32 = 2;
+/// So many pauses follow a trial that failed: a trial in that time is no load, and the users of a cell that
+/// has recovered by itself wait for the next.
+const PAUSES: u32 = 2;
 
 /// What a request to a cell's active site came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +47,8 @@ pub(crate) struct Breaker {
 #[derive(Debug)]
 enum State {
     Closed { window: Window },
-    Open { until: Duration, pause: Duration },
-    HalfOpen { next: Duration, answered: u32, pause: Duration },
+    Open { until: Duration },
+    HalfOpen { next: Duration, answered: u32 },
 }
 
 impl Default for State {
@@ -63,10 +63,9 @@ impl Breaker {
         self.follow(epoch);
         match &mut self.state {
             State::Closed { .. } => Ok(()),
-            State::Open { until, .. } if now < *until => Err(until.saturating_sub(now)),
-            State::Open { pause, .. } => {
-                self.state =
-                    State::HalfOpen { next: now + TRIAL_EVERY, answered: 0, pause: *pause };
+            State::Open { until } if now < *until => Err(until.saturating_sub(now)),
+            State::Open { .. } => {
+                self.state = State::HalfOpen { next: now + TRIAL_EVERY, answered: 0 };
                 Ok(())
             }
             State::HalfOpen { next, .. } if now < *next => Err(next.saturating_sub(now)),
@@ -86,7 +85,7 @@ impl Breaker {
         match (&mut self.state, outcome) {
             (State::Closed { window }, _) => {
                 if window.saw(outcome, now).is_failing(policy) {
-                    self.state = State::Open { until: now + policy.pause, pause: policy.pause };
+                    self.state = State::Open { until: now + policy.pause };
                 }
             }
             // Sent before it was left alone; nothing new.
@@ -97,9 +96,8 @@ impl Breaker {
                     self.state = State::default();
                 }
             }
-            (State::HalfOpen { pause, .. }, Outcome::Failed) => {
-                let pause = (*pause * 2).min(policy.pause * PAUSES_MAX);
-                self.state = State::Open { until: now + pause, pause };
+            (State::HalfOpen { .. }, Outcome::Failed) => {
+                self.state = State::Open { until: now + policy.pause * PAUSES };
             }
         }
     }

@@ -76,7 +76,7 @@ pub struct Breaker {
     pub requests: u32,
     /// Share of them that must have failed.
     pub failed_percent: u32,
-    /// How long the cell is left alone at first; doubled while it goes on failing.
+    /// How long the cell is left alone at first; twice that after a trial that failed.
     pub pause: Duration,
 }
 
