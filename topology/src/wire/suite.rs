@@ -21,7 +21,7 @@ pub struct SuitePlan {
     pub written_unix_ms: u64,
     /// What is going on.
     pub running: Option<Timed>,
-    /// Why what is due does not begin.
+    /// Why what is due does not begin, or why nobody knows what is.
     pub held: Option<String>,
     /// The next ones, the soonest first, if all goes well until then.
     pub next: Vec<Timed>,

@@ -50,7 +50,7 @@ async fn drain(tools: &Tools) -> bool {
     let deadline = Instant::now() + DRAIN_LIMIT;
     while Instant::now() < deadline {
         match in_flight(tools).await {
-            // No gateway: nothing is in flight.
+            // It cannot be waited for; a clean stop ships what has been committed.
             Ok(InFlight { in_flight: 0, tenure: Some(TenureName::Draining) })
             | Err(CallError::Connect { .. }) => return true,
             Ok(_) | Err(_) => tokio::time::sleep(POLL).await,
