@@ -57,9 +57,17 @@ pub(crate) fn are_there(run_dir: &RunDir) -> anyhow::Result<bool> {
     images.try_exists().with_context(|| format!("look for {}", images.display()))
 }
 
-/// Returns where volumes are mounted.
+/// Returns where volumes are mounted: what has no image here was mounted by somebody else.
 pub(crate) fn mounted(run_dir: &RunDir) -> anyhow::Result<Vec<PathBuf>> {
-    mounts::below(&run_dir.path().join("sites"))
+    let mut places = mounts::below(&run_dir.path().join("sites"))?;
+    places.retain(|place| image_of(&run_dir.volumes(), place).is_some_and(|image| image.exists()));
+    Ok(places)
+}
+
+/// Returns the image of the site whose folder this is.
+fn image_of(images: &Path, place: &Path) -> Option<PathBuf> {
+    let site = place.parent()?.file_name()?.to_str()?;
+    Some(images.join(format!("{site}.img")))
 }
 
 /// Unmounts what an earlier supervisor has left.
@@ -191,6 +199,13 @@ fn run(command: Command) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_is_a_volume_by_the_image_of_its_site() {
+        let image = image_of(Path::new("/run/volumes"), Path::new("/run/sites/c1@east/postgres"));
+        assert_eq!(image, Some(PathBuf::from("/run/volumes/c1@east.img")));
+        assert_eq!(image_of(Path::new("/run/volumes"), Path::new("/")), None);
+    }
 
     #[test]
     fn an_image_is_nobody_elses_and_only_one_that_is_not_there_is_yet_to_be_made() {
