@@ -15,8 +15,8 @@ use tests::sim::schedule::{Cut, Fault, Kind, Schedule, Way, Who};
 use tests::sim::theme::Theme;
 use tokio::time::Instant;
 
-/// How many schedules are run unless asked otherwise: a minute on two cores.
-const SEEDS: u64 = 10_000;
+/// How many schedules are run unless asked otherwise: half a minute on two cores.
+const SEEDS: u64 = 5_000;
 /// How often a long run says how far it is.
 const PROGRESS: Duration = Duration::from_secs(10);
 /// How many of the last events a failure shows.
