@@ -16,6 +16,8 @@ pub mod cause;
 
 pub mod activation;
 
+pub mod automatic;
+
 pub mod snapshot;
 
 pub mod spec;

@@ -1,21 +1,13 @@
 //! Whether a cell that serves may be moved without anybody asking: the one place where every such move
 //! asks. What is elected because the lease is gone does not: that cell serves nobody.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
+use topology::automatic::{MOVED, SETTLED};
 
 use super::Policy;
 use super::failover::seconds;
 use super::state::SeenCell;
 use super::verdict::matrix::Matrix;
-
-/// How long a cell's epoch must have been known: one such move a minute, and none by a control plane
-/// that has only just begun to look.
-const SETTLED: Duration = Duration::from_mins(1);
-/// How long a cell stays where it was moved to, whoever moved it: what follows it there was not the
-/// site's fault.
-const MOVED: Duration = Duration::from_mins(10);
 
 /// Why a cell is left where it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -83,8 +83,8 @@ pub enum HandOverReply {
         timeline: u32,
         checkpoint: u64,
     },
-    /// The disk is too slow or too full for a clean stop: PostgreSQL is stopped at once. Whatever was acknowledged had been
-    /// flushed by `flushed`, on this timeline, and nothing is acknowledged here any more.
+    /// The disk is too slow or too full for a clean stop: PostgreSQL is stopped at once. Whatever was
+    /// acknowledged had been flushed by `flushed`, on this timeline, and nothing is acknowledged here any more.
     Abandoned {
         timeline: u32,
         flushed: u64,
