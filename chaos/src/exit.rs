@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
+use topology::wire::suite::REFUSED;
 
 /// In order of precedence, the gravest last: of several runs the gravest is what the process says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -42,7 +43,7 @@ impl Exit {
             Self::Unsteady => 5,
             Self::Residue => 6,
             Self::Harness => 7,
-            Self::Refused => 8,
+            Self::Refused => REFUSED,
         }
     }
 }

@@ -8,6 +8,7 @@ use runtime::{Board, reconcile};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
+use topology::wire::suite::REFUSED;
 use tracing::{debug, warn};
 
 use crate::decide::Policy;
@@ -28,8 +29,6 @@ const ENDS: Duration = Duration::from_secs(2);
 const FOLLOWS: Duration = Duration::from_secs(3);
 /// Whoever has followed a suite for so long, has not done so in vain.
 const WORTH_IT: Duration = Duration::from_mins(1);
-/// What `chaos` ends with where another suite or drill runs: its turn comes.
-const REFUSED: i32 = 8;
 
 /// Has a suite followed.
 pub struct Rehearse {
@@ -86,7 +85,8 @@ impl Rehearse {
 
     async fn look(&self, kept: &mut Kept) -> anyhow::Result<()> {
         self.reap(kept)?;
-        if kept.followed.is_some() && !kept.is_told && kept.lasted() >= FOLLOWS {
+        let goes_on = kept.followed.is_some() && kept.ending.is_none();
+        if goes_on && !kept.is_told && kept.lasted() >= FOLLOWS {
             kept.is_told = true;
             self.turn(Kind::SuiteFollowed, "this control plane has its drills run");
         }
@@ -146,14 +146,14 @@ impl Rehearse {
                 (kept.started, kept.ending, kept.is_told) = (Some(now), None, false);
             }
             Action::LetGo { why } => {
-                self.turn(Kind::SuiteLetGo, &why);
+                self.let_go(kept, &why);
                 kept.ending = Some(Ending::LetGo);
                 if let Some(followed) = &mut kept.followed {
                     followed.let_go();
                 }
             }
             Action::Stop { why } => {
-                self.turn(Kind::SuiteLetGo, &why);
+                self.let_go(kept, &why);
                 kept.ending = Some(Ending::Stopping);
                 if let Some(followed) = &mut kept.followed {
                     followed.stop()?;
@@ -167,10 +167,11 @@ impl Rehearse {
         let Some(followed) = &mut kept.followed else { return Ok(()) };
         let Some(status) = followed.ended()? else { return Ok(()) };
         let was_asked = kept.ending.is_some();
-        kept.in_vain = match (was_asked || kept.lasted() >= WORTH_IT, status.code()) {
+        let is_refused = is_refused(status);
+        kept.in_vain = match (was_asked || kept.lasted() >= WORTH_IT, is_refused) {
             (true, _) => 0,
-            (false, Some(REFUSED)) => kept.in_vain,
-            (false, _) => kept.in_vain.saturating_add(1),
+            (false, true) => kept.in_vain,
+            (false, false) => kept.in_vain.saturating_add(1),
         };
         (kept.followed, kept.ended) = (None, Some(Instant::now()));
         if !was_asked {
@@ -179,9 +180,16 @@ impl Rehearse {
         Ok(())
     }
 
+    /// Told once, and only where it was told that the suite is followed.
+    fn let_go(&self, kept: &mut Kept, why: &str) {
+        if std::mem::take(&mut kept.is_told) {
+            self.turn(Kind::SuiteLetGo, why);
+        }
+    }
+
     /// Another suite or drill may run for hours, and this one be refused twice a minute meanwhile.
     fn ended_by_itself(&self, status: ExitStatus, is_told: bool) {
-        if status.code() == Some(REFUSED) && !is_told {
+        if is_refused(status) && !is_told {
             debug!("another suite or drill runs");
             return;
         }
@@ -194,4 +202,8 @@ impl Rehearse {
         let evidence = format!("the suite {}", self.rehearsals.suite);
         self.log.write_rehearsal(&Rehearsal { kind, reason: reason.to_owned(), evidence });
     }
+}
+
+fn is_refused(status: ExitStatus) -> bool {
+    status.code() == Some(i32::from(REFUSED))
 }

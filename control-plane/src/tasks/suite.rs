@@ -61,8 +61,11 @@ fn learn(kept: &mut Kept, stored: StoredSuite, log: &EventLog) -> anyhow::Result
     kept.right.saw(holder, Instant::now());
     if let Some(plan) = plan {
         // What is there at the first look may be of a platform that was stopped long ago.
-        let happened = kept.has_looked.then(|| since(&plan, kept.plan.as_ref()));
-        happened.unwrap_or_default().iter().for_each(|happened| log.write_rehearsal(happened));
+        if kept.has_looked {
+            for happened in since(&plan, kept.plan.as_ref()) {
+                log.write_rehearsal(&happened);
+            }
+        }
         kept.plan = Some(plan);
     }
     kept.has_looked = true;

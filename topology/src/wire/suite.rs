@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// What `chaos` exits with where another suite or drill runs: its turn comes.
+pub const REFUSED: u8 = 8;
+
 /// `suite/executor`: the right to have the suite followed. It is its holder's for as long as the holder
 /// writes it again; others count by their own clocks how long it has stayed as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
