@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use runtime::mounts;
 use runtime::run_dir::supervisor;
+use runtime::volumes;
 
 use crate::fault::{clock_offset, disk_full, hold};
 use crate::filter;
@@ -114,7 +114,7 @@ pub(crate) fn find(run_dir: &Path, platform: Option<&Platform>) -> Found {
 fn unused_volumes(run_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     match supervisor(run_dir)? {
         Some(_) => Ok(Vec::new()),
-        None => mounts::below(&run_dir.join("sites")),
+        None => volumes::mounted(run_dir),
     }
 }
 

@@ -7,7 +7,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use runtime::fake_clock::{self, RIGHT};
@@ -23,8 +22,6 @@ const MODE: u32 = 0o644;
 const SHARED: &str = "/dev/shm";
 /// PostgreSQL shares it with the agent, which runs as another user.
 const SHARED_MODE: u32 = 0o666;
-/// A shell that does nothing is done in milliseconds.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Clocks {
     library: PathBuf,
@@ -73,7 +70,7 @@ impl Clocks {
         maker.env_remove("FAKETIME_SHARED").stdin(Stdio::null());
         let maker = maker.spawn().context("run a shell")?;
         let pid = maker.id();
-        program::ended(maker, "", PATIENCE).context("wait for a shell")?;
+        program::ended(maker, "", program::PATIENCE).context("wait for a shell")?;
         let kept = [name.to_owned(), format!("sem.{name}")];
         let left = [format!("faketime_shm_{pid}"), format!("sem.faketime_sem_{pid}")];
         for (left, kept) in left.into_iter().zip(kept) {

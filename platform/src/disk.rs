@@ -29,6 +29,11 @@ pub(crate) enum World {
     Emulated,
 }
 
+/// What only cannot be looked at is not taken for missing.
+pub(crate) fn is_there(path: &Path) -> anyhow::Result<bool> {
+    path.try_exists().with_context(|| format!("look for {}", path.display()))
+}
+
 pub(crate) fn read_spec(path: &Path, world: World) -> anyhow::Result<SpecFile> {
     let mut text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
     if world == World::Emulated && !text.lines().any(|line| line == EMULATED.trim_end()) {

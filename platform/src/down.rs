@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use runtime::clock::BootTime;
+use runtime::volumes;
 use rustix::process::Signal;
 
 use crate::app::Outcome;
@@ -12,7 +13,7 @@ use crate::disk;
 use crate::machine::{Process, signal};
 use crate::run_dir::RunDir;
 use crate::supervise::END_PATIENCE;
-use crate::{terminal, volumes};
+use crate::terminal;
 
 /// A process whose parent was killed is gone within this.
 const AFTERMATH: Duration = Duration::from_secs(2);
@@ -31,7 +32,7 @@ pub(crate) async fn down(run_dir: &RunDir) -> anyhow::Result<Outcome> {
     }
     fleet.extend(recorded(run_dir)?);
     if gone(&fleet, AFTERMATH).await {
-        none_mounted(run_dir.path(), &volumes::mounted(run_dir)?)?;
+        none_mounted(run_dir.path(), &volumes::mounted(run_dir.path())?)?;
         terminal::note("stopped; nothing is left running");
         return Ok(Outcome::Done);
     }
@@ -42,7 +43,7 @@ pub(crate) async fn down(run_dir: &RunDir) -> anyhow::Result<Outcome> {
 /// A supervisor that died should have taken everything along.
 async fn orphans(run_dir: &RunDir, fleet: Vec<Process>) -> anyhow::Result<Outcome> {
     if gone(&fleet, Duration::ZERO).await {
-        none_mounted(run_dir.path(), &volumes::mounted(run_dir)?)?;
+        none_mounted(run_dir.path(), &volumes::mounted(run_dir.path())?)?;
         terminal::note(&format!("nothing runs in {}", run_dir.path().display()));
         return Ok(Outcome::Done);
     }
@@ -53,7 +54,7 @@ async fn orphans(run_dir: &RunDir, fleet: Vec<Process>) -> anyhow::Result<Outcom
         bail!("kill processes {left}, left by a supervisor that is gone");
     }
     terminal::note(&format!("killed {left}, left by a supervisor that is gone"));
-    none_mounted(run_dir.path(), &volumes::mounted(run_dir)?)?;
+    none_mounted(run_dir.path(), &volumes::mounted(run_dir.path())?)?;
     Ok(Outcome::Done)
 }
 

@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use rand::RngExt as _;
 
+use crate::disk;
 use crate::run_dir::RunDir;
 
 const MODE: u32 = 0o644;
@@ -11,7 +12,7 @@ const MODE: u32 = 0o644;
 /// so drills are allowed then; whoever takes that back later is not overruled.
 pub(crate) fn create(run_dir: &RunDir) -> anyhow::Result<()> {
     let own = run_dir.environment();
-    if own.try_exists().with_context(|| format!("look for {}", own.display()))? {
+    if disk::is_there(&own)? {
         return Ok(());
     }
     let id = format!("local-{:08x}\n", rand::rng().random::<u32>());

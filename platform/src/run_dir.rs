@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use topology::wire::fleet::Hold;
 use topology::{CellId, SiteId};
 
+use crate::disk;
 use crate::machine::Process;
 
 /// What `--fresh` deletes; reports of drills and backups stay.
@@ -85,7 +86,7 @@ impl RunDir {
 
     /// The images of the sites' volumes, if they have some of their own.
     pub(crate) fn volumes(&self) -> PathBuf {
-        self.0.join("volumes")
+        runtime::volumes::images(&self.0)
     }
 
     pub(crate) fn logs(&self) -> PathBuf {
@@ -195,8 +196,7 @@ impl RunDir {
     /// Deletes the data of an earlier run, if there was one: nothing is touched in a folder that
     /// no supervisor has locked before.
     pub(crate) fn forget(&self) -> anyhow::Result<()> {
-        let lock = self.lock_file();
-        if !lock.try_exists().with_context(|| format!("look for {}", lock.display()))? {
+        if !disk::is_there(&self.lock_file())? {
             return Ok(());
         }
         for name in DATA {

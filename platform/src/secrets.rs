@@ -9,6 +9,7 @@ use rand::RngExt as _;
 use sha2::{Digest as _, Sha256};
 use topology::Spec;
 
+use crate::disk::is_there;
 use crate::run_dir::RunDir;
 
 /// The database roles of each cell.
@@ -68,11 +69,6 @@ fn keep_or_make(path: &Path) -> anyhow::Result<()> {
     let secret: [u8; 32] = rand::rng().random();
     runtime::file::replace(path, format!("{}\n", hex(&secret)).as_bytes(), MODE)
         .with_context(|| format!("write {}", path.display()))
-}
-
-/// What only cannot be looked at is not made anew.
-fn is_there(path: &Path) -> anyhow::Result<bool> {
-    path.try_exists().with_context(|| format!("look for {}", path.display()))
 }
 
 fn hex(bytes: &[u8]) -> String {

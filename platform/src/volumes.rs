@@ -12,9 +12,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use runtime::{mounts, program};
+use runtime::{mounts, program, volumes};
 use topology::{SiteId, Spec};
 
+use crate::disk;
 use crate::preflight::on_path;
 use crate::run_dir::RunDir;
 
@@ -53,26 +54,12 @@ pub(crate) fn missing() -> Vec<String> {
 
 /// Whether an earlier start has made some.
 pub(crate) fn are_there(run_dir: &RunDir) -> anyhow::Result<bool> {
-    let images = run_dir.volumes();
-    images.try_exists().with_context(|| format!("look for {}", images.display()))
-}
-
-/// Returns where volumes are mounted: what has no image here was mounted by somebody else.
-pub(crate) fn mounted(run_dir: &RunDir) -> anyhow::Result<Vec<PathBuf>> {
-    let mut places = mounts::below(&run_dir.path().join("sites"))?;
-    places.retain(|place| image_of(&run_dir.volumes(), place).is_some_and(|image| image.exists()));
-    Ok(places)
-}
-
-/// Returns the image of the site whose folder this is.
-fn image_of(images: &Path, place: &Path) -> Option<PathBuf> {
-    let site = place.parent()?.file_name()?.to_str()?;
-    Some(images.join(format!("{site}.img")))
+    disk::is_there(&run_dir.volumes())
 }
 
 /// Unmounts what an earlier supervisor has left.
 pub(crate) fn unmount_left(run_dir: &RunDir) -> anyhow::Result<()> {
-    mounts::unmount_all(&mounted(run_dir)?)
+    mounts::unmount_all(&volumes::mounted(run_dir.path())?)
 }
 
 impl Volumes {
@@ -199,13 +186,6 @@ fn run(command: Command) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_place_is_a_volume_by_the_image_of_its_site() {
-        let image = image_of(Path::new("/run/volumes"), Path::new("/run/sites/c1@east/postgres"));
-        assert_eq!(image, Some(PathBuf::from("/run/volumes/c1@east.img")));
-        assert_eq!(image_of(Path::new("/run/volumes"), Path::new("/")), None);
-    }
 
     #[test]
     fn an_image_is_nobody_elses_and_only_one_that_is_not_there_is_yet_to_be_made() {

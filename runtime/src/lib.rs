@@ -25,6 +25,7 @@ pub mod server;
 pub mod sse;
 pub mod tasks;
 pub mod telemetry;
+pub mod volumes;
 pub mod watched;
 
 pub use admin::Board;

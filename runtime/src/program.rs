@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use crate::process::Process;
 
 /// Small ones take milliseconds; one that waits for a lock of the kernel is not waited for any longer.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs a small program to its end with a text to read, and returns what it wrote. One that says that it
 /// has failed is an error with what it complained of; one that does not end within 10 s is ended.
