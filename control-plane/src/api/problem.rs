@@ -80,7 +80,7 @@ kinds! {
     TARGET_UNREACHABLE = 409 "target-unreachable" "The target does not answer":
         "Choose another standby, or look at the site.";
     TARGET_LAGGING = 409 "target-lagging" "The target does not keep up":
-        "Wait until `lag_bytes` is small, or choose another standby.";
+        "Wait until it streams, `lag_bytes` is small and its disk has room, or choose another standby.";
     NOT_OPENED = 409 "switchover-unfinished" "The target has not opened its epoch in time":
         "The target is promoted and its first strong commit is waited for. Look at the cell: `at_risk` and \
          the alerts of its sites say what is missing.";

@@ -59,7 +59,7 @@ pub fn check(state: &State, cell: &CellId, target: &RegionId) -> Result<RegionId
     if !state.site(cell, target).is_reachable() {
         return Err(Refusal::TargetUnreachable(target.clone()));
     }
-    match unfit(state, cell, active, target) {
+    match fits(state, cell, active, target) {
         Ok(()) => Ok(active.clone()),
         Err(why) => Err(Refusal::TargetLagging { region: target.clone(), why }),
     }
@@ -75,7 +75,7 @@ pub fn still(state: &State, cell: &CellId, planned: Option<Epoch>) -> Result<(),
 }
 
 /// Checks that the target streams, has room and is close.
-fn unfit(state: &State, cell: &CellId, active: &RegionId, target: &RegionId) -> Result<(), String> {
+fn fits(state: &State, cell: &CellId, active: &RegionId, target: &RegionId) -> Result<(), String> {
     let (from, to) = (state.site(cell, active), state.site(cell, target));
     let (Some(from), Some(to)) = (from.report(), to.report()) else {
         return Err("has not reported".to_owned());
@@ -83,7 +83,7 @@ fn unfit(state: &State, cell: &CellId, active: &RegionId, target: &RegionId) -> 
     if to.tenure != TenureName::Standby || to.postgres != "standby" {
         return Err(format!("is no streaming standby: PostgreSQL is {}", to.postgres));
     }
-    if to.room.is_some_and(|room| room.full) {
+    if to.is_full() {
         return Err("has no room to write in".to_owned());
     }
     match from.lag_bytes.get(target.as_str()) {

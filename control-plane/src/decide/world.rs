@@ -106,9 +106,7 @@ struct World {
     ailing: BTreeSet<SiteId>,
     /// Active sites that say that their disk is slow.
     slow_disks: BTreeSet<SiteId>,
-    /// Sites that say that they have no room to write in.
-    full_disks: BTreeSet<SiteId>,
-    /// How many bytes are left at sites, where it is not the usual.
+    /// How many bytes are left at sites, where it is not the usual; without any they say that they are full.
     room: BTreeMap<SiteId, u64>,
     /// What users get, where it is not the usual.
     traffic: BTreeMap<CellId, TrafficSecond>,
@@ -148,7 +146,6 @@ impl World {
             deep: BTreeMap::new(),
             ailing: BTreeSet::new(),
             slow_disks: BTreeSet::new(),
-            full_disks: BTreeSet::new(),
             room: BTreeMap::new(),
             traffic: BTreeMap::new(),
             rows: BTreeMap::new(),
@@ -185,7 +182,7 @@ impl World {
                 self.ailing.insert(site.parse().unwrap());
             }
             [site, "has", "no", "room"] => {
-                self.full_disks.insert(site.parse().unwrap());
+                self.room.insert(site.parse().unwrap(), 0);
             }
             [site, "has", megabytes, "MB"] => {
                 let left = megabytes.parse::<u64>().unwrap() * 1024 * 1024;
@@ -396,10 +393,8 @@ impl World {
                         let (latency_us, usual_us) = (300_000, Some(2_000));
                         report.flush = Some(Flush { latency_us, usual_us, slow: true });
                     }
-                    let full = self.full_disks.contains(&site);
-                    let left_bytes = if full { 1024 } else { 1024 * 1024 * 1024 };
-                    let left_bytes = self.room.get(&site).copied().unwrap_or(left_bytes);
-                    report.room = Some(Room { left_bytes, full });
+                    let left_bytes = self.room.get(&site).copied().unwrap_or(1 << 30);
+                    report.room = Some(Room { left_bytes, full: left_bytes == 0 });
                     report.epoch = self.epochs.get(&site).copied().unwrap_or(report.epoch);
                     report
                 });

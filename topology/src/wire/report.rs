@@ -40,6 +40,20 @@ pub struct SiteReport {
     pub alerts: BTreeMap<String, String>,
 }
 
+impl SiteReport {
+    /// Whether PostgreSQL's disk is of little use: slow, or full.
+    #[must_use]
+    pub fn has_bad_disk(&self) -> bool {
+        self.flush.is_some_and(|flush| flush.slow) || self.is_full()
+    }
+
+    /// Whether PostgreSQL has no room to write in.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.room.is_some_and(|room| room.full)
+    }
+}
+
 /// Of PostgreSQL's log to its disk, as PostgreSQL itself counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flush {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use tokio::time::{Instant, sleep};
 use topology::wire::agent::TenureName;
+use topology::wire::report::SiteReport;
 use topology::{Epoch, Phase, SiteId};
 
 use super::hand_over::{POLL, in_flight};
@@ -28,9 +29,7 @@ const ARRIVED_LIMIT: Duration = Duration::from_millis(500);
 /// Returns whether PostgreSQL takes far longer than usual to have anything on disk, or has no room there.
 pub(super) fn has_bad_disk(tools: &Tools) -> bool {
     let report = tools.shared.report.borrow();
-    report.as_ref().is_some_and(|report| {
-        report.flush.is_some_and(|flush| flush.slow) || report.room.is_some_and(|room| room.full)
-    })
+    report.as_ref().is_some_and(SiteReport::has_bad_disk)
 }
 
 pub(super) async fn abandon(tools: &Tools, epoch: Epoch) -> anyhow::Result<Done> {

@@ -68,7 +68,7 @@ impl SeenSite {
                 self.back = Some(now);
             }
             self.ails_since = ails(&report).then(|| self.ails_since.unwrap_or(now));
-            let serves_full = report.tenure == TenureName::Serving && is_full(&report);
+            let serves_full = report.tenure == TenureName::Serving && report.is_full();
             self.full_since = serves_full.then(|| self.full_since.unwrap_or(now));
             if report.postgres == "primary" {
                 self.last_lags.clone_from(&report.lag_bytes);
@@ -194,11 +194,6 @@ impl SeenSite {
 fn ails(report: &SiteReport) -> bool {
     report.tenure == TenureName::Serving
         && (report.postgres != "primary"
-            || report.flush.is_some_and(|flush| flush.slow)
-            || is_full(report)
+            || report.has_bad_disk()
             || report.services.values().any(|answers| !answers))
-}
-
-fn is_full(report: &SiteReport) -> bool {
-    report.room.is_some_and(|room| room.full)
 }

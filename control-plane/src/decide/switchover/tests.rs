@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 use topology::snapshot::RoutedCell;
-use topology::wire::report::SiteReport;
+use topology::wire::report::{Room, SiteReport};
 use topology::{Activation, Epoch, SiteId};
 
 use super::*;
@@ -35,10 +35,12 @@ fn both_sites_must_answer() {
 }
 
 #[test]
-fn the_target_must_stream_and_be_close() {
+fn the_target_must_stream_have_room_and_be_close() {
     check("south cloning", "south", "south is no streaming standby: PostgreSQL is cloning");
     check("south apart", "south", "south does not stream from the active site");
     check("south far", "south", "south is 1048577 bytes behind, more than 1048576");
+    check("south full", "south", "south has no room to write in");
+    check("east full", "south", "from east");
 }
 
 #[test]
@@ -139,7 +141,7 @@ fn report(region: &str, but: &str) -> SiteReport {
         timeline: 1,
         lag_bytes,
         flush: None,
-        room: None,
+        room: Some(Room { left_bytes: 1, full: but == format!("{region} full") }),
         services: BTreeMap::new(),
         at_risk: false,
         rebuilt: 0,
