@@ -17,6 +17,9 @@ use crate::sites::{ADD, RETIRE, sites};
 const SWITCHOVER: &str = "/v1/cells/c1/switchover";
 /// Each test walks every third point, so that they can run side by side.
 const TESTS: usize = 3;
+/// Points of a cell's evacuation, but for the last one: that is after the write which ends it, and whether it
+/// is seen to have ended before is a matter of moments.
+const CERTAIN: usize = 11;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_executor_that_dies_at_a_first_third_of_the_points_is_followed_by_another() {
@@ -246,7 +249,7 @@ async fn walk(first: usize) {
                 assert_eq!(ended["status"], "done", "after {point}, {name}: {ended}");
             }
             // A heartbeat may have its points besides.
-            assert!(died.len() >= 4, "{died:?}");
+            assert!(died.len() >= (CERTAIN - first).div_ceil(TESTS), "{died:?}");
         })
         .await;
 }

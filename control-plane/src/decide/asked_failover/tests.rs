@@ -118,17 +118,7 @@ fn planned(course: &str, epoch: u64, expected: &str) {
             "promoting" => Phase::Promoting { active },
             _ => Phase::Steady { active },
         };
-        let activation = Activation {
-            epoch: Epoch(number.parse().unwrap()),
-            phase,
-            voters: [].into(),
-            retired: [].into(),
-            acks: 1,
-            system: Some(1),
-            elected_at: None,
-            cause: None,
-            reason: String::new(),
-        };
+        let activation = activation(number.parse().unwrap(), phase, &[]);
         let value = RoutedCell { activation, gateways: BTreeMap::new() };
         let cells = [(cell.clone(), Kept::at(revision, value))].into();
         state.saw(Fact::Read(Reading { cells, ..Reading::default() }), now);
@@ -190,17 +180,8 @@ fn state(but: &[&str], now: Instant) -> State {
     };
     let voters: &[&str] =
         if but.contains(&"only north votes") { &["north"] } else { &["north", "south"] };
-    let activation = Activation {
-        epoch: Epoch(7),
-        phase,
-        voters: voters.iter().map(|region| region.parse().unwrap()).collect(),
-        retired: [].into(),
-        acks: 1,
-        system: (!but.contains(&"no database")).then_some(1),
-        elected_at: None,
-        cause: None,
-        reason: String::new(),
-    };
+    let system = (!but.contains(&"no database")).then_some(1);
+    let activation = Activation { system, ..activation(7, phase, voters) };
     let gateways = ["east", "north", "south"]
         .map(|region| (region.parse().unwrap(), "127.1.1.1:8000".parse().unwrap()));
     let value = RoutedCell { activation, gateways: gateways.into() };
@@ -220,6 +201,20 @@ fn state(but: &[&str], now: Instant) -> State {
         }
     }
     state
+}
+
+fn activation(epoch: u64, phase: Phase, voters: &[&str]) -> Activation {
+    Activation {
+        epoch: Epoch(epoch),
+        phase,
+        voters: voters.iter().map(|region| region.parse().unwrap()).collect(),
+        retired: [].into(),
+        acks: 1,
+        system: Some(1),
+        elected_at: None,
+        cause: None,
+        reason: String::new(),
+    }
 }
 
 fn report(region: &str, but: &[&str]) -> SiteReport {
