@@ -1,6 +1,7 @@
 //! What the whole-platform tests share: a real platform on addresses of its own, and a user of it.
 //! And [`sim`], a cell in virtual time.
 
+pub mod drill;
 pub mod json;
 pub mod platform;
 pub mod sim;

@@ -228,21 +228,7 @@ const SLOW_DISK_SEEDS: u64 = 300;
 
 #[test]
 fn a_site_that_is_left_without_a_clean_stop_loses_and_doubles_nothing() {
-    let failed = Mutex::new(None);
-    let left = AtomicU64::new(0);
-    in_parallel(1..=SLOW_DISK_SEEDS, |seed| {
-        let outcome = run(&Schedule::of_theme(seed, Theme::SlowDisk), None, false);
-        left.fetch_add(outcome.counts.abandoned, Ordering::Relaxed);
-        let fails = outcome.failure.is_some();
-        if fails {
-            *failed.lock().unwrap() = Some(seed);
-        }
-        !fails
-    });
-    if let Some(seed) = *failed.lock().unwrap() {
-        must_hold(&Schedule::of_theme(seed, Theme::SlowDisk), &format!("seed {seed}"));
-    }
-    let left = left.into_inner();
+    let left = all_hold(Theme::SlowDisk, SLOW_DISK_SEEDS, |counts| counts.abandoned);
     assert!(left > SLOW_DISK_SEEDS / 4, "hardly anybody was left: {left}");
 }
 
@@ -251,21 +237,7 @@ const KEPT_OUT_SEEDS: u64 = 300;
 
 #[test]
 fn sites_that_people_keep_out_break_nothing() {
-    let failed = Mutex::new(None);
-    let changes = AtomicU64::new(0);
-    in_parallel(1..=KEPT_OUT_SEEDS, |seed| {
-        let outcome = run(&Schedule::of_theme(seed, Theme::KeptOut), None, false);
-        changes.fetch_add(outcome.counts.voters_changed, Ordering::Relaxed);
-        let fails = outcome.failure.is_some();
-        if fails {
-            *failed.lock().unwrap() = Some(seed);
-        }
-        !fails
-    });
-    if let Some(seed) = *failed.lock().unwrap() {
-        must_hold(&Schedule::of_theme(seed, Theme::KeptOut), &format!("seed {seed}"));
-    }
-    let changes = changes.into_inner();
+    let changes = all_hold(Theme::KeptOut, KEPT_OUT_SEEDS, |counts| counts.voters_changed);
     assert!(changes > KEPT_OUT_SEEDS, "hardly anybody left or joined: {changes}");
 }
 
@@ -334,6 +306,26 @@ fn regressions() -> impl Iterator<Item = (&'static Regression, u64)> {
     REGRESSIONS
         .iter()
         .flat_map(|regression| (1..=REGRESSION_SEEDS).map(move |seed| (regression, seed)))
+}
+
+/// Runs schedules of a theme, all of which must hold, and returns how often something happened in them.
+#[track_caller]
+fn all_hold(theme: Theme, seeds: u64, count: impl Fn(&Counts) -> u64 + Sync) -> u64 {
+    let failed = Mutex::new(None);
+    let counted = AtomicU64::new(0);
+    in_parallel(1..=seeds, |seed| {
+        let outcome = run(&Schedule::of_theme(seed, theme), None, false);
+        counted.fetch_add(count(&outcome.counts), Ordering::Relaxed);
+        let fails = outcome.failure.is_some();
+        if fails {
+            *failed.lock().expect("no schedule panics") = Some(seed);
+        }
+        !fails
+    });
+    if let Some(seed) = *failed.lock().expect("no schedule panics") {
+        must_hold(&Schedule::of_theme(seed, theme), &format!("seed {seed}"));
+    }
+    counted.into_inner()
 }
 
 /// Runs a schedule; one that fails is made smaller, told, and fails the test.
@@ -435,8 +427,8 @@ impl std::fmt::Display for Total {
         write!(
             f,
             "{} schedules of {} s in all: {} faults, {elections} elections, {moves} planned moves, \
-             {abandoned} without a clean stop, {promotions} promotions, {voters_changed} changes of voters, {strong} strong and {weak} \
-             weak writes acknowledged, {reads} reads; at most {:.1} s from the last fault to the \
+             {abandoned} without a clean stop, {promotions} promotions, {voters_changed} changes \
+             of voters, {strong} strong and {weak} weak writes acknowledged, {reads} reads; at most {:.1} s from the last fault to the \
              next strong write",
             self.schedules,
             self.virtual_ms / 1000,

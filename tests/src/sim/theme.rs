@@ -47,8 +47,8 @@ pub enum Theme {
 }
 
 impl Theme {
-    /// What schedules of chance are mixed with. `Aborted`, `Behind`, `KeptOut` and `SlowDisk` lead past some rules
-    /// each, and are run for that alone.
+    /// What schedules of chance are mixed with. `Aborted`, `Behind`, `KeptOut` and `SlowDisk` lead past some
+    /// rules each, and are run for that alone.
     pub const ALL: [Self; 11] = [
         Self::Promise,
         Self::Blink,
