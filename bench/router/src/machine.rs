@@ -38,7 +38,10 @@ fn version(program: &str, flag: &str) -> String {
     });
     match said {
         // Some say where they are, which is nobody's business.
-        Ok(Some(line)) => format!("{name}: {}", line.replace(program, "").trim()),
+        Ok(Some(line)) if program.contains('/') => {
+            format!("{name}: {}", line.replace(program, "").trim())
+        }
+        Ok(Some(line)) => format!("{name}: {}", line.trim()),
         Ok(None) | Err(_) => format!("{name}: version unknown"),
     }
 }
