@@ -1,10 +1,14 @@
 //! A stream on its way through the router, which must be able to end it without breaking it.
 //!
 //! When a site or the router itself goes, what is left is a stream whose client waits for more. Its
-//! last words tell the client to come back, with the number of the last message it has seen. They
-//! are only said between two whole events: after half an event the client would take what it has
-//! for the whole, or the last words for a part of it. There the connection is cut instead, and the
-//! client comes back as well.
+//! last words tell the client to come back. They name no message: the client knows which was the
+//! last that it has taken whole, and says so when it comes back, as `Last-Event-ID` or `after_seq`.
+//! Without an `id` they leave a browser's `Last-Event-ID` as it is. A site that ends a stream itself
+//! has read that number, and gives it.
+//!
+//! They are only said between two whole events: after half an event the client would take what it
+//! has for the whole, or the last words for a part of it. There the connection is cut instead, and
+//! the client comes back as well.
 
 use bytes::Bytes;
 use http::request::Parts;
