@@ -232,6 +232,15 @@ fn a_site_that_is_left_without_a_clean_stop_loses_and_doubles_nothing() {
     assert!(left > SLOW_DISK_SEEDS / 4, "hardly anybody was left: {left}");
 }
 
+/// With how many seeds something else goes wrong while a slow site is left.
+const GRAY_SEEDS: u64 = 100;
+
+#[test]
+fn a_slow_site_that_is_left_while_something_else_goes_wrong_loses_and_doubles_nothing() {
+    let left = all_hold(Theme::Gray, GRAY_SEEDS, |counts| counts.promotions);
+    assert!(left > GRAY_SEEDS / 2, "hardly any cell was moved: {left}");
+}
+
 /// With how many seeds a standby is kept out among faults.
 const KEPT_OUT_SEEDS: u64 = 300;
 

@@ -44,11 +44,13 @@ pub enum Theme {
     SlowDisk,
     /// A voter that has missed much comes back with a slow disk when the one that has it leaves.
     Behind,
+    /// Control planes leave a site that is slow and healthy, and something else goes wrong meanwhile.
+    Gray,
 }
 
 impl Theme {
     /// What schedules of chance are mixed with. `Aborted`, `Behind`, `KeptOut` and `SlowDisk` lead past some
-    /// rules each, and are run for that alone.
+    /// rules each, and are run for that alone; so is `Gray`, which takes more than a minute.
     pub const ALL: [Self; 11] = [
         Self::Promise,
         Self::Blink,
@@ -71,6 +73,7 @@ impl Theme {
                 26_500
             }
             Self::Twice => 16_000,
+            Self::Gray => 98_000,
             Self::Promise
             | Self::SlowDisk
             | Self::Blink
@@ -235,6 +238,29 @@ impl Theme {
                 // About when it joins again.
                 add(some(6_000, 13_000), some(2_000, 6_000), Kind::CrashSite(A));
                 add(some(9_000, 16_000), some(500, 8_000), Kind::CrashSite(C));
+            }
+            Self::Gray => {
+                // In their first minute control planes leave a cell that serves where it is.
+                let slow = some(61_000, 64_000);
+                add(slow, some(20_000, 30_000), Kind::SlowGateway(A, some(1_200, 3_000)));
+                let moved = slow + some(7_000, 18_000);
+                match some(0, 6) {
+                    0 => {
+                        let view = Cut::View(usize::from(some(0, 2) == 0));
+                        add(slow + some(0, 9_000), some(3_000, 12_000), Kind::Cut(view, Way::Both));
+                    }
+                    1 => add(moved, some(1_000, 6_000), Kind::CrashSite(B)),
+                    2 => add(moved, some(1_000, 6_000), Kind::CrashSite(A)),
+                    3 => add(moved, some(500, 4_000), Kind::EtcdStop),
+                    4 => add(moved, 0, Kind::Switchover(C)),
+                    _ => add(moved, some(1_000, 6_000), Kind::StopController(0)),
+                }
+                match some(0, 4) {
+                    0 => add(moved + some(0, 2_000), some(300, 3_000), Kind::StopGateway(A)),
+                    1 => add(moved, some(1_000, 6_000), Kind::SlowDisk(A, some(50, 900))),
+                    2 => add(moved + some(0, 2_000), some(1_000, 5_000), Kind::Slow(some(20, 400))),
+                    _ => {}
+                }
             }
             Self::Behind => {
                 let back = some(14_500, 15_500);
