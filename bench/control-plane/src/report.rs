@@ -90,9 +90,9 @@ pub(crate) fn pure(all: &[Pure]) -> String {
 /// Says of each goal whether it is met, with as many cells as were decided about at most.
 fn goals(all: &[Pure]) -> String {
     let Some(most) = all.last() else { return String::new() };
-    let title = format!("Goals, with {} cells", most.cells);
+    let title = format!("Goals, deciding alone, with {} cells", most.cells);
     let mut text = table(&title, "what", "goal | found | verdict");
-    let verdict = |met: bool| if met { "met" } else { "missed" }.to_owned();
+    let verdict = |met| verdict(met).to_owned();
     let worst = |timings: &Timings| timings.percentile(99);
     let decide = worst(&most.region_lost).max(worst(&most.all_silent));
     let shown = [
@@ -131,6 +131,10 @@ fn goals(all: &[Pure]) -> String {
         }
     }
     text
+}
+
+fn verdict(met: bool) -> &'static str {
+    if met { "met" } else { "missed" }
 }
 
 /// One step, as soon as it has been measured.
@@ -217,6 +221,10 @@ fn death(all: &[Measured]) -> String {
     });
     row(&mut text, "decided", &|one| shown(&one.death.decided));
     row(&mut text, "… the last one", &|one| last(&one.death.decided));
+    row(&mut text, &format!("… goal: p99 ≤ {} ms", milliseconds(GOAL_DECIDE)), &|one| {
+        let decided = one.death.decided.as_ref();
+        verdict(decided.is_some_and(|all| all.percentile(99) <= GOAL_DECIDE)).to_owned()
+    });
     row(&mut text, "old right ended", &|one| shown(&one.death.ended));
     row(&mut text, "successor written", &|one| shown(&one.death.promoted));
     row(&mut text, "… the last one", &|one| last(&one.death.promoted));
