@@ -19,7 +19,8 @@ use crate::relay::Late;
     about = "Rehearses failures of a running platform, and proves what it claims of them",
     after_help = "Examples:
   chaos run region-loss            kill everything in one region under load
-  chaos run all --json             every drill but the long ones, one JSON document
+  chaos run all --json             every drill but the long ones, and what takes a platform started
+                                   otherwise (--wan, --clocks), one JSON document
   chaos run my-drill.yaml --repeat 10
   chaos run soak --for 3m          pauses, stalls and killed leaders, and nothing moves
   chaos run cell-loss --dry-run    say what would be broken, and do nothing

@@ -136,6 +136,10 @@ pub(crate) struct Validity {
 }
 
 impl Drill {
+    pub(crate) fn has_tag(&self, tag: &str) -> bool {
+        self.tags.iter().any(|own| own == tag)
+    }
+
     /// Returns why it cannot be run on a platform at all; none if it can.
     pub(crate) fn lacks(&self, is_emulated: bool) -> Option<&'static str> {
         let needs_wan = self.actions.iter().any(|action| action.fault.needs_wan());

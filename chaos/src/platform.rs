@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use runtime::fake_clock::FOLDER;
 use topology::wire::fleet::Fleet;
 use topology::{CellId, SiteId, Spec};
 
@@ -93,6 +94,11 @@ impl Platform {
         let process =
             listed.pid.zip(listed.start_time).map(|(pid, start_time)| Process { pid, start_time });
         process.filter(|process| process.is_alive()).with_context(|| format!("find {name} running"))
+    }
+
+    /// Whether its sites' clocks can be set.
+    pub(crate) fn has_clocks(&self) -> bool {
+        self.run_dir.join(FOLDER).exists()
     }
 
     pub(crate) fn service_password(&self, cell: &CellId) -> anyhow::Result<String> {

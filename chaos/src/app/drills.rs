@@ -31,6 +31,9 @@ pub(super) async fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         Ok(drills) => drills,
         Err(exit) => return Ok(exit),
     };
+    if args.drill == "all" {
+        leave_out(&mut drills, args)?;
+    }
     for drill in &mut drills {
         if let Some(Err(why)) = args.lasting.map(|lasting| drill.last(lasting)) {
             complain(&format!("{}: --for: {why}", drill.name));
@@ -38,6 +41,23 @@ pub(super) async fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         }
     }
     Ok(run_all(args, &drills, None).await?.exit)
+}
+
+/// Leaves out what this platform has not been started for, and says so.
+fn leave_out(drills: &mut Vec<Drill>, args: &RunArgs) -> anyhow::Result<()> {
+    let run_dir = runtime::run_dir::run_dir(args.place.run_dir.clone())?;
+    let Some(platform) = Platform::find(&run_dir)? else { return Ok(()) };
+    let (is_emulated, has_clocks) = (platform.spec.is_emulated, platform.has_clocks());
+    let lacks = |drill: &Drill| {
+        let clocks = drill.has_tag("clocks") && !has_clocks;
+        let clocks = clocks.then_some("start the platform with `platform up --clocks`");
+        drill.lacks(is_emulated).or(clocks)
+    };
+    for drill in drills.extract_if(.., |drill| lacks(drill).is_some()) {
+        let why = lacks(&drill).unwrap_or_default();
+        terminal(args).line(&format!("left out: {}: {why}", drill.name));
+    }
+    Ok(())
 }
 
 /// What runs of drills came to.
@@ -215,7 +235,7 @@ pub(super) fn list(args: &ListArgs) -> anyhow::Result<Exit> {
     for (name, text) in DRILLS {
         // Every one that comes along is right: a test sees to it.
         let Ok(drill) = Drill::parse(name, text) else { continue };
-        if args.tag.as_ref().is_none_or(|tag| drill.tags.contains(tag)) {
+        if args.tag.as_ref().is_none_or(|tag| drill.has_tag(tag)) {
             print(&format!("{name:<20} {} [{}]", drill.title, drill.tags.join(", ")))?;
         }
     }

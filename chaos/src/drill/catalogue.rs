@@ -71,10 +71,9 @@ pub(crate) fn find(asked: &str) -> anyhow::Result<Option<Vec<Found>>> {
 }
 
 impl Found {
-    /// Whether it takes so long, or needs so much, that it has to be asked for by name.
+    /// Whether it takes so long that it has to be asked for by name.
     fn is_apart(&self) -> bool {
-        let is_apart = |tag: &String| ["long", "wan", "clocks"].contains(&tag.as_str());
-        self.drill.as_ref().is_ok_and(|drill| drill.tags.iter().any(is_apart))
+        self.drill.as_ref().is_ok_and(|drill| drill.has_tag("long"))
     }
 }
 
@@ -94,21 +93,10 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_long_or_needs_the_wan_has_to_be_asked_for_by_name() {
+    fn what_takes_long_has_to_be_asked_for_by_name() {
         let all = find("all").unwrap().unwrap();
         let asked = |name| find(name).unwrap().unwrap().len();
-        let apart = [
-            "soak",
-            "etcd-loss",
-            "flapping",
-            "region-silence",
-            "region-partition",
-            "region-mute",
-            "etcd-cut",
-            "connections-cut",
-            "slow-line",
-            "clock-jump",
-        ];
+        let apart = ["soak", "etcd-loss", "flapping"];
         assert_eq!(all.len(), DRILLS.len() - apart.len());
         assert!(all.iter().all(|found| !apart.contains(&found.place.as_str())));
         assert_eq!((asked("soak"), asked("etcd-loss")), (1, 1));

@@ -31,9 +31,7 @@ fn each_suite_that_comes_along_is_right_and_has_every_drill_of_its_tag() {
         listed.sort_unstable();
         let all = crate::drill::catalogue::DRILLS.iter();
         let mut tagged: Vec<&str> = all
-            .filter(|(known, text)| {
-                Drill::parse(known, text).unwrap().tags.iter().any(|tag| tag == name)
-            })
+            .filter(|(known, text)| Drill::parse(known, text).unwrap().has_tag(name))
             .map(|(known, _)| *known)
             .collect();
         tagged.sort_unstable();
