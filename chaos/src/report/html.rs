@@ -1,4 +1,5 @@
-//! `report.html`: one file that needs nothing else, in light and dark, in English and Chinese.
+//! `report.html`: one file that needs nothing else, in light and dark, in English and Chinese
+//! (`report.html#zh`).
 //!
 //! Made from [`Document`] and the requests, so that it can be made again from what is on disk.
 
@@ -17,6 +18,9 @@ use super::document::Document;
 use super::points::Point;
 
 const STYLE: &str = include_str!("report.css");
+/// What is wider than a narrow screen is moved by itself, not the page with it.
+const TABLE: &str = "<div class=\"scroll\">\n<table>";
+const TABLE_END: &str = "</table>\n</div>";
 
 /// Returns the page. `earlier` are earlier runs of the same drill, the oldest first.
 pub(super) fn page(document: &Document, points: &[Point], earlier: &[Document]) -> String {
@@ -26,9 +30,8 @@ pub(super) fn page(document: &Document, points: &[Point], earlier: &[Document]) 
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{} — {word}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <input type=\"radio\" name=\"lang\" id=\"en\" checked hidden>\
-         <input type=\"radio\" name=\"lang\" id=\"zh\" hidden>\n\
-         <nav><label for=\"en\">English</label> · <label for=\"zh\">中文</label></nav>\n<main>\n\
+         <span id=\"zh\" hidden></span>\n\
+         <nav><a href=\"#en\" lang=\"en\">English</a> · <a href=\"#zh\" lang=\"zh\">中文</a></nav>\n<main>\n\
          <h1>{}</h1>\n<p class=\"verdict {word}\">{}</p>\n<p>{}</p>\n",
         escape(&document.drill),
         escape(&document.title),

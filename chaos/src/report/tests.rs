@@ -1,3 +1,6 @@
+mod browser;
+mod failover;
+
 use super::*;
 use crate::course::CleanUp;
 use crate::drill::catalogue::DRILLS;
@@ -30,15 +33,19 @@ fn course() -> Course {
 }
 
 pub(crate) fn with_report<T>(look: impl FnOnce(&Report<'_>) -> T) -> T {
-    let (drill, course) = (Drill::parse("region-loss", DRILLS[0].1).unwrap(), course());
-    let metrics = metrics(&course);
-    let verdict = verdict(&drill, &course, &metrics, Goals::Warn);
+    with_report_of(&course(), look)
+}
+
+fn with_report_of<T>(course: &Course, look: impl FnOnce(&Report<'_>) -> T) -> T {
+    let drill = Drill::parse("region-loss", DRILLS[0].1).unwrap();
+    let metrics = metrics(course);
+    let verdict = verdict(&drill, course, &metrics, Goals::Warn);
     let again = "chaos run region-loss --seed 1".to_owned();
     look(&Report {
         id: "region-loss-1",
         drill: &drill,
         clock: Clock::start(),
-        course: &course,
+        course,
         metrics: &metrics,
         verdict: &verdict,
         again,

@@ -9,21 +9,26 @@ pub(super) const LEFT: f64 = 64.0;
 pub(super) const RIGHT: f64 = 12.0;
 
 pub(super) struct Axis {
+    /// The whole second in which the first request was due: a run may have waited for long before.
+    pub(super) begin: f64,
     /// The last answer, in seconds.
-    end: f64,
+    pub(super) end: f64,
     fault: Option<(f64, f64)>,
 }
 
 impl Axis {
     pub(super) fn new(document: &Document, points: &[Point]) -> Self {
-        let last = points.iter().map(|point| point.due + point.latency).fold(1.0, f64::max);
+        let first = points.iter().map(|point| point.due.floor()).fold(f64::INFINITY, f64::min);
+        let begin = if first.is_finite() { first.max(0.0) } else { 0.0 };
+        let last = points.iter().map(|point| point.due + point.latency).fold(begin + 1.0, f64::max);
         let fault =
             document.fault.as_ref().map(|fault| (fault.at, fault.healed_at.unwrap_or(last)));
-        Self { end: last, fault }
+        Self { begin, end: last, fault }
     }
 
     pub(super) fn x(&self, at: f64) -> f64 {
-        LEFT + (at / self.end).clamp(0.0, 1.0) * (WIDTH - LEFT - RIGHT)
+        let share = (at - self.begin) / (self.end - self.begin);
+        LEFT + share.clamp(0.0, 1.0) * (WIDTH - LEFT - RIGHT)
     }
 
     /// Opens a picture of the given height.
@@ -31,9 +36,13 @@ impl Axis {
         push(
             svg,
             &format!(
-                "<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{label}\">"
+                "<div class=\"scroll\">\n<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{label}\">"
             ),
         );
+    }
+
+    pub(super) fn close(svg: &mut String) {
+        push(svg, "</svg>\n</div>");
     }
 
     /// Shades the time of the fault.
@@ -69,9 +78,10 @@ impl Axis {
     )]
     pub(super) fn seconds(&self, svg: &mut String, bottom: f64) {
         const STEPS: [usize; 7] = [1, 2, 5, 10, 30, 60, 300];
-        let fits = |step: &&usize| self.end / (**step as f64) <= 20.0;
+        let fits = |step: &&usize| (self.end - self.begin) / (**step as f64) <= 20.0;
         let step = STEPS.iter().find(fits).copied().unwrap_or(600);
-        for second in (0..=self.end as usize).step_by(step) {
+        let first = (self.begin as usize).next_multiple_of(step);
+        for second in (first..=self.end as usize).step_by(step) {
             let x = self.x(second as f64);
             let y = bottom + 16.0;
             push(

@@ -52,6 +52,6 @@ pub(super) fn chart(document: &Document, axis: &Axis) -> String {
         top += LANE + GAP;
     }
     axis.seconds(&mut svg, top - GAP / 2.0);
-    svg.push_str("</svg>\n");
+    Axis::close(&mut svg);
     svg
 }

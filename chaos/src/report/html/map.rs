@@ -28,7 +28,7 @@ pub(super) fn chart(document: &Document, axis: &Axis) -> String {
         top += GAP;
     }
     axis.seconds(&mut svg, top - GAP);
-    svg.push_str("</svg>\n");
+    Axis::close(&mut svg);
     svg.push_str("<p class=\"legend\">");
     for (class, english, chinese) in [
         ("o", "answered", "已应答"),

@@ -46,7 +46,7 @@ pub(super) fn chart(document: &Document, points: &[Point], axis: &Axis) -> Strin
         top += BAND + GAP;
     }
     axis.seconds(&mut svg, top - GAP);
-    svg.push_str("</svg>\n");
+    Axis::close(&mut svg);
     let legend = [
         ("ticket", "●", "ticket", "工单"),
         ("message", "●", "message", "消息"),

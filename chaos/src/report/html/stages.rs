@@ -2,7 +2,7 @@
 
 use super::super::document::{Document, Stage, Stages};
 use super::axis::{Axis, LEFT, RIGHT, WIDTH};
-use super::{both, escape, push};
+use super::{TABLE, TABLE_END, both, escape, push};
 
 const BAR: f64 = 24.0;
 const GAP: f64 = 12.0;
@@ -54,7 +54,7 @@ pub(super) fn chart(document: &Document) -> String {
         );
         top += BAR + GAP;
     }
-    svg.push_str("</svg>\n");
+    Axis::close(&mut svg);
     table(&mut svg, &told);
     svg
 }
@@ -68,7 +68,7 @@ fn table(page: &mut String, told: &[&Stages]) {
         Stage::RouterApplied,
         Stage::FirstSuccess,
     ];
-    push(page, &format!("<table>\n<tr><th>{}</th>", both("reached after", "达到时间")));
+    push(page, &format!("{TABLE}\n<tr><th>{}</th>", both("reached after", "达到时间")));
     for stages in told {
         push(page, &format!("<th>{}</th>", escape(&stages.cell)));
     }
@@ -84,7 +84,7 @@ fn table(page: &mut String, told: &[&Stages]) {
         }
         push(page, "</tr>");
     }
-    push(page, "</table>");
+    push(page, TABLE_END);
 }
 
 fn word(stage: Stage) -> (&'static str, &'static str, &'static str) {

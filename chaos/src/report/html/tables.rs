@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::document::Document;
-use super::{both, escape, list, push};
+use super::{TABLE, TABLE_END, both, escape, list, push};
 use crate::metrics::Measure;
 
 pub(super) fn claims(page: &mut String, document: &Document) {
@@ -14,7 +14,7 @@ pub(super) fn claims(page: &mut String, document: &Document) {
         both("goal", "目标"),
         String::new(),
     ];
-    push(page, &format!("<table>\n<tr><th>{}</th></tr>", heads.join("</th><th>")));
+    push(page, &format!("{TABLE}\n<tr><th>{}</th></tr>", heads.join("</th><th>")));
     for claim in &document.claims {
         let sign = match claim.standing.as_str() {
             "met" => "✓".to_owned(),
@@ -40,7 +40,7 @@ pub(super) fn claims(page: &mut String, document: &Document) {
             ),
         );
     }
-    push(page, "</table>");
+    push(page, TABLE_END);
 }
 
 pub(super) fn checks(page: &mut String, document: &Document) {
@@ -90,7 +90,7 @@ pub(super) fn latencies(page: &mut String, document: &Document) {
     push(
         page,
         &format!(
-            "<table>\n<tr><th></th><th>{before} p50</th><th>p99</th><th>{after} p50</th>\
+            "{TABLE}\n<tr><th></th><th>{before} p50</th><th>p99</th><th>{after} p50</th>\
              <th>p99</th><th>max</th></tr>"
         ),
     );
@@ -103,7 +103,7 @@ pub(super) fn latencies(page: &mut String, document: &Document) {
             &format!("<tr><td>{}</td><td>{}</td></tr>", escape(cell), cells.join("</td><td>")),
         );
     }
-    push(page, "</table>");
+    push(page, TABLE_END);
 }
 
 pub(super) fn clean_up(page: &mut String, document: &Document) {

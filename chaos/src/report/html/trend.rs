@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use super::super::document::Document;
+use super::axis::{Axis, WIDTH};
 use super::tables::{value, when};
-use super::{both, escape, push};
+use super::{TABLE, TABLE_END, both, escape, push};
 
 /// The measures that are shown of each run.
 const SHOWN: [&str; 5] =
     ["recover-99", "first-strong-ack", "longest-hold", "failed", "acked-strong-lost"];
-const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 120.0;
 const MARGIN: f64 = 64.0;
 
@@ -19,7 +19,7 @@ pub(super) fn chart(document: &Document, earlier: &[Document]) -> String {
     if runs.len() > 1 {
         dots(&mut page, &runs);
     }
-    push(&mut page, "<table>\n<tr>");
+    push(&mut page, &format!("{TABLE}\n<tr>"));
     push(&mut page, &format!("<th>{}</th>", both("begun", "开始")));
     push(&mut page, &format!("<th>{}</th>", both("verdict", "结论")));
     for name in SHOWN {
@@ -36,7 +36,7 @@ pub(super) fn chart(document: &Document, earlier: &[Document]) -> String {
         }
         push(&mut page, "</tr>");
     }
-    push(&mut page, "</table>");
+    push(&mut page, TABLE_END);
     page
 }
 
@@ -57,12 +57,7 @@ fn dots(page: &mut String, runs: &[&Document]) {
     let most = measured.iter().flatten().copied().chain(limit).fold(1.0, f64::max) * 1.1;
     let y = |seconds: f64| HEIGHT - 14.0 - seconds / most * (HEIGHT - 24.0);
     let count = f64::from(u32::try_from(runs.len()).unwrap_or(1));
-    push(
-        page,
-        &format!(
-            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"recover-99 of the last runs\">"
-        ),
-    );
+    Axis::open(page, HEIGHT, "recover-99 of the last runs");
     for (seconds, class) in limit.map(|limit| (limit, "limit")).into_iter().chain([(0.0, "grid")]) {
         let (right, y) = (WIDTH - 12.0, y(seconds));
         let (left, below) = (MARGIN - 6.0, y + 3.0);
@@ -88,5 +83,5 @@ fn dots(page: &mut String, runs: &[&Document]) {
             ),
         );
     }
-    push(page, "</svg>");
+    Axis::close(page);
 }
