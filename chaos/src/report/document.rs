@@ -161,6 +161,17 @@ pub(crate) enum Stage {
     FirstSuccess,
 }
 
+impl Stage {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Detect,
+        Self::Fence,
+        Self::Promote,
+        Self::Publish,
+        Self::RouterApplied,
+        Self::FirstSuccess,
+    ];
+}
+
 /// A site that answered a cell's users under an epoch, from its first answer to its last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Tenure {

@@ -4,12 +4,19 @@
 //! Made from [`Document`] and the requests, so that it can be made again from what is on disk.
 
 mod axis;
+mod bands;
 mod lanes;
 mod map;
+mod marks;
+mod numbers;
+mod quantiles;
+mod rate;
 mod scatter;
 mod stages;
+mod steps;
 pub(super) mod tables;
 mod trend;
+mod under_way;
 
 use std::fmt::Write as _;
 
@@ -44,10 +51,19 @@ pub(super) fn page(document: &Document, points: &[Point], earlier: &[Document]) 
     page.push_str(&stages::chart(document));
     heading(&mut page, "Who was served, by slot and time", "各槽位随时间的可用性");
     page.push_str(&map::chart(document, &axis));
+    page.push_str(&numbers::squares(document));
     heading(&mut page, "Who answered, under which epoch", "由谁应答,在哪个纪元");
     page.push_str(&lanes::chart(document, &axis));
     heading(&mut page, "Every request", "每一个请求");
     page.push_str(&scatter::chart(document, points, &axis));
+    page.push_str(&numbers::requests(document, points, &axis));
+    let (groups, step) = (steps::groups(document, points), document.availability.step);
+    heading(&mut page, "What became of them, per second", "每秒请求的结果");
+    page.push_str(&rate::chart(&groups, &axis, step));
+    heading(&mut page, "How long answers took", "应答延迟分位数");
+    page.push_str(&quantiles::chart(&groups, &axis, step));
+    heading(&mut page, "Under way, and sent again", "在途请求与重发");
+    page.push_str(&under_way::chart(&groups, &axis, step));
     heading(&mut page, "Claims", "断言");
     tables::claims(&mut page, document);
     heading(&mut page, "Checks", "检查");
@@ -64,7 +80,7 @@ pub(super) fn page(document: &Document, points: &[Point], earlier: &[Document]) 
     push(
         &mut page,
         &format!(
-            "<p><code>{}</code></p>\n<p>{} <code>{}</code>, {} {}, {} {}, {} {:.1} ms</p>\n\
+            "<p><code>{}</code></p>\n<p>{} <code>{}</code>, {} {}, {} {}, {} {:.1} ms, Bulkhead {}</p>\n\
              </main>\n</body>\n</html>",
             escape(&document.again),
             both("Run", "运行"),
@@ -75,6 +91,7 @@ pub(super) fn page(document: &Document, points: &[Point], earlier: &[Document]) 
             both("requests", "个请求"),
             both("sent late by at most (p99)", "发送滞后(p99)"),
             document.generator_lag_p99 * 1000.0,
+            escape(&document.version),
         ),
     );
     page

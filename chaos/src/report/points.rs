@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::course::Course;
-use crate::history::{Kind, Outcome};
+use crate::history::{Failure, Kind, Outcome};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Point {
@@ -11,6 +11,8 @@ pub(crate) struct Point {
     /// When it was due, and how long it took from then, in seconds.
     pub(crate) due: f64,
     pub(crate) latency: f64,
+    /// How often it was sent; a dropped one never was.
+    pub(crate) tries: u32,
     pub(crate) look: Look,
     /// Of one that was not answered well.
     pub(crate) told: Option<String>,
@@ -22,8 +24,22 @@ pub(crate) enum Look {
     Message,
     Read,
     Failed,
+    /// Failed, and never sent: more were under way than the load allows.
+    Dropped,
     Unknown,
 }
+
+impl Look {
+    pub(crate) fn is_failure(self) -> bool {
+        match self {
+            Self::Failed | Self::Dropped | Self::Unknown => true,
+            Self::Ticket | Self::Message | Self::Read => false,
+        }
+    }
+}
+
+/// [`Failure::Dropped`] in a history.
+const DROPPED: &str = "dropped";
 
 /// Of a line of the history, what a point needs.
 #[derive(Deserialize)]
@@ -37,6 +53,8 @@ struct Line {
     time: u64,
     /// Of a completion.
     latency: Option<u64>,
+    /// Of a request that was sent again.
+    tries: Option<u32>,
     #[serde(default)]
     op_id: u32,
     error: Option<String>,
@@ -48,6 +66,7 @@ pub(super) fn of_course(course: &Course) -> Vec<Point> {
             (Outcome::Ok(_), Kind::Ticket | Kind::Transition) => (Look::Ticket, None),
             (Outcome::Ok(_), Kind::Message) => (Look::Message, None),
             (Outcome::Ok(_), Kind::StrongRead | Kind::WeakRead) => (Look::Read, None),
+            (Outcome::Fail(failure @ Failure::Dropped), _) => (Look::Dropped, Some(failure)),
             (Outcome::Fail(failure), _) => (Look::Failed, Some(failure)),
             (Outcome::Unknown(failure), _) => (Look::Unknown, Some(failure)),
         };
@@ -57,6 +76,7 @@ pub(super) fn of_course(course: &Course) -> Vec<Point> {
             cell: course.cell_of(operation).to_string(),
             due: operation.intended.as_secs_f64(),
             latency: operation.latency().as_secs_f64(),
+            tries: if look == Look::Dropped { 0 } else { operation.tries.max(1) },
             look,
             told: failure.map(told),
         }
@@ -74,14 +94,16 @@ pub(super) fn of_history(text: &str) -> Vec<Point> {
             // Answered well, if not as its user would have liked.
             ("fail", _) if line.error.as_deref() == Some("overtaken") => Look::Ticket,
             ("ok", _) => Look::Message,
+            ("fail", _) if line.error.as_deref() == Some(DROPPED) => Look::Dropped,
             ("fail", _) => Look::Failed,
             ("info", _) => Look::Unknown,
             _ => return None,
         };
         let (ended, latency) = (nanos(line.time), nanos(line.latency?));
-        let error = line.error.filter(|_| matches!(look, Look::Failed | Look::Unknown));
+        let error = line.error.filter(|_| look.is_failure());
         let told = error.map(|error| format!("{} {}: {error}", line.f, line.op_id));
-        Some(Point { cell: line.cell, due: ended - latency, latency, look, told })
+        let tries = if look == Look::Dropped { 0 } else { line.tries.unwrap_or(1) };
+        Some(Point { cell: line.cell, due: ended - latency, latency, tries, look, told })
     });
     points.collect()
 }
@@ -94,18 +116,27 @@ fn nanos(time: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::fixture::{message, refused, ticket, users};
-    use crate::history::{Clock, history_jsonl};
+    use crate::history::fixture::{again, message, refused, ticket, users};
+    use crate::history::{Clock, Operation, history_jsonl};
 
     #[test]
     fn a_history_shows_the_same_points_as_the_run_it_is_of() {
-        let operations = vec![ticket(0, 500, 505), message(1, 600, 900, 1), refused(2, 700, 701)];
+        let dropped = Outcome::Fail(Failure::Dropped);
+        let operations = vec![
+            ticket(0, 500, 505),
+            message(1, 600, 900, 1),
+            refused(2, 700, 701),
+            again(1000, ticket(3, 800, 1100)),
+            Operation { outcome: dropped, ..refused(4, 900, 900) },
+        ];
         let course = Course { users: users(), operations, ..Course::default() };
         let text = history_jsonl("r", &Clock::start(), &course.users, &course.operations, &[]);
         let rounded = |points: Vec<Point>| {
             let mut points: Vec<_> = points
                 .into_iter()
-                .map(|p| (format!("{:.3} {:.3}", p.due, p.latency), p.cell, p.look, p.told))
+                .map(|p| {
+                    (format!("{:.3} {:.3} {}", p.due, p.latency, p.tries), p.cell, p.look, p.told)
+                })
                 .collect();
             points.sort_by(|one, other| one.0.cmp(&other.0));
             points

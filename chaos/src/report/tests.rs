@@ -68,7 +68,7 @@ fn the_page_needs_nothing_from_elsewhere_and_shows_every_request() {
         assert!(!page.contains(foreign), "{foreign}");
     }
     assert_eq!(page.matches("<circle").count(), 2);
-    assert_eq!(page.matches("<path").count(), 1);
+    assert_eq!(page.matches("class=\"failed\"><title>").count(), 1);
     assert!(page.contains("region &lt;east&gt;") && !page.contains("<east>"));
 }
 

@@ -13,7 +13,7 @@ pub(super) struct Axis {
     pub(super) begin: f64,
     /// The last answer, in seconds.
     pub(super) end: f64,
-    fault: Option<(f64, f64)>,
+    pub(super) fault: Option<(f64, f64)>,
 }
 
 impl Axis {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::document::Document;
 use super::axis::{Axis, LEFT};
+use super::marks::{self, Mark, ROOM};
 use super::{escape, push};
 
 const LANE: f64 = 22.0;
@@ -12,11 +13,15 @@ const GAP: f64 = 10.0;
 pub(super) fn chart(document: &Document, axis: &Axis) -> String {
     let cells: BTreeSet<&str> = document.tenures.iter().map(|t| t.cell.as_str()).collect();
     let regions: BTreeSet<&str> = document.tenures.iter().map(|t| t.region.as_str()).collect();
-    let height = f64::from(u32::try_from(cells.len()).unwrap_or(0)) * (LANE + GAP);
+    let room = |marks: &[Mark]| if marks.is_empty() { 0.0 } else { ROOM };
+    let marked = |cell: &str| marks::marks(document, &[cell]);
+    let height: f64 = cells.iter().map(|cell| room(&marked(cell)) + LANE + GAP).sum();
     let mut svg = String::new();
     Axis::open(&mut svg, height + 30.0, "which site answered, under which epoch");
     let mut top = GAP;
     for cell in &cells {
+        let marks = marked(cell);
+        top += room(&marks);
         let y = top + LANE / 2.0 + 4.0;
         let left = LEFT - 8.0;
         push(
@@ -49,6 +54,7 @@ pub(super) fn chart(document: &Document, axis: &Axis) -> String {
             }
         }
         axis.shade(&mut svg, top - GAP / 2.0, LANE + GAP);
+        marks::draw(&mut svg, axis, &marks, top - 2.0, LANE + 4.0);
         top += LANE + GAP;
     }
     axis.seconds(&mut svg, top - GAP / 2.0);

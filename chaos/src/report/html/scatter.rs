@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::super::document::{Document, EventTold};
 use super::super::points::{Look, Point};
 use super::axis::{Axis, LEFT, RIGHT, WIDTH};
+use super::marks::{self, ROOM};
 use super::{both, both_svg, escape, push};
 
 const BAND: f64 = 150.0;
@@ -19,11 +20,13 @@ pub(super) fn chart(document: &Document, points: &[Point], axis: &Axis) -> Strin
     // Those the fault was aimed at come first: that is what one looks for.
     let mut cells: Vec<&str> = cells.into_iter().collect();
     cells.sort_by_key(|cell| (!is_hit(cell), *cell));
-    let height = f64::from(u32::try_from(cells.len()).unwrap_or(0)) * (BAND + GAP) + 24.0;
+    let room = |cell: &str| if is_hit(cell) { ROOM } else { 0.0 };
+    let height: f64 = cells.iter().map(|cell| GAP + room(cell) + BAND).sum::<f64>() + 24.0;
     let mut svg = String::new();
     Axis::open(&mut svg, height, "latency of every request over time");
-    let mut top = GAP - 4.0;
+    let mut top = 0.0;
     for cell in cells {
+        top += GAP;
         let hit = if is_hit(cell) {
             both_svg(" — the fault was aimed at it", " — 故障目标")
         } else {
@@ -34,6 +37,7 @@ pub(super) fn chart(document: &Document, points: &[Point], axis: &Axis) -> Strin
             &mut svg,
             &format!("<text x=\"{LEFT}\" y=\"{y}\" class=\"cell\">{}{hit}</text>", escape(cell)),
         );
+        top += room(cell);
         Axis::frame(&mut svg, top, BAND);
         axis.shade(&mut svg, top, BAND);
         grid(&mut svg, top);
@@ -43,9 +47,10 @@ pub(super) fn chart(document: &Document, points: &[Point], axis: &Axis) -> Strin
         for point in points.iter().filter(|point| point.cell == cell) {
             dot(&mut svg, axis, top, point);
         }
-        top += BAND + GAP;
+        marks::draw(&mut svg, axis, &marks::marks(document, &[cell]), top, BAND);
+        top += BAND;
     }
-    axis.seconds(&mut svg, top - GAP);
+    axis.seconds(&mut svg, top);
     Axis::close(&mut svg);
     let legend = [
         ("ticket", "●", "ticket", "工单"),
@@ -60,9 +65,9 @@ pub(super) fn chart(document: &Document, points: &[Point], axis: &Axis) -> Strin
         push(&mut svg, &format!("<span class=\"{class}\">{sign} {text}</span>"));
     }
     let told = both(
-        "Shaded: the fault. Lines: what the control plane said. Latency from when a request was \
-         due, logarithmic.",
-        "阴影为故障期间,竖线为控制面事件;延迟自应发时刻起计,对数坐标。",
+        "Shaded: the fault. Grey and green lines: what the control plane said. Latency from when a \
+         request was due, logarithmic.",
+        "阴影为故障期间,灰色与绿色竖线为控制面事件;延迟自应发时刻起计,对数坐标。",
     );
     push(&mut svg, &format!("{told}</p>"));
     svg
@@ -109,7 +114,7 @@ fn dot(svg: &mut String, axis: &Axis, top: f64, point: &Point) {
         Look::Ticket => "ticket",
         Look::Message => "message",
         Look::Read => "read",
-        Look::Failed => "failed",
+        Look::Failed | Look::Dropped => "failed",
         Look::Unknown => "unknown",
     };
     let (x, y) = (axis.x(point.due), y(top, point.latency));

@@ -60,20 +60,12 @@ pub(super) fn chart(document: &Document) -> String {
 }
 
 fn table(page: &mut String, told: &[&Stages]) {
-    const ALL: [Stage; 6] = [
-        Stage::Detect,
-        Stage::Fence,
-        Stage::Promote,
-        Stage::Publish,
-        Stage::RouterApplied,
-        Stage::FirstSuccess,
-    ];
     push(page, &format!("{TABLE}\n<tr><th>{}</th>", both("reached after", "达到时间")));
     for stages in told {
         push(page, &format!("<th>{}</th>", escape(&stages.cell)));
     }
     push(page, "</tr>");
-    for stage in ALL {
+    for stage in Stage::ALL {
         let (class, english, chinese) = word(stage);
         let text = both(english, chinese);
         push(page, &format!("<tr><td><i class=\"key stage {class}\"></i> {text}</td>"));

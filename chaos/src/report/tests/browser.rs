@@ -88,11 +88,14 @@ async fn a_reader_sees_the_page_whole_on_any_screen_in_either_language() {
 }
 
 /// Every panel, in the order of the page.
-const HEADINGS: [(&str, &str); 11] = [
+const HEADINGS: [(&str, &str); 14] = [
     ("Where the time went", "时间花在哪里"),
     ("Who was served, by slot and time", "各槽位随时间的可用性"),
     ("Who answered, under which epoch", "由谁应答,在哪个纪元"),
     ("Every request", "每一个请求"),
+    ("What became of them, per second", "每秒请求的结果"),
+    ("How long answers took", "应答延迟分位数"),
+    ("Under way, and sent again", "在途请求与重发"),
     ("Claims", "断言"),
     ("Checks", "检查"),
     ("Fault", "故障"),

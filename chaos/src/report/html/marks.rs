@@ -1,0 +1,142 @@
+//! The moments that have a name, as lines through a panel with their names above it.
+
+use super::super::document::{Document, Stage};
+use super::axis::{Axis, LEFT, RIGHT, WIDTH};
+use super::{both_svg, push};
+
+/// What the names need above a panel.
+pub(super) const ROOM: f64 = 22.0;
+/// What a letter of the names is wide at most, and a Chinese character, at their size.
+const LETTER: f64 = 5.8;
+const CHARACTER: f64 = 10.0;
+const BETWEEN: f64 = 5.0;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Mark {
+    pub(super) at: f64,
+    pub(super) class: &'static str,
+    pub(super) english: &'static str,
+    pub(super) chinese: &'static str,
+}
+
+/// Returns the moments of these cells in their order; where several were hit, of the one that came last.
+pub(super) fn marks(document: &Document, cells: &[&str]) -> Vec<Mark> {
+    let Some(fault) = &document.fault else { return Vec::new() };
+    let is_meant = |cell: &str| cells.contains(&cell) && fault.cells.contains_key(cell);
+    if !cells.iter().any(|cell| is_meant(cell)) {
+        return Vec::new();
+    }
+    let mut marks = vec![mark(fault.at, ("begun", "fault", "故障"))];
+    for stage in Stage::ALL {
+        let reached = document.stages.iter().filter(|stages| is_meant(&stages.cell));
+        let reached = reached.flat_map(|stages| &stages.reached).filter(|r| r.stage == stage);
+        let last = reached.map(|reached| fault.at + reached.after).reduce(f64::max);
+        marks.extend(last.map(|at| mark(at, name(stage))));
+    }
+    let claim = document.claims.iter().find(|claim| claim.name == "recover-99");
+    let recovered = claim.and_then(|claim| claim.measured.as_f64());
+    marks.extend(recovered.map(|after| mark(fault.at + after, ("recovered", "99 %", "99 %"))));
+    marks.sort_by(|one, other| one.at.total_cmp(&other.at));
+    marks
+}
+
+fn mark(at: f64, (class, english, chinese): (&'static str, &'static str, &'static str)) -> Mark {
+    Mark { at, class, english, chinese }
+}
+
+fn name(stage: Stage) -> (&'static str, &'static str, &'static str) {
+    match stage {
+        Stage::Detect => ("detect", "detect", "检测"),
+        Stage::Fence => ("fence", "fence", "隔离"),
+        Stage::Promote => ("promote", "promote", "提升"),
+        Stage::Publish => ("publish", "publish", "发布"),
+        Stage::RouterApplied => ("applied", "routed", "路由"),
+        Stage::FirstSuccess => ("first", "success", "成功"),
+    }
+}
+
+/// Draws the lines through a panel, and the names in the [`ROOM`] above it.
+pub(super) fn draw(svg: &mut String, axis: &Axis, marks: &[Mark], top: f64, height: f64) {
+    let bottom = top + height;
+    for (mark, left) in marks.iter().zip(places(axis, marks)) {
+        let Mark { at, class, english, chinese } = mark;
+        let (x, name, foot, above) =
+            (axis.x(*at), both_svg(english, chinese), left + 1.0, top - 9.0);
+        push(
+            svg,
+            &format!(
+                "<path d=\"M{foot:.1} {above:.1}L{x:.1} {top:.1}V{bottom:.1}\" class=\"mark {class}\">\
+                 <title>{english}: {at:.2} s</title></path>\
+                 <text x=\"{left:.1}\" y=\"{:.1}\" class=\"mark {class}\">{name}</text>",
+                top - 11.0
+            ),
+        );
+    }
+}
+
+/// Returns where each name begins: as near to its line as its neighbours and the right edge let it.
+fn places(axis: &Axis, marks: &[Mark]) -> Vec<f64> {
+    let width = |mark: &Mark| {
+        let long = |text: &str| f64::from(u32::try_from(text.chars().count()).unwrap_or(0));
+        (long(mark.english) * LETTER).max(long(mark.chinese) * CHARACTER) + BETWEEN
+    };
+    let mut places = Vec::with_capacity(marks.len());
+    let mut free = LEFT;
+    for mark in marks {
+        let left = axis.x(mark.at).max(free);
+        free = left + width(mark);
+        places.push(left);
+    }
+    let mut end = WIDTH - RIGHT;
+    for (place, mark) in places.iter_mut().zip(marks).rev() {
+        *place = place.min(end - width(mark));
+        end = *place;
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::document::{FaultTold, Reached, Stages};
+    use super::*;
+    use crate::report::tests::example;
+
+    fn document(at: f64) -> Document {
+        let mut document = example();
+        let cells = [("c1".to_owned(), None), ("c3".to_owned(), None)].into();
+        document.fault = Some(FaultTold { at, cells, ..document.fault.unwrap() });
+        let reached = |cell: &str, afters: [f64; 2]| Stages {
+            cell: cell.to_owned(),
+            reached: [Stage::Detect, Stage::Publish]
+                .into_iter()
+                .zip(afters)
+                .map(|(stage, after)| Reached { stage, after })
+                .collect(),
+        };
+        document.stages = vec![reached("c1", [1.0, 3.0]), reached("c3", [2.0, 2.5])];
+        document
+    }
+
+    #[test]
+    fn a_cell_has_its_own_moments_and_several_those_of_the_last_of_them() {
+        let document = document(10.0);
+        let told = |cells: &[&str]| -> Vec<(&str, f64)> {
+            marks(&document, cells).into_iter().map(|mark| (mark.english, mark.at)).collect()
+        };
+        assert_eq!(told(&["c1"]), [("fault", 10.0), ("detect", 11.0), ("publish", 13.0)]);
+        assert_eq!(told(&["c1", "c3"]), [("fault", 10.0), ("detect", 12.0), ("publish", 13.0)]);
+        assert!(told(&["c2"]).is_empty());
+    }
+
+    #[test]
+    fn names_lie_side_by_side_within_the_panel_wherever_their_moments_are() {
+        for at in [0.0, 20.0, 37.0] {
+            let document = document(at);
+            let axis = Axis { begin: 0.0, end: 40.0, ..Axis::new(&document, &[]) };
+            let marks = marks(&document, &["c1"]);
+            let places = places(&axis, &marks);
+            let apart = places.windows(2).all(|two| two[1] - two[0] > 25.0);
+            assert!(apart && places[0] >= LEFT && places[2] + 40.0 < WIDTH, "{at}: {places:?}");
+        }
+    }
+}
