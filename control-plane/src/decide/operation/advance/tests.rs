@@ -7,6 +7,8 @@ use super::*;
 use crate::decide::safety::world::World;
 
 const HOMES: &str = "east east east north";
+/// What an evacuation of the east leaves.
+const EMPTIED: &str = "east is drained, c1 is in north, c2 is in south, c3 is in north";
 
 #[test]
 fn an_evacuation_drains_and_then_moves_one_cell_first() {
@@ -63,28 +65,57 @@ fn what_is_cancelled_takes_back_its_own_mark_only() {
 
 #[test]
 fn whoever_dies_at_any_point_leaves_enough_to_go_on() {
-    for goal in ["evacuate east", "restore east"] {
+    let (home, away) =
+        ("c1 east, c2 east, c3 east, c4 north", "c1 north, c2 south, c3 south, c4 north");
+    for (goal, said, cells, drained, moves) in [
+        ("evacuate east", "", away, "east", 3),
+        ("restore east", EMPTIED, home, "", 3),
+        ("drain east", "", home, "east", 0),
+        ("undrain east", EMPTIED, "c1 north, c2 south, c3 north, c4 north", "", 0),
+    ] {
         for died in Died::ALL {
             for step in 0.. {
-                let mut run = Run::new(HOMES, goal);
-                if goal == "restore east" {
-                    run.say("east is drained, c1 is in north, c2 is in south, c3 is in north");
-                    run = Run::of(run.world, goal);
-                }
+                let mut run = after(said, goal);
                 let reached = run.dies(step, died);
                 run.until_it_ends();
-                let (cells, drained) = match goal {
-                    "evacuate east" => ("c1 north, c2 south, c3 south, c4 north", "east"),
-                    _ => ("c1 east, c2 east, c3 east, c4 north", ""),
-                };
                 run.ended("done", cells, drained);
-                let moves: Vec<_> = run.log.iter().filter(|line| line.contains("move")).collect();
-                assert_eq!(moves.len(), 3, "{goal}, died at {step} {died:?}: {moves:?}");
+                let moved: Vec<_> = run.log.iter().filter(|line| line.contains("move")).collect();
+                assert_eq!(moved.len(), moves, "{goal}, died at {step} {died:?}: {moved:?}");
                 if !reached {
                     break;
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_restore_that_is_cancelled_in_any_wave_begins_nothing_more_and_takes_nothing_back() {
+    for wave in 0..4 {
+        let mut run = after(EMPTIED, "restore east");
+        while run.operation.wave() != Some(wave) {
+            run.round();
+        }
+        let before = run.world.active();
+        run.operation = cancelled(&run.operation, "token 2", 5);
+        run.until_it_ends();
+        // Once the region is a target cells may have come in: it stays one.
+        run.ended("cancelled", &before, if wave == 0 { "east" } else { "" });
+        let moved = run.log.iter().filter(|line| line.contains("move")).count();
+        assert_eq!(moved, wave.saturating_sub(1), "{:?}", run.log);
+    }
+}
+
+#[test]
+fn a_region_that_is_a_target_again_stays_one_when_that_is_cancelled() {
+    for (begun, drained) in [(false, "east"), (true, "")] {
+        let mut run = after("east is drained", "undrain east");
+        while begun && run.log.is_empty() {
+            run.round();
+        }
+        run.operation = cancelled(&run.operation, "token 2", 5);
+        run.until_it_ends();
+        run.ended("cancelled", "c1 east, c2 east, c3 east, c4 north", drained);
     }
 }
 
@@ -287,4 +318,11 @@ fn a_pause_longer_than_a_steps_deadline_fails_nothing() {
     run.operation.pause_ms = 200_000;
     run.until_it_ends();
     run.ended("done", "c1 north, c2 south, c3 south, c4 north", "east");
+}
+
+/// An operation that begins once something has happened.
+fn after(said: &str, goal: &str) -> Run {
+    let mut world = World::new(HOMES, 10);
+    world.say(said);
+    Run::of(world, goal)
 }
