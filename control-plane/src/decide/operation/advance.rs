@@ -67,7 +67,7 @@ pub fn advance(operation: &Operation, memory: &Memory, at: Situation<'_>) -> Adv
                 Found::Held(why) => next.waits_for = Some(why),
                 Found::CarryOut => carry_out.push(place),
                 Found::Ended(state) => next.waves[wave][index].state = state,
-                Found::Again(epoch) => again(&mut next.waves[wave][index], epoch),
+                Found::Again(from, epoch) => again(&mut next.waves[wave][index], from, epoch),
                 Found::Elected(winner, state) => {
                     elected(&mut next.waves[wave][index], winner, state);
                 }
@@ -118,9 +118,9 @@ pub fn cancelled(operation: &Operation, who: &str, unix_ms: u64) -> Operation {
     Operation { cancel: Some(cancel), ..operation.clone() }
 }
 
-fn again(step: &mut Step, epoch: Epoch) {
+fn again(step: &mut Step, from: RegionId, epoch: Epoch) {
     if let What::Move(planned) = &mut step.what {
-        planned.epoch = epoch;
+        (planned.from, planned.epoch) = (from, epoch);
     }
     if let StepState::Going { attempt, .. } = &mut step.state {
         *attempt += 1;

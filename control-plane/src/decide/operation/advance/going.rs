@@ -27,8 +27,9 @@ pub(super) enum Found {
     Held(String),
     CarryOut,
     Ended(StepState),
-    /// The cell has elected its old site again, under this epoch.
-    Again(Epoch),
+    /// The cell has elected its old site again, or is to come home from another one: where it is, and under
+    /// which epoch.
+    Again(RegionId, Epoch),
     /// An election that was asked for has been won.
     Elected(RegionId, StepState),
 }
@@ -131,7 +132,7 @@ impl Going<'_> {
                 let hold = self.memory.hold(self.place, self.at.now);
                 Found::Ended(self.done_under(activation.epoch, hold))
             }
-            Phase::Steady { active } if *active != planned.from => {
+            Phase::Steady { active } if *active != planned.from && !self.brings_home() => {
                 let why = format!("active in {active} meanwhile");
                 let state = if alone { StepState::Failed } else { StepState::Skipped };
                 Found::Ended(state(why))
@@ -158,11 +159,16 @@ impl Going<'_> {
                 let why = format!("{active} was elected again{times}: {}", self.why());
                 Found::Ended(StepState::Failed(why))
             }
-            Phase::Steady { .. } => Found::Again(activation.epoch),
+            Phase::Steady { active } => Found::Again(active.clone(), activation.epoch),
             Phase::Switching { .. } | Phase::Electing { .. } | Phase::Promoting { .. } => {
                 self.wait(&format!("the cell is {}", activation.phase))
             }
         }
+    }
+
+    /// Whether a cell is wanted at home, wherever else it has been elected meanwhile.
+    fn brings_home(&self) -> bool {
+        matches!(self.operation.goal, Goal::Restore(_))
     }
 
     fn done(&self) -> StepState {

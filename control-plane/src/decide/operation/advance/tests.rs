@@ -160,6 +160,23 @@ fn a_cell_that_has_left_by_itself_is_not_moved() {
 }
 
 #[test]
+fn a_cell_that_is_elected_elsewhere_on_its_way_home_comes_home_from_there() {
+    let mut run = after(EMPTIED, "restore east");
+    while !run.operation.waves[1][0].is_going() {
+        run.round();
+    }
+    let What::Move(Move { cell, from, .. }) = run.operation.waves[1][0].what.clone() else {
+        panic!("{:?} is no move", run.operation.waves[1][0]);
+    };
+    let elsewhere = if from.as_str() == "north" { "south" } else { "north" };
+    run.say(&format!("{cell} is in {elsewhere}"));
+    run.until_it_ends();
+    run.ended("done", "c1 east, c2 east, c3 east, c4 north", "");
+    let home: Vec<_> = run.log.iter().filter(|line| line.contains(cell.as_str())).collect();
+    assert_eq!(home, [&format!("wave 1: move {cell} from {elsewhere} to east")]);
+}
+
+#[test]
 fn a_cell_that_has_come_in_meanwhile_is_moved_out_too() {
     let mut run = Run::new(HOMES, "evacuate east");
     run.round();
