@@ -188,6 +188,7 @@ async fn promote(
     let unchanged = Unchanged { cell: electing.revision, lease: None };
     match hands.replace(cell, &electing.value, next, unchanged).await {
         Some(_) => {
+            hands.failpoint.reached("promoted").await;
             info!(%cell, %epoch, region = %winner, reason, "promoting");
             metrics::took(Step::Publish, begun.elapsed());
             Outcome::Won { winner: winner.clone(), epoch }

@@ -1,49 +1,96 @@
 //! The executor of an operation is killed between any two of its steps, and another control plane
 //! brings it to its end.
 
+mod losses;
+
 use std::future::pending;
 use std::pin::pin;
 
 use control_plane::app;
 use control_plane::failpoint::{Failpoint, Reached};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use topology::Phase;
 
-use crate::operations::{EVACUATE, RESTORE, until_ended};
+use crate::operations::{DRAIN, EVACUATE, RESTORE, UNDRAIN, steps, until_ended};
 use crate::platform::Platform;
-use crate::sites::{ADD, RETIRE, sites};
+use crate::sites::{ADD, RETIRE};
 
 const SWITCHOVER: &str = "/v1/cells/c1/switchover";
-/// Each test walks every third point, so that they can run side by side.
-const TESTS: usize = 3;
-/// Points of a cell's evacuation, but for the last one: that is after the write which ends it, and whether it
-/// is seen to have ended before is a matter of moments.
-const CERTAIN: usize = 11;
+
+/// What is asked for, and what takes it back.
+struct Pair {
+    there: &'static str,
+    back: &'static str,
+    /// What stands between the two.
+    left: &'static str,
+    /// Points of each, but for the last ones: those are after the write which ends it, and whether it is seen
+    /// to have ended before is a matter of moments.
+    certain: usize,
+}
+
+const REGION: Pair =
+    Pair { there: EVACUATE, back: RESTORE, left: "away, east drained", certain: 11 };
+const MARK: Pair = Pair { there: DRAIN, back: UNDRAIN, left: "at home, east drained", certain: 4 };
+const SITE: Pair = Pair { there: RETIRE, back: ADD, left: "at home, south retired", certain: 4 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_executor_that_dies_at_a_first_third_of_the_points_is_followed_by_another() {
-    walk(0).await;
+    walk(&REGION, 0, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_executor_that_dies_at_a_second_third_of_the_points_is_followed_by_another() {
-    walk(1).await;
+    walk(&REGION, 1, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_executor_that_dies_at_the_last_third_of_the_points_is_followed_by_another() {
-    walk(2).await;
+    walk(&REGION, 2, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_executor_that_dies_while_a_site_leaves_is_followed_by_another() {
-    walk_sites(0).await;
+async fn an_executor_that_dies_while_a_region_is_marked_is_followed_by_another() {
+    walk(&MARK, 0, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_that_dies_while_a_site_leaves_or_joins_is_followed_by_another() {
+    walk(&SITE, 0, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_executor_that_dies_at_another_point_while_a_site_leaves_is_followed_by_another() {
-    walk_sites(1).await;
+    walk(&SITE, 1, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_goes_on_between_two_waves_moves_only_what_was_not_moved() {
+    Platform::prepare_cells(&["east", "east"])
+        .start(&["south"], async |platform| {
+            let between = async |_: &str| {
+                let steps = going_on(platform).await;
+                steps["waves"][1][0]["state"] == "done"
+                    && steps["waves"][2][0]["state"] == "waiting"
+            };
+            platform.until_active("south", &["east", "east"]).await;
+            let asked = async {
+                platform.until_active("north", &["east", "east"]).await;
+                let (status, begun) = platform.post("north", EVACUATE, "{}").await;
+                assert_eq!(status, 202, "{begun}");
+                until_ended(platform, "south", &begun).await;
+            };
+            let died = dies(platform, between, asked).await;
+            assert!(died.is_some(), "it was never between two waves");
+            let moved = platform.cell().await.unwrap().activation;
+            assert_ne!(moved.serving().map(ToString::to_string).as_deref(), Some("east"));
+            let ended = until_ended(platform, "south", &going_on(platform).await).await;
+            assert_eq!((&ended["status"], &ended["executor"]), (&json!("done"), &json!("south")));
+            assert_eq!(steps(&ended), ["drain east", "move c1 north", "move c2 south"]);
+            platform.until_active("south", &["north", "south"]).await;
+            assert_eq!(platform.cell().await.unwrap().activation.epoch, moved.epoch);
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,7 +195,7 @@ async fn dies_failing_over(platform: &Platform, number: usize) -> Option<&'stati
         let (status, done) = platform.post("north", "/v1/cells/c1/failover", body).await;
         assert_eq!((status, &done["to"]), (200, &json!("south")), "{done}");
     };
-    dies(platform, number, asked).await
+    dies(platform, at(number), asked).await
 }
 
 /// Home and a voter die, or come back.
@@ -196,85 +243,94 @@ async fn dies_moving(platform: &Platform, number: usize) -> Option<&'static str>
             platform.call("north", "POST", SWITCHOVER, Some(Platform::token()), body).await;
         assert_eq!(answer.map(|answer| answer.status.as_u16()), Some(200));
     };
-    dies(platform, number, asked).await
+    dies(platform, at(number), asked).await
 }
 
-/// Every second point of a site's leaving, from the first of these on.
-async fn walk_sites(first: usize) {
+/// Kills the executor of what is asked for at every so many points from the first on, and that of what takes
+/// it back at the next point, until what is asked for does not come so far.
+async fn walk(pair: &Pair, first: usize, every: usize) {
     Platform::prepare()
         .start(&["south"], async |platform| {
-            let mut died = Vec::new();
-            for point in (first..).step_by(2) {
-                platform.until_known("south").await;
-                let Some(name) = dies_at(platform, point, RETIRE, &["east"]).await else { break };
-                died.push(name);
-                let all = platform.get("south", "/v1/operations").await.unwrap();
-                let ended = until_ended(platform, "south", &all["data"][0]).await;
-                assert_eq!(ended["status"], "done", "died at {point}, {name}: {ended}");
-                let found = sites(platform).await;
-                let expected = "east active, north standby votes, south retired";
-                assert_eq!(found, expected, "died at {point}, {name}");
-                let (status, begun) = platform.post("south", ADD, "{}").await;
-                assert_eq!(status, 202, "{begun}");
-                let ended = until_ended(platform, "south", &begun).await;
-                assert_eq!(ended["status"], "done", "after {point}, {name}: {ended}");
-            }
-            // Whether it is put away before it is seen to have ended is a matter of moments.
-            assert!(died.len() >= 2, "{died:?}");
-        })
-        .await;
-}
-
-async fn walk(first: usize) {
-    Platform::prepare_cells(&["east"])
-        .start(&["south"], async |platform| {
-            let mut died = Vec::new();
-            for point in (first..).step_by(TESTS) {
-                platform.until_active("south", &["east"]).await;
-                let east = ["east"];
-                let Some(name) = dies_at(platform, point, EVACUATE, &east).await else { break };
-                died.push(name);
-                let all = platform.get("south", "/v1/operations").await.unwrap();
-                let ended = until_ended(platform, "south", &all["data"][0]).await;
-                assert_eq!(ended["status"], "done", "died at {point}, {name}: {ended}");
-                let cell = platform.cell().await.unwrap();
-                let active = cell.activation.holder().map(ToString::to_string);
-                assert_ne!(active.as_deref(), Some("east"), "died at {point}, {name}");
-                assert_eq!(drained(platform).await, ["east"], "died at {point}, {name}");
-                // The old active site follows again.
-                platform.until_known("south").await;
-                let (status, begun) = platform.post("south", RESTORE, "{}").await;
-                assert_eq!(status, 202, "{begun}");
-                let ended = until_ended(platform, "south", &begun).await;
-                assert_eq!(ended["status"], "done", "after {point}, {name}: {ended}");
+            let (mut there, mut back) = (Vec::new(), Vec::new());
+            platform.until_known("south").await;
+            for point in (first..).step_by(every) {
+                let Some(name) = dies_at(platform, point, pair.there, pair.left).await else {
+                    break;
+                };
+                there.push(name);
+                back.extend(dies_at(platform, point + 1, pair.back, "at home").await);
             }
             // A heartbeat may have its points besides.
-            assert!(died.len() >= (CERTAIN - first).div_ceil(TESTS), "{died:?}");
+            let certain = |first: usize| pair.certain.saturating_sub(first).div_ceil(every);
+            assert!(there.len() >= certain(first), "{}: {there:?}", pair.there);
+            assert!(back.len() >= certain(first + 1), "{}: {back:?}", pair.back);
         })
         .await;
 }
 
-/// Lets the control plane in north execute what is asked for up to the point with this number, and kills
-/// it there. Returns the point's name, or `None` if the operation has ended before.
+/// Lets the control plane in north execute what is asked for up to the point with this number, kills it
+/// there, and waits until another has brought it to its end, and `left` is what stands. Returns the point's
+/// name, or `None` if the operation has ended before.
 async fn dies_at(
     platform: &Platform,
     number: usize,
     asked: &str,
-    active: &[&str],
+    left: &str,
 ) -> Option<&'static str> {
-    let asked = async {
-        platform.until_active("north", active).await;
+    let begins = async {
+        platform.until_known("north").await;
         let (status, begun) = platform.post("north", asked, "{}").await;
         assert_eq!(status, 202, "{begun}");
         until_ended(platform, "south", &begun).await;
     };
-    dies(platform, number, asked).await
+    let died = dies(platform, at(number), begins).await;
+    let ended = until_ended(platform, "south", &going_on(platform).await).await;
+    assert_eq!(ended["status"], "done", "{asked}, died at {number}, {died:?}: {ended}");
+    let mut found = String::new();
+    let stands = platform.until(async || {
+        found = standing(platform).await;
+        found == left
+    });
+    assert!(stands.await, "{asked}, died at {number}, {died:?}: {left} is expected, not {found}");
+    // An old active site follows again.
+    platform.until_known("south").await;
+    died
 }
 
-/// Kills the control plane in north at the point with this number, if what is asked of it comes so far.
+/// Says where c1 is, and what is drained or retired, as the control plane in south sees it.
+async fn standing(platform: &Platform) -> String {
+    let cell = platform.get("south", "/v1/cells/c1").await.unwrap();
+    let place = if cell["active"] == "east" { "at home" } else { "away" };
+    let regions = platform.get("south", "/v1/regions").await.unwrap();
+    let regions = regions["data"].as_array().unwrap().iter();
+    let drained = regions.filter(|region| region["drained"] == json!(true));
+    let drained = drained.map(|region| format!("{} drained", region["id"].as_str().unwrap()));
+    let sites = cell["sites"].as_array().unwrap().iter();
+    let retired = sites.filter(|site| site["role"] == "retired");
+    let retired = retired.map(|site| format!("{} retired", site["region"].as_str().unwrap()));
+    let words = std::iter::once(place.to_owned()).chain(drained).chain(retired);
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the operation that was begun last, as it is stored, or nothing.
+async fn going_on(platform: &Platform) -> Value {
+    let all = platform.get("south", "/v1/operations").await.unwrap();
+    all["data"][0].clone()
+}
+
+/// The point with this number.
+fn at(number: usize) -> impl AsyncFnMut(&'static str) -> bool {
+    let mut passed = 0;
+    async move |_name: &'static str| {
+        passed += 1;
+        passed > number
+    }
+}
+
+/// Kills the control plane in north at the point that is meant, if what is asked of it comes so far.
 async fn dies(
     platform: &Platform,
-    number: usize,
+    mut is_meant: impl AsyncFnMut(&'static str) -> bool,
     asked: impl Future<Output = ()>,
 ) -> Option<&'static str> {
     let (listener, mut reached) = mpsc::channel(1);
@@ -282,7 +338,6 @@ async fn dies(
     config.failpoint = Failpoint::told(listener);
     let scenario = async {
         let mut asked = pin!(asked);
-        let mut passed = 0;
         loop {
             let point = tokio::select! {
                 biased;
@@ -290,10 +345,9 @@ async fn dies(
                 () = &mut asked => return None,
             };
             let (name, go_on) = point.expect("a control plane has failpoints as long as it runs");
-            if passed == number {
+            if is_meant(name).await {
                 return Some(name);
             }
-            passed += 1;
             go_on.send(()).unwrap();
         }
     };
@@ -301,11 +355,4 @@ async fn dies(
         ended = app::serve(config, pending()) => panic!("it ended by itself: {ended:?}"),
         name = scenario => name,
     }
-}
-
-async fn drained(platform: &Platform) -> Vec<String> {
-    let regions = platform.get("south", "/v1/regions").await.unwrap();
-    let regions = regions["data"].as_array().unwrap();
-    let drained = regions.iter().filter(|region| region["drained"] == json!(true));
-    drained.map(|region| region["id"].as_str().unwrap().to_owned()).collect()
 }

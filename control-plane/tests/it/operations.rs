@@ -14,6 +14,8 @@ use crate::platform::{Platform, REGIONS};
 const HOMES: [&str; 3] = ["east", "east", "north"];
 pub(crate) const EVACUATE: &str = "/v1/regions/east/evacuate";
 pub(crate) const RESTORE: &str = "/v1/regions/east/restore";
+pub(crate) const DRAIN: &str = "/v1/regions/east/drain";
+pub(crate) const UNDRAIN: &str = "/v1/regions/east/undrain";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_region_is_emptied_in_waves_and_its_cells_come_home() {
@@ -108,28 +110,27 @@ async fn a_drained_region_is_no_target_and_keeps_its_cells() {
             for region in ["north", "south"] {
                 platform.until_active(region, &HOMES).await;
             }
-            let drain = "/v1/regions/east/drain";
             let (status, ahead) =
-                platform.post("north", &format!("{drain}?dry_run=true"), "{}").await;
+                platform.post("north", &format!("{DRAIN}?dry_run=true"), "{}").await;
             assert_eq!((status, &ahead["allowed"]), (200, &json!(true)), "{ahead}");
             let planned = (&ahead["waves"], &ahead["moves"]);
             assert_eq!(planned, (&json!([["drain east"]]), &json!([])), "{ahead}");
             let (status, stale) = platform
-                .write_with("north", "POST", drain, "{}", &[("if-match", "\"another\"")])
+                .write_with("north", "POST", DRAIN, "{}", &[("if-match", "\"another\"")])
                 .await;
             assert_eq!((status, &stale["etag"]), (412, &ahead["etag"]), "{stale}");
 
             let etag = ahead["etag"].as_str().unwrap();
             let headers = [("if-match", etag), ("idempotency-key", "a-flaky-switch")];
             let body = r#"{"reason": "a flaky switch"}"#;
-            let begun = platform.write_with("north", "POST", drain, body, &headers).await;
+            let begun = platform.write_with("north", "POST", DRAIN, body, &headers).await;
             assert_eq!((begun.0, &begun.1["kind"]), (202, &json!("drain")), "{}", begun.1);
             let ended = until_ended(platform, "south", &begun.1).await;
             assert_eq!(
                 (steps(&ended), &ended["status"]),
                 (vec!["drain east".to_owned()], &json!("done"))
             );
-            let again = platform.write_with("south", "POST", drain, body, &headers).await;
+            let again = platform.write_with("south", "POST", DRAIN, body, &headers).await;
             assert_eq!((again.0, &again.1["id"]), (202, &begun.1["id"]), "{}", again.1);
             platform.until_active("south", &HOMES).await;
 
@@ -141,12 +142,12 @@ async fn a_drained_region_is_no_target_and_keeps_its_cells() {
                 let (status, refused) = platform.post("south", path, body).await;
                 assert_eq!((status, &refused["code"]), (409, &json!(code)), "{refused}");
             }
-            let (status, refused) = platform.post("south", drain, r#"{"wave_pause_s": 1}"#).await;
+            let (status, refused) = platform.post("south", DRAIN, r#"{"wave_pause_s": 1}"#).await;
             assert_eq!((status, &refused["code"]), (400, &json!("validation-error")), "{refused}");
             let (status, refused) = platform.post("south", "/v1/regions/west/drain", "{}").await;
             assert_eq!((status, &refused["code"]), (404, &json!("unknown-region")), "{refused}");
 
-            let (status, begun) = platform.post("south", "/v1/regions/east/undrain", "{}").await;
+            let (status, begun) = platform.post("south", UNDRAIN, "{}").await;
             assert_eq!(status, 202, "{begun}");
             let ended = until_ended(platform, "north", &begun).await;
             assert_eq!(steps(&ended), ["undrain east"], "{ended}");
@@ -247,7 +248,7 @@ async fn what_a_newer_version_has_begun_is_in_the_way_and_what_cannot_be_read_ho
             assert_eq!(status, 200, "{beside}");
             let mine =
                 r#"{"override": ["operation-not-understood"], "reason": "its version is gone"}"#;
-            let (status, begun) = platform.post("north", "/v1/regions/east/drain", mine).await;
+            let (status, begun) = platform.post("north", DRAIN, mine).await;
             assert_eq!((status, &begun["id"]), (202, &json!("op-000009")), "{begun}");
             until_ended(platform, "north", &begun).await;
             let operations = key::operation("");
@@ -387,7 +388,7 @@ pub(crate) async fn until_ended(platform: &Platform, region: &str, begun: &Value
 }
 
 /// Says what was done: `move c1 north`.
-fn steps(operation: &Value) -> Vec<String> {
+pub(crate) fn steps(operation: &Value) -> Vec<String> {
     let waves = operation["waves"].as_array().unwrap();
     let steps = waves.iter().flat_map(|wave| wave.as_array().unwrap());
     let done = steps.filter(|step| step["state"] == "done");

@@ -1,0 +1,112 @@
+//! Whoever moves a lost cell dies: one that was asked to, and one that does so by itself.
+
+use std::future::pending;
+
+use control_plane::app;
+use serde_json::json;
+
+use super::{dies, going_on};
+use crate::operations::until_ended;
+use crate::platform::Platform;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failover_whose_control_plane_dies_is_brought_to_its_end_by_another() {
+    Platform::prepare()
+        .start(&["south"], async |platform| {
+            for point in ["written down", "electing", "promoted"] {
+                let asked = async {
+                    platform.until_active("north", &["east"]).await;
+                    // Nothing but what is asked for moves the cell then.
+                    freeze(platform, true).await;
+                    lose_home(platform, true);
+                    for vantage in ["north", "south"] {
+                        platform.until_site(vantage, "c1@east", ("reachable", json!(false))).await;
+                    }
+                    let (status, done) = platform.failover("north", "{}").await;
+                    assert_eq!(status, 200, "{done}");
+                };
+                let died = dies(platform, async |name| name == point, asked).await;
+                assert_eq!(died, Some(point));
+                let ended = until_ended(platform, "south", &going_on(platform).await).await;
+                assert_eq!(ended["status"], "done", "died at {point}: {ended}");
+                let winner = until_away(platform).await;
+                assert_eq!(ended["waves"][0][0]["to"], winner, "died at {point}: {ended}");
+                lose_home(platform, false);
+                freeze(platform, false).await;
+                bring_home(platform).await;
+            }
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_take_over_whose_control_plane_dies_is_brought_to_its_end_by_another() {
+    Platform::prepare()
+        .start(&[], async |platform| {
+            for (point, elected_again) in [("electing", true), ("promoted", false)] {
+                let lost = async {
+                    platform.until_active("north", &["east"]).await;
+                    lose_home(platform, true);
+                    until_away(platform).await;
+                };
+                let died = dies(platform, async |name| name == point, lost).await;
+                assert_eq!(died, Some(point));
+                let left = platform.cell().await.unwrap().activation;
+                let goes_on = async {
+                    let winner = until_away(platform).await;
+                    let cell = platform.cell().await.unwrap().activation;
+                    assert_eq!(cell.epoch > left.epoch, elected_again, "{left}, then {cell}");
+                    if let Some(promoted) = left.holder() {
+                        assert_eq!(promoted.as_str(), winner, "{left}, then {cell}");
+                    }
+                    lose_home(platform, false);
+                    bring_home(platform).await;
+                };
+                tokio::select! {
+                    ended = app::serve(platform.config("south"), pending()) => {
+                        panic!("it ended by itself: {ended:?}")
+                    }
+                    () = goes_on => {}
+                }
+            }
+        })
+        .await;
+}
+
+/// The active site at home dies, or comes back.
+fn lose_home(platform: &Platform, dead: bool) {
+    platform.agent("east").told(|agent| agent.dead = dead);
+}
+
+/// Waits until another site than that at home serves, and returns where.
+async fn until_away(platform: &Platform) -> String {
+    let mut serving = None;
+    let away = platform.until(async || {
+        let cell = platform.cell().await;
+        serving = cell.and_then(|cell| cell.activation.serving().map(ToString::to_string));
+        serving.as_deref().is_some_and(|region| region != "east")
+    });
+    assert!(away.await, "nobody takes over: {serving:?}");
+    serving.unwrap()
+}
+
+async fn bring_home(platform: &Platform) {
+    platform.until_known("south").await;
+    let (status, back) = platform.switchover("south", r#"{"to": "east"}"#).await;
+    assert_eq!(status, 200, "{back}");
+    platform.until_known("south").await;
+}
+
+/// Freezes everything, or lifts that, and waits until both control planes know, or the one that runs.
+async fn freeze(platform: &Platform, frozen: bool) {
+    let body = json!({ "frozen": frozen, "reason": "a test asks" }).to_string();
+    let (status, said) = platform.write_with("south", "PUT", "/v1/freeze", &body, &[]).await;
+    assert_eq!((status, &said["frozen"]), (200, &json!(frozen)), "{said}");
+    for vantage in ["north", "south"] {
+        let known = platform.until(async || {
+            let standing = platform.get(vantage, "/v1/freeze").await;
+            standing.is_none_or(|standing| standing["frozen"] == frozen)
+        });
+        assert!(known.await, "{vantage} does not know of it");
+    }
+}
