@@ -1,6 +1,7 @@
 //! The executor of an operation is killed between any two of its steps, and another control plane
 //! brings it to its end.
 
+mod cancelled;
 mod losses;
 
 use std::future::pending;
