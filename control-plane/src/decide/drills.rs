@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use topology::wire::drill::{DrillRecord, KEPT};
+use topology::wire::suite::SuitePlan;
 
 /// How long it may be since a drill passed: they are rehearsed weekly, and one day is for putting a
 /// failed one right.
@@ -16,6 +17,8 @@ pub struct Drills {
     pub read_at: Option<Instant>,
     /// With their ids, the newest first.
     pub runs: Vec<(String, DrillRecord)>,
+    /// What is followed, where drills are run by schedule.
+    pub plan: Option<SuitePlan>,
 }
 
 /// No drill has passed for too long.
@@ -33,21 +36,30 @@ impl Drills {
         passed.map(|(_, run)| run.ended_unix_ms).max()
     }
 
-    /// Returns whether a pass is overdue. Where no drill was ever run, none is expected. Where as many
-    /// are kept as can be and none of them passed, the last pass is forgotten, and nobody waits
-    /// longer.
+    /// Returns whether a pass is overdue. Where no drill was ever run, one is expected only if a suite is
+    /// followed, by which it was due. Where as many are kept as can be and none of them passed, the last pass
+    /// is forgotten, and nobody waits longer.
     #[must_use]
     pub fn overdue(&self, now_unix_ms: u64) -> Option<Overdue> {
-        let (_, oldest) = self.runs.last()?;
         let every = u64::try_from(EVERY.as_millis()).unwrap_or(u64::MAX);
         let passed_unix_ms = self.passed_unix_ms();
         let is_cut = self.runs.len() >= usize::from(KEPT);
-        let since_unix_ms = match passed_unix_ms {
-            None if is_cut => oldest.ended_unix_ms,
-            None => oldest.ended_unix_ms.saturating_add(every),
-            Some(passed) => passed.saturating_add(every),
+        let oldest = self.runs.last().map(|(_, run)| run.ended_unix_ms);
+        let since_unix_ms = match (passed_unix_ms, oldest) {
+            (Some(passed), _) => passed.saturating_add(every),
+            (None, Some(oldest)) if is_cut => oldest,
+            (None, Some(oldest)) => oldest.saturating_add(every),
+            (None, None) => self.first_due_unix_ms()?.saturating_add(every),
         };
         (since_unix_ms <= now_unix_ms).then_some(Overdue { since_unix_ms, passed_unix_ms })
+    }
+
+    /// Returns when the first of the drills was due that the plan names.
+    fn first_due_unix_ms(&self) -> Option<u64> {
+        let plan = self.plan.as_ref()?;
+        let over = plan.last.iter().map(|became| &became.due);
+        let all = over.chain(&plan.running).chain(&plan.next);
+        all.map(|timed| timed.due_unix_ms).min()
     }
 }
 
@@ -90,6 +102,24 @@ mod tests {
         check(&runs, 8, Some(Overdue { since_unix_ms: 0, passed_unix_ms: None }));
     }
 
+    #[test]
+    fn where_a_suite_is_followed_and_nothing_is_run_what_was_due_counts() {
+        let due = |day: u64| json!({ "drill": "region-loss", "due_unix_ms": day * DAY });
+        let mut skipped = due(2);
+        skipped["outcome"] = "SKIPPED".into();
+        for (last, first) in [(json!([]), 9), (json!([skipped]), 2)] {
+            let plan = json!({
+                "suite": "weekly", "title": "", "written_unix_ms": 1, "running": null,
+                "held": null, "next": [due(9), due(10)], "last": last,
+            });
+            let plan = Some(serde_json::from_value(plan).unwrap());
+            let drills = Drills { read_at: None, runs: Vec::new(), plan };
+            assert_eq!(drills.overdue((first + 8) * DAY - 1), None);
+            let since = Overdue { since_unix_ms: (first + 8) * DAY, passed_unix_ms: None };
+            assert_eq!(drills.overdue((first + 8) * DAY), Some(since));
+        }
+    }
+
     #[track_caller]
     fn check(runs: &[(u64, DrillVerdict)], today: u64, expected: Option<Overdue>) {
         let runs = runs.iter().map(|(day, verdict)| {
@@ -100,7 +130,7 @@ mod tests {
             });
             (day.to_string(), serde_json::from_value(run).unwrap())
         });
-        let drills = Drills { read_at: None, runs: runs.collect() };
+        let drills = Drills { read_at: None, runs: runs.collect(), plan: None };
         assert_eq!(drills.overdue(today * DAY), expected);
     }
 }
