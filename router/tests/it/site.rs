@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
 /// What a site does with one request.
@@ -55,6 +55,7 @@ pub(crate) struct Seen {
 pub(crate) struct Site {
     pub(crate) address: SocketAddr,
     state: Arc<Mutex<State>>,
+    opened: Arc<Condvar>,
 }
 
 #[derive(Default)]
@@ -65,6 +66,8 @@ struct State {
     done: BTreeSet<String>,
     at_once: usize,
     most_at_once: usize,
+    /// While it is, answers wait.
+    is_shut: bool,
 }
 
 impl Site {
@@ -78,7 +81,7 @@ impl Site {
         let address = listener.local_addr().unwrap();
         let script = script.into_iter().collect();
         let state = Arc::new(Mutex::new(State { script, ..State::default() }));
-        let site = Self { address, state };
+        let site = Self { address, state, opened: Arc::default() };
         let accepting = site.clone();
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -95,10 +98,22 @@ impl Site {
 
     /// Waits until it was asked so many times more.
     pub(crate) async fn saw_more(&self, count: usize) {
-        let enough = self.seen().len() + count;
-        while self.seen().len() < enough {
+        let seen = || self.state.lock().unwrap().seen.len();
+        let enough = seen() + count;
+        while seen() < enough {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
+    }
+
+    /// Keeps its answers to itself from now on, until it is opened.
+    pub(crate) fn shut(&self) {
+        self.state.lock().unwrap().is_shut = true;
+    }
+
+    /// Answers everybody who waits, and the next at once.
+    pub(crate) fn open(&self) {
+        self.state.lock().unwrap().is_shut = false;
+        self.opened.notify_all();
     }
 
     /// Returns how many different things were done.
@@ -123,7 +138,10 @@ impl Site {
             self.note(seen, act);
             let answer = answer(act);
             // Over before it is answered: the next one may come as soon as the router knows.
-            self.state.lock().unwrap().at_once -= usize::from(!matches!(act, Act::StaySilent));
+            let shut = self.state.lock().unwrap();
+            let mut state = self.opened.wait_while(shut, |state| state.is_shut).unwrap();
+            state.at_once -= usize::from(!matches!(act, Act::StaySilent));
+            drop(state);
             let Some(answer) = answer else { return };
             if writer.write_all(answer.as_bytes()).is_err() || is_unread {
                 return;

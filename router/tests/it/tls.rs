@@ -233,15 +233,23 @@ async fn greet(
     protocol: &str,
     name: &str,
 ) -> TlsStream<TcpStream> {
-    let stream = TcpStream::connect(address(world)).await.unwrap();
     let connector = TlsConnector::from(authority.user(protocol));
-    let name = name.to_owned().try_into().unwrap();
-    let stream = connector.connect(name, stream).await.unwrap();
+    let stream = shake_hands(address(world), &connector, name).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocol.as_bytes()));
     stream
 }
 
-fn address(world: &World) -> SocketAddr {
+pub(crate) async fn shake_hands(
+    address: SocketAddr,
+    connector: &TlsConnector,
+    name: &str,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(address).await?;
+    connector.connect(name.to_owned().try_into().unwrap(), stream).await
+}
+
+/// Where users come in with TLS.
+pub(crate) fn address(world: &World) -> SocketAddr {
     SocketAddr::new(world.edge().ip(), 8443)
 }
 
