@@ -22,6 +22,7 @@ mod overrides;
 mod protection;
 mod retry;
 mod rollback;
+mod silence;
 mod site;
 mod stale;
 mod streams;
