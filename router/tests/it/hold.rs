@@ -198,8 +198,10 @@ async fn the_memory_of_those_that_wait_is_bounded_too() {
 
 #[tokio::test]
 async fn five_thousand_requests_held_at_once_are_released_without_hurting_the_new_site() {
-    const WAITING: usize = 5_000;
+    const WAITING: u16 = 5_000;
     const AT_ONCE: usize = 200;
+    /// As many as a site gets that has not shown yet what it can bear.
+    const AT_FIRST: u16 = 8;
     let site = Site::start([]);
     let mut world = World::start_with(&format!(
         "limits: {{user: {{rate: 100000, burst: 100000}}, requests: {AT_ONCE}}}"
@@ -209,14 +211,25 @@ async fn five_thousand_requests_held_at_once_are_released_without_hurting_the_ne
     let client = world.client();
     let request = head("GET", "");
     let streams = join_all((0..WAITING).map(|_| client.open(request.as_bytes()))).await;
-    world.held(5_000.0).await;
+    world.held(WAITING.into()).await;
+    site.shut();
     world.publish(9, &Is::ActiveIn("north"), site.address).await;
+    let first = usize::from(AT_FIRST);
+    world
+        .eventually("the first are under way", async || {
+            (site.most_at_once() >= first).then_some(())
+        })
+        .await;
+    // While it says nothing, nobody else comes: all others go on waiting.
+    world.held((WAITING - AT_FIRST).into()).await;
+    assert_eq!(site.most_at_once(), first);
+    site.open();
     let answers = join_all(
         streams.into_iter().map(async |mut stream| read_until(&mut stream, "\r\n\r\n").await),
     )
     .await;
     let served = answers.iter().filter(|answer| answer.starts_with("HTTP/1.1 200")).count();
-    assert_eq!((served, site.seen().len()), (WAITING, WAITING));
+    assert_eq!((served, site.seen().len()), (usize::from(WAITING), usize::from(WAITING)));
     assert!(site.most_at_once() <= AT_ONCE, "{} at once", site.most_at_once());
 }
 
