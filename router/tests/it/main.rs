@@ -20,6 +20,7 @@ mod metrics;
 mod nearest;
 mod overrides;
 mod protection;
+mod refused_table;
 mod retry;
 mod rollback;
 mod silence;

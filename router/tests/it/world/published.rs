@@ -67,6 +67,16 @@ impl World {
         .await;
     }
 
+    /// Writes into etcd what may be as wrong as one likes, and waits for nothing.
+    pub(crate) async fn write(&self, key: &str, value: &str) {
+        self.put(&self.etcd(), key, value.into()).await;
+    }
+
+    /// Returns what is written of a cell.
+    pub(crate) fn cell_record(epoch: u64, is: &Is, gateway: SocketAddr) -> String {
+        String::from_utf8(Self::record(epoch, is, [gateway; 3], "a record")).unwrap()
+    }
+
     fn etcd(&self) -> Etcd {
         Etcd::connect(vec![format!("http://127.{}.0.1:2379", self.network)])
     }
