@@ -49,7 +49,8 @@ struct Evidence {
 /// Where a user's requests go, and how that came about.
 #[derive(Deserialize)]
 struct Explained {
-    history: Vec<HistoryRecord>,
+    /// Missing while etcd does not answer.
+    history: Option<Vec<HistoryRecord>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -263,12 +264,14 @@ impl ControlPlane {
         Ok(evidence.history)
     }
 
-    /// Returns which epochs a user's cell has had of late, the last one first; none while etcd does not answer.
+    /// Returns which epochs a user's cell has had of late, the last one first. Fails while etcd does not answer.
     pub(crate) async fn history(&self, user: &str) -> anyhow::Result<Vec<HistoryRecord>> {
         let asked = self.ask(&format!("/v1/route/explain?user={user}")).await;
         let explained: Explained =
             asked.with_context(|| format!("ask where the cell of {user} was"))?;
-        Ok(explained.history)
+        explained.history.with_context(|| {
+            format!("read where the cell of {user} was: etcd does not answer its control plane")
+        })
     }
 
     /// Asks one control plane after the other.

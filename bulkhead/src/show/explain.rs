@@ -21,7 +21,8 @@ struct Explained {
     why: String,
     cause: Option<Cause>,
     link: Option<String>,
-    history: Vec<Entry>,
+    /// Missing while etcd does not answer.
+    history: Option<Vec<Entry>>,
 }
 
 #[derive(Deserialize)]
@@ -67,12 +68,15 @@ pub(crate) fn text(answer: &Value) -> anyhow::Result<String> {
     if let Some(cause) = &told.cause {
         text = format!("{text}\n  moved by {cause}, see {}", or_none(told.link));
     }
+    let Some(history) = told.history else {
+        return Ok(format!("{text}\n\nIts history cannot be read: etcd does not answer."));
+    };
     let mut table = Table::new(&["OPENED", "EPOCH", "ACTIVE", "MOVED IN", "MOVED BY", "WHY"]);
-    for entry in told.history {
+    for entry in history {
         let took = entry.opened_unix_ms.saturating_sub(entry.begun_unix_ms);
         let opened = moment(entry.opened_unix_ms);
         let (epoch, cause) = (entry.epoch.to_string(), entry.cause.map(|cause| cause.to_string()));
         table.row([opened, epoch, entry.active, time(took), or_none(cause), entry.reason]);
     }
-    Ok(format!("{text}\n\n{}", table.text("Its history cannot be read now.")))
+    Ok(format!("{text}\n\n{}", table.text("Nothing is recorded of it yet.")))
 }

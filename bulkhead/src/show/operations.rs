@@ -1,7 +1,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{List, NONE, moment, or_none, read, time};
+use super::{NONE, moment, or_none, read, time};
 use crate::table::Table;
 
 #[derive(Deserialize)]
@@ -89,8 +89,14 @@ pub(crate) fn progress(operation: &Operation) -> String {
     text
 }
 
+#[derive(Deserialize)]
+struct Listed {
+    data: Vec<Operation>,
+    with_ended: Option<bool>,
+}
+
 pub(crate) fn list(answer: &Value) -> anyhow::Result<String> {
-    let List::<Operation> { data } = read(answer)?;
+    let Listed { data, with_ended } = read(answer)?;
     let mut table =
         Table::new(&["OPERATION", "WHAT", "WHERE", "STATUS", "STEPS", "LEFT", "WHO", "ASKED"]);
     for operation in data {
@@ -104,6 +110,11 @@ pub(crate) fn list(answer: &Value) -> anyhow::Result<String> {
             operation.who,
             moment(operation.asked_unix_ms),
         ]);
+    }
+    if with_ended == Some(false) {
+        let going_on = table.text("None went on.");
+        let why = "Only those that went on when etcd was last read: it does not answer.";
+        return Ok(format!("{going_on}\n{why}"));
     }
     Ok(table.text("There was no operation."))
 }

@@ -42,7 +42,9 @@ pub(super) struct Call {
     query: Option<SchemaOf>,
     takes: Option<(SchemaOf, Value)>,
     answers: Vec<Answer>,
-    etag: Option<&'static str>,
+    headers: Map<String, Value>,
+    /// Whoever has seen the answer need not be sent it again.
+    is_tagged: bool,
     problems: &'static [&'static Kind],
 }
 
@@ -78,7 +80,8 @@ impl Call {
             query: None,
             takes: None,
             answers: Vec::new(),
-            etag: None,
+            headers: Map::new(),
+            is_tagged: false,
             problems: &[],
         }
     }
@@ -145,7 +148,24 @@ impl Call {
 
     /// Has a tag, and does not answer again with what was seen.
     pub(super) fn etag(self, about: &'static str) -> Self {
-        Self { etag: Some(about), ..self }
+        Self { is_tagged: true, ..self.tag(about).aged() }
+    }
+
+    /// Has a tag for `If-Match`.
+    pub(super) fn tag(self, about: &'static str) -> Self {
+        self.header("ETag", json!({ "description": about, "schema": { "type": "string" } }))
+    }
+
+    /// Is answered from memory, and says how old that is.
+    pub(super) fn aged(self) -> Self {
+        let about = "How many seconds ago etcd was read";
+        let seconds = json!({ "type": "integer", "minimum": 0 });
+        self.header("Age", json!({ "description": about, "schema": seconds }))
+    }
+
+    fn header(mut self, name: &str, told: Value) -> Self {
+        self.headers.insert(name.to_owned(), told);
+        self
     }
 
     /// Answers these problems besides those that every call may.
@@ -209,17 +229,15 @@ impl Calls {
             response["description"] = about.into();
             response["content"][content] = body;
         }
-        if let Some(about) = call.etag {
+        if !call.headers.is_empty() {
+            responses["200"]["headers"] = Value::Object(call.headers.clone());
+        }
+        if call.is_tagged {
             let text = json!({ "type": "string" });
             parameters.push(json!({ "name": "If-None-Match", "in": "header", "required": false,
                 "description": "ETags that were seen", "schema": text }));
-            let etag = json!({
-                "ETag": { "description": about, "schema": text },
-                "Age": { "description": "How many seconds ago etcd was read",
-                    "schema": { "type": "integer", "minimum": 0 } },
-            });
-            responses["200"]["headers"] = etag.clone();
-            let unchanged = json!({ "description": "It is as it was seen", "headers": etag });
+            let about = "It is as it was seen";
+            let unchanged = json!({ "description": about, "headers": call.headers });
             responses.insert("304".to_owned(), unchanged);
         }
         let on_writes: &[&Kind] = if is_read { &[] } else { &ON_WRITES };

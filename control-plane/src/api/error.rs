@@ -1,5 +1,7 @@
 //! Every problem this API answers with.
 
+use std::time::Duration;
+
 use axum::response::IntoResponse as _;
 use axum::response::Response;
 use client::etcd::EtcdError;
@@ -232,6 +234,18 @@ pub(crate) fn still_electing(cell: &CellId, now: &str) -> Problem {
 /// Nothing was done: what cannot be written down is not done.
 pub(crate) fn etcd_unreachable(err: &EtcdError) -> Problem {
     problem::ETCD_UNREACHABLE.problem().detail(err.to_string()).header("retry-after", "1")
+}
+
+/// It is none of those that went on when etcd last answered.
+pub(crate) fn etcd_unseen(id: &str) -> Problem {
+    let detail = format!("operation {id:?} did not go on when it was last read; it may have ended");
+    problem::ETCD_UNREACHABLE.problem().detail(detail).header("retry-after", "1")
+}
+
+/// The same, where it says nothing at all.
+pub(crate) fn etcd_silent(waited: Duration) -> Problem {
+    let detail = format!("no answer within {} s", waited.as_secs());
+    problem::ETCD_UNREACHABLE.problem().detail(detail).header("retry-after", "1")
 }
 
 /// The move was carried out up to the promotion, which then did not end as it should.

@@ -33,7 +33,8 @@ pub(super) fn age(state: &State) -> (HeaderName, String) {
     age_of(state.read_at())
 }
 
-fn age_of(read: Option<Instant>) -> (HeaderName, String) {
+/// The same of what was read at this moment; what has none is read just now.
+pub(super) fn age_of(read: Option<Instant>) -> (HeaderName, String) {
     let age = read.map(|read| read.elapsed()).unwrap_or_default();
     (header::AGE, age.as_secs().to_string())
 }

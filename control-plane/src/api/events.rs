@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
@@ -17,8 +18,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::call::Call;
+use super::cells::known;
 use super::list::{Asked, Page, PageQuery};
-use super::{Api, problem};
+use super::{Api, etag, problem};
 use crate::event_log::Event;
 
 /// Proxies commonly close what is silent for a minute.
@@ -43,7 +45,8 @@ pub(super) fn call() -> Call {
              have `operation`; `region-drained`, `region-restored`, `freeze` and `freeze-over` are \
              what people have set; `suite-followed`, `suite-let-go`, `drill-begun`, `drill-ended` \
              and `drill-waits` tell of drills by schedule. Asked for `application/json`, a page of what is \
-             kept instead, the newest first. Each control plane keeps what it has seen itself.",
+             kept instead, the newest first. Each control plane keeps what it has seen itself: \
+             while etcd does not answer it sees nothing of it, and a page is as old as its `Age`.",
         )
         .query::<PageQuery>()
         .parameter(json!({ "name": "Last-Event-ID", "in": "header", "required": false,
@@ -51,7 +54,8 @@ pub(super) fn call() -> Call {
             "schema": { "type": "integer", "minimum": 0 } }))
         .answers_as::<String>("text/event-stream", "Events, the page as JSON")
         .answers::<Page<Kept>>("Events, or a page of them")
-        .problems(&[&problem::INVALID])
+        .aged()
+        .problems(&[&problem::INVALID, &problem::NOTHING_KNOWN])
 }
 
 pub(super) async fn stream(
@@ -62,7 +66,8 @@ pub(super) async fn stream(
     let asked = PageQuery::asked(query)?;
     let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     if accepts.is_some_and(|accept| accept.contains("application/json")) {
-        return page(&api, asked).map(IntoResponse::into_response);
+        let age = etag::age(&*known(&api)?);
+        return Ok(([age], page(&api, asked)?).into_response());
     }
     let newest = api.log.newest();
     let after = match headers.get("last-event-id").map(|id| id.to_str().map(str::parse::<u64>)) {
@@ -72,12 +77,15 @@ pub(super) async fn stream(
             return Err(invalid("", "Last-Event-ID is a number, as in the events' `id:` lines"));
         }
     };
+    let state = Arc::clone(&api.state.borrow());
+    let age = state.read_at().map(|_| [etag::age(&state)]);
     let listener = Listener { api, newest, after, waiting: VecDeque::new() };
     let lines = unfold(listener, |mut listener| async move {
         let event = listener.next().await?;
         Some((Ok::<_, Infallible>(line(&event)), listener))
     });
-    Ok(Sse::new(lines).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+    let lines = Sse::new(lines).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+    Ok((age, lines).into_response())
 }
 
 fn page(api: &Api, asked: Asked) -> Result<Json<Page<Kept>>, Problem> {

@@ -69,8 +69,8 @@ struct Told {
     cause: Option<CauseRecord>,
     /// Where more is told of it: the operation, or what control planes noticed and decided then.
     link: Option<String>,
-    /// How it came about, the newest first.
-    history: Vec<Entry>,
+    /// How it came about, the newest first; `null` while etcd, which has it, does not answer.
+    history: Option<Vec<Entry>>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -88,7 +88,7 @@ pub(super) fn call() -> Call {
         .of("platform", "Explains where a user's requests go, or went.")
         .about(
             "Without `at` it is answered from what this control plane knows, even without etcd; \
-             `history` is then empty.",
+             `history` is then `null`, and `since_unix_ms` too.",
         )
         .query::<Question>()
         .answers::<Explained>("Where, under which epoch, and why")
@@ -107,6 +107,7 @@ pub(super) fn call() -> Call {
                 "link": "/v1/operations/op-000012",
             }],
         }))
+        .aged()
         .problems(&[
             &problem::INVALID,
             &problem::NOTHING_RECORDED,
@@ -136,9 +137,9 @@ pub(super) async fn explain(
             past(cell, seen, &records.map_err(|err| error::etcd_unreachable(&err))?, at)?
         }
         None => match timeout(LOOK, api.store.history(cell)).await {
-            Ok(Ok(records)) => present(cell, seen, &records),
+            Ok(Ok(records)) => present(cell, seen, Some(&records)),
             // The answer is known without it.
-            Ok(Err(_)) | Err(_) => present(cell, seen, &[]),
+            Ok(Err(_)) | Err(_) => present(cell, seen, None),
         },
     };
     let (slot, at_unix_ms) = (slot.number(), at.unwrap_or(now));
@@ -158,9 +159,11 @@ fn moment(text: &str, now: u64) -> Result<u64, Problem> {
     Ok(at)
 }
 
-fn present(cell: &CellId, seen: &SeenCell, records: &[HistoryRecord]) -> Told {
+/// Answers from what is known, and from what is recorded, if that could be read.
+fn present(cell: &CellId, seen: &SeenCell, records: Option<&[HistoryRecord]>) -> Told {
     let activation = &seen.routed.activation;
-    let own = records.iter().find(|record| record.epoch == activation.epoch.0);
+    let mut known = records.into_iter().flatten();
+    let own = known.find(|record| record.epoch == activation.epoch.0);
     let cause = activation.cause.as_ref().map(CauseRecord::from);
     Told {
         state: if activation.serving().is_some() { "serving" } else { "moving" },
@@ -172,7 +175,7 @@ fn present(cell: &CellId, seen: &SeenCell, records: &[HistoryRecord]) -> Told {
         why: own.map_or_else(|| activation.reason.clone(), |record| record.reason.clone()),
         link: cause.as_ref().map(|cause| link(cell, cause)),
         cause,
-        history: told(cell, records.iter()),
+        history: records.map(|records| told(cell, records.iter())),
     }
 }
 
@@ -209,7 +212,7 @@ fn past(
         why: record.reason.clone(),
         cause: record.cause.clone(),
         link: record.cause.as_ref().map(|cause| link(cell, cause)),
-        history: told(cell, before),
+        history: Some(told(cell, before)),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use axum::Extension;
 use axum::extract::State;
+use axum::http::header;
 use axum::response::{IntoResponse, Json, Response};
 use runtime::Problem;
 use runtime::json_body::{JsonBody, invalid};
@@ -15,7 +16,7 @@ use super::auth::Caller;
 use super::call::Call;
 use super::cells::known;
 use super::write::Write;
-use super::{Api, problem};
+use super::{Api, etag, problem};
 use crate::callers::Role;
 use crate::levers::freeze::{self, Standing, standing};
 
@@ -46,6 +47,8 @@ pub(super) fn get_call() -> Call {
     Call::get("/v1/freeze")
         .of("platform", "Says whether everything is frozen, who said so, and why.")
         .answers::<FreezeView>("What was said last, and whether it holds")
+        .tag("Changes whenever somebody says something; not when what was said is over")
+        .aged()
         .problems(&[&problem::NOTHING_KNOWN])
 }
 
@@ -65,8 +68,10 @@ pub(super) fn put_call() -> Call {
 }
 
 pub(super) async fn get(State(api): State<Api>) -> Result<Response, Problem> {
-    let standing = standing(&*known(&api)?, Instant::now());
-    Ok(([("etag", standing.tag.clone())], Json(view(&standing))).into_response())
+    let state = known(&api)?;
+    let standing = standing(&state, Instant::now());
+    let head = [(header::ETAG, standing.tag.clone()), etag::age(&state)];
+    Ok((head, Json(view(&standing))).into_response())
 }
 
 pub(super) async fn put(

@@ -14,7 +14,7 @@ use tracing::info;
 
 use super::call::Call;
 use super::cells::{cell_id, known};
-use super::{Api, error, problem};
+use super::{Api, error, etag, problem};
 
 /// Reports answered: every change of history of years.
 const REPORTS_MAX: usize = 100;
@@ -35,6 +35,7 @@ pub(super) fn call() -> Call {
         .id("The cell")
         .answers::<LostWrites>("What every site that answers has kept")
         .example(json!({ "data": [], "unreachable": ["south"] }))
+        .aged()
         .problems(&[&problem::UNKNOWN_CELL, &problem::NOTHING_KNOWN])
 }
 
@@ -55,7 +56,7 @@ pub(super) async fn of_cell(
             Err(region)
         }
     });
-    Ok(Json(merge(answers)).into_response())
+    Ok(([etag::age(&state)], Json(merge(answers))).into_response())
 }
 
 fn merge(answers: impl Iterator<Item = Result<Vec<LostWritesReport>, String>>) -> LostWrites {

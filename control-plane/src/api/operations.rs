@@ -5,6 +5,7 @@ mod view;
 
 use axum::Extension;
 use axum::extract::{Path, State};
+use axum::http::header;
 use axum::response::{IntoResponse, Json, Response};
 use runtime::Problem;
 use runtime::json_body::{JsonBody, invalid};
@@ -21,10 +22,11 @@ use super::call::Call;
 use super::cells::known;
 use super::problem::{self, Kind};
 use super::write::{Flags, Write};
-use super::{Api, error};
+use super::{Api, error, etag};
 use crate::callers::Role;
-use crate::decide::operation::Goal;
-use crate::levers::history;
+use crate::decide::operation::{Goal, Operation};
+use crate::levers::history::{self, Expected, History};
+use crate::levers::operation::Known;
 use crate::levers::preview::{Ahead, Preview, preview};
 use crate::levers::request::Request;
 use crate::levers::{self, region};
@@ -72,6 +74,9 @@ pub(super) struct CancelRequest {
 #[derive(Debug, Serialize, JsonSchema)]
 struct Listed {
     data: Vec<OperationView>,
+    /// Whether those that have ended are among it. While etcd does not answer, which alone has them,
+    /// they are not, and `Age` says how old the rest is.
+    with_ended: bool,
 }
 
 /// Why an operation does not begin.
@@ -151,7 +156,11 @@ pub(super) fn list_call() -> Call {
             "operations",
             "Lists the operations that go on, and the last that ended, the newest first.",
         )
+        .about(
+            "While etcd does not answer, those that went on when it was last read: see `with_ended`.",
+        )
         .answers::<Listed>("The operations")
+        .aged()
         .problems(&[&problem::ETCD_UNREACHABLE])
 }
 
@@ -161,8 +170,11 @@ pub(super) fn one_call() -> Call {
             "operations",
             "Says how far an operation has come, and how long it is expected to take.",
         )
+        .about("While etcd does not answer, only one that went on when it was last read.")
         .id("The operation")
         .answers::<OperationView>("The operation")
+        .tag("Changes with each step, and with a cancellation")
+        .aged()
         .problems(&[&problem::UNKNOWN_OPERATION, &problem::ETCD_UNREACHABLE])
 }
 
@@ -294,21 +306,31 @@ pub(super) async fn ask(
 }
 
 pub(super) async fn list(State(api): State<Api>) -> Result<Response, Problem> {
-    let expected = history::read(&api).await?.expected();
-    let all = levers::operation::list(&api).await?;
-    let all: Vec<OperationView> =
-        all.iter().map(|(id, operation)| view(id, operation, expected.as_ref())).collect();
-    Ok(Json(Listed { data: all }).into_response())
+    let Known { operations, remembered } = levers::operation::known(&api).await?;
+    let expected = expected(&operations);
+    let data = operations.iter().map(|(id, operation)| view(id, operation, expected.as_ref()));
+    let listed = Listed { data: data.collect(), with_ended: remembered.is_none() };
+    Ok(([etag::age_of(remembered)], Json(listed)).into_response())
 }
 
 pub(super) async fn one(
     State(api): State<Api>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let operation = levers::operation::one(&api, &id).await?;
-    let expected = history::read(&api).await?.expected();
-    let etag = [("etag", format!("\"{}\"", operation.sequence))];
-    Ok((etag, Json(view(&id, &operation, expected.as_ref()))).into_response())
+    let Known { operations, remembered } = levers::operation::known(&api).await?;
+    let found = operations.iter().find(|(known, _)| *known == id);
+    // Without etcd it may be one that has ended.
+    let (_, operation) = found.ok_or_else(|| match remembered {
+        None => error::unknown_operation(&id),
+        Some(_) => error::etcd_unseen(&id),
+    })?;
+    let head = [(header::ETAG, format!("\"{}\"", operation.sequence)), etag::age_of(remembered)];
+    let expected = expected(&operations);
+    Ok((head, Json(view(&id, operation, expected.as_ref()))).into_response())
+}
+
+fn expected(operations: &[(String, Operation)]) -> Option<Expected> {
+    History::of(operations.iter().map(|(_, operation)| operation)).expected()
 }
 
 pub(super) async fn cancel(

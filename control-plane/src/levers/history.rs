@@ -36,18 +36,23 @@ pub struct Expected {
 
 /// Reads what is known.
 pub async fn read(api: &Api) -> Result<History, Problem> {
-    let mut history = History::default();
     let Operations { going_on, ended, .. } = asked(|| api.store.operations()).await?;
     // One that is being put away is there twice, and counts once.
     let all: BTreeMap<_, _> =
         ended.into_iter().chain(going_on.into_iter().map(|(id, kept)| (id, kept.value))).collect();
-    for operation in all.values() {
-        history.add(operation);
-    }
-    Ok(history)
+    Ok(History::of(all.values()))
 }
 
 impl History {
+    /// Returns what these operations say, each of which is there once.
+    pub fn of<'a>(operations: impl Iterator<Item = &'a Operation>) -> Self {
+        let mut history = Self::default();
+        for operation in operations {
+            history.add(operation);
+        }
+        history
+    }
+
     /// Adds the moves of an operation.
     pub fn add(&mut self, operation: &Operation) {
         for step in operation.steps() {

@@ -1,6 +1,10 @@
 //! Operations: which there are, and cancelling one.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use runtime::{Problem, clock};
+use tokio::time::{Instant, timeout};
 
 use super::{asked, fresh};
 use crate::api::{Api, error};
@@ -10,6 +14,31 @@ use crate::store::operations::Operations;
 
 /// How often a cancellation is written: its executor writes too.
 const TRIES: usize = 10;
+/// How long etcd may take before what is remembered is told instead: as long as it is asked for a lever.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// The operations that there are, as far as that is known.
+pub struct Known {
+    /// With their ids, the newest first.
+    pub operations: Vec<(String, Operation)>,
+    /// When that was so, where it is remembered: those that have ended are missing then. etcd alone has
+    /// them.
+    pub remembered: Option<Instant>,
+}
+
+/// Returns all operations, or those that went on when etcd last answered.
+pub async fn known(api: &Api) -> Result<Known, Problem> {
+    let refused = match timeout(LOOK, list(api)).await {
+        Ok(Ok(operations)) => return Ok(Known { operations, remembered: None }),
+        Ok(Err(problem)) => problem,
+        Err(_) => error::etcd_silent(LOOK),
+    };
+    let state = Arc::clone(&api.state.borrow());
+    let read_at = state.read_at().ok_or(refused)?;
+    let seen = state.intent().operations().iter().rev();
+    let operations = seen.map(|(id, seen)| (id.clone(), Operation::clone(&seen.operation)));
+    Ok(Known { operations: operations.collect(), remembered: Some(read_at) })
+}
 
 /// Returns all operations with their ids, the newest first.
 pub async fn list(api: &Api) -> Result<Vec<(String, Operation)>, Problem> {

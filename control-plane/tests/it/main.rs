@@ -30,3 +30,4 @@ mod tls;
 mod vantages;
 mod went_back;
 mod windows;
+mod without_etcd;
