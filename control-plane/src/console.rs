@@ -14,6 +14,7 @@ mod drills;
 mod events;
 mod files;
 mod frame;
+mod held;
 mod language;
 mod lever;
 mod live;
@@ -128,6 +129,8 @@ pub(crate) fn routes(console: Console) -> Router {
             get(lever::preview).post(lever::confirm),
         )
         .route("/console/cells/{id}/sites/{region}/add", get(lever::preview).post(lever::confirm))
+        .route("/console/freeze", get(lever::preview).post(lever::confirm))
+        .route("/console/unfreeze", get(lever::preview).post(lever::confirm))
         .route("/console/live", get(live::stream))
         .route("/console/sign-out", post(sign_in::sign_out))
         .route("/console/{*rest}", any(nothing))

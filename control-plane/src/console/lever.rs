@@ -4,6 +4,7 @@
 //! key, so that neither a change meanwhile nor a second click does something that nobody saw.
 
 mod catalogue;
+mod freeze;
 mod loss;
 
 use askama::Template;
@@ -13,12 +14,14 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use runtime::Problem;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::Instant;
 
 use self::catalogue::Lever;
 use self::loss::AtStake;
 use super::Console;
 use super::call::call;
 use super::frame::Frame;
+use super::held::Held;
 use super::page::{Reader, failed, form_expired, missing, told};
 use super::session::nonce;
 use super::texts::{Texts, fill};
@@ -28,11 +31,16 @@ use crate::levers::preview::Preview as Plan;
 
 /// Longest reason, as in the API.
 const REASON_MAX: usize = 500;
+/// Longest freeze that ends by itself, in seconds, as in the API.
+const FREEZE_MAX_S: u64 = 7 * 24 * 3600;
 
 #[derive(Template)]
 #[template(path = "console/lever.html")]
 struct Preview<'a> {
     t: &'a Texts,
+    lever: &'a Lever,
+    /// The freeze that holds, where the lever is about it.
+    held: Option<Held>,
     title: String,
     action: String,
     back: String,
@@ -41,8 +49,8 @@ struct Preview<'a> {
     to: String,
     effect: &'static str,
     confirm: String,
-    has_waves: bool,
     reason_max: usize,
+    freeze_max_s: u64,
     /// What the API says it would do; missing where it refuses to say.
     plan: Option<Shown>,
     /// What came of it, or why it cannot be looked at.
@@ -59,6 +67,8 @@ struct Shown {
     broken: Vec<Stands>,
     affected: String,
     pause: String,
+    /// The operations that wait, or go on; only of a freeze.
+    operations: Option<String>,
     moves: Vec<MoveRow>,
     headroom: Vec<HeadroomRow>,
     /// What a failover could lose.
@@ -107,6 +117,9 @@ pub(super) struct Confirmed {
     reason: String,
     #[serde(default)]
     wave_pause_s: Option<u64>,
+    /// Empty if it shall last.
+    #[serde(default)]
+    for_s: String,
     /// There if it was ticked.
     #[serde(default)]
     accept_data_loss: Option<String>,
@@ -122,8 +135,10 @@ pub(super) async fn preview(
     let Some(lever) = Lever::from_path(uri.path(), target.to.as_deref()) else {
         return missing(&console, &reader);
     };
-    if !reader.may_operate() {
-        let problem = Problem::new(403, "role-insufficient", reader.t().viewer);
+    if reader.caller.role < lever.role() {
+        let t = reader.t();
+        let why = if reader.may_operate() { t.freeze_takes_an_admin } else { t.viewer };
+        let problem = Problem::new(403, "role-insufficient", why);
         return failed(&console, &reader, &lever.page(), &problem);
     }
     page(&console, &reader, &lever, None, StatusCode::OK).await
@@ -142,11 +157,11 @@ pub(super) async fn confirm(
     if !console.key.is_form_token(&reader.session, &confirmed.form_token) {
         return failed(&console, &reader, &lever.page(), &form_expired(&reader));
     }
-    let path = format!("/v1{}", lever.path());
+    let (method, path) = lever.call();
     let headers =
         [("if-match", confirmed.etag.clone()), ("idempotency-key", confirmed.key.clone())];
     let asked = lever.asked(Some(&confirmed));
-    match call(&console, &reader, "POST", &path, &headers, &asked).await {
+    match call(&console, &reader, method, &path, &headers, &asked).await {
         Ok(_) if lever.goes_on() => Redirect::to("/console/operations").into_response(),
         Ok(_) => Redirect::to(&lever.page().path()).into_response(),
         Err(problem) if problem.status == 403 => failed(&console, &reader, &lever.page(), &problem),
@@ -169,7 +184,7 @@ async fn page(
 ) -> Response {
     let t = reader.t();
     let (plan, refusal) = match looked_at(console, reader, lever).await {
-        Ok((plan, is_forced)) => (Some(shown(console, t, plan, is_forced)), None),
+        Ok(plan) => (Some(plan), None),
         Err(problem) => (None, Some(told(&problem))),
     };
     let title = lever.title(console, t);
@@ -182,11 +197,16 @@ async fn page(
         | Lever::Drain(_)
         | Lever::Undrain(_)
         | Lever::RetireSite(_)
-        | Lever::AddSite(_) => String::new(),
+        | Lever::AddSite(_)
+        | Lever::Freeze
+        | Lever::Unfreeze => String::new(),
     };
     let takes_more = plan.as_ref().is_some_and(Shown::must_accept) && !reader.may_lose_data();
+    let known = console.state.borrow().clone();
     let preview = Preview {
         t,
+        lever,
+        held: Held::of(&known, Instant::now()).filter(|_| lever.is_of_the_platform()),
         title: title.clone(),
         action: format!("/console{}", lever.path()),
         back: parent.path(),
@@ -194,8 +214,8 @@ async fn page(
         to,
         effect: lever.effect(t),
         confirm: lever.confirm(console, t),
-        has_waves: lever.has_waves(),
         reason_max: REASON_MAX,
+        freeze_max_s: FREEZE_MAX_S,
         plan,
         problem: problem.or(refusal),
         takes_more,
@@ -205,13 +225,12 @@ async fn page(
     Frame::still(console, reader, &title, &parent).answer(status, preview.render())
 }
 
-/// Asks the API what a lever would do. An election that is held again and again is ended only by accepting
-/// data loss: that is then what is looked at, and told.
-async fn looked_at(
-    console: &Console,
-    reader: &Reader,
-    lever: &Lever,
-) -> Result<(Plan, bool), Problem> {
+/// Returns what a lever would do, as the API says. An election that is held again and again is ended only
+/// by accepting data loss: that is then what is looked at, and told.
+async fn looked_at(console: &Console, reader: &Reader, lever: &Lever) -> Result<Shown, Problem> {
+    if lever.is_of_the_platform() {
+        return freeze::looked_at(console, reader.t(), lever);
+    }
     let path = format!("/v1{}?dry_run=true", lever.path());
     let ask = async |body| call(console, reader, "POST", &path, &[], &body).await;
     let mut answer = ask(lever.asked(None)).await;
@@ -223,10 +242,10 @@ async fn looked_at(
         is_forced = true;
         answer = ask(json!({ "accept_data_loss": true })).await;
     }
-    let plan = serde_json::from_value(answer?).map_err(|err| {
+    let plan: Plan = serde_json::from_value(answer?).map_err(|err| {
         Problem::new(500, "internal", "The plan was not understood").detail(err.to_string())
     })?;
-    Ok((plan, is_forced))
+    Ok(shown(console, reader.t(), plan, is_forced))
 }
 
 fn shown(console: &Console, t: &Texts, plan: Plan, is_forced: bool) -> Shown {
@@ -284,6 +303,7 @@ fn shown(console: &Console, t: &Texts, plan: Plan, is_forced: bool) -> Shown {
             .collect(),
         affected: fill(t.affected_of, &values),
         pause,
+        operations: None,
         moves: moves.collect(),
         headroom: headroom.collect(),
         stake: plan.loss.as_ref().map(|loss| AtStake::of(console, t, loss, is_forced)),

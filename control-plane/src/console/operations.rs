@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 use super::Console;
 use super::call::call;
+use super::held::Held;
+use super::overview::unread_since;
 use super::page::{Page, Reader, Scene, failed, form_expired};
 use super::texts::{Texts, fill};
 use super::words::{Mark, Moment, Tone, duration};
@@ -20,15 +22,12 @@ const SHOWN: usize = 20;
 #[template(path = "console/operations.html")]
 pub(super) struct OperationsPage<'a> {
     t: &'a Texts,
-    freeze: Option<FreezeShown>,
+    unread_since: Option<Moment>,
+    held: Option<Held>,
     operations: Vec<Shown>,
     may_operate: bool,
+    may_freeze: bool,
     form_token: String,
-}
-
-struct FreezeShown {
-    detail: String,
-    since: Option<Moment>,
 }
 
 struct Shown {
@@ -54,7 +53,10 @@ struct Shown {
 struct StepShown {
     what: String,
     state: Mark,
+    /// How long it took, or what is tried.
     detail: String,
+    /// Why it came to that, in the words of its executor.
+    why: String,
 }
 
 /// What the API says of an operation, as far as it is shown.
@@ -112,40 +114,24 @@ struct Data<T> {
     data: Vec<T>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Freeze {
-    frozen: bool,
-    #[serde(default)]
-    reason: Option<String>,
-    #[serde(default)]
-    who: Option<String>,
-    #[serde(default)]
-    since_unix_ms: Option<u64>,
-}
-
 impl<'a> OperationsPage<'a> {
     /// Asks the API.
     pub(super) async fn read(scene: &Scene<'a>, reader: &Reader) -> Result<Self, Problem> {
-        let get = async |path| call(scene.console, reader, "GET", path, &[], &Value::Null).await;
-        let Data { mut data } = understood::<Data<Operation>>(get("/v1/operations").await?)?;
+        let path = "/v1/operations";
+        let answer = call(scene.console, reader, "GET", path, &[], &Value::Null).await?;
+        let Data { mut data } = understood::<Data<Operation>>(answer)?;
         data.sort_by_key(|operation| std::cmp::Reverse(operation.asked_unix_ms));
-        let freeze = understood::<Freeze>(get("/v1/freeze").await?)?;
         Ok(Self {
             t: scene.t,
-            freeze: freeze.frozen.then(|| FreezeShown {
-                detail: format!(
-                    "{}: {}",
-                    freeze.who.unwrap_or_default(),
-                    freeze.reason.unwrap_or_default()
-                ),
-                since: freeze.since_unix_ms.map(Moment::at),
-            }),
+            unread_since: unread_since(scene),
+            held: Held::of(scene.known, scene.now),
             operations: data
                 .into_iter()
                 .take(SHOWN)
                 .map(|operation| shown(scene, operation))
                 .collect(),
             may_operate: scene.may_operate,
+            may_freeze: reader.may_freeze(),
             form_token: scene.console.key.form_token(&reader.session),
         })
     }
@@ -235,14 +221,13 @@ fn step(scene: &Scene<'_>, step: Step) -> StepShown {
         _ => Mark::new(Tone::Bad, t.failed),
     };
     let again = step.attempt.filter(|attempt| *attempt > 1);
-    let detail = match (step.why, step.hold_ms, step.took_ms) {
-        (Some(why), ..) => why,
-        (None, Some(hold), _) => fill(t.held_for, &[("millis", &hold.to_string())]),
-        (None, None, Some(took)) => format!("{took} ms"),
-        (None, None, None) => again
+    let detail = match (step.hold_ms, step.took_ms) {
+        (Some(hold), _) => fill(t.held_for, &[("millis", &hold.to_string())]),
+        (None, Some(took)) => format!("{took} ms"),
+        (None, None) => again
             .map_or_else(String::new, |count| fill(t.attempt_of, &[("count", &count.to_string())])),
     };
-    StepShown { what, state, detail }
+    StepShown { what, state, detail, why: step.why.unwrap_or_default() }
 }
 
 #[derive(Deserialize)]

@@ -36,6 +36,12 @@ impl Reader {
         self.caller.role >= Role::Operator
     }
 
+    /// Whether the levers of the freeze are shown.
+    #[must_use]
+    pub(super) fn may_freeze(&self) -> bool {
+        self.caller.role >= Role::Admin
+    }
+
     /// Whether data loss may be accepted.
     #[must_use]
     pub(super) fn may_lose_data(&self) -> bool {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use topology::{CellId, RegionId, SiteId};
 
 use super::Confirmed;
+use crate::callers::Role;
 use crate::console::Console;
 use crate::console::page::Page;
 use crate::console::texts::{Texts, fill};
@@ -19,6 +20,8 @@ pub(super) enum Lever {
     Undrain(RegionId),
     RetireSite(SiteId),
     AddSite(SiteId),
+    Freeze,
+    Unfreeze,
 }
 
 impl Lever {
@@ -38,11 +41,43 @@ impl Lever {
                 Some(Self::RetireSite(site(cell, region)?))
             }
             ["cells", cell, "sites", region, "add"] => Some(Self::AddSite(site(cell, region)?)),
+            ["freeze"] => Some(Self::Freeze),
+            ["unfreeze"] => Some(Self::Unfreeze),
             _ => None,
         }
     }
 
-    /// Returns where the API has it, and the console its page.
+    /// Returns how it is asked for: the method and the path of the API.
+    pub(super) fn call(&self) -> (&'static str, String) {
+        match self {
+            Self::Freeze | Self::Unfreeze => ("PUT", "/v1/freeze".to_owned()),
+            Self::Switchover { .. }
+            | Self::Failover(_)
+            | Self::Evacuate(_)
+            | Self::Restore(_)
+            | Self::Drain(_)
+            | Self::Undrain(_)
+            | Self::RetireSite(_)
+            | Self::AddSite(_) => ("POST", format!("/v1{}", self.path())),
+        }
+    }
+
+    /// Returns who may ask for it, as the API has it.
+    pub(super) fn role(&self) -> Role {
+        if self.is_of_the_platform() { Role::Admin } else { Role::Operator }
+    }
+
+    /// Whether it is about everything at once, and takes a reason.
+    pub(super) fn is_of_the_platform(&self) -> bool {
+        matches!(self, Self::Freeze | Self::Unfreeze)
+    }
+
+    /// Whether it may be asked for only for a while.
+    pub(super) fn may_end_by_itself(&self) -> bool {
+        *self == Self::Freeze
+    }
+
+    /// Returns where the console has its page.
     pub(super) fn path(&self) -> String {
         match self {
             Self::Switchover { cell, .. } => format!("/cells/{cell}/switchover"),
@@ -55,6 +90,8 @@ impl Lever {
                 format!("/cells/{cell}/sites/{region}/retire")
             }
             Self::AddSite(SiteId { cell, region }) => format!("/cells/{cell}/sites/{region}/add"),
+            Self::Freeze => "/freeze".to_owned(),
+            Self::Unfreeze => "/unfreeze".to_owned(),
         }
     }
 
@@ -69,13 +106,14 @@ impl Lever {
             | Self::Restore(region)
             | Self::Drain(region)
             | Self::Undrain(region) => Page::Region(region.clone()),
+            Self::Freeze | Self::Unfreeze => Page::Operations,
         }
     }
 
     /// Whether it goes on after it has been answered.
     pub(super) fn goes_on(&self) -> bool {
         match self {
-            Self::Switchover { .. } | Self::Failover(_) => false,
+            Self::Switchover { .. } | Self::Failover(_) | Self::Freeze | Self::Unfreeze => false,
             Self::Evacuate(_)
             | Self::Restore(_)
             | Self::Drain(_)
@@ -94,7 +132,9 @@ impl Lever {
             | Self::Drain(_)
             | Self::Undrain(_)
             | Self::RetireSite(_)
-            | Self::AddSite(_) => false,
+            | Self::AddSite(_)
+            | Self::Freeze
+            | Self::Unfreeze => false,
         }
     }
 
@@ -111,6 +151,8 @@ impl Lever {
             Self::Undrain(region) => fill(t.undrain_title, &[("region", &name(region))]),
             Self::RetireSite(site) => fill(t.retire_title, &[("site", &site.to_string())]),
             Self::AddSite(site) => fill(t.add_title, &[("site", &site.to_string())]),
+            Self::Freeze => t.freeze_title.to_owned(),
+            Self::Unfreeze => t.unfreeze_title.to_owned(),
         }
     }
 
@@ -127,6 +169,8 @@ impl Lever {
             Self::Undrain(region) => fill(t.confirm_undrain, &[("region", &name(region))]),
             Self::RetireSite(site) => fill(t.confirm_retire, &[("site", &site.to_string())]),
             Self::AddSite(site) => fill(t.confirm_add, &[("site", &site.to_string())]),
+            Self::Freeze => t.confirm_freeze.to_owned(),
+            Self::Unfreeze => t.confirm_unfreeze.to_owned(),
         }
     }
 
@@ -140,6 +184,8 @@ impl Lever {
             Self::Undrain(_) => t.effect_undrain,
             Self::RetireSite(_) => t.effect_retire,
             Self::AddSite(_) => t.effect_add,
+            Self::Freeze => t.effect_freeze,
+            Self::Unfreeze => t.effect_unfreeze,
         }
     }
 
@@ -153,6 +199,8 @@ impl Lever {
             | Self::Undrain(_)
             | Self::RetireSite(_)
             | Self::AddSite(_) => json!({}),
+            Self::Freeze => json!({ "frozen": true }),
+            Self::Unfreeze => json!({ "frozen": false }),
         };
         if let Some(confirmed) = confirmed {
             let reason = confirmed.reason.trim();
@@ -164,6 +212,11 @@ impl Lever {
             }
             if self.has_waves() {
                 body["wave_pause_s"] = confirmed.wave_pause_s.unwrap_or(0).into();
+            }
+            let for_s = confirmed.for_s.trim();
+            if self.may_end_by_itself() && !for_s.is_empty() {
+                // The API says what is wrong with what is no number.
+                body["for_s"] = for_s.parse::<u64>().map_or_else(|_| for_s.into(), Value::from);
             }
         }
         body
@@ -187,6 +240,7 @@ mod tests {
             form_token: String::new(),
             reason: " a switch there is flaky ".to_owned(),
             wave_pause_s: None,
+            for_s: String::new(),
             accept_data_loss: None,
         };
         let (cell, to) = ("c1".parse().unwrap(), "south".parse::<RegionId>().unwrap());
@@ -196,6 +250,30 @@ mod tests {
         assert_eq!(asked, json!({ "reason": "a switch there is flaky" }));
         let asked = Lever::Failover("c1".parse().unwrap()).asked(Some(&confirmed));
         assert_eq!(asked, json!({ "reason": "a switch there is flaky" }));
+    }
+
+    #[test]
+    fn a_freeze_is_asked_for_with_its_end_and_lifted_without() {
+        let confirmed = |for_s: &str| Confirmed {
+            to: None,
+            etag: String::new(),
+            key: String::new(),
+            form_token: String::new(),
+            reason: "we are looking".to_owned(),
+            wave_pause_s: None,
+            for_s: for_s.to_owned(),
+            accept_data_loss: None,
+        };
+        let reason = "we are looking";
+        for (lever, for_s, expected) in [
+            (Lever::Freeze, "", json!({ "frozen": true, "reason": reason })),
+            (Lever::Freeze, " 600 ", json!({ "frozen": true, "reason": reason, "for_s": 600 })),
+            (Lever::Freeze, "ten", json!({ "frozen": true, "reason": reason, "for_s": "ten" })),
+            (Lever::Unfreeze, "600", json!({ "frozen": false, "reason": reason })),
+        ] {
+            assert_eq!(lever.asked(Some(&confirmed(for_s))), expected);
+            assert_eq!(lever.call(), ("PUT", "/v1/freeze".to_owned()));
+        }
     }
 
     #[test]
@@ -209,6 +287,8 @@ mod tests {
             "/regions/east/undrain",
             "/cells/c1/sites/south/retire",
             "/cells/c1/sites/south/add",
+            "/freeze",
+            "/unfreeze",
         ] {
             let lever = Lever::from_path(&format!("/console{path}"), Some("south"));
             assert_eq!(lever.unwrap().path(), path);
