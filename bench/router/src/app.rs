@@ -7,7 +7,6 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -17,7 +16,7 @@ use crate::machine;
 use crate::memory::{self, Memory};
 use crate::proxy::{CONTENDERS, Contender, Programs, Proxy};
 use crate::report;
-use crate::round::{Cost, Latency};
+use crate::round::{Cost, Latencies, Latency};
 use crate::shape::Shape;
 use crate::sites;
 use crate::users::{User, users};
@@ -34,9 +33,8 @@ pub(crate) struct Plan {
 pub(crate) struct Results {
     pub(crate) contenders: Vec<Contender>,
     pub(crate) costs: BTreeMap<usize, Vec<Cost>>,
-    /// Asked directly, a site's own latency.
-    pub(crate) direct: Latency,
-    pub(crate) latencies: Vec<Latency>,
+    /// In the order of the shapes.
+    pub(crate) latencies: Vec<Latencies>,
     pub(crate) memories: Vec<Memory>,
     pub(crate) machine: Vec<String>,
     /// The load average before and after.
@@ -85,8 +83,11 @@ fn measure(plan: &Plan, programs: &Programs, folder: &Path) -> anyhow::Result<Re
         .enumerate()
         .map(|(place, shape)| Ok((place, costs(plan, &proxies, shape, &users)?)))
         .collect::<anyhow::Result<_>>()?;
+    let latencies = Shape::ALL
+        .into_iter()
+        .map(|shape| latencies(plan, &proxies, shape, &users))
+        .collect::<anyhow::Result<_>>()?;
     let small = Requests::new(Shape::Small, &users);
-    let (direct, latencies) = latencies(plan, &proxies, &small)?;
     let memories = proxies
         .iter()
         .map(|proxy| memory::measure(proxy, &small).with_context(|| in_the(proxy)))
@@ -94,7 +95,6 @@ fn measure(plan: &Plan, programs: &Programs, folder: &Path) -> anyhow::Result<Re
     Ok(Results {
         contenders: proxies.iter().map(|proxy| proxy.contender).collect(),
         costs,
-        direct,
         latencies,
         memories,
         machine: machine::describe(programs),
@@ -125,22 +125,24 @@ fn costs(
 fn latencies(
     plan: &Plan,
     proxies: &[Proxy],
-    requests: &Arc<Requests>,
-) -> anyhow::Result<(Latency, Vec<Latency>)> {
+    shape: Shape,
+    users: &[User],
+) -> anyhow::Result<Latencies> {
+    let requests = Requests::new(shape, users);
     let site: SocketAddr = sites::SITES[0].parse().context("read a site's address")?;
-    let mut direct = Latency::default();
-    let mut latencies: Vec<Latency> = proxies.iter().map(|_| Latency::default()).collect();
+    let through = proxies.iter().map(|_| Latency::default()).collect();
+    let mut latencies = Latencies { direct: Latency::default(), through };
     for round in 0..plan.rounds {
-        say(&format!("latency: round {} of {}", round + 1, plan.rounds));
-        direct.round(site, requests, plan.duration)?;
+        say(&format!("latency of {}: round {} of {}", shape.as_str(), round + 1, plan.rounds));
+        latencies.direct.round(site, &requests, plan.duration)?;
         for place in in_turn(round, proxies.len()) {
             let proxy = &proxies[place];
-            latencies[place]
-                .round(proxy.address, requests, plan.duration)
+            latencies.through[place]
+                .round(proxy.address, &requests, plan.duration)
                 .with_context(|| in_the(proxy))?;
         }
     }
-    Ok((direct, latencies))
+    Ok(latencies)
 }
 
 /// Everybody once, beginning with another one each round.

@@ -11,7 +11,7 @@ use crate::figure::Figure;
 use crate::load::CONNECTIONS;
 use crate::memory::IDLE;
 use crate::proxy::{Contender, Program, Task};
-use crate::round::{Cost, RATE};
+use crate::round::{Cost, Latencies, RATE};
 use crate::shape::Shape;
 
 /// At most so much of Envoy's time …
@@ -42,7 +42,7 @@ pub(crate) fn text(plan: &Plan, results: &Results) -> String {
             results.load[1],
         ),
     );
-    for tables in [costs, goals, throughput, latency, memory] {
+    for tables in [costs, goals, throughput, latencies, memory] {
         text.push('\n');
         text.push_str(&tables(results));
     }
@@ -135,14 +135,20 @@ fn throughput(results: &Results) -> String {
     text
 }
 
-fn latency(results: &Results) -> String {
-    let title = format!("Latency at {RATE} requests a second, µs (GET, 512 B)");
+fn latencies(results: &Results) -> String {
+    let each = Shape::ALL.iter().zip(&results.latencies);
+    let tables = each.map(|(shape, latencies)| latency(*shape, &results.contenders, latencies));
+    tables.collect::<Vec<_>>().join("\n")
+}
+
+fn latency(shape: Shape, contenders: &[Contender], latencies: &Latencies) -> String {
+    let title = format!("Latency at {RATE} requests a second, µs ({})", shape.as_str());
     let mut text = table(&title, "proxy", "p50 | added | p99 | added");
-    let direct = &results.direct;
+    let direct = &latencies.direct;
     let shown = |figure: &Figure| figure.to_string();
     let none = || "–".to_owned();
     row(&mut text, "a site alone", [shown(&direct.p50), none(), shown(&direct.p99), none()]);
-    for (contender, latency) in results.contenders.iter().zip(&results.latencies) {
+    for (contender, latency) in contenders.iter().zip(&latencies.through) {
         let (p50, p99) = (latency.p50.above(&direct.p50), latency.p99.above(&direct.p99));
         let cells = [shown(&latency.p50), shown(&p50), shown(&latency.p99), shown(&p99)];
         row(&mut text, contender.name(), cells);
@@ -197,15 +203,44 @@ fn line_to(text: &mut String, line: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::round::Latency;
+
+    #[test]
+    fn each_kind_of_request_has_its_latencies_beside_those_of_a_site_asked_for_the_same() {
+        let kinds = [(1.0, 3.0), (10.0, 14.0), (100.0, 105.0)];
+        let latency = |p50, p99| Latency { p50: figure(p50), p99: figure(p99) };
+        let latencies = kinds.map(|(direct, through)| Latencies {
+            direct: latency(direct, 2.0 * direct),
+            through: vec![latency(through, 3.0 * through)],
+        });
+        let results = Results {
+            contenders: vec![Contender { program: Program::Router, task: Task::Everything }],
+            costs: BTreeMap::new(),
+            latencies: latencies.into(),
+            memories: Vec::new(),
+            machine: Vec::new(),
+            load: ["0".to_owned(), "0".to_owned()],
+        };
+        let heads = "| proxy | p50 | added | p99 | added |\n|---|---|---|---|---|\n";
+        let expected = format!(
+            "### Latency at 1000 requests a second, µs (GET, 512 B)\n\n{heads}\
+             | a site alone | 1.00 (1.00–1.00) | – | 2.00 (2.00–2.00) | – |\n\
+             | router | 3.00 (3.00–3.00) | 2.00 (2.00–2.00) | 9.00 (9.00–9.00) | 7.00 (7.00–7.00) |\n\n\
+             ### Latency at 1000 requests a second, µs (GET, 16 KB)\n\n{heads}\
+             | a site alone | 10.0 (10.0–10.0) | – | 20.0 (20.0–20.0) | – |\n\
+             | router | 14.0 (14.0–14.0) | 4.00 (4.00–4.00) | 42.0 (42.0–42.0) | 22.0 (22.0–22.0) |\n\n\
+             ### Latency at 1000 requests a second, µs (POST, 1 KB)\n\n{heads}\
+             | a site alone | 100 (100–100) | – | 200 (200–200) | – |\n\
+             | router | 105 (105–105) | 5.00 (5.00–5.00) | 315 (315–315) | 115 (115–115) |\n"
+        );
+        assert_eq!(super::latencies(&results), expected);
+    }
 
     #[test]
     fn a_goal_is_met_only_beside_both() {
-        let figure = |value: f64| {
-            let mut figure = Figure::default();
-            figure.push(value);
-            figure
-        };
         for (envoy, haproxy, expected) in [
             (0.4, 1.4, "met, stretch too"),
             (0.5, 1.8, "met"),
@@ -222,5 +257,11 @@ mod tests {
         let expected = format!("why\n{BEGIN}\nnew\n\n{END}what else\n");
         assert_eq!(replace(&document, "new\n"), Some(expected));
         assert_eq!(replace("nothing", "new\n"), None);
+    }
+
+    fn figure(value: f64) -> Figure {
+        let mut figure = Figure::default();
+        figure.push(value);
+        figure
     }
 }

@@ -35,6 +35,15 @@ pub(crate) struct Latency {
     pub(crate) p99: Figure,
 }
 
+/// Latency of one kind of request.
+#[derive(Default)]
+pub(crate) struct Latencies {
+    /// Of a site that is asked directly.
+    pub(crate) direct: Latency,
+    /// In the order of the proxies.
+    pub(crate) through: Vec<Latency>,
+}
+
 impl Cost {
     /// Adds a round of as many requests as it can do.
     pub(crate) fn round(
