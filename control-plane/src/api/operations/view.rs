@@ -127,3 +127,6 @@ fn step(step: &Step) -> StepView {
     let (state, to) = (step.state.name(), to.map(ToString::to_string));
     StepView { what, cell, from, to, state, attempt, took_ms, hold_ms, why }
 }
+
+#[cfg(test)]
+mod tests;
