@@ -15,7 +15,7 @@ use super::audit::{Act, Reply, Subject, audited};
 use super::auth::Caller;
 use super::call::Call;
 use super::cells::known;
-use super::write::Write;
+use super::write::{DoneOrAhead, Flags, Write};
 use super::{Api, etag, problem};
 use crate::callers::Role;
 use crate::levers::freeze::{self, Standing, standing};
@@ -55,10 +55,15 @@ pub(super) fn get_call() -> Call {
 pub(super) fn put_call() -> Call {
     Call::put("/v1/freeze")
         .of("platform", "Freezes everything, or lifts the freeze.")
-        .about("While it holds nothing is moved, neither by plan nor by itself. It takes an admin.")
+        .about(
+            "While it holds nothing is moved, neither by plan nor by itself. It takes an admin. With \
+             `dry_run=true` only says what would be done.",
+        )
+        .query::<Flags>()
         .takes::<FreezeRequest>(json!({ "frozen": true, "reason": "we are looking" }))
         .write()
-        .answers::<FreezeView>("What was said")
+        .answers::<DoneOrAhead<FreezeView>>("What was said")
+        .tag("Of what was said: for `If-Match`")
         .problems(&[
             &problem::OVERTAKEN,
             &problem::OUTCOME_PENDING,
@@ -81,11 +86,13 @@ pub(super) async fn put(
     JsonBody(request): JsonBody<FreezeRequest>,
 ) -> Result<Response, Problem> {
     caller.require(Role::Admin)?;
-    let write = write.in_earnest()?;
     let reason = super::moves::sentence("/reason", Some(&request.reason))?;
     let reason = reason.ok_or_else(|| invalid("/reason", "it takes a reason"))?;
     if request.for_s.is_some_and(|for_s| for_s == 0 || for_s > FOR_MAX_S) {
         return Err(invalid("/for_s", &format!("1 to {FOR_MAX_S} seconds")));
+    }
+    if write.dry_run {
+        return Ok(Json(freeze::ahead(&api, request.frozen).await?).into_response());
     }
     let act = Act {
         who: caller.clone(),

@@ -21,7 +21,7 @@ use super::auth::Caller;
 use super::call::Call;
 use super::cells::known;
 use super::problem::{self, Kind};
-use super::write::{Flags, Write};
+use super::write::{DoneOrAhead, Flags, Write};
 use super::{Api, error, etag};
 use crate::callers::Role;
 use crate::decide::operation::{Goal, Operation};
@@ -184,11 +184,15 @@ pub(super) fn cancel_call() -> Call {
             "operations",
             "Cancels an operation: what goes on is brought to its end, nothing else begins.",
         )
-        .about("A switchover or a failover can be cancelled only until its cell moves.")
+        .about(
+            "A switchover or a failover can be cancelled only until its cell moves. With `dry_run=true` \
+             only says what would be left out and what taken back.",
+        )
         .id("The operation")
+        .query::<Flags>()
         .takes::<CancelRequest>(json!({}))
         .write()
-        .answers::<OperationView>("The operation is being cancelled")
+        .answers::<DoneOrAhead<OperationView>>("The operation is being cancelled")
         .problems(&[
             &problem::UNKNOWN_OPERATION,
             &problem::OPERATION_ENDED,
@@ -267,7 +271,7 @@ pub(super) async fn ask(
     if write.dry_run {
         let region::Look { plan, tag: etag, state } = region::look(&api, &goal).await?;
         let history = history::read(&api).await?;
-        let also = goal.site().map(|site| &site.cell);
+        let also = goal.site().map(|site| &site.cell).into_iter().collect();
         let (waves, broken) = (&plan.waves, &plan.broken);
         let ahead = Ahead { waves, broken, also, loss: None, etag };
         return Ok(Json(preview(ahead, &state, &api.spec, &history)).into_response());
@@ -324,7 +328,7 @@ pub(super) async fn one(
         None => error::unknown_operation(&id),
         Some(_) => error::etcd_unseen(&id),
     })?;
-    let head = [(header::ETAG, format!("\"{}\"", operation.sequence)), etag::age_of(remembered)];
+    let head = [(header::ETAG, levers::operation::tag(operation)), etag::age_of(remembered)];
     let expected = expected(&operations);
     Ok((head, Json(view(&id, operation, expected.as_ref()))).into_response())
 }
@@ -340,8 +344,10 @@ pub(super) async fn cancel(
     write: Write,
     JsonBody(request): JsonBody<CancelRequest>,
 ) -> Result<Response, Problem> {
-    let write = write.in_earnest()?;
     let reason = super::moves::sentence("/reason", request.reason.as_deref())?;
+    if write.dry_run {
+        return Ok(Json(levers::operation::ahead(&api, &id).await?).into_response());
+    }
     let act = Act {
         who: caller.clone(),
         what: "cancel",

@@ -60,13 +60,6 @@ impl Call {
     }
 }
 
-impl Write {
-    /// Refuses to be asked what would be done, where nobody says so.
-    pub(super) fn in_earnest(self) -> Result<Self, Problem> {
-        if self.dry_run { Err(invalid("", "this call has no dry_run")) } else { Ok(self) }
-    }
-}
-
 impl<S: Sync> FromRequestParts<S> for Write {
     type Rejection = Problem;
 

@@ -3,7 +3,8 @@
 use runtime::{Problem, clock};
 use tokio::time::Instant;
 
-use super::{asked, fresh};
+use super::preview::{Ahead, Preview, preview};
+use super::{asked, fresh, history};
 use crate::api::{Api, error};
 use crate::decide::State;
 use crate::store::Freeze;
@@ -39,6 +40,31 @@ pub fn standing(state: &State, now: Instant) -> Standing {
         said: last.map(|seen| seen.freeze.clone()),
         tag: format!("\"{version}\""),
     }
+}
+
+/// Returns what that would come to, for every cell: what goes on is held up by a freeze, and begins again
+/// without.
+pub async fn ahead(api: &Api, frozen: bool) -> Result<Preview, Problem> {
+    let state = fresh(api).await?;
+    let history = history::read(api).await?;
+    let standing = standing(&state, Instant::now());
+    let what = match (standing.holds, frozen) {
+        (false, true) => "freeze everything",
+        (true, true) => "freeze everything, as it is, for this reason",
+        (true, false) => "lift the freeze",
+        (false, false) => "lift no freeze: there is none",
+    };
+    let changes = standing.holds != frozen;
+    let going_on = state.intent().operations().iter();
+    let going_on = going_on.filter(|(_, seen)| changes && !seen.operation.status.has_ended());
+    let held = going_on.map(|(id, seen)| {
+        let verb = if frozen { "hold up" } else { "go on with" };
+        format!("{verb} {id}, to {}", seen.operation.goal)
+    });
+    let said = std::iter::once(what.to_owned()).chain(held).collect();
+    let also = state.cells().keys().collect();
+    let ahead = Ahead { waves: &[], broken: &[], also, loss: None, etag: standing.tag };
+    Ok(Preview { waves: vec![said], expected: None, ..preview(ahead, &state, &api.spec, &history) })
 }
 
 /// Freezes everything, or lifts the freeze.

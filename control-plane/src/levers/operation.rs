@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use runtime::{Problem, clock};
 use tokio::time::{Instant, timeout};
+use topology::CellId;
 
-use super::{asked, fresh};
+use super::preview::{Ahead, Preview, preview};
+use super::{asked, fresh, history};
 use crate::api::{Api, error};
-use crate::decide::operation::Operation;
+use crate::decide::State;
 use crate::decide::operation::advance::{cancelled, too_late_to_cancel};
+use crate::decide::operation::{Operation, StepState, What};
+use crate::store::Kept;
 use crate::store::operations::Operations;
 
 /// How often a cancellation is written: its executor writes too.
@@ -58,6 +62,32 @@ pub async fn one(api: &Api, id: &str) -> Result<Operation, Problem> {
     found.map(|(_, operation)| operation).ok_or_else(|| error::unknown_operation(id))
 }
 
+/// Returns what cancelling an operation would come to, or why it cannot be cancelled.
+pub async fn ahead(api: &Api, id: &str) -> Result<Preview, Problem> {
+    let operation = going_on(api, id).await?.value;
+    let state = fresh(api).await?;
+    in_time(id, &operation, &state)?;
+    let (mut said, mut stay) = (Vec::new(), Vec::new());
+    for step in operation.steps() {
+        match (&step.state, &step.what) {
+            (StepState::Waiting, what) => {
+                said.push(format!("leave out: {what}"));
+                stay.extend(moved(what));
+            }
+            (StepState::Going { .. }, what) => said.push(format!("bring to its end: {what}")),
+            (
+                StepState::Done { .. },
+                what @ (What::Drain(_) | What::Retire(_) | What::Add(_)),
+            ) => said.push(format!("take back: {what}")),
+            (StepState::Done { .. } | StepState::Skipped(_) | StepState::Failed(_), _) => {}
+        }
+    }
+    let history = history::read(api).await?;
+    let etag = tag(&operation);
+    let ahead = Ahead { waves: &[], broken: &[], also: stay, loss: None, etag };
+    Ok(Preview { waves: vec![said], ..preview(ahead, &state, &api.spec, &history) })
+}
+
 /// Cancels an operation: no step is begun any more. Twice is once. A cell that moves alone is not stopped.
 pub async fn cancel(
     api: &Api,
@@ -66,22 +96,15 @@ pub async fn cancel(
     expected: Option<&str>,
 ) -> Result<Operation, Problem> {
     for _ in 0..TRIES {
-        let stored = asked(|| api.store.operations()).await?;
-        let going_on = stored.going_on.into_iter().find(|(known, _)| known == id);
-        let Some((_, kept)) = going_on.filter(|(_, kept)| !kept.value.status.has_ended()) else {
-            let ended = one(api, id).await?;
-            return Err(error::operation_ended(id, &ended));
-        };
+        let kept = going_on(api, id).await?;
         if let Some(expected) = expected {
-            error::matches(expected, &format!("\"{}\"", kept.value.sequence))?;
+            error::matches(expected, &tag(&kept.value))?;
         }
         if kept.value.cancel.is_some() {
             return Ok(kept.value);
         }
-        if kept.value.is_one_move()
-            && let Some(why) = too_late_to_cancel(&kept.value, &fresh(api).await?)
-        {
-            return Err(error::too_late(id, &kept.value, &why));
+        if kept.value.is_one_move() {
+            in_time(id, &kept.value, &fresh(api).await?)?;
         }
         let next = cancelled(&kept.value, who, clock::unix_millis());
         let next = Operation { sequence: kept.value.sequence + 1, ..next };
@@ -91,4 +114,33 @@ pub async fn cancel(
         }
     }
     Err(error::overtaken("its executor writes it again and again"))
+}
+
+/// Returns what changes whenever the operation does.
+#[must_use]
+pub fn tag(operation: &Operation) -> String {
+    format!("\"{}\"", operation.sequence)
+}
+
+/// Returns an operation that has not ended.
+async fn going_on(api: &Api, id: &str) -> Result<Kept<Operation>, Problem> {
+    let stored = asked(|| api.store.operations()).await?;
+    let found = stored.going_on.into_iter().find(|(known, _)| known == id);
+    match found.filter(|(_, kept)| !kept.value.status.has_ended()) {
+        Some((_, kept)) => Ok(kept),
+        None => Err(error::operation_ended(id, &one(api, id).await?)),
+    }
+}
+
+fn in_time(id: &str, operation: &Operation, state: &State) -> Result<(), Problem> {
+    let too_late = too_late_to_cancel(operation, state);
+    too_late.map_or(Ok(()), |why| Err(error::too_late(id, operation, &why)))
+}
+
+/// Returns the cell that a step would move.
+fn moved(what: &What) -> Option<&CellId> {
+    match what {
+        What::Move(planned) => Some(&planned.cell),
+        What::Drain(_) | What::Undrain(_) | What::Elect(_) | What::Retire(_) | What::Add(_) => None,
+    }
 }

@@ -81,7 +81,8 @@ pub struct PlannedMove {
     pub wave: usize,
 }
 
-/// Whom it concerns. How many users a slot has, the control plane does not know.
+/// Whom it concerns. How many users a slot has, and what they do, the control plane does not know
+/// (`docs/decisions/0014`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BlastRadius {
     pub cells: Vec<String>,
@@ -105,7 +106,7 @@ pub struct Ahead<'a> {
     pub waves: &'a [Vec<What>],
     pub broken: &'a [Broken],
     /// Concerned besides those that are moved.
-    pub also: Option<&'a CellId>,
+    pub also: Vec<&'a CellId>,
     /// What a failover could lose.
     pub loss: Option<Outlook>,
     pub etag: String,

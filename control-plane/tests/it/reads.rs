@@ -58,6 +58,48 @@ async fn lists_that_grow_are_read_page_by_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_and_a_cancellation_are_looked_at_before_they_are_done() {
+    Platform::run(&["north"], async |platform| {
+        platform.until_known("north").await;
+        platform.agent("east").told(|east| east.is_slow_to_prepare = true);
+        let (status, begun) = platform.post("north", "/v1/regions/east/evacuate", "{}").await;
+        assert_eq!(status, 202, "{begun}");
+        let id = begun["id"].as_str().unwrap();
+        let path = format!("/v1/operations/{id}");
+        let drained = platform.until(async || {
+            let operation = platform.page("north", &path).await;
+            operation["waves"][0][0]["state"] == "done"
+        });
+        assert!(drained.await, "the region is not drained");
+
+        let body = r#"{"frozen": true, "reason": "we are looking"}"#;
+        let freeze = "/v1/freeze?dry_run=true";
+        let (status, ahead) = platform.write_with("north", "PUT", freeze, body, &[]).await;
+        let would = json!([["freeze everything", format!("hold up {id}, to evacuate east")]]);
+        assert_eq!((status, &ahead["waves"]), (200, &would), "{ahead}");
+        assert_eq!(ahead["blast_radius"]["slots"], 16384);
+        assert_eq!(platform.page("north", "/v1/freeze").await["frozen"], false);
+
+        let cancel = format!("{path}/cancel");
+        let look = format!("{cancel}?dry_run=true");
+        let (status, ahead) = platform.post("north", &look, "{}").await;
+        let said = ahead["waves"][0].to_string();
+        assert!(status == 200 && said.contains("\"take back: drain east\""), "{ahead}");
+        let operation = platform.page("north", &path).await;
+        assert_eq!(operation["cancelled_by"], Value::Null, "{operation}");
+
+        platform.agent("east").told(|east| east.is_slow_to_prepare = false);
+        let (status, cancelled) = platform.post("north", &cancel, "{}").await;
+        assert_eq!(status, 200, "{cancelled}");
+        let ended = platform.until(async || {
+            platform.post("north", &look, "{}").await.1["code"] == "operation-ended"
+        });
+        assert!(ended.await, "what cannot be cancelled is not refused when it is looked at");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_is_too_long_and_a_caller_that_asks_too_often_are_refused() {
     Platform::run(&["north"], async |platform| {
         platform.until_known("north").await;

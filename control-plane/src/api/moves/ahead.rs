@@ -52,7 +52,7 @@ async fn told(
     let history = history::read(api).await?;
     let epoch = state.cells().get(cell).map(|seen| seen.routed.activation.epoch);
     let etag = format!("\"{}\"", epoch.unwrap_or_default());
-    let ahead = Ahead { waves, broken, also: Some(cell), loss, etag };
+    let ahead = Ahead { waves, broken, also: vec![cell], loss, etag };
     Ok(Json(preview(ahead, state, &api.spec, &history)).into_response())
 }
 
