@@ -11,8 +11,9 @@
 //!                              └── its body is now wanted ──┘
 //! ```
 //!
-//! A connection that turns out to be HTTP/2 is quiet for good: there the protocol has its own
-//! bounds.
+//! Where TLS has agreed on HTTP/2, only its first words are waited for here, no longer than for a
+//! head: until they have come, nothing else bounds the wait. Then the connection is quiet for good,
+//! as the protocol has its own bounds.
 
 use std::future::poll_fn;
 use std::io;
@@ -37,8 +38,8 @@ use topology::spec::edge::Limits;
 use crate::connections::Seat;
 use crate::gather::Gather;
 
-/// How HTTP/2 begins (RFC 9113, section 3.4).
-const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n";
+/// How HTTP/2 begins (RFC 9113, section 3.4). Whether it does is for the protocol to say.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A connection, and what its client is about to do.
 #[derive(Debug)]
@@ -55,17 +56,25 @@ pub(crate) struct Paced {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    Idle { since: Instant },
-    Receiving { since: Instant, bytes: usize },
+    /// So many bytes are missing before HTTP/2 begins.
+    Greeting {
+        since: Instant,
+        missing: usize,
+    },
+    Idle {
+        since: Instant,
+    },
+    Receiving {
+        since: Instant,
+        bytes: usize,
+    },
     Quiet,
 }
 
 impl Paced {
     pub(crate) fn new(stream: Stream, limits: &Limits, seat: Seat) -> Self {
-        let is_http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
-        let phase = if is_http2 { Phase::Quiet } else { Phase::Idle { since: Instant::now() } };
+        let phase = Mutex::new(Phase::first(stream.selected_alpn_proto()));
         let (grace, rate) = (limits.slow.grace, limits.slow.rate);
-        let phase = Mutex::new(phase);
         Self {
             stream,
             gather: Gather::default(),
@@ -84,7 +93,8 @@ impl Paced {
 
     fn received(&self, bytes: &[u8]) {
         self.phase(|phase| match phase {
-            Phase::Idle { .. } if bytes.starts_with(HTTP2) => *phase = Phase::Quiet,
+            Phase::Greeting { missing, .. } if *missing > bytes.len() => *missing -= bytes.len(),
+            Phase::Greeting { .. } => *phase = Phase::Quiet,
             Phase::Idle { .. } => {
                 *phase = Phase::Receiving { since: Instant::now(), bytes: bytes.len() };
             }
@@ -96,6 +106,7 @@ impl Paced {
     /// Returns when the client will have taken too long; none while it may be silent.
     fn deadline(&self) -> Option<Instant> {
         match self.phase(|phase| *phase) {
+            Phase::Greeting { since, .. } => Some(since + self.grace),
             Phase::Idle { since } => Some(since + self.idle),
             Phase::Receiving { since, bytes } => {
                 let earned = u64::try_from(bytes / self.rate).unwrap_or(u64::MAX);
@@ -114,7 +125,9 @@ impl Paced {
                 return Poll::Ready(match self.phase(|phase| *phase) {
                     // As if the client had closed it: nothing has begun.
                     Phase::Idle { .. } | Phase::Quiet => Ok(()),
-                    Phase::Receiving { .. } => Err(io::ErrorKind::TimedOut.into()),
+                    Phase::Greeting { .. } | Phase::Receiving { .. } => {
+                        Err(io::ErrorKind::TimedOut.into())
+                    }
                 });
             }
             let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
@@ -124,6 +137,17 @@ impl Paced {
             if alarm.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
+        }
+    }
+}
+
+impl Phase {
+    /// Returns how a connection begins whose ends have agreed on this protocol.
+    fn first(agreed: Option<ALPN>) -> Self {
+        let since = Instant::now();
+        match agreed {
+            Some(ALPN::H2) => Self::Greeting { since, missing: PREFACE.len() },
+            Some(ALPN::H1 | ALPN::H2H1 | ALPN::Custom(_)) | None => Self::Idle { since },
         }
     }
 }
@@ -138,7 +162,7 @@ pub(crate) fn body(session: &Session, is_whole: bool) {
     change(session, |phase| match phase {
         Phase::Receiving { .. } | Phase::Quiet if is_whole => Phase::Quiet,
         Phase::Quiet => Phase::Receiving { since: Instant::now(), bytes: 0 },
-        Phase::Idle { .. } | Phase::Receiving { .. } => phase,
+        Phase::Greeting { .. } | Phase::Idle { .. } | Phase::Receiving { .. } => phase,
     });
 }
 

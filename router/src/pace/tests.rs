@@ -55,12 +55,39 @@ async fn a_client_that_waits_for_its_answer_may_be_silent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_of_http_2_is_left_to_its_protocol() {
+async fn a_connection_of_http_2_is_left_to_its_protocol_once_it_has_begun() {
     let (mut client, mut paced) = connection();
-    client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-    assert_eq!(paced.read(&mut [0; 64]).await.unwrap(), 24);
+    paced.phase(|phase| *phase = Phase::first(Some(ALPN::H2)));
+    for part in [&PREFACE[..9], &PREFACE[9..]] {
+        client.write_all(part).await.unwrap();
+        assert_eq!(paced.read(&mut [0; 64]).await.unwrap(), part.len());
+    }
     let hour = Duration::from_hours(1);
     assert!(tokio::time::timeout(hour, paced.read(&mut [0; 64])).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn http_2_that_does_not_begin_is_given_the_time_of_a_head() {
+    for said in [0, 1, PREFACE.len() - 1] {
+        let (mut client, mut paced) = connection();
+        paced.phase(|phase| *phase = Phase::first(Some(ALPN::H2)));
+        let begun = Instant::now();
+        client.write_all(&PREFACE[..said]).await.unwrap();
+        let hour = Duration::from_hours(1);
+        let error = tokio::time::timeout(hour, read_to_error(&mut paced)).await;
+        assert_eq!(error.ok(), Some(io::ErrorKind::TimedOut), "{said}");
+        assert_eq!(begun.elapsed().as_secs(), 5, "{said}");
+    }
+}
+
+/// Without TLS nobody has agreed on HTTP/2: its first words are a request like any other.
+#[tokio::test(start_paused = true)]
+async fn the_first_words_of_http_2_keep_no_plain_connection_open() {
+    let (mut client, mut paced) = connection();
+    client.write_all(PREFACE).await.unwrap();
+    let begun = Instant::now();
+    let error = read_to_error(&mut paced).await;
+    assert_eq!((error, begun.elapsed().as_secs()), (io::ErrorKind::TimedOut, 5));
 }
 
 async fn read_to_error(paced: &mut Paced) -> io::ErrorKind {

@@ -93,6 +93,30 @@ async fn a_connection_on_which_nothing_more_is_asked_is_closed() {
     assert!(ended.is_ok(), "a connection stays open that nobody uses");
 }
 
+/// Sixteen thousand such clients would shut everybody out.
+#[tokio::test]
+async fn a_client_that_never_says_that_it_speaks_http_2_loses_its_place() {
+    /// A hundred times what it is given.
+    const CLOSED_WITHIN: Duration = Duration::from_secs(30);
+    let (authority, site) = (Authority::new(), Site::start([]));
+    let world = with_tls(&authority, ", limits: {slow: {grace: 300ms}}", &site).await;
+    for said in [0, 12] {
+        let mut stream = handshake(&world, &authority, "h2").await;
+        stream.write_all(&GREETING[..said]).await.unwrap();
+        // However it is ended.
+        let ended = timeout(CLOSED_WITHIN, stream.read_to_end(&mut Vec::new())).await;
+        assert!(ended.is_ok(), "{said} bytes keep a place");
+    }
+    let connections = "router_connections";
+    world
+        .eventually("nobody has a place any more", async || {
+            (world.metric(connections).await == Some(0.0)).then_some(())
+        })
+        .await;
+    let stream = handshake(&world, &authority, "h2").await;
+    assert_eq!(ask_by_http_2(stream).await, (StatusCode::OK, "ok\n".into()));
+}
+
 /// Such a client pays little for each, and has the server begin all of them (CVE-2023-44487).
 #[tokio::test]
 async fn a_client_that_takes_back_what_it_asks_at_once_is_told_to_calm_down() {
