@@ -17,6 +17,7 @@ mod steps;
 pub(super) mod tables;
 mod trend;
 mod under_way;
+mod words;
 
 use std::fmt::Write as _;
 
@@ -42,11 +43,11 @@ pub(super) fn page(document: &Document, points: &[Point], earlier: &[Document]) 
          <h1>{}</h1>\n<p class=\"verdict {word}\">{}</p>\n<p>{}</p>\n",
         escape(&document.drill),
         escape(&document.title),
-        verdict(document),
+        verdict(word),
         escape(&document.description),
     );
-    list(&mut page, &both("Why", "原因"), &document.reasons);
-    list(&mut page, &both("Goals missed", "未达到的目标"), &document.warnings);
+    reasons(&mut page, &both("Why", "原因"), &document.reasons);
+    reasons(&mut page, &both("Goals missed", "未达到的目标"), &document.warnings);
     heading(&mut page, "Where the time went", "时间花在哪里");
     page.push_str(&stages::chart(document));
     heading(&mut page, "Who was served, by slot and time", "各槽位随时间的可用性");
@@ -81,7 +82,7 @@ pub(super) fn page(document: &Document, points: &[Point], earlier: &[Document]) 
         &mut page,
         &format!(
             "<p><code>{}</code></p>\n<p>{} <code>{}</code>, {} {}, {} {}, {} {:.1} ms, Bulkhead {}</p>\n\
-             </main>\n</body>\n</html>",
+             <p><small>{}</small></p>\n</main>\n</body>\n</html>",
             escape(&document.again),
             both("Run", "运行"),
             escape(&document.id),
@@ -92,13 +93,17 @@ pub(super) fn page(document: &Document, points: &[Point], earlier: &[Document]) 
             both("sent late by at most (p99)", "发送滞后(p99)"),
             document.generator_lag_p99 * 1000.0,
             escape(&document.version),
+            both(
+                "Title, description, steps and evidence are as the drill and the programs say them.",
+                "标题、说明、步骤与证据为演练文件和程序的原文(英文)。",
+            ),
         ),
     );
     page
 }
 
-fn verdict(document: &Document) -> String {
-    let chinese = match document.verdict.as_str() {
+fn verdict(word: &str) -> String {
+    let chinese = match word {
         "pass" => "通过",
         "fail" => "未通过",
         "inconclusive" => "无法判定",
@@ -108,7 +113,7 @@ fn verdict(document: &Document) -> String {
         "harness-error" => "演练工具出错",
         _ => "未运行",
     };
-    both(&document.verdict, chinese)
+    both(word, chinese)
 }
 
 /// A text in both languages; the page shows one of them.
@@ -127,13 +132,25 @@ fn heading(page: &mut String, english: &str, chinese: &str) {
     push(page, &format!("<h2>{}</h2>", both(english, chinese)));
 }
 
+/// Those that have no Chinese are shown as they are.
+fn reasons(page: &mut String, title: &str, lines: &[String]) {
+    let told = |line: &String| {
+        words::reason(line).map_or_else(|| escape(line), |chinese| both(line, &chinese))
+    };
+    items(page, title, lines.iter().map(told));
+}
+
 fn list(page: &mut String, title: &str, lines: &[String]) {
-    if lines.is_empty() {
+    items(page, title, lines.iter().map(|line| escape(line)));
+}
+
+fn items(page: &mut String, title: &str, items: impl ExactSizeIterator<Item = String>) {
+    if items.len() == 0 {
         return;
     }
     push(page, &format!("<h3>{title}</h3>\n<ul>"));
-    for line in lines {
-        push(page, &format!("<li>{}</li>", escape(line)));
+    for item in items {
+        push(page, &format!("<li>{item}</li>"));
     }
     page.push_str("</ul>\n");
 }

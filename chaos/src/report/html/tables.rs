@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::super::document::Document;
-use super::{TABLE, TABLE_END, both, escape, list, push};
+use super::{TABLE, TABLE_END, both, escape, list, push, words};
+use crate::check::Check;
 use crate::metrics::Measure;
 
 pub(super) fn claims(page: &mut String, document: &Document) {
@@ -23,19 +24,19 @@ pub(super) fn claims(page: &mut String, document: &Document) {
             "unproven" => "?".to_owned(),
             _ => String::new(),
         };
-        let means = Measure::ALL.iter().find(|measure| measure.name() == claim.name);
-        let means = means.map_or_else(String::new, |measure| {
+        let known = Measure::ALL.into_iter().find(|measure| measure.name() == claim.name);
+        let means = known.map_or_else(String::new, |measure| {
             let (english, chinese) = measure.means();
             both(english, chinese)
         });
         let [measured, limit, goal] =
-            [&claim.measured, &claim.limit, &claim.goal].map(|bound| value(bound, &claim.unit));
+            [&claim.measured, &claim.limit, &claim.goal].map(|bound| told(bound, &claim.unit));
         push(
             page,
             &format!(
                 "<tr><td>{}<br><small>{means}</small></td><td>{measured}</td><td>{limit}</td>\
                  <td>{goal}</td><td class=\"{}\">{sign}</td></tr>",
-                escape(&claim.name),
+                name(&claim.name),
                 escape(&claim.standing)
             ),
         );
@@ -51,8 +52,9 @@ pub(super) fn checks(page: &mut String, document: &Document) {
             "fail" => "✗",
             _ => "?",
         };
-        let (result, name, claim) =
-            (escape(&check.result), escape(&check.name), escape(&check.claim));
+        let (result, name) = (escape(&check.result), escape(&check.name));
+        let claim = Check::named(&check.name)
+            .map_or_else(|| escape(&check.claim), |known| both(&check.claim, words::claim(known)));
         push(page, &format!("<li class=\"{result}\">{sign} <b>{name}</b>: {claim}"));
         for witness in &check.witnesses {
             push(page, &format!("<br><small>{}</small>", escape(witness)));
@@ -147,6 +149,18 @@ pub(super) fn events(page: &mut String, document: &Document) {
     push(page, &format!("<details><summary>{title} ({})</summary>", told.len()));
     list(page, "", &told);
     push(page, "</details>");
+}
+
+/// The name of a measure, as drills have it; in Chinese with what it is called there.
+pub(super) fn name(name: &str) -> String {
+    let known = Measure::ALL.into_iter().find(|measure| measure.name() == name);
+    let told = |measure| both(name, &format!("{} {name}", words::measure(measure)));
+    known.map_or_else(|| escape(name), told)
+}
+
+/// [`value`] in both languages.
+pub(super) fn told(of: &Value, unit: &str) -> String {
+    if of == "never" { both("never", "从未") } else { value(of, unit) }
 }
 
 /// A measured value or a bound, for people.

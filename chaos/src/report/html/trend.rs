@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::super::document::Document;
 use super::axis::{Axis, WIDTH};
-use super::tables::{value, when};
-use super::{TABLE, TABLE_END, both, escape, push};
+use super::tables::{name, told, when};
+use super::{TABLE, TABLE_END, both, escape, push, verdict};
 
 /// The measures that are shown of each run.
 const SHOWN: [&str; 5] =
@@ -22,16 +22,17 @@ pub(super) fn chart(document: &Document, earlier: &[Document]) -> String {
     push(&mut page, &format!("{TABLE}\n<tr>"));
     push(&mut page, &format!("<th>{}</th>", both("begun", "开始")));
     push(&mut page, &format!("<th>{}</th>", both("verdict", "结论")));
-    for name in SHOWN {
-        push(&mut page, &format!("<th>{name}</th>"));
+    for shown in SHOWN {
+        push(&mut page, &format!("<th>{}</th>", name(shown)));
     }
     push(&mut page, "</tr>");
     for run in runs.iter().rev() {
-        let (when, verdict) = (when(run.begun_unix_ms), escape(&run.verdict));
-        push(&mut page, &format!("<tr><td>{when}</td><td class=\"{verdict}\">{verdict}</td>"));
-        for name in SHOWN {
-            let claim = run.claims.iter().find(|claim| claim.name == name);
-            let told = claim.map_or_else(|| "–".to_owned(), |c| value(&c.measured, &c.unit));
+        let (when, class) = (when(run.begun_unix_ms), escape(&run.verdict));
+        let verdict = verdict(&run.verdict);
+        push(&mut page, &format!("<tr><td>{when}</td><td class=\"{class}\">{verdict}</td>"));
+        for shown in SHOWN {
+            let claim = run.claims.iter().find(|claim| claim.name == shown);
+            let told = claim.map_or_else(|| "–".to_owned(), |c| told(&c.measured, &c.unit));
             push(&mut page, &format!("<td>{told}</td>"));
         }
         push(&mut page, "</tr>");

@@ -83,6 +83,7 @@ async fn a_reader_sees_the_page_whole_on_any_screen_in_either_language() {
         } else {
             ("inconclusive", "由谁应答")
         };
+        assert!(look.chinese != seen.text.contains("no request had its effect twice"));
         assert!(seen.text.contains(ours) && !seen.text.contains(others), "{}", look.name);
     }
 }
