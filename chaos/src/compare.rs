@@ -1,9 +1,13 @@
 //! `chaos compare A B`: two reports side by side.
 
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
 use crate::report::Document;
 use crate::report::value_told;
 
-/// Returns the lines of the comparison.
+/// Returns the lines of the comparison. What only one of them has is told, too.
 pub(crate) fn lines(a: &Document, b: &Document) -> Vec<String> {
     let mut lines = vec![
         format!("A  {} ({}, seed {})", a.id, a.verdict, a.seed),
@@ -13,28 +17,83 @@ pub(crate) fn lines(a: &Document, b: &Document) -> Vec<String> {
         lines.push(format!("two drills: {} and {}", a.drill, b.drill));
     }
     lines.push(format!("{:<22} {:>10} {:>10} {:>10}", "measure", "A", "B", "B − A"));
-    for claim in &a.claims {
-        let Some(other) = b.claims.iter().find(|other| other.name == claim.name) else { continue };
-        let told = |value| value_told(value, &claim.unit);
-        let difference = match (claim.measured.as_f64(), other.measured.as_f64()) {
-            (Some(one), Some(two)) if claim.unit == "time" => format!("{:+.2} s", two - one),
-            (Some(one), Some(two)) => format!("{:+.0}", two - one),
-            _ => String::new(),
+    for name in either(&a.claims, &b.claims, |claim| &claim.name) {
+        let of = |document: &Document| {
+            let claim = document.claims.iter().find(|claim| claim.name == name);
+            claim.map(|claim| (claim.measured.clone(), claim.unit.clone()))
         };
-        let (one, two) = (told(&claim.measured), told(&other.measured));
-        lines.push(
-            format!("{:<22} {one:>10} {two:>10} {difference:>10}", claim.name)
-                .trim_end()
-                .to_owned(),
-        );
+        let (one, two) = (of(a), of(b));
+        let unit = one.iter().chain(&two).map(|(_, unit)| unit.clone()).next().unwrap_or_default();
+        lines.push(line(name, &unit, [one, two].map(|measured| measured.map(|(value, _)| value))));
     }
-    for check in &a.checks {
-        let other = b.checks.iter().find(|other| other.name == check.name);
-        if let Some(other) = other.filter(|other| other.result != check.result) {
-            lines.push(format!("{}: {} → {}", check.name, check.result, other.result));
+    let held = |document: &Document, of: fn(&Document) -> Value| Some(of(document));
+    for (name, unit, of) in HELD {
+        lines.push(line(name, unit, [held(a, of), held(b, of)]));
+    }
+    lines.extend(stages(a, b));
+    for name in either(&a.checks, &b.checks, |check| &check.name) {
+        let result = |document: &Document| {
+            let check = document.checks.iter().find(|check| check.name == name);
+            check.map_or_else(|| NOT_THERE.to_owned(), |check| check.result.clone())
+        };
+        let (one, two) = (result(a), result(b));
+        if one != two {
+            lines.push(format!("{name}: {one} → {two}"));
         }
     }
     lines
+}
+
+/// What is told of a claim, a check or a stage that only the other report has.
+const NOT_THERE: &str = "not there";
+
+/// A line that both have: its name, its unit and where it is.
+type Shared = (&'static str, &'static str, fn(&Document) -> Value);
+
+/// Requests that waited long, yet were answered.
+const HELD: [Shared; 3] = [
+    ("held", "count", |document| json!(document.requests.held.count)),
+    ("held, p50", "time", |document| json!(document.requests.held.p50)),
+    ("held, longest", "time", |document| json!(document.requests.held.max)),
+];
+
+/// Returns what either has, in the order of A, and then of B.
+fn either<'a, T>(a: &'a [T], b: &'a [T], name: fn(&T) -> &String) -> Vec<&'a str> {
+    let mut seen = BTreeSet::new();
+    let names = a.iter().chain(b).map(|of| name(of).as_str());
+    names.filter(|name| seen.insert(*name)).collect()
+}
+
+/// Returns when each stage was reached in each cell that was hit in either.
+fn stages(a: &Document, b: &Document) -> Vec<String> {
+    let all = |document: &Document| -> Vec<(String, f64)> {
+        let of_cells = document.stages.iter().flat_map(|stages| {
+            stages
+                .reached
+                .iter()
+                .map(|reached| (format!("{} {}", stages.cell, reached.stage.name()), reached.after))
+        });
+        of_cells.collect()
+    };
+    let (a, b) = (all(a), all(b));
+    let after = |of: &[(String, f64)], name: &str| {
+        of.iter().find(|(stage, _)| stage == name).map(|(_, after)| json!(after))
+    };
+    let names = either(&a, &b, |(stage, _)| stage);
+    names.into_iter().map(|name| line(name, "time", [after(&a, name), after(&b, name)])).collect()
+}
+
+/// What is not in a report has no number, nor a difference.
+fn line(name: &str, unit: &str, [one, two]: [Option<Value>; 2]) -> String {
+    let number = |value: &Option<Value>| value.as_ref().and_then(Value::as_f64);
+    let difference = match (number(&one), number(&two)) {
+        (Some(one), Some(two)) if unit == "time" => format!("{:+.2} s", two - one),
+        (Some(one), Some(two)) => format!("{:+.0}", two - one),
+        (None, _) | (_, None) => String::new(),
+    };
+    let [one, two] = [one, two]
+        .map(|value| value.map_or_else(|| NOT_THERE.to_owned(), |value| value_told(&value, unit)));
+    format!("{name:<22} {one:>10} {two:>10} {difference:>10}").trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -67,5 +126,29 @@ mod tests {
         );
         assert!(told.contains(&"detect                          –          –".to_owned()));
         assert!(told.contains(&"no-lost-ack: unknown → fail".to_owned()));
+    }
+
+    #[test]
+    fn what_only_one_of_them_has_is_told_as_not_there_in_the_other() {
+        let (mut a, mut b) = (example(), example());
+        a.claims.retain(|claim| claim.name != "failed");
+        a.checks.retain(|check| check.name != "session-order");
+        b.checks.retain(|check| check.name != "exactly-once");
+        a.stages[0].reached.clear();
+        (a.requests.held.max, b.requests.held.max) = (2.0, 4.5);
+        let told = lines(&a, &b);
+        for line in [
+            "failed                  not there          1",
+            "c1 first-success        not there     2.40 s",
+            "held, longest              2.00 s     4.50 s    +2.50 s",
+        ] {
+            assert!(told.iter().any(|told| told == line), "{line}: {told:#?}");
+        }
+        let result = |name: &str, of: &Document| {
+            of.checks.iter().find(|check| check.name == name).unwrap().result.clone()
+        };
+        let gone = format!("exactly-once: {} → not there", result("exactly-once", &a));
+        let new = format!("session-order: not there → {}", result("session-order", &b));
+        assert!(told.contains(&gone) && told.contains(&new), "{told:#?}");
     }
 }

@@ -170,6 +170,18 @@ impl Stage {
         Self::RouterApplied,
         Self::FirstSuccess,
     ];
+
+    /// Returns its name, the same as in `report.json`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Detect => "detect",
+            Self::Fence => "fence",
+            Self::Promote => "promote",
+            Self::Publish => "publish",
+            Self::RouterApplied => "router-applied",
+            Self::FirstSuccess => "first-success",
+        }
+    }
 }
 
 /// A site that answered a cell's users under an epoch, from its first answer to its last.
