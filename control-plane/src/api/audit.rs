@@ -95,7 +95,10 @@ struct Entry {
 pub(super) fn call() -> Call {
     Call::get("/v1/audit")
         .of("records", "Lists who did what, when and why, the newest first.")
-        .about("Writes that were refused are among it.")
+        .about(
+            "Writes that were refused are among it, but for those without a known token, those of a \
+             caller that asks too often, and most of a long row of refusals of one caller.",
+        )
         .query::<PageQuery>()
         .answers::<Page<Entry>>("A page of the audit log")
         .problems(&[&problem::INVALID, &problem::ETCD_UNREACHABLE])
