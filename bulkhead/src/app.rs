@@ -34,6 +34,9 @@ async fn carry_out(cli: Cli) -> Result<(), Failure> {
         Command::Cells => out.show(&api.get("/v1/cells").await?, show::cells::list),
         Command::Cell(args) => ask::cell(&api, out, args).await,
         Command::Regions => out.show(&api.get("/v1/regions").await?, show::regions::list),
+        Command::Sites => out.show(&api.get("/v1/sites").await?, show::sites::list),
+        Command::Vantages => out.show(&api.get("/v1/vantages").await?, show::vantages::matrix),
+        Command::Evidence { cell } => ask::evidence(&api, out, &cell).await,
         Command::Evacuate(RegionArgs { mark, wave_pause }) => {
             ask::region(&api, out, "evacuate", mark, wave_pause).await
         }
@@ -46,9 +49,11 @@ async fn carry_out(cli: Cli) -> Result<(), Failure> {
         Command::Operation(args) => ask::operation(&api, out, args).await,
         Command::Freeze(args) => {
             let holds = args.holds.map(|holds| holds.as_secs());
-            ask::freeze(&api, out, true, &args.reason, holds).await
+            ask::freeze(&api, out, true, &args.reason, holds, &args.write).await
         }
-        Command::Unfreeze(args) => ask::freeze(&api, out, false, &args.reason, None).await,
+        Command::Unfreeze(args) => {
+            ask::freeze(&api, out, false, &args.reason, None, &args.write).await
+        }
         Command::Explain(args) => ask::explain(&api, out, &args).await,
         Command::Events(args) if args.follow => follow::events(&api, out).await,
         Command::Events(args) => {

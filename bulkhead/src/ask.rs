@@ -117,7 +117,12 @@ async fn operate(
 pub(crate) async fn operation(api: &Api, out: Out, args: OperationArgs) -> Result<(), Failure> {
     let path = format!("/v1/operations/{}", segment(&args.operation));
     if args.cancel {
-        let answer = api.send(Method::POST, &format!("{path}/cancel"), &json!({}), None).await?;
+        let write = WriteArgs { dry_run: args.dry_run, if_match: args.if_match };
+        let path = asked(&format!("{path}/cancel"), &write);
+        let answer = api.send(Method::POST, &path, &json!({}), write.if_match.as_deref()).await?;
+        if write.dry_run {
+            return ahead(out, &answer);
+        }
         return out.show(&answer, show::operations::one);
     }
     if args.watch {
@@ -195,11 +200,21 @@ pub(crate) async fn freeze(
     frozen: bool,
     reason: &str,
     holds: Option<u64>,
+    write: &WriteArgs,
 ) -> Result<(), Failure> {
     let mut body = json!({ "frozen": frozen, "reason": reason });
     set(&mut body, "for_s", holds);
-    let answer = api.send(Method::PUT, "/v1/freeze", &body, None).await?;
+    let (path, tag) = (asked("/v1/freeze", write), write.if_match.as_deref());
+    let answer = api.send(Method::PUT, &path, &body, tag).await?;
+    if write.dry_run {
+        return ahead(out, &answer);
+    }
     out.show(&answer, show::freeze::text)
+}
+
+pub(crate) async fn evidence(api: &Api, out: Out, cell: &str) -> Result<(), Failure> {
+    let path = format!("/v1/cells/{}/evidence", segment(cell));
+    out.show(&api.get(&path).await?, show::evidence::text)
 }
 
 pub(crate) async fn explain(api: &Api, out: Out, args: &ExplainArgs) -> Result<(), Failure> {

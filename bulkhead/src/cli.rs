@@ -44,6 +44,12 @@ pub(crate) enum Command {
     Cell(CellArgs),
     /// List the regions, and which cells are active there.
     Regions,
+    /// List every site of every cell.
+    Sites,
+    /// Show what every region's control plane sees of every site.
+    Vantages,
+    /// Show what speaks for and against a cell's active site, and what was decided.
+    Evidence { cell: String },
     /// Move every cell out of a region, in waves, and make it no target of any move.
     Evacuate(RegionArgs),
     /// Make a region a target again, and let the cells at home there back in, in waves.
@@ -169,6 +175,12 @@ pub(crate) struct OperationArgs {
     /// End it: what is begun is finished or taken back.
     #[arg(long)]
     pub(crate) cancel: bool,
+    /// Say what cancelling would leave out and take back, and do nothing.
+    #[arg(long, requires = "cancel")]
+    pub(crate) dry_run: bool,
+    /// Do not cancel it if it has changed: the `etag` of a dry run.
+    #[arg(long, value_name = "TAG", requires = "cancel")]
+    pub(crate) if_match: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -179,12 +191,16 @@ pub(crate) struct FreezeArgs {
     /// How long it holds: a number and s, m or h; until it is lifted without.
     #[arg(long = "for", value_parser = duration, value_name = "TIME")]
     pub(crate) holds: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) write: WriteArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct UnfreezeArgs {
     #[arg(long)]
     pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) write: WriteArgs,
 }
 
 #[derive(Debug, Args)]

@@ -5,11 +5,14 @@ pub(crate) mod audit;
 pub(crate) mod cells;
 pub(crate) mod drills;
 pub(crate) mod events;
+pub(crate) mod evidence;
 pub(crate) mod explain;
 pub(crate) mod freeze;
 pub(crate) mod operations;
 pub(crate) mod preview;
 pub(crate) mod regions;
+pub(crate) mod sites;
+pub(crate) mod vantages;
 
 use anyhow::Context as _;
 use runtime::moment::Moment;

@@ -30,8 +30,8 @@ struct Frozen {
 }
 
 #[derive(Deserialize)]
-struct Site {
-    region: String,
+pub(super) struct Site {
+    pub(super) region: String,
     role: String,
     tenure: Option<String>,
     postgres: Option<String>,
@@ -79,22 +79,29 @@ pub(crate) fn one(answer: &Value) -> anyhow::Result<String> {
         text = format!("{text}  frozen since {since}: {why}\n  {way_out}\n");
     }
     text = format!("{text}  voters: {}\n\n", cell.voters.join(", "));
-    let heads = ["SITE", "ROLE", "TENURE", "POSTGRES", "LAG", "VOTES", "ANSWERS", "ALERTS"];
-    let mut table = Table::new(&heads);
+    let mut table = Table::new(&SITE_HEADS);
     for site in cell.sites {
-        let alerts: Vec<String> = site.alerts.into_keys().collect();
-        table.row([
-            site.region,
-            site.role,
-            or_none(site.tenure),
-            or_none(site.postgres),
-            or_none(site.lag_bytes.map(bytes)),
-            yes(site.votes),
-            yes(site.reachable),
-            if alerts.is_empty() { NONE.to_owned() } else { alerts.join(", ") },
-        ]);
+        table.row(row(site.region.clone(), site));
     }
     Ok(text + &table.text("It has no site."))
+}
+
+pub(super) const SITE_HEADS: [&str; 8] =
+    ["SITE", "ROLE", "TENURE", "POSTGRES", "LAG", "VOTES", "ANSWERS", "ALERTS"];
+
+/// Returns a site's row under a name.
+pub(super) fn row(name: String, site: Site) -> [String; 8] {
+    let alerts: Vec<String> = site.alerts.into_keys().collect();
+    [
+        name,
+        site.role,
+        or_none(site.tenure),
+        or_none(site.postgres),
+        or_none(site.lag_bytes.map(bytes)),
+        yes(site.votes),
+        yes(site.reachable),
+        if alerts.is_empty() { NONE.to_owned() } else { alerts.join(", ") },
+    ]
 }
 
 #[derive(Deserialize)]

@@ -61,7 +61,9 @@ pub(crate) fn text(answer: &Value) -> anyhow::Result<String> {
         lines.push(format!("  wave {}: {}", wave + 1, steps.join(", ")));
     }
     let BlastRadius { cells, slots, of_slots } = &preview.blast_radius;
-    lines.push(format!("  concerns {}: {slots} of {of_slots} slots", cells.join(", ")));
+    if !cells.is_empty() {
+        lines.push(format!("  concerns {}: {slots} of {of_slots} slots", cells.join(", ")));
+    }
     if let Some(Expected { took_ms, hold_ms }) = preview.expected {
         let held = hold_ms.map_or_else(String::new, |ms| format!(", requests held {}", time(ms)));
         lines.push(format!("  by earlier moves, {} for each{held}", time(took_ms)));
