@@ -1,7 +1,9 @@
 //! What to do with a request, as values: no clock, no network.
 
 pub(crate) mod aim;
+pub(crate) mod arrival;
 pub(crate) mod breaker;
+pub(crate) mod chunks;
 pub(crate) mod fleet;
 pub(crate) mod framing;
 pub(crate) mod hold;

@@ -1,31 +1,52 @@
 //! Refuses a request that different programs would read differently, before anything is decided by
 //! it, and brings its target into the one form that everything after this sees.
 
+use http::header::TRANSFER_ENCODING;
 use pingora_core::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 use runtime::Problem;
 
+use crate::decide::arrival::Corrected;
 use crate::decide::framing::{self, Malformed};
 use crate::decide::target::{self, BadTarget};
 use crate::forwarding::Forwarding;
+use crate::pace;
 
 /// Checks a request's head; the answer to a bad one closes the connection.
 pub(crate) fn check(session: &mut Session, request: &mut Forwarding) -> Result<()> {
     let raw = session
         .as_http1()
         .map(pingora_core::protocols::http::v1::server::HttpSession::get_headers_raw_bytes);
-    let head = session.req_header_mut();
-    let problem = match framing::check(head, raw.as_deref()) {
-        Ok(()) => match target::normal(head.raw_path()) {
-            Ok(None) => return Ok(()),
-            Ok(Some(normal)) => return head.set_raw_path(normal.as_bytes()),
-            Err(why) => bad_target(why),
-        },
-        Err(why) => malformed(why),
-    };
-    request.problem = Some(problem);
-    Error::e_explain(ErrorType::InvalidHTTPHeader, "the request is ambiguous")
-        .map_err(Error::into_down)
+    match head(session, raw.as_deref()) {
+        Ok(None) => Ok(()),
+        Ok(Some(normal)) => session.req_header_mut().set_raw_path(normal.as_bytes()),
+        Err(problem) => {
+            request.problem = Some(problem);
+            Error::e_explain(ErrorType::InvalidHTTPHeader, "the request is ambiguous")
+                .map_err(Error::into_down)
+        }
+    }
+}
+
+/// Returns the normal form of the target, where that is another one; `raw` are the head's bytes where
+/// it came as HTTP/1.
+fn head(session: &Session, raw: Option<&[u8]>) -> Result<Option<String>, Problem> {
+    let head = session.req_header();
+    framing::check(head, raw).map_err(malformed)?;
+    if let Some(raw) = raw {
+        let is_chunked = head.headers.contains_key(TRANSFER_ENCODING);
+        pace::parsed(session, raw.len(), is_chunked).map_err(|what| match what {
+            Corrected::Target => bad_target(BadTarget::Characters),
+            Corrected::ChunkSize => ambiguous_chunk(),
+        })?;
+        target::first_line(raw).map_err(bad_target)?;
+    }
+    target::normal(head.raw_path()).map_err(bad_target)
+}
+
+/// Returns what is said of a body with a chunk that does not begin with its size.
+pub(crate) fn ambiguous_chunk() -> Problem {
+    malformed(Malformed::ChunkSize)
 }
 
 fn malformed(why: Malformed) -> Problem {
@@ -34,7 +55,8 @@ fn malformed(why: Malformed) -> Problem {
         | Malformed::TwoLengths
         | Malformed::Length
         | Malformed::Coding
-        | Malformed::OldCoding => {
+        | Malformed::OldCoding
+        | Malformed::ChunkSize => {
             (400, "ambiguous-framing", "It is not clear where the request ends")
         }
         Malformed::Host => (400, "host-invalid", "The request names no possible host"),

@@ -36,6 +36,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use topology::spec::edge::Limits;
 
 use crate::connections::Seat;
+use crate::decide::arrival::{Arrival, Corrected};
 use crate::gather::Gather;
 
 /// How HTTP/2 begins (RFC 9113, section 3.4). Whether it does is for the protocol to say.
@@ -50,6 +51,7 @@ pub(crate) struct Paced {
     grace: Duration,
     rate: usize,
     phase: Mutex<Phase>,
+    arrival: Mutex<Arrival>,
     alarm: Option<Pin<Box<Sleep>>>,
     _seat: Seat,
 }
@@ -73,7 +75,10 @@ enum Phase {
 
 impl Paced {
     pub(crate) fn new(stream: Stream, limits: &Limits, seat: Seat) -> Self {
-        let phase = Mutex::new(Phase::first(stream.selected_alpn_proto()));
+        let phase = Phase::first(stream.selected_alpn_proto());
+        let is_http1 = matches!(phase, Phase::Idle { .. });
+        let arrival = if is_http1 { Arrival::first() } else { Arrival::Other };
+        let (phase, arrival) = (Mutex::new(phase), Mutex::new(arrival));
         let (grace, rate) = (limits.slow.grace, limits.slow.rate);
         Self {
             stream,
@@ -82,6 +87,7 @@ impl Paced {
             grace,
             rate,
             phase,
+            arrival,
             alarm: None,
             _seat: seat,
         }
@@ -89,6 +95,10 @@ impl Paced {
 
     fn phase<T>(&self, look: impl FnOnce(&mut Phase) -> T) -> T {
         look(&mut self.phase.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn arrival<T>(&self, look: impl FnOnce(&mut Arrival) -> T) -> T {
+        look(&mut self.arrival.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn received(&self, bytes: &[u8]) {
@@ -157,6 +167,13 @@ pub(crate) fn head_is_whole(session: &Session) {
     change(session, |_| Phase::Quiet);
 }
 
+/// Says that a request's head is one of so many bytes, and whether its body comes in chunks; an error
+/// where that is not what was sent.
+pub(crate) fn parsed(session: &Session, bytes: usize, is_chunked: bool) -> Result<(), Corrected> {
+    let paced = paced(session);
+    paced.map_or(Ok(()), |paced| paced.arrival(|arrival| arrival.parsed(bytes, is_chunked)))
+}
+
 /// Says that a request's body is wanted from now on, or whole.
 pub(crate) fn body(session: &Session, is_whole: bool) {
     change(session, |phase| match phase {
@@ -169,19 +186,36 @@ pub(crate) fn body(session: &Session, is_whole: bool) {
 /// Says that a request has been answered, and the next one may come.
 pub(crate) fn answered(session: &Session) {
     change(session, |_| Phase::Idle { since: Instant::now() });
+    if let Some(paced) = paced(session) {
+        paced.arrival(|arrival| *arrival = Arrival::first());
+    }
 }
 
 fn change(session: &Session, next: impl FnOnce(Phase) -> Phase) {
-    let stream = session.as_http1().map(HttpSession::stream);
-    if let Some(paced) = stream.and_then(|stream| (**stream).as_any().downcast_ref::<Paced>()) {
+    if let Some(paced) = paced(session) {
         paced.phase(|phase| *phase = next(*phase));
     }
 }
 
+/// Returns the connection that a request of HTTP/1 came by.
+fn paced(session: &Session) -> Option<&Paced> {
+    let stream = session.as_http1().map(HttpSession::stream)?;
+    (**stream).as_any().downcast_ref()
+}
+
 /// Returns whether an error means that a client has sent too slowly.
 pub(crate) fn is_late(error: &pingora_core::Error) -> bool {
+    is(error, io::ErrorKind::TimedOut)
+}
+
+/// Returns whether an error means that a client's body does not say where it ends.
+pub(crate) fn is_ambiguous(error: &pingora_core::Error) -> bool {
+    is(error, io::ErrorKind::InvalidData)
+}
+
+fn is(error: &pingora_core::Error, kind: io::ErrorKind) -> bool {
     let cause = error.root_cause().downcast_ref::<io::Error>();
-    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
+    cause.is_some_and(|cause| cause.kind() == kind)
 }
 
 impl AsyncRead for Paced {
@@ -193,8 +227,17 @@ impl AsyncRead for Paced {
         let before = buffer.filled().len();
         match Pin::new(&mut self.stream).poll_read(cx, buffer) {
             Poll::Ready(Ok(())) => {
-                self.received(&buffer.filled()[before..]);
-                Poll::Ready(Ok(()))
+                let bytes = &buffer.filled()[before..];
+                self.received(bytes);
+                let is_ambiguous = self.arrival(|arrival| {
+                    arrival.saw(bytes);
+                    arrival.is_ambiguous()
+                });
+                Poll::Ready(if is_ambiguous {
+                    Err(io::ErrorKind::InvalidData.into())
+                } else {
+                    Ok(())
+                })
             }
             Poll::Ready(Err(err)) => Poll::Ready(Err(err)),
             Poll::Pending => {

@@ -26,6 +26,8 @@ pub(crate) enum Malformed {
     Coding,
     #[error("HTTP/1.0 knows no Transfer-Encoding")]
     OldCoding,
+    #[error("a chunk does not begin with its size on a line of its own")]
+    ChunkSize,
     #[error("the request names no host, or none that could exist")]
     Host,
     #[error("Connection names a header that is meant for the site")]

@@ -23,6 +23,13 @@ pub(crate) enum BadTarget {
     Empty,
 }
 
+/// Refuses a target with a fragment, by the head's bytes: the parser has cut it off (RFC 9112, section
+/// 3.2, has none).
+pub(crate) fn first_line(raw: &[u8]) -> Result<(), BadTarget> {
+    let line = raw.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    if line.contains(&b'#') { Err(BadTarget::Characters) } else { Ok(()) }
+}
+
 /// Returns the target's normal form, or none where it is in it already. An absolute target's
 /// authority has been compared with `Host` before, and is dropped here.
 pub(crate) fn normal(raw: &[u8]) -> Result<Option<String>, BadTarget> {
@@ -142,6 +149,15 @@ mod tests {
             ("http://bulkhead?x=1", "/?x=1"),
         ] {
             assert_eq!(normal(target.as_bytes()), Ok(Some(expected.to_owned())), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_fragment_is_refused_where_it_is_still_to_be_seen() {
+        let head = |target| format!("GET {target} HTTP/1.1\r\nhost: a\r\nreferer: /a#b\r\n\r\n");
+        assert_eq!(first_line(head("/a?b").as_bytes()), Ok(()));
+        for target in ["/a#b", "/a?b#", "http://a#b"] {
+            assert_eq!(first_line(head(target).as_bytes()), Err(BadTarget::Characters), "{target}");
         }
     }
 

@@ -16,7 +16,7 @@ use super::Proxy;
 use crate::forwarding::Forwarding;
 use crate::names::{CELL, EPOCH, REGION, ROUTE_VERSION};
 use crate::stream::Carried;
-use crate::{answer, pace, public};
+use crate::{answer, integrity, pace, public};
 
 /// How many headers are added to an answer: four here, and what Pingora says of the connection.
 const ADDED: usize = 8;
@@ -110,6 +110,7 @@ fn unexpected(error: &Error) -> Option<Problem> {
     let gone = [ErrorType::ReadError, ErrorType::WriteError, ErrorType::ConnectionClosed];
     match error.esource() {
         ErrorSource::Downstream if pace::is_late(error) => Some(answer::too_slow()),
+        ErrorSource::Downstream if pace::is_ambiguous(error) => Some(integrity::ambiguous_chunk()),
         ErrorSource::Downstream if gone.contains(error.etype()) => None,
         ErrorSource::Downstream if *error.etype() == ErrorType::ReadTimedout => {
             Some(answer::too_slow())

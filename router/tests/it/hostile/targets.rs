@@ -66,7 +66,9 @@ pub(super) const CASES: &[Case] = &[
     // The parser refuses by itself.
     refused(b"GET /a\xff HTTP/1.1\r\n{C}\r\n", 400, ""),
     passes(b"GET /%61/b%2Dc?d=%2e%2e// HTTP/1.1\r\n{C}\r\n", "GET /a/b-c?d=%2e%2e// HTTP/1.1", ""),
-    passes(b"GET /a b HTTP/1.1\r\n{C}\r\n", "GET /a%20b HTTP/1.1", ""),
-    passes(b"GET /a#b HTTP/1.1\r\n{C}\r\n", "GET /a HTTP/1.1", ""),
+    refused(b"GET /a b HTTP/1.1\r\n{C}\r\n", 400, TARGET),
+    refused(b"POST /a?b=<\"c d\"> HTTP/1.1\r\n{C}content-length: 5\r\n\r\nhello", 400, TARGET),
+    refused(b"GET /a#b HTTP/1.1\r\n{C}\r\n", 400, TARGET),
+    refused(b"GET /a?b#c HTTP/1.1\r\n{C}\r\n", 400, TARGET),
     refused(b"GET /{A 9000} HTTP/1.1\r\n{C}\r\n", 414, "uri-too-long"),
 ];
