@@ -1,5 +1,5 @@
-//! What does it cost to find a user's cell, alone and while snapshots are swapped; and what does a
-//! swap cost while requests look?
+//! What does it cost to find a user's cell, from their slot and from their id, alone and while snapshots
+//! are swapped; and what does a swap cost while requests look?
 
 #[path = "../tests/common/snapshot.rs"]
 mod snapshot;
@@ -25,6 +25,22 @@ fn lookup(criterion: &mut Criterion) {
         let mut next = slots.iter().cycle();
         criterion.bench_function(&format!("lookup/{cells} cells"), |bencher| {
             bencher.iter(|| routes.find(*black_box(next.next().expect("a cycle has no end"))));
+        });
+    }
+}
+
+/// What a user's first request costs: the slot is a hash of the id.
+fn lookup_by_id(criterion: &mut Criterion) {
+    let users: Vec<String> = (0..1000).map(|number| format!("user-{number}")).collect();
+    for cells in CELLS {
+        let routes = Routes::default();
+        routes.apply(snapshot(cells, 1));
+        let mut next = users.iter().cycle();
+        criterion.bench_function(&format!("lookup by id/{cells} cells"), |bencher| {
+            bencher.iter(|| {
+                let user = black_box(next.next().expect("a cycle has no end"));
+                routes.find(Slot::of(user))
+            });
         });
     }
 }
@@ -74,5 +90,5 @@ fn lookup_under_swaps(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, lookup, swap, lookup_under_swaps);
+criterion_group!(benches, lookup, lookup_by_id, swap, lookup_under_swaps);
 criterion_main!(benches);
