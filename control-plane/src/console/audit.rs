@@ -34,6 +34,8 @@ struct Entry {
     why: String,
     asked_in: String,
     outcome: Mark,
+    /// Whether the outcome is in the words of the API.
+    is_refused: bool,
     /// What was asked and answered, as JSON.
     details: String,
 }
@@ -64,6 +66,7 @@ fn entry(scene: &Scene<'_>, id: String, record: AuditRecord) -> Entry {
         id,
         at: Moment::at(record.at_unix_ms),
         outcome: outcome(scene, &record),
+        is_refused: record.outcome.as_ref().is_some_and(|outcome| outcome.status >= 300),
         place: place(scene, &record),
         who: record.who,
         what: record.what,

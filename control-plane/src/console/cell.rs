@@ -48,7 +48,8 @@ struct SiteRow {
     mark: Mark,
     lag: String,
     position: String,
-    database: String,
+    /// In the words of its agent, if it says anything.
+    database: Option<String>,
     services: String,
     /// Which do not answer; empty if all do.
     services_down: String,
@@ -133,7 +134,7 @@ fn row(scene: &Scene<'_>, cell: &view::Cell, site: &view::Site) -> SiteRow {
             (_, None) => t.unknown.to_owned(),
         },
         position: site.lsn.map_or_else(|| t.unknown.to_owned(), position),
-        database: site.postgres.clone().unwrap_or_else(|| t.unknown.to_owned()),
+        database: site.postgres.clone(),
         services: fill(
             t.services_up,
             &[("up", &up.to_string()), ("all", &site.services.len().to_string())],
