@@ -13,6 +13,7 @@
   const STALE_MS = 9000;
   const AGAIN_MS = 3000;
   const SENTENCES = 5;
+  const AHEAD_S = 3;
 
   const same = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && (a.id || "") === (b.id || "");
 
@@ -81,13 +82,16 @@
   function ages() {
     const now = Date.now() + ahead;
     for (const time of document.querySelectorAll("time[data-ms]")) {
-      const seconds = Math.max(0, Math.round((now - Number(time.dataset.ms)) / 1000));
+      const passed = Math.round((now - Number(time.dataset.ms)) / 1000);
+      // What has just happened may be a little ahead of this clock; what is further ahead is to come.
+      const isAhead = passed < -AHEAD_S;
+      const seconds = isAhead ? -passed : Math.max(0, passed);
       const [count, unit] =
         seconds < 90 ? [seconds, "second"]
         : seconds < 5400 ? [Math.round(seconds / 60), "minute"]
         : seconds < 172800 ? [Math.round(seconds / 3600), "hour"]
         : [Math.round(seconds / 86400), "day"];
-      time.dataset.ago = relative.format(-count, unit);
+      time.dataset.ago = relative.format(isAhead ? count : -count, unit);
       time.title = new Date(Number(time.dataset.ms)).toLocaleString(document.documentElement.lang);
     }
   }
