@@ -1,9 +1,14 @@
 //! The console as people use it: in a browser, and as somebody who would misuse it.
 
-use runtime::Tasks;
+mod of_routers;
+mod pages;
+mod platform_levers;
+
+use runtime::{Tasks, clock};
 
 use crate::browser::Browser;
 use crate::drills;
+use crate::etcd::Etcd;
 use crate::forms::{field, form, get, sign_in, token, url};
 use crate::platform::{LIMIT, OPERATOR, Platform, TOKEN, VIEWER};
 
@@ -14,23 +19,33 @@ const SPACE: &str = " ";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_watches_a_failover_and_moves_the_cell_back_and_a_viewer_only_looks() {
-    Platform::run(&["north"], async |platform| {
+    let platform = Platform::prepare();
+    let etcd = platform.etcd();
+    let mut tasks = Tasks::default();
+    platform.agents(&mut tasks);
+    platform.control_plane(&mut tasks, "north");
+    let story = async {
+        let platform = &platform;
         platform.until_known("north").await;
         Browser::run_in(platform.folder(), async |browser| {
             signs_in(browser, platform).await;
+            of_routers::sees_what_users_get(browser, platform).await;
             watches_a_failover(browser, platform).await;
             moves_it_back(browser, platform).await;
             fails_over_what_cannot_by_itself(browser, platform).await;
+            platform_levers::freezes_everything(browser, platform).await;
             keeps_a_site_out(browser, platform).await;
+            takes_it_back(browser, platform).await;
             evacuates_a_region(browser, platform).await;
             reads_of_drills(browser, platform).await;
-            reads_chinese(browser, platform).await;
+            pages::reads_every_page_in_both_languages(browser, platform).await;
             may_only_look(browser, platform).await;
             is_told_what_is_old(browser, platform).await;
+            is_told_since_when_etcd_is_away(browser, platform, etcd).await;
         })
         .await;
-    })
-    .await;
+    };
+    Box::pin(tasks.run(story, LIMIT)).await.unwrap();
 }
 
 async fn signs_in(browser: &Browser, platform: &Platform) {
@@ -164,7 +179,14 @@ async fn fails_over_what_cannot_by_itself(browser: &Browser, platform: &Platform
     let (status, moved) = platform.switchover("north", r#"{"to": "east"}"#).await;
     assert_eq!(status, 200, "{moved}");
     platform.until_serving("east").await;
-    signs_in_as(browser, OPERATOR).await;
+}
+
+/// Follows a link by the keyboard alone.
+async fn follow(browser: &Browser, selector: &str, heading: &str) {
+    browser.until(selector, "").await;
+    browser.run(&format!("document.querySelector('{selector}').focus()")).await;
+    browser.press(ENTER).await;
+    browser.until("h1", heading).await;
 }
 
 async fn signs_in_as(browser: &Browser, token: &str) {
@@ -184,9 +206,7 @@ async fn keeps_a_site_out(browser: &Browser, platform: &Platform) {
     ] {
         browser.open(&url(platform, "/console/cells/c1")).await;
         browser.until(&format!("#{lever}"), "South").await;
-        browser.run(&format!("document.getElementById('{lever}').focus()")).await;
-        browser.press(ENTER).await;
-        browser.until("h1", said).await;
+        follow(browser, &format!("#{lever}"), said).await;
         browser.screenshot(&format!("{lever}-light-1280")).await;
         browser.run("document.getElementById('confirm').focus()").await;
         browser.press(ENTER).await;
@@ -197,19 +217,47 @@ async fn keeps_a_site_out(browser: &Browser, platform: &Platform) {
     }
 }
 
+/// By the keyboard alone: an operation that waits for its cell is taken back.
+async fn takes_it_back(browser: &Browser, platform: &Platform) {
+    platform.until_known("north").await;
+    platform.agent("east").told(|east| east.holds_its_voters = true);
+    browser.open(&url(platform, "/console/cells/c1")).await;
+    follow(browser, "#retire-south", "Keep c1@south out").await;
+    browser.run("document.getElementById('confirm').focus()").await;
+    browser.press(ENTER).await;
+    browser.until("h1", "Operations").await;
+    browser.until(".operation:first-of-type .second", "Cancel this operation").await;
+    browser.run("document.querySelector('.operation .second').focus()").await;
+    browser.press(ENTER).await;
+    browser.until(".operation:first-of-type .state", "cancelled").await;
+    browser.until(".operation:first-of-type .sub", "cancelled by otto").await;
+    assert_eq!(browser.run("return document.querySelectorAll('.second').length").await, 0);
+    platform.agent("east").told(|east| east.holds_its_voters = false);
+    let cell = platform.cell().await.unwrap();
+    assert!(cell.activation.retired.is_empty(), "it is still kept out");
+}
+
+/// By the keyboard alone; at first it is looked at, and left.
 async fn evacuates_a_region(browser: &Browser, platform: &Platform) {
     platform.until_known("north").await;
     browser.open(&url(platform, "/console/regions/east")).await;
     browser.until("h1", "Region East").await;
-    browser.click("#evacuate").await;
-    browser.until("h1", "Evacuate East").await;
+    follow(browser, "#evacuate", "Evacuate East").await;
+    let before = platform.get("north", "/v1/operations").await;
+    follow(browser, ".buttons a", "Region East").await;
+    assert_eq!(platform.get("north", "/v1/operations").await, before);
+    follow(browser, "#evacuate", "Evacuate East").await;
     browser.until("tbody tr", "c1").await;
     browser.write("#reason", "power works in the east").await;
     for (width, dark) in [(390, true), (1280, false)] {
         browser.look(width, dark).await;
         browser.screenshot(&format!("evacuate-{}-{width}", theme(dark))).await;
     }
-    browser.click("#confirm").await;
+    for next in ["pause", "confirm"] {
+        browser.press(TAB).await;
+        assert_eq!(browser.run("return document.activeElement.id").await, next);
+    }
+    browser.press(ENTER).await;
     browser.until("h1", "Operations").await;
     browser.until(".operation:first-of-type .state", "done").await;
     browser.until(".operation", "power works in the east").await;
@@ -242,26 +290,7 @@ async fn reads_of_drills(browser: &Browser, platform: &Platform) {
         browser.look(width, dark).await;
         browser.screenshot(&format!("drills-{}-{width}", theme(dark))).await;
     }
-    browser.click(".language").await;
-    browser.until("h1", "演练").await;
-    browser.screenshot("drills-chinese-dark-390").await;
-    browser.click(".language").await;
     browser.look(1280, false).await;
-}
-
-async fn reads_chinese(browser: &Browser, platform: &Platform) {
-    browser.open(&url(platform, "/console")).await;
-    browser.click(".language").await;
-    browser.until("h1", "总览").await;
-    assert_eq!(browser.run("return document.documentElement.lang").await, "zh-Hans");
-    browser.until("#live", "实时").await;
-    for (width, dark) in [(1280, true), (390, false)] {
-        browser.look(width, dark).await;
-        browser.screenshot(&format!("overview-chinese-{}-{width}", theme(dark))).await;
-    }
-    browser.look(1280, false).await;
-    browser.click(".language").await;
-    browser.until("h1", "Overview").await;
 }
 
 async fn may_only_look(browser: &Browser, platform: &Platform) {
@@ -271,18 +300,26 @@ async fn may_only_look(browser: &Browser, platform: &Platform) {
     browser.open(&url(platform, "/console/cells/c1")).await;
     browser.until("main", "Your token may look, and change nothing.").await;
     assert_eq!(browser.run("return document.querySelectorAll('.lever').length").await, 0);
+    browser.open(&url(platform, "/console/freeze")).await;
+    browser.until("[role=alert]", "Your token may look, and change nothing.").await;
+    browser.open(&url(platform, "/console/operations")).await;
+    browser.until("h1", "Operations").await;
+    assert_eq!(browser.run("return document.querySelectorAll('.lever').length").await, 0);
     let before = platform.cell().await;
-    for lever in ["switchover", "failover"] {
+    for lever in ["cells/c1/switchover", "cells/c1/failover", "freeze"] {
         let forged = format!(
             "
             const form_token = document.querySelector('[name=form_token]').value;
-            const body = new URLSearchParams({{ to: 'south', etag: '*', key: 'once', form_token }});
-            return fetch('/console/cells/c1/{lever}', {{ method: 'POST', body }})
+            const reason = 'for fun';
+            const asked = {{ to: 'south', etag: '*', key: 'once', reason, form_token }};
+            const body = new URLSearchParams(asked);
+            return fetch('/console/{lever}', {{ method: 'POST', body }})
                 .then(answer => answer.status)"
         );
         assert_eq!(browser.run(&forged).await, 403, "{lever}");
     }
     assert_eq!(platform.cell().await, before);
+    assert_eq!(platform.get("north", "/v1/freeze").await.unwrap()["frozen"], false);
 }
 
 /// The control plane in another region ends under its page, and comes back.
@@ -303,6 +340,32 @@ async fn is_told_what_is_old(browser: &Browser, platform: &Platform) {
     let mut tasks = Tasks::default();
     platform.control_plane(&mut tasks, "south");
     tasks.run(browser.until("#live", "Live"), LIMIT).await.unwrap();
+}
+
+/// etcd dies under the pages: they say since when they are not sure, as long as that is so.
+async fn is_told_since_when_etcd_is_away(browser: &Browser, platform: &Platform, etcd: Etcd) {
+    browser.open(&url(platform, "/console")).await;
+    browser.until("h1", "Overview").await;
+    let alive = clock::unix_millis();
+    of_routers::holds(browser, platform, 77).await;
+    etcd.kill().await;
+    let dead = clock::unix_millis();
+    browser.until("main > .notice", "etcd has not been read since").await;
+    browser.until("main > .notice", "nothing can be moved from here").await;
+    let since =
+        browser.run("return document.querySelector('main > .notice time').dataset.ms").await;
+    let since: u64 = since.as_str().unwrap().parse().unwrap();
+    assert!((alive..=dead).contains(&since), "{alive} to {dead}, not {since}");
+    browser.screenshot("overview-unread-light-1280").await;
+    for (page, heading) in [("/cells/c1", "Cell c1"), ("/regions/east", "Region East")] {
+        browser.open(&url(platform, &format!("/console{page}"))).await;
+        browser.until("h1", heading).await;
+        browser.until("main > .notice", "etcd has not been read since").await;
+    }
+    browser.open(&url(platform, "/console")).await;
+    let etcd = platform.etcd();
+    browser.until("main:not(:has(> .notice)) h1", "Overview").await;
+    etcd.kill().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
