@@ -75,7 +75,7 @@ enum Phase {
 
 impl Paced {
     pub(crate) fn new(stream: Stream, limits: &Limits, seat: Seat) -> Self {
-        let phase = Phase::first(stream.selected_alpn_proto());
+        let phase = Phase::first(stream.selected_alpn_proto().as_ref());
         let is_http1 = matches!(phase, Phase::Idle { .. });
         let arrival = if is_http1 { Arrival::first() } else { Arrival::Other };
         let (phase, arrival) = (Mutex::new(phase), Mutex::new(arrival));
@@ -153,7 +153,7 @@ impl Paced {
 
 impl Phase {
     /// Returns how a connection begins whose ends have agreed on this protocol.
-    fn first(agreed: Option<ALPN>) -> Self {
+    fn first(agreed: Option<&ALPN>) -> Self {
         let since = Instant::now();
         match agreed {
             Some(ALPN::H2) => Self::Greeting { since, missing: PREFACE.len() },

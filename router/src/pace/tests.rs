@@ -57,7 +57,7 @@ async fn a_client_that_waits_for_its_answer_may_be_silent() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_of_http_2_is_left_to_its_protocol_once_it_has_begun() {
     let (mut client, mut paced) = connection();
-    paced.phase(|phase| *phase = Phase::first(Some(ALPN::H2)));
+    paced.phase(|phase| *phase = Phase::first(Some(&ALPN::H2)));
     for part in [&PREFACE[..9], &PREFACE[9..]] {
         client.write_all(part).await.unwrap();
         assert_eq!(paced.read(&mut [0; 64]).await.unwrap(), part.len());
@@ -70,7 +70,7 @@ async fn a_connection_of_http_2_is_left_to_its_protocol_once_it_has_begun() {
 async fn http_2_that_does_not_begin_is_given_the_time_of_a_head() {
     for said in [0, 1, PREFACE.len() - 1] {
         let (mut client, mut paced) = connection();
-        paced.phase(|phase| *phase = Phase::first(Some(ALPN::H2)));
+        paced.phase(|phase| *phase = Phase::first(Some(&ALPN::H2)));
         let begun = Instant::now();
         client.write_all(&PREFACE[..said]).await.unwrap();
         let hour = Duration::from_hours(1);
