@@ -85,8 +85,8 @@ fn stages(a: &Document, b: &Document) -> Vec<String> {
 
 /// What is not in a report has no number, nor a difference.
 fn line(name: &str, unit: &str, [one, two]: [Option<Value>; 2]) -> String {
-    let number = |value: &Option<Value>| value.as_ref().and_then(Value::as_f64);
-    let difference = match (number(&one), number(&two)) {
+    let number = |value: Option<&Value>| value.and_then(Value::as_f64);
+    let difference = match (number(one.as_ref()), number(two.as_ref())) {
         (Some(one), Some(two)) if unit == "time" => format!("{:+.2} s", two - one),
         (Some(one), Some(two)) => format!("{:+.0}", two - one),
         (None, _) | (_, None) => String::new(),
