@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::routing::{get, post};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::routing::{get, post, put};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -171,14 +171,157 @@ async fn a_wrong_command_line_is_told_from_everything_else() {
         &["cell", "c1", "retire-site"],
         &["freeze"],
         &["operations", "--wave-pause", "1"],
+        &["operation", "op-1", "--dry-run"],
         &[],
     ] {
         assert_eq!(bulkhead("http://127.0.0.1:1", wrong).await.status.code(), Some(2), "{wrong:?}");
     }
     let help = bulkhead("http://127.0.0.1:1", &["--help"]).await;
     assert!(text(&help).contains("Exit codes:") && text(&help).contains("bulkhead events -f"));
-    let completions = bulkhead("http://127.0.0.1:1", &["completions", "bash"]).await;
-    assert!(text(&completions).contains("evacuate"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_is_looked_at_before_it_is_said() {
+    let freeze = async |headers: HeaderMap, uri: Uri| {
+        assert_eq!(uri.query(), Some("dry_run=true"));
+        assert_eq!(headers[header::IF_MATCH], "\"3\"");
+        let ahead = json!({ "broken": [], "waves": [["freeze everything"]], "expected": null,
+            "blast_radius": { "cells": ["c1"], "slots": 16384, "of_slots": 16384 },
+            "headroom": {}, "etag": "\"3\"", "allowed": true, "dry_run": true, "moves": [] });
+        ahead.to_string()
+    };
+    let address = serve(Router::new().route("/v1/freeze", put(freeze))).await;
+    let look = ["freeze", "--reason", "we look", "--dry-run", "--if-match", "\"3\""];
+    let told = bulkhead(&address, &look).await;
+    let expected = "\
+Nothing was done. This would be:
+  wave 1: freeze everything
+  concerns c1: 16384 of 16384 slots
+To do just this: the same with --if-match '\"3\"'
+";
+    assert_eq!((text(&told), told.status.code()), (expected.to_owned(), Some(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_shell_is_told_the_commands() {
+    for (shell, line) in [
+        ("bash", "complete -F _bulkhead"),
+        ("zsh", "#compdef bulkhead"),
+        ("fish", "complete -c bulkhead"),
+    ] {
+        let told = bulkhead("http://127.0.0.1:1", &["completions", shell]).await;
+        let script = text(&told);
+        for part in [line, "evacuate", "retire-site"] {
+            assert!(script.contains(part), "{shell}: {part} is missing");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sites_are_listed_across_cells() {
+    let site = json!({ "cell": "c1", "region": "north", "role": "standby", "tenure": "standby",
+        "postgres": "standby", "lag_bytes": 2048, "reachable": false, "votes": true,
+        "alerts": { "disk-full": { "detail": "", "since_unix_ms": 1 } } });
+    let sites = json!({ "data": [site] });
+    let expected = "\
+SITE      ROLE     TENURE   POSTGRES  LAG    VOTES  ANSWERS  ALERTS
+c1@north  standby  standby  standby   2 KiB  yes    no       disk-full
+";
+    shown("/v1/sites", sites, &["sites"], expected).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vantages_are_rows_and_what_does_not_count_is_in_brackets() {
+    let row = |id: &str, age_ms: Option<u64>, blind_to: &[&str], health: &str, counts: bool| {
+        json!({ "id": id, "age_ms": age_ms, "sequence": 7, "fresh": true, "blind_to": blind_to,
+            "sites": { "c1@east": { "health": health, "since_unix_ms": null, "deep": null,
+                "counts": counts } } })
+    };
+    let matrix = json!({ "vantage": "north", "data": [
+        row("north", Some(0), &[], "healthy", true),
+        row("south", Some(1900), &["east"], "unreachable", false),
+    ] });
+    let expected = "\
+As north has heard:
+VANTAGE  HEARD     COUNTS             c1@east
+north    0 ms ago  yes                healthy
+south    1 s ago   no, blind to east  (unreachable)
+(…) is not counted.
+";
+    shown("/v1/vantages", matrix, &["vantages"], expected).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_is_told_with_what_was_noted_or_that_it_cannot_be_read() {
+    let sight = json!({ "health": "slow", "since_unix_ms": null, "deep": null, "counts": true });
+    let agreed = json!({ "health": "slow", "since_unix_ms": 1, "by": 2, "of": 2 });
+    let mut evidence = json!({
+        "cell": "c1", "epoch": 7, "phase": "steady in east", "vantage": "north", "at_unix_ms": 1,
+        "active": "east", "verdict": "gray", "since_unix_ms": 1_795_386_085_000_u64,
+        "against": { "probes": { "what": "2 of 2 find it slow",
+            "since_unix_ms": 1_795_386_085_000_u64 } },
+        "held": "no standby is better", "lease_age_ms": 210, "traffic": null, "decisions": [],
+        "sites": { "east": { "agreed": agreed, "flapping": false,
+            "seen_from": { "north": sight, "south": sight } } },
+        "history": [{ "at_unix_ms": 1_795_386_085_000_u64, "vantage": "south", "what": "gray",
+            "reason": "slow for 20 s", "seen": {} }],
+    });
+    let head = "\
+c1 is steady in east under epoch 7; north judges: gray since 2026-11-22 22:21:25Z
+  its lease was renewed 210 ms ago
+  it is left there: no standby is better
+
+AGAINST  SINCE                 WHAT
+probes   2026-11-22 22:21:25Z  2 of 2 find it slow
+
+SITE  AGREED        FROM north  FROM south
+east  slow, 2 of 2  slow        slow
+
+";
+    let noted = "\
+WHEN                  BY     WHAT  WHY
+2026-11-22 22:21:25Z  south  gray  slow for 20 s
+";
+    let path = "/v1/cells/c1/evidence";
+    let ask = ["evidence", "c1"];
+    shown(path, evidence.clone(), &ask, &format!("{head}{noted}")).await;
+    evidence["history"] = Value::Null;
+    let unread = "What was noted cannot be read: etcd does not answer.\n";
+    shown(path, evidence, &ask, &format!("{head}{unread}")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_while_etcd_does_not_answer_is_said_to_be() {
+    let operations = json!({ "data": [operation("running", None)], "with_ended": false });
+    let expected = "\
+OPERATION  WHAT      WHERE  STATUS   STEPS  LEFT  WHO  ASKED
+op-1       evacuate  east   running  0/1    -     mei  2026-11-22 22:21:25Z
+Only those that went on when etcd was last read: it does not answer.
+";
+    shown("/v1/operations", operations, &["operations"], expected).await;
+    let explained = json!({ "user": "alice", "slot": 4711, "cell": "c1", "epoch": 7,
+        "at_unix_ms": 1_795_386_085_000_u64, "state": "serving", "active": "east",
+        "gateway": "127.1.1.1:8000", "since_unix_ms": null, "until_unix_ms": null,
+        "why": "opened", "cause": null, "link": null, "history": null });
+    let expected = "\
+alice → slot 4711 → c1 → east (127.1.1.1:8000)
+  at 2026-11-22 22:21:25Z under epoch 7, serving
+  opened
+
+Its history cannot be read: etcd does not answer.
+";
+    shown("/v1/route/explain", explained, &["explain", "alice"], expected).await;
+}
+
+/// Holds what is told to people to what is expected, and what is told to programs to the answer.
+async fn shown(path: &str, answer: Value, arguments: &[&str], expected: &str) {
+    let body = answer.to_string();
+    let address = serve(Router::new().route(path, get(async move || body))).await;
+    let told = bulkhead(&address, arguments).await;
+    let said = String::from_utf8_lossy(&told.stderr);
+    assert_eq!((text(&told).as_str(), told.status.code()), (expected, Some(0)), "{said}");
+    let told = bulkhead(&address, &[&["--json"], arguments].concat()).await;
+    assert_eq!(serde_json::from_slice::<Value>(&told.stdout).unwrap(), answer);
 }
 
 async fn serve(routes: Router) -> String {
