@@ -76,7 +76,7 @@ pub async fn ahead(api: &Api, id: &str) -> Result<Preview, Problem> {
             }
             (StepState::Going { .. }, what) => said.push(format!("bring to its end: {what}")),
             (StepState::Done { .. }, what @ (What::Drain(_) | What::Retire(_) | What::Add(_))) => {
-                said.push(format!("take back: {what}"))
+                said.push(format!("take back: {what}"));
             }
             (StepState::Done { .. } | StepState::Skipped(_) | StepState::Failed(_), _) => {}
         }
