@@ -104,7 +104,7 @@ mod tests {
     fn document(at: f64) -> Document {
         let mut document = example();
         let cells = [("c1".to_owned(), None), ("c3".to_owned(), None)].into();
-        document.fault = Some(FaultTold { at, cells, ..document.fault.unwrap() });
+        document.fault = Some(FaultTold { cells, at, ..document.fault.unwrap() });
         let reached = |cell: &str, afters: [f64; 2]| Stages {
             cell: cell.to_owned(),
             reached: [Stage::Detect, Stage::Publish]

@@ -14,7 +14,7 @@ use super::failover::failover;
 use super::*;
 
 /// How long a browser may take on a busy machine.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 /// No sandbox, as tests may run as root; and it talks to nobody.
 const FLAGS: [&str; 9] = [
     "--headless",

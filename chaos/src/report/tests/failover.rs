@@ -70,14 +70,14 @@ fn operation(number: u32) -> Operation {
     };
     let in_south = Some(served("south", 2));
     match due {
-        ..FAULT => well,
-        ..14_400 => failed(Failure::Reset, due + 3),
-        ..15_000 => Operation {
+        0..FAULT => well,
+        FAULT..14_400 => failed(Failure::Reset, due + 3),
+        14_400..15_000 => Operation {
             outcome: Outcome::Unknown(Failure::Timeout),
             ..refused(number, due, due + 2000)
         },
-        ..15_400 => failed(Failure::Dropped, due),
-        ..SERVED => again(
+        15_000..15_400 => failed(Failure::Dropped, due),
+        15_400..SERVED => again(
             SERVED - 100,
             Operation { ended: ms(SERVED + due % 700), served: in_south, ..well },
         ),

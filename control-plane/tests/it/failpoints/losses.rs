@@ -49,7 +49,7 @@ async fn a_take_over_whose_control_plane_dies_is_brought_to_its_end_by_another()
                     lose_home(platform, true);
                     until_away(platform).await;
                 };
-                let died = dies(platform, async |name| name == point, lost).await;
+                let died = Box::pin(dies(platform, async |name| name == point, lost)).await;
                 assert_eq!(died, Some(point));
                 let left = platform.cell().await.unwrap().activation;
                 let goes_on = async {
