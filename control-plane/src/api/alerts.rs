@@ -6,7 +6,6 @@ use axum::response::Response;
 use runtime::{Problem, clock};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 use tokio::time::Instant;
 use topology::wire::key;
 
@@ -55,13 +54,20 @@ struct Alert {
 pub(super) fn call() -> Call {
     Call::get("/v1/alerts")
         .of("records", "Lists what a person should look at.")
-        .answers::<List<Alert>>("Of all cells and sites")
-        .example(json!({ "data": [{
-            "name": "archive-failing", "cell": "c1", "region": "east",
-            "detail": "no WAL was archived for 300 s", "since_unix_ms": 1_795_000_000_000_u64,
-        }] }))
+        .answers("Of all cells and sites", &List { data: vec![example()] })
         .etag("Changes with the content")
         .problems(&[&problem::NOTHING_KNOWN])
+}
+
+fn example() -> Alert {
+    Alert {
+        name: "archive-failing".to_owned(),
+        cell: Some("c1".to_owned()),
+        region: Some("east".to_owned()),
+        detail: "no WAL was archived for 300 s".to_owned(),
+        since_unix_ms: view::example::AT_UNIX_MS,
+        way_out: None,
+    }
 }
 
 pub(super) async fn list(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Problem> {

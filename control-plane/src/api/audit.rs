@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Json, Response};
 use runtime::{Problem, clock};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use topology::wire::audit::{AuditRecord, Evidence, Outcome, SiteEvidence};
@@ -100,8 +100,34 @@ pub(super) fn call() -> Call {
              caller that asks too often, and most of a long row of refusals of one caller.",
         )
         .query::<PageQuery>()
-        .answers::<Page<Entry>>("A page of the audit log")
+        .answers("A page of the audit log", &Page { data: vec![example()], next: None })
         .problems(&[&problem::INVALID, &problem::ETCD_UNREACHABLE])
+}
+
+fn example() -> Entry {
+    let at_unix_ms = view::example::AT_UNIX_MS;
+    let outcome = Outcome {
+        at_unix_ms: at_unix_ms + 40,
+        status: 200,
+        body: json!({ "frozen": true, "reason": "we are looking", "who": "ada",
+            "since_unix_ms": at_unix_ms, "until_unix_ms": null }),
+        headers: BTreeMap::from([("etag".to_owned(), "\"4\"".to_owned())]),
+    };
+    let record = AuditRecord {
+        at_unix_ms,
+        who: "ada".to_owned(),
+        vantage: "north".to_owned(),
+        what: "freeze".to_owned(),
+        cell: None,
+        region: None,
+        operation: None,
+        idempotency_key: None,
+        body: json!({ "frozen": true, "reason": "we are looking" }),
+        reason: Some("we are looking".to_owned()),
+        evidence: None,
+        outcome: Some(outcome),
+    };
+    Entry { id: format!("{at_unix_ms}-north"), record }
 }
 
 pub(super) async fn list(

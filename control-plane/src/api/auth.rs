@@ -104,7 +104,8 @@ fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-fn unknown(kind: &Kind) -> Problem {
+/// Returns the problem of a caller who is not known.
+pub(super) fn unknown(kind: &Kind) -> Problem {
     kind.problem()
         .detail("send a token of the control plane's callers as `Authorization: Bearer …`")
         .header("www-authenticate", "Bearer realm=\"bulkhead control plane\"")

@@ -8,10 +8,12 @@ use axum::routing::{MethodFilter, on};
 use schemars::JsonSchema;
 use schemars::r#gen::{SchemaGenerator, SchemaSettings};
 use schemars::schema::Schema;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::Api;
 use super::problem::{self, Kind};
+use crate::levers::preview::BrokenRule;
 
 /// What any call may answer.
 const ALWAYS: [&Kind; 4] = [
@@ -53,7 +55,7 @@ struct Answer {
     about: &'static str,
     content: &'static str,
     schema: SchemaOf,
-    example: Option<Value>,
+    example: Value,
 }
 
 impl Call {
@@ -116,17 +118,23 @@ impl Call {
         Self { takes: Some((SchemaGenerator::subschema_for::<T>, example)), ..self }
     }
 
-    pub(super) fn answers<T: JsonSchema>(self, about: &'static str) -> Self {
-        self.answers_as::<T>("application/json", about)
+    /// Answers with such a value. The example is one, so that it cannot be of an earlier version.
+    pub(super) fn answers<T: JsonSchema + Serialize>(
+        self,
+        about: &'static str,
+        example: &T,
+    ) -> Self {
+        self.answers_as("application/json", about, example)
     }
 
-    pub(super) fn answers_as<T: JsonSchema>(
+    pub(super) fn answers_as<T: JsonSchema + Serialize>(
         mut self,
         content: &'static str,
         about: &'static str,
+        example: &T,
     ) -> Self {
-        let schema = SchemaGenerator::subschema_for::<T>;
-        self.answers.push(Answer { status: 200, about, content, schema, example: None });
+        let (schema, example) = (SchemaGenerator::subschema_for::<T>, plain(example));
+        self.answers.push(Answer { status: 200, about, content, schema, example });
         self
     }
 
@@ -134,14 +142,6 @@ impl Call {
     pub(super) fn accepted(mut self) -> Self {
         if let Some(answer) = self.answers.last_mut() {
             answer.status = 202;
-        }
-        self
-    }
-
-    /// Shows the last kind of answer.
-    pub(super) fn example(mut self, example: Value) -> Self {
-        if let Some(answer) = self.answers.last_mut() {
-            answer.example = Some(example);
         }
         self
     }
@@ -221,10 +221,7 @@ impl Calls {
             .extend(call.query.into_iter().flat_map(|of| query(&plain(&of(&mut self.schemas)))));
         let mut responses = Map::new();
         for Answer { status, about, content, schema, example } in call.answers {
-            let mut body = json!({ "schema": schema(&mut self.schemas) });
-            if let Some(example) = example {
-                body["example"] = example;
-            }
+            let body = json!({ "schema": schema(&mut self.schemas), "example": example });
             let response = responses.entry(status.to_string()).or_insert_with(|| json!({}));
             response["description"] = about.into();
             response["content"][content] = body;
@@ -274,6 +271,19 @@ struct ProblemDocument {
     /// Each wrong value in the request's body.
     #[serde(default)]
     errors: Vec<FieldErrorDocument>,
+    /// Every safety rule that stands in the way, where one does.
+    #[serde(default)]
+    rules: Vec<BrokenRule>,
+    /// The operation that it is about, that is in the way, or that goes on all the same.
+    operation: Option<String>,
+    /// The entry of the audit log in which the outcome will be.
+    audit: Option<String>,
+    /// The least role that may do this.
+    required_role: Option<String>,
+    /// The tag of what there is now.
+    etag: Option<String>,
+    /// The epoch under which the target is being promoted.
+    epoch: Option<u64>,
 }
 
 #[derive(JsonSchema)]
@@ -286,7 +296,7 @@ struct FieldErrorDocument {
 }
 
 /// Adds a type of problem to what is answered with its status.
-fn refuse(responses: &mut Map<String, Value>, kind: &Kind) {
+pub(super) fn refuse(responses: &mut Map<String, Value>, kind: &Kind) {
     let response = responses.entry(kind.status.to_string()).or_insert_with(|| {
         let schema = json!({ "$ref": "#/components/schemas/Problem" });
         let problems = json!({ "schema": schema, "examples": {} });
@@ -295,7 +305,8 @@ fn refuse(responses: &mut Map<String, Value>, kind: &Kind) {
     let text = response["description"].as_str().unwrap_or_default();
     let end = if text.is_empty() { "" } else { "\n\n" };
     response["description"] = format!("{text}{end}`{}`: {}.", kind.code, kind.title).into();
-    let example = json!({ "summary": kind.title, "value": kind.problem() });
+    let shown = problem::example::of(kind);
+    let example = json!({ "summary": kind.title, "value": shown });
     response["content"]["application/problem+json"]["examples"][kind.code] = example;
 }
 
@@ -324,6 +335,6 @@ fn name(method: &Method, path: &str) -> String {
     std::iter::once(method.as_str()).chain(words).collect::<Vec<_>>().join("_")
 }
 
-fn plain(schema: &impl serde::Serialize) -> Value {
-    serde_json::to_value(schema).expect("a schema is plain JSON")
+fn plain(told: &impl Serialize) -> Value {
+    serde_json::to_value(told).expect("schemas and answers are plain JSON")
 }

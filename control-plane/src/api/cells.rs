@@ -6,7 +6,6 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use runtime::Problem;
-use serde_json::json;
 use tokio::time::Instant;
 use topology::CellId;
 
@@ -18,7 +17,10 @@ use crate::decide::State as Known;
 pub(super) fn list_call() -> Call {
     Call::get("/v1/cells")
         .of("cells", "Lists the cells.")
-        .answers::<List<view::Cell>>("Every cell, as this control plane sees it")
+        .answers(
+            "Every cell, as this control plane sees it",
+            &List { data: vec![view::example::cell()] },
+        )
         .etag("The routing snapshot's version: it tells of moves, not of what is seen of sites")
         .problems(&[&problem::NOTHING_KNOWN])
 }
@@ -35,20 +37,7 @@ pub(super) fn one_call() -> Call {
     Call::get("/v1/cells/{id}")
         .of("cells", "Shows a cell.")
         .id("The cell")
-        .answers::<view::Cell>("The cell, as this control plane sees it")
-        .example(json!({
-            "id": "c1", "epoch": 7, "phase": "steady", "active": "east", "target": null,
-            "voters": ["north", "south"], "acks": 1, "reason": "opened", "slots": 5462,
-            "redundant": true, "at_risk": false, "frozen": null,
-            "lease": { "holder": "east", "epoch": 7, "age_ms": 210 },
-            "sites": [{
-                "region": "east", "role": "active", "tenure": "serving", "postgres": "primary",
-                "lsn": 50_331_648, "lag_bytes": 0, "room_bytes": 12_884_901_888_u64,
-                "services": { "session": true },
-                "reachable": true, "votes": false, "rebuilt": 0, "alerts": {},
-                "gateway": "127.1.1.1:8000",
-            }],
-        }))
+        .answers("The cell, as this control plane sees it", &view::example::cell())
         .etag("The cell's epoch: it tells of moves, not of what is seen of its sites")
         .problems(&[&problem::UNKNOWN_CELL, &problem::NOTHING_KNOWN])
 }

@@ -9,12 +9,12 @@ use axum::response::Response;
 use runtime::Problem;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
-use topology::wire::drill::DrillRecord;
-use topology::wire::suite::SuitePlan;
+use topology::wire::drill::{DrillRecord, DrillVerdict, Took};
+use topology::wire::suite::{Became, Outcome, SuitePlan, Timed};
 
 use super::call::Call;
 use super::list::{Asked, Page, PageQuery};
+use super::view::example::AT_UNIX_MS;
 use super::{Api, error, etag, problem};
 use crate::decide::drills::Drills;
 
@@ -55,8 +55,7 @@ pub(super) fn list_call() -> Call {
              became of the last ones.",
         )
         .query::<PageQuery>()
-        .answers::<Rehearsed>("A page of the runs, and what is due")
-        .example(json!({ "data": [example()], "next": null, "schedule": example_schedule() }))
+        .answers("A page of the runs, and what is due", &example_page())
         .etag("Changes with the content")
         .problems(&[&problem::INVALID, &problem::NOTHING_KNOWN])
 }
@@ -86,8 +85,7 @@ pub(super) fn one_call() -> Call {
     Call::get("/v1/drills/{id}")
         .of("records", "Shows a run of a drill.")
         .id("The run's id, as in the list")
-        .answers::<Run>("What it came to")
-        .example(example())
+        .answers("What it came to", &example())
         .etag("Changes with the content")
         .problems(&[&problem::UNKNOWN_DRILL, &problem::NOTHING_KNOWN])
 }
@@ -112,27 +110,46 @@ fn run(id: &str, record: &DrillRecord) -> Run {
     Run { id: id.to_owned(), record: record.clone() }
 }
 
-fn example_schedule() -> Value {
-    json!({
-        "executor": "east",
-        "plan": {
-            "suite": "weekly", "title": "Every kind of loss is rehearsed every week",
-            "written_unix_ms": 1_795_385_190_000_u64, "running": null, "held": null,
-            "next": [{ "drill": "evacuate", "due_unix_ms": 1_795_386_600_000_u64,
-                "target": "north" }],
-            "last": [{ "drill": "region-loss", "due_unix_ms": 1_795_385_100_000_u64,
-                "target": "east", "outcome": "SUCCEEDED" }],
-        },
-    })
+fn example_page() -> Rehearsed {
+    let timed = |drill: &str, due_unix_ms, target: &str| Timed {
+        drill: drill.to_owned(),
+        due_unix_ms,
+        target: Some(target.to_owned()),
+    };
+    let last = timed("region-loss", AT_UNIX_MS - 7_000, "east");
+    let plan = SuitePlan {
+        suite: "weekly".to_owned(),
+        title: "Every kind of loss is rehearsed every week".to_owned(),
+        written_unix_ms: AT_UNIX_MS + 83_000,
+        running: None,
+        held: None,
+        next: vec![timed("evacuate", AT_UNIX_MS + 1_493_000, "north")],
+        last: vec![Became { due: last, outcome: Outcome::Succeeded, why: None }],
+    };
+    let schedule = Scheduled { executor: Some("east".to_owned()), plan: Some(plan) };
+    Rehearsed { page: Page { data: vec![example()], next: None }, schedule: Some(schedule) }
 }
 
-fn example() -> Value {
-    json!({
-        "id": "1795385107000-region-loss", "run": "region-loss-1795385107000",
-        "drill": "region-loss", "title": "A region is lost", "environment": "local-1f3a",
-        "seed": 1, "begun_unix_ms": 1_795_385_107_000_u64, "ended_unix_ms": 1_795_385_181_000_u64,
-        "verdict": "pass", "exit_code": 0, "reasons": [], "recover_99_ms": 2610,
-        "detect_ms": 1120, "redundancy_restored_ms": 9300, "strong_lost": 0, "weak_lost": 0,
-        "failed": 0, "held": 41,
-    })
+fn example() -> Run {
+    let record = DrillRecord {
+        run: format!("region-loss-{AT_UNIX_MS}"),
+        drill: "region-loss".to_owned(),
+        title: "A region is lost".to_owned(),
+        environment: "local-1f3a".to_owned(),
+        seed: 1,
+        begun_unix_ms: AT_UNIX_MS,
+        ended_unix_ms: AT_UNIX_MS + 74_000,
+        verdict: DrillVerdict::Pass,
+        exit_code: 0,
+        reasons: Vec::new(),
+        recover_99_ms: Some(Took::Millis(2610)),
+        detect_ms: Some(Took::Millis(1120)),
+        redundancy_restored_ms: Some(Took::Millis(9300)),
+        strong_lost: Some(0),
+        weak_lost: Some(0),
+        failed: Some(0),
+        held: 41,
+        suite: Some("weekly".to_owned()),
+    };
+    Run { id: format!("{AT_UNIX_MS}-region-loss"), record }
 }

@@ -20,6 +20,7 @@ use serde_json::json;
 use super::call::Call;
 use super::cells::known;
 use super::list::{Asked, Page, PageQuery};
+use super::view::example::AT_UNIX_MS;
 use super::{Api, etag, problem};
 use crate::event_log::Event;
 
@@ -52,10 +53,31 @@ pub(super) fn call() -> Call {
         .parameter(json!({ "name": "Last-Event-ID", "in": "header", "required": false,
             "description": "The id of the last event that was received",
             "schema": { "type": "integer", "minimum": 0 } }))
-        .answers_as::<String>("text/event-stream", "Events, the page as JSON")
-        .answers::<Page<Kept>>("Events, or a page of them")
+        .answers_as("text/event-stream", "Events, the page as JSON", &example_line())
+        .answers("Events, or a page of them", &Page { data: vec![example()], next: None })
         .aged()
         .problems(&[&problem::INVALID, &problem::NOTHING_KNOWN])
+}
+
+fn example() -> Kept {
+    let event = Event {
+        id: AT_UNIX_MS,
+        name: "operation-begun",
+        at_unix_ms: AT_UNIX_MS,
+        operation: Some("op-000012".to_owned()),
+        region: Some("east".to_owned()),
+        reason: "evacuate east: asked by mei in north".to_owned(),
+        evidence: "0 of 2 steps".to_owned(),
+        ..Event::default()
+    };
+    Kept { id: event.id, name: event.name, event }
+}
+
+/// The same as the stream has it.
+fn example_line() -> String {
+    let Kept { id, name, event } = example();
+    let data = serde_json::to_string(&event).expect("an event is plain JSON");
+    format!("id: {id}\nevent: {name}\ndata: {data}\n\n")
 }
 
 pub(super) async fn stream(

@@ -11,16 +11,19 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::{Instant, timeout};
 use topology::wire::evidence::EvidenceRecord;
+use topology::wire::vantage::Health;
 use topology::{RegionId, SiteId};
 
 use super::call::Call;
 use super::cells::{cell_id, known};
+use super::view::example::AT_UNIX_MS;
 use super::{Api, error, etag, problem, view};
 use crate::decide::Policy;
 use crate::decide::state::SeenVantage;
+use crate::decide::verdict::Verdict;
 use crate::decide::verdict::matrix::Matrix;
 use crate::decision_log::Decision;
-use crate::evidence::{self, CellEvidence, Sight};
+use crate::evidence::{self, Against, Agreed, CellEvidence, Column, Share, Sight, Traffic};
 
 /// How long etcd may take for what is past.
 const LOOK: Duration = Duration::from_millis(500);
@@ -45,8 +48,64 @@ pub(super) fn of_cell_call() -> Call {
             "Shows what speaks for and against a cell's active site, and what was decided.",
         )
         .id("The cell")
-        .answers::<Answer>("The evidence, as this control plane has it")
+        .answers("The evidence, as this control plane has it", &example())
         .problems(&[&problem::UNKNOWN_CELL, &problem::NOTHING_KNOWN])
+}
+
+fn example() -> Answer {
+    let since_unix_ms = AT_UNIX_MS - 12_000;
+    let what = "2 of 2 vantages find it slow".to_owned();
+    let usual = Share { requests_per_second: 118.0, failed: 0.0, unreachable: 0.0, median_ms: 4.0 };
+    let column = Column {
+        agreed: Some(Agreed { health: Health::Slow, since_unix_ms, by: 2, of: 2 }),
+        flapping: false,
+        seen_from: ["east", "north"].map(|id| (id.to_owned(), example_sight())).into(),
+    };
+    let now = CellEvidence {
+        cell: "c1".to_owned(),
+        epoch: 9,
+        phase: "steady in south".to_owned(),
+        vantage: "north".to_owned(),
+        at_unix_ms: AT_UNIX_MS,
+        active: Some("south".to_owned()),
+        verdict: Verdict::Gray.name(),
+        since_unix_ms: Some(since_unix_ms),
+        against: BTreeMap::from([("probes", Against { what: what.clone(), since_unix_ms })]),
+        held: None,
+        lease_age_ms: Some(210),
+        traffic: Some(Traffic {
+            lately: Some(Share { median_ms: 61.0, ..usual.clone() }),
+            usual: Some(usual),
+            busy: false,
+        }),
+        sites: BTreeMap::from([("south".to_owned(), column)]),
+    };
+    let seen = serde_json::to_value(&now).expect("evidence is plain JSON");
+    let noted = EvidenceRecord {
+        at_unix_ms: AT_UNIX_MS,
+        vantage: "north".to_owned(),
+        what: "gray".to_owned(),
+        reason: what,
+        seen,
+    };
+    Answer { now, decisions: Vec::new(), history: Some(vec![noted]) }
+}
+
+fn example_sight() -> Sight {
+    let since_unix_ms = Some(AT_UNIX_MS - 12_000);
+    Sight { health: Health::Slow, since_unix_ms, deep: None, counts: true }
+}
+
+fn example_rows() -> Rows {
+    let row = Vantage {
+        id: "east".to_owned(),
+        age_ms: Some(840),
+        sequence: Some(4711),
+        fresh: true,
+        blind_to: Vec::new(),
+        sites: BTreeMap::from([("c1@south".to_owned(), example_sight())]),
+    };
+    Rows { vantage: "north".to_owned(), data: vec![row] }
 }
 
 pub(super) async fn of_cell(
@@ -91,7 +150,7 @@ struct Rows {
 pub(super) fn vantages_call() -> Call {
     Call::get("/v1/vantages")
         .of("platform", "Lists what every region's control plane sees of every site.")
-        .answers::<Rows>("The matrix, as this control plane has heard of it")
+        .answers("The matrix, as this control plane has heard of it", &example_rows())
         .problems(&[&problem::NOTHING_KNOWN])
 }
 

@@ -10,7 +10,6 @@ use runtime::moment::Moment;
 use runtime::{Problem, clock};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio::time::timeout;
 use topology::wire::cause::CauseRecord;
 use topology::wire::history::HistoryRecord;
@@ -18,7 +17,7 @@ use topology::{CellId, Slot};
 
 use super::call::Call;
 use super::cells::known;
-use super::{Api, error, etag, problem};
+use super::{Api, error, etag, problem, view};
 use crate::decide::history::{Whereabouts, whereabouts};
 use crate::decide::state::SeenCell;
 
@@ -91,22 +90,7 @@ pub(super) fn call() -> Call {
              `history` is then `null`, and `since_unix_ms` too.",
         )
         .query::<Question>()
-        .answers::<Explained>("Where, under which epoch, and why")
-        .example(json!({
-            "user": "alice", "slot": 4711, "cell": "c1", "at_unix_ms": 1_795_385_107_000_u64,
-            "state": "serving", "epoch": 9, "active": "south", "gateway": "127.3.1.1:8000",
-            "since_unix_ms": 1_795_380_000_140_u64, "until_unix_ms": null,
-            "why": "planned move from east to south, asked in north",
-            "cause": {"kind": "switchover", "operation": "op-000012"},
-            "link": "/v1/operations/op-000012",
-            "history": [{
-                "epoch": 9, "active": "south", "begun_unix_ms": 1_795_380_000_000_u64,
-                "opened_unix_ms": 1_795_380_000_140_u64, "vantage": "north",
-                "reason": "planned move from east to south, asked in north",
-                "cause": {"kind": "switchover", "operation": "op-000012"},
-                "link": "/v1/operations/op-000012",
-            }],
-        }))
+        .answers("Where, under which epoch, and why", &example())
         .aged()
         .problems(&[
             &problem::INVALID,
@@ -114,6 +98,35 @@ pub(super) fn call() -> Call {
             &problem::NOTHING_KNOWN,
             &problem::ETCD_UNREACHABLE,
         ])
+}
+
+fn example() -> Explained {
+    let at = view::example::AT_UNIX_MS;
+    let (cause, reason) = (Some(view::example::cause()), view::example::REASON.to_owned());
+    let link = Some("/v1/operations/op-000012".to_owned());
+    let record = HistoryRecord {
+        epoch: 9,
+        active: "south".to_owned(),
+        begun_unix_ms: at - 5_107_000,
+        opened_unix_ms: at - 5_106_860,
+        cause: cause.clone(),
+        reason: reason.clone(),
+        vantage: "north".to_owned(),
+    };
+    let told = Told {
+        state: "serving",
+        epoch: 9,
+        active: Some("south".to_owned()),
+        gateway: Some("127.3.1.1:8000".to_owned()),
+        since_unix_ms: Some(record.opened_unix_ms),
+        until_unix_ms: None,
+        why: reason,
+        cause,
+        link: link.clone(),
+        history: Some(vec![Entry { record, link }]),
+    };
+    let (user, cell) = ("alice".to_owned(), "c1".to_owned());
+    Explained { slot: Slot::of(&user).number(), user, cell, at_unix_ms: at, told }
 }
 
 pub(super) async fn explain(

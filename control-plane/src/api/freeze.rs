@@ -15,6 +15,7 @@ use super::audit::{Act, Reply, Subject, audited};
 use super::auth::Caller;
 use super::call::Call;
 use super::cells::known;
+use super::view::example::AT_UNIX_MS;
 use super::write::{DoneOrAhead, Flags, Write};
 use super::{Api, etag, problem};
 use crate::callers::Role;
@@ -46,7 +47,7 @@ struct FreezeView {
 pub(super) fn get_call() -> Call {
     Call::get("/v1/freeze")
         .of("platform", "Says whether everything is frozen, who said so, and why.")
-        .answers::<FreezeView>("What was said last, and whether it holds")
+        .answers("What was said last, and whether it holds", &example())
         .tag("Changes whenever somebody says something; not when what was said is over")
         .aged()
         .problems(&[&problem::NOTHING_KNOWN])
@@ -62,7 +63,7 @@ pub(super) fn put_call() -> Call {
         .query::<Flags>()
         .takes::<FreezeRequest>(json!({ "frozen": true, "reason": "we are looking" }))
         .write()
-        .answers::<DoneOrAhead<FreezeView>>("What was said")
+        .answers("What was said", &DoneOrAhead::Done(example()))
         .tag("Of what was said: for `If-Match`")
         .problems(&[
             &problem::OVERTAKEN,
@@ -70,6 +71,16 @@ pub(super) fn put_call() -> Call {
             &problem::STALE,
             &problem::KEY_REUSED,
         ])
+}
+
+fn example() -> FreezeView {
+    FreezeView {
+        frozen: true,
+        reason: Some("we are looking".to_owned()),
+        who: Some("ada".to_owned()),
+        since_unix_ms: Some(AT_UNIX_MS),
+        until_unix_ms: Some(AT_UNIX_MS + 3_600_000),
+    }
 }
 
 pub(super) async fn get(State(api): State<Api>) -> Result<Response, Problem> {

@@ -1,6 +1,7 @@
 //! What a cell's sites had written that its history went on without.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Json, Response};
@@ -8,8 +9,7 @@ use futures_util::future::join_all;
 use runtime::Problem;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
-use topology::wire::lost_writes::LostWritesReport;
+use topology::wire::lost_writes::{LostWrite, LostWritesReport};
 use tracing::info;
 
 use super::call::Call;
@@ -33,10 +33,32 @@ pub(super) fn call() -> Call {
     Call::get("/v1/cells/{id}/lost-writes")
         .of("cells", "Lists what a cell's sites had written that its history went on without.")
         .id("The cell")
-        .answers::<LostWrites>("What every site that answers has kept")
-        .example(json!({ "data": [], "unreachable": ["south"] }))
+        .answers("What every site that answers has kept", &example())
         .aged()
         .problems(&[&problem::UNKNOWN_CELL, &problem::NOTHING_KNOWN])
+}
+
+fn example() -> LostWrites {
+    let write = LostWrite {
+        table: "ticket".to_owned(),
+        key: BTreeMap::from([("id".to_owned(), "4711".to_owned())]),
+        about: BTreeMap::from([("user_id".to_owned(), "alice".to_owned())]),
+    };
+    let report = LostWritesReport {
+        cell: "c1".to_owned(),
+        region: "east".to_owned(),
+        epoch: 8,
+        timeline: 3,
+        fork: 50_331_648,
+        end: 50_335_744,
+        transactions: 1,
+        first_at: Some("2026-11-22 14:05:07.412+00".to_owned()),
+        last_at: Some("2026-11-22 14:05:07.412+00".to_owned()),
+        writes: vec![write],
+        truncated: false,
+        incomplete: None,
+    };
+    LostWrites { data: vec![report], unreachable: vec!["north".to_owned()] }
 }
 
 pub(super) async fn of_cell(
@@ -80,8 +102,6 @@ fn merge(answers: impl Iterator<Item = Result<Vec<LostWritesReport>, String>>) -
 
 #[cfg(test)]
 mod tests {
-    use topology::wire::lost_writes::LostWrite;
-
     use super::*;
 
     #[test]

@@ -9,7 +9,8 @@ use axum::routing::get;
 use runtime::Problem;
 use serde_json::{Map, Value, json};
 
-use super::problem;
+use super::call::refuse;
+use super::problem::{self, Kind};
 
 /// The pages run nothing and load nothing.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
@@ -23,6 +24,10 @@ these: without a token that is known there is nobody to name (401), and whoever 
 shall not push out of the log what others did. For the same reason the refused writes of one caller are \
 kept up to twenty in a row, and one a minute after those; the rest is in the process's own log. A dry \
 run is no write.";
+
+/// Problems that no call answers with: of paths, of methods and of types of problem that there are not.
+pub(super) const ELSEWHERE: [&Kind; 3] =
+    [&problem::NO_SUCH_ROUTE, &problem::METHOD_NOT_ALLOWED, &problem::UNKNOWN_PROBLEM];
 
 /// Returns the document.
 pub(super) fn document(paths: &Map<String, Value>, schemas: &Value) -> Value {
@@ -43,12 +48,24 @@ pub(super) fn document(paths: &Map<String, Value>, schemas: &Value) -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas,
+            "responses": elsewhere(),
             "securitySchemes": { "token": {
                 "type": "http", "scheme": "bearer",
                 "description": "A token of the control plane's callers",
             } },
         },
     })
+}
+
+/// Returns what is answered to what is no call.
+fn elsewhere() -> Map<String, Value> {
+    let mut responses = Map::new();
+    for kind in ELSEWHERE {
+        let mut of_kind = Map::new();
+        refuse(&mut of_kind, kind);
+        responses.extend(of_kind.into_values().map(|response| (kind.code.to_owned(), response)));
+    }
+    responses
 }
 
 /// Returns the routes that anybody may read: they tell nothing of this platform.

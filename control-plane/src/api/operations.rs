@@ -1,6 +1,7 @@
 //! Operations: draining or emptying a region and letting its cells back in, how far that is, and
 //! cancelling it.
 
+pub(super) mod example;
 mod view;
 
 use axum::Extension;
@@ -14,8 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use topology::RegionId;
 
-pub(super) use self::view::OperationView;
-use self::view::view;
+use self::view::{OperationView, view};
 use super::audit::{Act, Reply, Subject, audited};
 use super::auth::Caller;
 use super::call::Call;
@@ -27,7 +27,7 @@ use crate::callers::Role;
 use crate::decide::operation::{Goal, Operation};
 use crate::levers::history::{self, Expected, History};
 use crate::levers::operation::Known;
-use crate::levers::preview::{Ahead, Preview, preview};
+use crate::levers::preview::{Ahead, preview};
 use crate::levers::request::Request;
 use crate::levers::{self, region};
 
@@ -98,11 +98,11 @@ const REFUSED: &[&Kind] = &[
 ];
 
 /// A call that begins an operation, or says what that would do.
-pub(super) fn begins(call: Call, refused: &'static [&'static Kind]) -> Call {
+pub(super) fn begins(call: Call, shown: Goal, refused: &'static [&'static Kind]) -> Call {
     call.query::<Flags>()
         .write()
-        .answers::<Preview>("What would be done")
-        .answers::<OperationView>("The operation goes on")
+        .answers("What would be done", &example::ahead(&shown))
+        .answers("The operation goes on", &example::just_begun(shown))
         .accepted()
         .problems(refused)
 }
@@ -116,7 +116,7 @@ pub(super) fn evacuate_call() -> Call {
         )
         .id("The region")
         .takes::<RegionRequest>(json!({ "reason": "work on the power supply" }));
-    begins(call, REFUSED)
+    begins(call, example::evacuate(), REFUSED)
 }
 
 pub(super) fn restore_call() -> Call {
@@ -125,7 +125,7 @@ pub(super) fn restore_call() -> Call {
         .about("With `dry_run=true` only says what would be done.")
         .id("The region")
         .takes::<RegionRequest>(json!({}));
-    begins(call, REFUSED)
+    begins(call, Goal::Restore(example::region("east")), REFUSED)
 }
 
 pub(super) fn drain_call() -> Call {
@@ -138,7 +138,7 @@ pub(super) fn drain_call() -> Call {
         )
         .id("The region")
         .takes::<MarkRequest>(json!({ "reason": "a switch there is flaky" }));
-    begins(call, REFUSED)
+    begins(call, Goal::Drain(example::region("east")), REFUSED)
 }
 
 pub(super) fn undrain_call() -> Call {
@@ -147,7 +147,7 @@ pub(super) fn undrain_call() -> Call {
         .about("With `dry_run=true` only says what would be done.")
         .id("The region")
         .takes::<MarkRequest>(json!({}));
-    begins(call, REFUSED)
+    begins(call, Goal::Undrain(example::region("east")), REFUSED)
 }
 
 pub(super) fn list_call() -> Call {
@@ -159,7 +159,10 @@ pub(super) fn list_call() -> Call {
         .about(
             "While etcd does not answer, those that went on when it was last read: see `with_ended`.",
         )
-        .answers::<Listed>("The operations")
+        .answers(
+            "The operations",
+            &Listed { data: vec![example::going_on()], with_ended: true },
+        )
         .aged()
         .problems(&[&problem::ETCD_UNREACHABLE])
 }
@@ -172,7 +175,7 @@ pub(super) fn one_call() -> Call {
         )
         .about("While etcd does not answer, only one that went on when it was last read.")
         .id("The operation")
-        .answers::<OperationView>("The operation")
+        .answers("The operation", &example::going_on())
         .tag("Changes with each step, and with a cancellation")
         .aged()
         .problems(&[&problem::UNKNOWN_OPERATION, &problem::ETCD_UNREACHABLE])
@@ -192,7 +195,10 @@ pub(super) fn cancel_call() -> Call {
         .query::<Flags>()
         .takes::<CancelRequest>(json!({}))
         .write()
-        .answers::<DoneOrAhead<OperationView>>("The operation is being cancelled")
+        .answers(
+            "The operation is being cancelled",
+            &DoneOrAhead::Done(example::being_cancelled()),
+        )
         .problems(&[
             &problem::UNKNOWN_OPERATION,
             &problem::OPERATION_ENDED,

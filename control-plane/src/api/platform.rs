@@ -1,6 +1,6 @@
 //! The platform as a whole: regions, sites, routers, and the routing snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use axum::extract::State;
@@ -9,11 +9,10 @@ use axum::response::Response;
 use runtime::Problem;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 use tokio::time::Instant;
 use topology::address::Port;
-use topology::wire::cell::CellRecord;
-use topology::wire::report::RouterReport;
+use topology::wire::cell::{CellRecord, PhaseRecord};
+use topology::wire::report::{RouterReport, TrafficSecond};
 
 use super::call::Call;
 use super::cells::known;
@@ -41,14 +40,23 @@ struct Region {
 pub(super) fn regions_call() -> Call {
     Call::get("/v1/regions")
         .of("platform", "Lists the regions.")
-        .answers::<List<Region>>("Every region, and which cells are there")
-        .example(json!({ "data": [{
-            "id": "east", "name": "East", "network": "127.1.0.0/16",
-            "control_plane": "127.1.0.1:7000", "active": ["c1"], "standby": ["c2", "c3"],
-            "sites_reachable": 3, "sites": 3,
-        }] }))
+        .answers("Every region, and which cells are there", &List { data: vec![example()] })
         .etag("Changes with the content")
         .problems(&[&problem::NOTHING_KNOWN])
+}
+
+fn example() -> Region {
+    Region {
+        id: "east".to_owned(),
+        name: "East".to_owned(),
+        network: "127.1.0.0/16".to_owned(),
+        control_plane: Some(SocketAddr::from(([127, 1, 0, 1], 7000))),
+        active: vec!["c2".to_owned()],
+        standby: vec!["c1".to_owned(), "c3".to_owned()],
+        sites_reachable: 3,
+        sites: 3,
+        drained: false,
+    }
 }
 
 pub(super) async fn regions(
@@ -92,7 +100,10 @@ struct CellSite {
 pub(super) fn sites_call() -> Call {
     Call::get("/v1/sites")
         .of("platform", "Lists every site of every cell.")
-        .answers::<List<CellSite>>("As this control plane sees them")
+        .answers(
+            "As this control plane sees them",
+            &List { data: vec![CellSite { cell: "c1".to_owned(), site: view::example::site() }] },
+        )
         .etag("Changes with the content")
         .problems(&[&problem::NOTHING_KNOWN])
 }
@@ -116,12 +127,21 @@ struct Router {
 pub(super) fn routers_call() -> Call {
     Call::get("/v1/routers")
         .of("platform", "Lists the routers.")
-        .answers::<List<Router>>("What each router says of itself")
-        .example(json!({ "data": [{
-            "id": "edge-1", "sequence": 42, "version": 310, "stale": false, "held": 0,
-        }] }))
+        .answers("What each router says of itself", &List { data: vec![example_router()] })
         .etag("Changes with the content")
         .problems(&[&problem::NOTHING_KNOWN])
+}
+
+fn example_router() -> Router {
+    let second = TrafficSecond { requests: 118, failed: 0, unreachable: 0, median_ms: 4 };
+    let report = RouterReport {
+        sequence: 42,
+        version: 310,
+        stale: false,
+        held: 0,
+        traffic: BTreeMap::from([("c1".to_owned(), vec![second])]),
+    };
+    Router { id: "edge-1".to_owned(), report }
 }
 
 pub(super) async fn routers(
@@ -151,9 +171,29 @@ struct SnapshotCell {
 pub(super) fn snapshot_call() -> Call {
     Call::get("/v1/snapshot")
         .of("platform", "Shows the routing snapshot.")
-        .answers::<Snapshot>("As routers make it, with each cell's share of the slots")
+        .answers("As routers make it, with each cell's share of the slots", &example_snapshot())
         .etag("The snapshot's version")
         .problems(&[&problem::NOTHING_KNOWN])
+}
+
+fn example_snapshot() -> Snapshot {
+    let gateway = |network: u8| SocketAddr::from(([127, network, 1, 1], 8000));
+    let record = CellRecord {
+        epoch: 9,
+        phase: PhaseRecord::Steady { active: "south".to_owned() },
+        voters: ["east", "north"].map(str::to_owned).into(),
+        retired: BTreeSet::new(),
+        acks: 1,
+        system: Some(7_575_013_265_021_550_123),
+        elected_at: None,
+        cause: Some(view::example::cause()),
+        reason: view::example::REASON.to_owned(),
+        gateways: [("east", 1), ("north", 2), ("south", 3)]
+            .map(|(region, network)| (region.to_owned(), gateway(network)))
+            .into(),
+    };
+    let cells = BTreeMap::from([("c1".to_owned(), SnapshotCell { slots: 5462, record })]);
+    Snapshot { version: 310, cells }
 }
 
 pub(super) async fn snapshot(

@@ -1,6 +1,8 @@
 //! The table of problems: every one this API answers with, and what to do about it. Each is served at
 //! its type's address, `/problems/{code}`, and named in the API's document.
 
+pub(super) mod example;
+
 use runtime::Problem;
 
 /// A type of problem.

@@ -2,6 +2,7 @@
 //! others.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -44,15 +45,19 @@ impl Rates {
 
     /// Takes one request of this caller's, or says when there is one again.
     pub(super) fn take(&self, name: &str) -> Result<(), Problem> {
-        self.requests.check_key(&name.to_owned()).map_err(|not_until| {
-            let wait = not_until.wait_time_from(DefaultClock::default().now());
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            problem::TOO_MANY
-                .problem()
-                .detail(format!("{RATE} requests a second, {BURST} at once, of all under one name"))
-                .header("retry-after", seconds.max(1).to_string())
-        })
+        self.requests
+            .check_key(&name.to_owned())
+            .map_err(|not_until| too_many(not_until.wait_time_from(DefaultClock::default().now())))
     }
+}
+
+/// Returns the problem of a caller who may ask again after a while.
+pub(super) fn too_many(wait: Duration) -> Problem {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    problem::TOO_MANY
+        .problem()
+        .detail(format!("{RATE} requests a second, {BURST} at once, of all under one name"))
+        .header("retry-after", seconds.max(1).to_string())
 }
 
 #[cfg(test)]

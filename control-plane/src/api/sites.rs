@@ -12,7 +12,7 @@ use super::Api;
 use super::auth::Caller;
 use super::call::Call;
 use super::cells::cell_id;
-use super::operations::{MarkRequest, ask, begins, region_id};
+use super::operations::{MarkRequest, ask, begins, example, region_id};
 use super::problem::{self, Kind};
 use super::write::Write;
 use crate::decide::operation::Goal;
@@ -35,31 +35,32 @@ const REFUSED: &[&Kind] = &[
 ];
 
 pub(super) fn retire_call() -> Call {
-    of_site("/v1/cells/{id}/sites/{region}/retire")
+    let call = of_site("/v1/cells/{id}/sites/{region}/retire")
         .of("cells", "Keeps a standby site out of its cell: no voter, no target, following nobody.")
         .about(
             "Its database stays as it is then. It is refused where the cell would be left without a \
              ready site. With `dry_run=true` only says what would be done.",
         )
-        .takes::<MarkRequest>(json!({ "reason": "the machine is replaced" }))
+        .takes::<MarkRequest>(json!({ "reason": "the machine is replaced" }));
+    begins(call, Goal::RetireSite(example::site()), REFUSED)
 }
 
 pub(super) fn add_call() -> Call {
-    of_site("/v1/cells/{id}/sites/{region}/add")
+    let call = of_site("/v1/cells/{id}/sites/{region}/add")
         .of("cells", "Lets a site in again that was kept out; done once it votes.")
         .about(
             "It catches up first, from the write-ahead log or from a copy. With `dry_run=true` only \
              says what would be done.",
         )
-        .takes::<MarkRequest>(json!({}))
+        .takes::<MarkRequest>(json!({}));
+    begins(call, Goal::AddSite(example::site()), REFUSED)
 }
 
 fn of_site(path: &'static str) -> Call {
-    let call = Call::post(path).id("The cell").parameter(json!({
+    Call::post(path).id("The cell").parameter(json!({
         "name": "region", "in": "path", "required": true,
         "description": "The region of the site", "schema": { "type": "string" }
-    }));
-    begins(call, REFUSED)
+    }))
 }
 
 pub(super) async fn retire(

@@ -1,5 +1,7 @@
 //! What the answers look like, from what is known.
 
+pub(super) mod example;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, header};
 use runtime::Problem;
 use runtime::json_body::invalid;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use topology::wire::header::IDEMPOTENCY_KEY;
 
@@ -36,8 +36,9 @@ pub(super) struct Flags {
     dry_run: bool,
 }
 
-/// What a write answers: what was done, or with `dry_run` what would be. Only its schema is used.
-#[derive(JsonSchema)]
+/// What a write answers: what was done, or with `dry_run` what would be. Only its schema is used, and to show
+/// what it is of.
+#[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "whoever answers answers the one or the other")]
 pub(super) enum DoneOrAhead<T> {

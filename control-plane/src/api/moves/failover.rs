@@ -101,11 +101,7 @@ pub(in crate::api) fn call() -> Call {
             "accept_data_loss": true, "reason": "east and north have burnt down",
         }))
         .write()
-        .answers::<DoneOrAhead<FailedOver>>("A standby is promoted")
-        .example(json!({
-            "operation": "op-000007", "cell": "c1", "from": "east", "to": "south", "epoch": 8,
-            "took_ms": 930, "opened": true,
-        }))
+        .answers("A standby is promoted", &DoneOrAhead::Done(example()))
         .problems(&[
             &problem::UNKNOWN_CELL,
             &problem::OVERTAKEN,
@@ -131,6 +127,29 @@ pub(in crate::api) fn call() -> Call {
             &problem::KEY_REUSED,
             &problem::NOTHING_KNOWN,
         ])
+}
+
+/// What is answered to the request that is shown.
+fn example() -> FailedOver {
+    let gives_up = GivesUp {
+        further: None,
+        bytes: 0,
+        later_timeline: false,
+        unheard: vec!["east".to_owned(), "north".to_owned()],
+        acknowledged_writes: true,
+    };
+    let position = Position { timeline: 3, lsn: 50_331_648 };
+    FailedOver {
+        operation: "op-000012".to_owned(),
+        cell: "c1".to_owned(),
+        from: Some("east".to_owned()),
+        to: "south".to_owned(),
+        epoch: 9,
+        took_ms: 3930,
+        opened: false,
+        votes: Some(BTreeMap::from([("south".to_owned(), position)])),
+        gives_up: Some(gives_up),
+    }
 }
 
 pub(in crate::api) async fn failover(

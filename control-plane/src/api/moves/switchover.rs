@@ -66,11 +66,7 @@ pub(in crate::api) fn call() -> Call {
         .query::<Flags>()
         .takes::<SwitchoverRequest>(json!({ "to": "south" }))
         .write()
-        .answers::<DoneOrAhead<Switched>>("The cell is active there")
-        .example(json!({
-            "operation": "op-000007", "cell": "c1", "from": "east", "to": "south", "epoch": 8,
-            "took_ms": 412, "hold_ms": 230,
-        }))
+        .answers("The cell is active there", &DoneOrAhead::Done(example()))
         .problems(&[
             &problem::UNKNOWN_CELL,
             &problem::OVERTAKEN,
@@ -93,6 +89,18 @@ pub(in crate::api) fn call() -> Call {
             &problem::KEY_REUSED,
             &problem::NOTHING_KNOWN,
         ])
+}
+
+fn example() -> Switched {
+    Switched {
+        operation: "op-000012".to_owned(),
+        cell: "c1".to_owned(),
+        from: "east".to_owned(),
+        to: "south".to_owned(),
+        epoch: 9,
+        took_ms: 412,
+        hold_ms: Some(230),
+    }
 }
 
 pub(in crate::api) async fn switchover(
