@@ -8,6 +8,7 @@ mod cut;
 mod fault;
 mod lines;
 mod load;
+mod offers;
 mod offset;
 mod read;
 mod stop;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::check::Check;
+use crate::fault::clock_offset;
 use crate::metrics::{Measure, Value};
 use crate::wan;
 
@@ -26,6 +28,7 @@ pub(crate) use fault::{
 };
 pub(crate) use lines::{Effect, Lines, Only, Others, Towards};
 pub(crate) use load::{Arrivals, Load, Retries};
+pub(crate) use offers::Offers;
 pub(crate) use offset::Offset;
 pub(crate) use stop::StopCondition;
 pub(crate) use yaml::Finding;
@@ -141,9 +144,16 @@ impl Drill {
     }
 
     /// Returns why it cannot be run on a platform at all; none if it can.
-    pub(crate) fn lacks(&self, is_emulated: bool) -> Option<&'static str> {
-        let needs_wan = self.actions.iter().any(|action| action.fault.needs_wan());
-        (needs_wan && !is_emulated).then_some(wan::WITHOUT)
+    pub(crate) fn lacks(&self, offers: Offers) -> Option<&'static str> {
+        let needs =
+            |what: fn(&Fault) -> bool| self.actions.iter().any(|action| what(&action.fault));
+        if needs(Fault::needs_wan) && !offers.wan {
+            Some(wan::WITHOUT)
+        } else if needs(Fault::needs_clocks) && !offers.clocks {
+            Some(clock_offset::WITHOUT)
+        } else {
+            None
+        }
     }
 
     /// Reads a drill and returns everything wrong with it, not just the first thing.

@@ -9,6 +9,7 @@ use runtime::fake_clock::FOLDER;
 use topology::wire::fleet::Fleet;
 use topology::{CellId, SiteId, Spec};
 
+use crate::drill::Offers;
 use crate::process::{Process, tree};
 
 /// A platform that was seen running.
@@ -96,9 +97,8 @@ impl Platform {
         process.filter(|process| process.is_alive()).with_context(|| format!("find {name} running"))
     }
 
-    /// Whether its sites' clocks can be set.
-    pub(crate) fn has_clocks(&self) -> bool {
-        self.run_dir.join(FOLDER).exists()
+    pub(crate) fn offers(&self) -> Offers {
+        Offers { wan: self.spec.is_emulated, clocks: self.run_dir.join(FOLDER).exists() }
     }
 
     pub(crate) fn service_password(&self, cell: &CellId) -> anyhow::Result<String> {

@@ -47,16 +47,14 @@ pub(super) async fn run(args: &RunArgs) -> anyhow::Result<Exit> {
 fn leave_out(drills: &mut Vec<Drill>, args: &RunArgs) -> anyhow::Result<()> {
     let run_dir = runtime::run_dir::run_dir(args.place.run_dir.clone())?;
     let Some(platform) = Platform::find(&run_dir)? else { return Ok(()) };
-    let (is_emulated, has_clocks) = (platform.spec.is_emulated, platform.has_clocks());
-    let lacks = |drill: &Drill| {
-        let clocks = drill.has_tag("clocks") && !has_clocks;
-        let clocks = clocks.then_some("start the platform with `platform up --clocks`");
-        drill.lacks(is_emulated).or(clocks)
-    };
-    for drill in drills.extract_if(.., |drill| lacks(drill).is_some()) {
-        let why = lacks(&drill).unwrap_or_default();
-        terminal(args).line(&format!("left out: {}: {why}", drill.name));
-    }
+    let (terminal, offers) = (terminal(args), platform.offers());
+    drills.retain(|drill| {
+        let lacks = drill.lacks(offers);
+        if let Some(why) = lacks {
+            terminal.line(&format!("left out: {}: {why}", drill.name));
+        }
+        lacks.is_none()
+    });
     Ok(())
 }
 

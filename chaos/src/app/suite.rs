@@ -147,5 +147,5 @@ pub(super) async fn look(run_dir: &Path, suite: &Suite) -> Result<(World, Sight)
     let sight = Sight::new(alerts, &cells);
     let pulled = lever::pulled(run_dir).map(|why| format!("the lever is pulled ({why})"));
     let alarm = pulled.or_else(|| before(&sight, &suite.alarms));
-    Ok((World { cells, is_emulated: platform.spec.is_emulated, alarm }, sight))
+    Ok((World { cells, offers: platform.offers(), alarm }, sight))
 }

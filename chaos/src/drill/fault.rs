@@ -154,6 +154,11 @@ impl Fault {
     pub(super) fn needs_wan(&self) -> bool {
         matches!(self, Self::Net { .. } | Self::RegionKill { death: Death::Silent, .. })
     }
+
+    /// Whether the platform's clocks must be such that they can be set.
+    pub(super) fn needs_clocks(&self) -> bool {
+        matches!(self, Self::ClockOffset { .. })
+    }
 }
 
 /// What others hear of a death.

@@ -20,6 +20,10 @@ use crate::final_reads::database::ask;
 use crate::safeguard::Safeguard;
 use crate::undo::{Undo, Undone};
 
+/// What a platform needs for it.
+pub(crate) const WITHOUT: &str =
+    "nobody can set the clocks of this platform; start it with `platform up --clocks`";
+
 const MODE: u32 = 0o644;
 const PAUSE: Duration = Duration::from_millis(100);
 const ASK: Duration = Duration::from_secs(1);
@@ -35,10 +39,7 @@ pub(super) async fn inject(
 ) -> anyhow::Result<()> {
     let path = bench.platform.run_dir.join(FOLDER).join(site.to_string());
     let told = path.display();
-    ensure!(
-        path.exists(),
-        "find {told}: nobody can set the clocks of this platform; start it with `platform up --clocks`"
-    );
+    ensure!(path.exists(), "find {told}: {WITHOUT}");
     safeguard.intend(Undo::Clock { path: path.clone() }, bench.action.ttl)?;
     injection.begin(&bench.clock);
     let text = offset.to_string();

@@ -38,7 +38,7 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
             return Ok(None);
         }
     };
-    if let Some(why) = run.drill.lacks(spec.is_emulated) {
+    if let Some(why) = run.drill.lacks(run.platform.offers()) {
         course.unsteady = vec![format!("no target: {why}")];
         return Ok(None);
     }

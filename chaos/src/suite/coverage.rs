@@ -46,7 +46,7 @@ pub(crate) fn plan(
 ) -> Result<Vec<Planned>, String> {
     let mut due = Vec::new();
     for item in &suite.items {
-        if item.drill.lacks(world.is_emulated).is_some() {
+        if item.drill.lacks(world.offers).is_some() {
             continue;
         }
         let mut at = now;

@@ -4,6 +4,7 @@ use super::past::Entry;
 use super::rotation::{Pick, pick};
 use super::{Item, Suite};
 use crate::control_plane::Cell;
+use crate::drill::Offers;
 
 /// How soon is looked again whether what keeps a drill from beginning is over.
 const LOOK_MS: u64 = 30_000;
@@ -12,7 +13,7 @@ const LOOK_MS: u64 = 30_000;
 #[derive(Clone, Debug)]
 pub(crate) struct World {
     pub(crate) cells: Vec<Cell>,
-    pub(crate) is_emulated: bool,
+    pub(crate) offers: Offers,
     /// What a person should look at before anything is broken.
     pub(crate) alarm: Option<String>,
 }
@@ -108,7 +109,7 @@ fn held(suite: &Suite, world: Result<&World, &str>, now: u64) -> Option<String> 
 
 /// Returns why a drill cannot be run on this platform at all.
 fn never_here(item: &Item, world: Result<&World, &str>) -> Option<String> {
-    item.drill.lacks(world.ok()?.is_emulated).map(str::to_owned)
+    item.drill.lacks(world.ok()?.offers).map(str::to_owned)
 }
 
 fn millis(duration: std::time::Duration) -> u64 {

@@ -7,7 +7,9 @@ use super::past::{Entry, Outcome};
 use super::*;
 use crate::control_plane::Cell;
 use crate::course::Tally;
+use crate::drill::Offers;
 
+const ON_A_WAN: Offers = Offers { wan: true, clocks: false };
 const MINUTE: u64 = 60_000;
 const DAY: u64 = 24 * 60 * MINUTE;
 const WEEK: u64 = 7 * DAY;
@@ -139,7 +141,7 @@ fn nothing_begins_outside_the_windows_or_on_a_blocked_date() {
 }
 
 #[test]
-fn without_a_platform_nothing_begins_and_what_needs_a_wan_is_skipped_without_one() {
+fn without_a_platform_nothing_begins_and_what_it_was_not_started_for_is_skipped() {
     check(
         "",
         "\n    - {drill: cell-loss, cron: \"30 2 * * mon\"}",
@@ -156,8 +158,17 @@ fn without_a_platform_nothing_begins_and_what_needs_a_wan_is_skipped_without_one
         &["02:00 region-silence SKIPPED: this platform is on no emulated WAN; start it with \
              `platform up --wan`"],
     );
-    let emulated = World { is_emulated: true, ..world() };
+    let emulated = World { offers: ON_A_WAN, ..world() };
     check("", wan, move |_| Ok(emulated.clone()), DAY, &["02:00 region-silence SUCCEEDED"]);
+    let clocks = "\n    - {drill: clock-jump, cron: \"0 2 * * mon\"}";
+    check(
+        "",
+        clocks,
+        |_| Ok(world()),
+        DAY,
+        &["02:00 clock-jump SKIPPED: nobody can set the clocks of this platform; start it with \
+             `platform up --clocks`"],
+    );
 }
 
 #[test]
@@ -235,7 +246,7 @@ fn another_seed_begins_elsewhere() {
 fn the_plan_covers_every_drill_with_every_target_within_three_weeks() {
     let (name, text) = SUITES[0];
     let weekly = Suite::parse(name, text).unwrap();
-    let world = World { is_emulated: true, ..world() };
+    let world = World { offers: ON_A_WAN, ..world() };
     let planned = plan(&weekly, &world, &[], MONDAY, MONDAY + 3 * WEEK).unwrap();
     assert_eq!(planned.len(), 3 * weekly.items.len());
     let squares = coverage(&weekly, &world, &[], &planned);
@@ -366,5 +377,5 @@ fn world() -> World {
         phase: "steady".to_owned(),
         tally: Tally { epoch: Epoch(1), rebuilt: 0 },
     };
-    World { cells: (0..3).map(cell).collect(), is_emulated: false, alarm: None }
+    World { cells: (0..3).map(cell).collect(), offers: Offers::default(), alarm: None }
 }

@@ -1,0 +1,9 @@
+//! What a platform has been started for, and some drills cannot do without.
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Offers {
+    /// Its regions are emulated distances apart.
+    pub(crate) wan: bool,
+    /// Its sites' clocks can be set.
+    pub(crate) clocks: bool,
+}
