@@ -17,23 +17,23 @@ pub(crate) fn lines(a: &Document, b: &Document) -> Vec<String> {
         lines.push(format!("two drills: {} and {}", a.drill, b.drill));
     }
     lines.push(format!("{:<22} {:>10} {:>10} {:>10}", "measure", "A", "B", "B − A"));
-    for name in either(&a.claims, &b.claims, |claim| &claim.name) {
-        let of = |document: &Document| {
-            let claim = document.claims.iter().find(|claim| claim.name == name);
-            claim.map(|claim| (claim.measured.clone(), claim.unit.clone()))
+    for claim in either(&a.claims, &b.claims, |claim| &claim.name) {
+        let (name, unit) = (&claim.name, &claim.unit);
+        let measured = |document: &Document| {
+            let claim = document.claims.iter().find(|claim| claim.name == *name);
+            claim.map(|claim| claim.measured.clone())
         };
-        let (one, two) = (of(a), of(b));
-        let unit = one.iter().chain(&two).map(|(_, unit)| unit.clone()).next().unwrap_or_default();
-        lines.push(line(name, &unit, [one, two].map(|measured| measured.map(|(value, _)| value))));
+        lines.push(line(name, unit, [measured(a), measured(b)]));
     }
     let held = |document: &Document, of: fn(&Document) -> Value| Some(of(document));
     for (name, unit, of) in HELD {
         lines.push(line(name, unit, [held(a, of), held(b, of)]));
     }
     lines.extend(stages(a, b));
-    for name in either(&a.checks, &b.checks, |check| &check.name) {
+    for check in either(&a.checks, &b.checks, |check| &check.name) {
+        let name = &check.name;
         let result = |document: &Document| {
-            let check = document.checks.iter().find(|check| check.name == name);
+            let check = document.checks.iter().find(|check| check.name == *name);
             check.map_or_else(|| NOT_THERE.to_owned(), |check| check.result.clone())
         };
         let (one, two) = (result(a), result(b));
@@ -58,10 +58,9 @@ const HELD: [Shared; 3] = [
 ];
 
 /// Returns what either has, in the order of A, and then of B.
-fn either<'a, T>(a: &'a [T], b: &'a [T], name: fn(&T) -> &String) -> Vec<&'a str> {
+fn either<'a, T>(a: &'a [T], b: &'a [T], name: fn(&T) -> &String) -> Vec<&'a T> {
     let mut seen = BTreeSet::new();
-    let names = a.iter().chain(b).map(|of| name(of).as_str());
-    names.filter(|name| seen.insert(*name)).collect()
+    a.iter().chain(b).filter(|of| seen.insert(name(of))).collect()
 }
 
 /// Returns when each stage was reached in each cell that was hit in either.
@@ -80,7 +79,10 @@ fn stages(a: &Document, b: &Document) -> Vec<String> {
         of.iter().find(|(stage, _)| stage == name).map(|(_, after)| json!(after))
     };
     let names = either(&a, &b, |(stage, _)| stage);
-    names.into_iter().map(|name| line(name, "time", [after(&a, name), after(&b, name)])).collect()
+    names
+        .into_iter()
+        .map(|(name, _)| line(name, "time", [after(&a, name), after(&b, name)]))
+        .collect()
 }
 
 /// What is not in a report has no number, nor a difference.

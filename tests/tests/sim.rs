@@ -437,8 +437,8 @@ impl std::fmt::Display for Total {
             f,
             "{} schedules of {} s in all: {} faults, {elections} elections, {moves} planned moves, \
              {abandoned} without a clean stop, {promotions} promotions, {voters_changed} changes \
-             of voters, {strong} strong and {weak} weak writes acknowledged, {reads} reads; at most {:.1} s from the last fault to the \
-             next strong write",
+             of voters, {strong} strong and {weak} weak writes acknowledged, {reads} reads; at most \
+             {:.1} s from the last fault to the next strong write",
             self.schedules,
             self.virtual_ms / 1000,
             self.faults,
