@@ -17,7 +17,7 @@ pub(crate) fn check(session: &mut Session, request: &mut Forwarding) -> Result<(
     let raw = session
         .as_http1()
         .map(pingora_core::protocols::http::v1::server::HttpSession::get_headers_raw_bytes);
-    match head(session, raw.as_deref()) {
+    match target_of(session, raw.as_deref()) {
         Ok(None) => Ok(()),
         Ok(Some(normal)) => session.req_header_mut().set_raw_path(normal.as_bytes()),
         Err(problem) => {
@@ -30,23 +30,23 @@ pub(crate) fn check(session: &mut Session, request: &mut Forwarding) -> Result<(
 
 /// Returns the normal form of the target, where that is another one; `raw` are the head's bytes where
 /// it came as HTTP/1.
-fn head(session: &Session, raw: Option<&[u8]>) -> Result<Option<String>, Problem> {
+fn target_of(session: &Session, raw: Option<&[u8]>) -> Result<Option<String>, Problem> {
     let head = session.req_header();
     framing::check(head, raw).map_err(malformed)?;
     if let Some(raw) = raw {
         let is_chunked = head.headers.contains_key(TRANSFER_ENCODING);
-        pace::parsed(session, raw.len(), is_chunked).map_err(|what| match what {
-            Corrected::Target => bad_target(BadTarget::Characters),
-            Corrected::ChunkSize => ambiguous_chunk(),
-        })?;
-        target::first_line(raw).map_err(bad_target)?;
+        pace::as_sent(session, raw.len(), is_chunked).map_err(corrected)?;
+        target::no_fragment(raw).map_err(bad_target)?;
     }
     target::normal(head.raw_path()).map_err(bad_target)
 }
 
-/// Returns what is said of a body with a chunk that does not begin with its size.
-pub(crate) fn ambiguous_chunk() -> Problem {
-    malformed(Malformed::ChunkSize)
+/// Returns what is said of what the parser has made something else of.
+pub(crate) fn corrected(what: Corrected) -> Problem {
+    match what {
+        Corrected::Target => bad_target(BadTarget::Characters),
+        Corrected::ChunkSize => malformed(Malformed::ChunkSize),
+    }
 }
 
 fn malformed(why: Malformed) -> Problem {

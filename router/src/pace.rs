@@ -101,8 +101,10 @@ impl Paced {
         look(&mut self.arrival.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn received(&self, bytes: &[u8]) {
-        self.phase(|phase| match phase {
+    /// Follows what has been read, and returns whether it is still certain where its body ends.
+    fn received(&mut self, bytes: &[u8]) -> bool {
+        let phase = self.phase.get_mut().unwrap_or_else(PoisonError::into_inner);
+        match phase {
             Phase::Greeting { missing, .. } if *missing > bytes.len() => *missing -= bytes.len(),
             Phase::Greeting { .. } => *phase = Phase::Quiet,
             Phase::Idle { .. } => {
@@ -110,7 +112,10 @@ impl Paced {
             }
             Phase::Receiving { bytes: before, .. } => *before += bytes.len(),
             Phase::Quiet => {}
-        });
+        }
+        let arrival = self.arrival.get_mut().unwrap_or_else(PoisonError::into_inner);
+        arrival.saw(bytes);
+        !arrival.is_ambiguous()
     }
 
     /// Returns when the client will have taken too long; none while it may be silent.
@@ -169,7 +174,7 @@ pub(crate) fn head_is_whole(session: &Session) {
 
 /// Says that a request's head is one of so many bytes, and whether its body comes in chunks; an error
 /// where that is not what was sent.
-pub(crate) fn parsed(session: &Session, bytes: usize, is_chunked: bool) -> Result<(), Corrected> {
+pub(crate) fn as_sent(session: &Session, bytes: usize, is_chunked: bool) -> Result<(), Corrected> {
     let paced = paced(session);
     paced.map_or(Ok(()), |paced| paced.arrival(|arrival| arrival.parsed(bytes, is_chunked)))
 }
@@ -205,17 +210,14 @@ fn paced(session: &Session) -> Option<&Paced> {
 
 /// Returns whether an error means that a client has sent too slowly.
 pub(crate) fn is_late(error: &pingora_core::Error) -> bool {
-    is(error, io::ErrorKind::TimedOut)
-}
-
-/// Returns whether an error means that a client's body does not say where it ends.
-pub(crate) fn is_ambiguous(error: &pingora_core::Error) -> bool {
-    is(error, io::ErrorKind::InvalidData)
-}
-
-fn is(error: &pingora_core::Error, kind: io::ErrorKind) -> bool {
     let cause = error.root_cause().downcast_ref::<io::Error>();
-    cause.is_some_and(|cause| cause.kind() == kind)
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
+}
+
+/// Returns what the parser would have made something else of in a request's body, if anything.
+pub(crate) fn corrected(session: &Session) -> Option<Corrected> {
+    let is_ambiguous = paced(session)?.arrival(|arrival| arrival.is_ambiguous());
+    is_ambiguous.then_some(Corrected::ChunkSize)
 }
 
 impl AsyncRead for Paced {
@@ -228,15 +230,11 @@ impl AsyncRead for Paced {
         match Pin::new(&mut self.stream).poll_read(cx, buffer) {
             Poll::Ready(Ok(())) => {
                 let bytes = &buffer.filled()[before..];
-                self.received(bytes);
-                let is_ambiguous = self.arrival(|arrival| {
-                    arrival.saw(bytes);
-                    arrival.is_ambiguous()
-                });
-                Poll::Ready(if is_ambiguous {
-                    Err(io::ErrorKind::InvalidData.into())
-                } else {
+                let is_certain = self.received(bytes);
+                Poll::Ready(if is_certain {
                     Ok(())
+                } else {
+                    Err(io::ErrorKind::InvalidData.into())
                 })
             }
             Poll::Ready(Err(err)) => Poll::Ready(Err(err)),

@@ -5,7 +5,7 @@
 //! the bytes first can.
 //!
 //! Each request's head begins with a read of its own: what is read beyond a request ends its
-//! connection.
+//! connection, and so does an answer before the body is whole.
 
 use super::chunks::Chunks;
 
@@ -33,6 +33,8 @@ pub(crate) enum Arrival {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Head {
     bytes: usize,
+    /// Something else than the empty lines that a head may have before it (RFC 9112, section 2.2).
+    has_begun: bool,
     /// The last bytes of it, in which a blank line may have begun.
     last: [u8; BLANK_LINE.len() - 1],
     /// Whole as of the last read: how long it is, and what a body in chunks begins with.
@@ -54,15 +56,14 @@ impl Arrival {
         }
     }
 
-    /// Notes that the parser has found a head of so many bytes, and whether a body in chunks follows.
+    /// Notes that the parser has found a head of so many bytes, and whether a body in chunks follows; an
+    /// error where that is not what has come.
     pub(crate) fn parsed(&mut self, bytes: usize, is_chunked: bool) -> Result<(), Corrected> {
         // A head is parsed once.
         let Self::Head(head) = self else { return Ok(()) };
-        let (length, chunks) = head.whole.unwrap_or((bytes, Chunks::default()));
+        let whole = head.whole.filter(|(length, _)| *length == bytes);
+        let Some((_, chunks)) = whole else { return Err(Corrected::Target) };
         *self = if is_chunked { Self::Chunked(chunks) } else { Self::Other };
-        if length < bytes {
-            return Err(Corrected::Target);
-        }
         if self.is_ambiguous() { Err(Corrected::ChunkSize) } else { Ok(()) }
     }
 
@@ -73,7 +74,14 @@ impl Arrival {
 }
 
 impl Head {
-    fn saw(&mut self, bytes: &[u8]) {
+    fn saw(&mut self, mut bytes: &[u8]) {
+        if !self.has_begun {
+            let begin = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
+            self.bytes += begin.unwrap_or(bytes.len());
+            let Some(begin) = begin else { return };
+            bytes = &bytes[begin..];
+            self.has_begun = true;
+        }
         // The blank line may be in two reads.
         let mut both = [0; 2 * (BLANK_LINE.len() - 1)];
         let (before, begin) = both.split_at_mut(self.last.len());
@@ -163,16 +171,28 @@ mod tests {
         }
     }
 
-    /// The rest of a body whose answer did not wait for it comes before the next head, in reads of
-    /// its own.
     #[test]
-    fn what_comes_between_two_requests_is_no_part_of_the_second() {
-        for rest in ["llo", "llo\r\n0\r\n\r\n", "\r\n\r\n\r\n", "\r\n\r"] {
+    fn empty_lines_before_a_head_are_no_end_of_it_in_however_many_reads() {
+        for empty in ["\r\n", "\r\n\r\n", "\r\n\r\n\r\n"] {
+            let whole = format!("{empty}{HEAD}5\r\nhello\r\n");
+            for at in 0..empty.len() + HEAD.len() {
+                let (first, second) = whole.split_at(at);
+                let mut arrival = Arrival::first();
+                arrival.saw(first.as_bytes());
+                arrival.saw(second.as_bytes());
+                let length = empty.len() + HEAD.len();
+                assert_eq!(arrival.parsed(length, true), Ok(()), "{empty:?} parted at {at}");
+                assert_eq!(arrival, Arrival::Chunked(Chunks::Start));
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_not_come_as_a_head_is_none() {
+        for text in ["", "\r\n", "GET /a HTTP/1.1\r\nhost: a\r\n"] {
             let mut arrival = Arrival::first();
-            arrival.saw(rest.as_bytes());
-            arrival.saw(format!("{HEAD}5\r\nhello\r\n").as_bytes());
-            assert_eq!(arrival.parsed(HEAD.len(), true), Ok(()), "{rest:?}");
-            assert_eq!(arrival, Arrival::Chunked(Chunks::Start), "{rest:?}");
+            arrival.saw(text.as_bytes());
+            assert_eq!(arrival.parsed(text.len(), false), Err(Corrected::Target), "{text:?}");
         }
     }
 

@@ -25,9 +25,10 @@ pub(crate) enum BadTarget {
 
 /// Refuses a target with a fragment, by the head's bytes: the parser has cut it off (RFC 9112, section
 /// 3.2, has none).
-pub(crate) fn first_line(raw: &[u8]) -> Result<(), BadTarget> {
-    let line = raw.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    if line.contains(&b'#') { Err(BadTarget::Characters) } else { Ok(()) }
+pub(crate) fn no_fragment(head: &[u8]) -> Result<(), BadTarget> {
+    // The parser skips empty lines before the first (RFC 9112, section 2.2).
+    let line = head.trim_ascii_start().split(|byte| *byte == b'\n').next();
+    if line.is_some_and(|line| line.contains(&b'#')) { Err(BadTarget::Characters) } else { Ok(()) }
 }
 
 /// Returns the target's normal form, or none where it is in it already. An absolute target's
@@ -155,9 +156,15 @@ mod tests {
     #[test]
     fn a_fragment_is_refused_where_it_is_still_to_be_seen() {
         let head = |target| format!("GET {target} HTTP/1.1\r\nhost: a\r\nreferer: /a#b\r\n\r\n");
-        assert_eq!(first_line(head("/a?b").as_bytes()), Ok(()));
+        assert_eq!(no_fragment(head("/a?b").as_bytes()), Ok(()));
         for target in ["/a#b", "/a?b#", "http://a#b"] {
-            assert_eq!(first_line(head(target).as_bytes()), Err(BadTarget::Characters), "{target}");
+            let refused = Err(BadTarget::Characters);
+            assert_eq!(no_fragment(head(target).as_bytes()), refused, "{target}");
+            assert_eq!(
+                no_fragment(format!("\r\n{}", head(target)).as_bytes()),
+                refused,
+                "{target}"
+            );
         }
     }
 

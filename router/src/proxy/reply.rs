@@ -67,7 +67,7 @@ impl Proxy {
         let problem = ctx
             .problem
             .take()
-            .or_else(|| unexpected(error).map(|other| no_site().unwrap_or(other)));
+            .or_else(|| unexpected(session, error).map(|other| no_site().unwrap_or(other)));
         let Some(problem) = problem.filter(|_| session.response_written().is_none()) else {
             return 0;
         };
@@ -106,11 +106,13 @@ impl Proxy {
 }
 
 /// Returns what to say about an error that no hook has explained; nothing where the client is gone.
-fn unexpected(error: &Error) -> Option<Problem> {
+fn unexpected(session: &Session, error: &Error) -> Option<Problem> {
     let gone = [ErrorType::ReadError, ErrorType::WriteError, ErrorType::ConnectionClosed];
+    if let Some(what) = pace::corrected(session) {
+        return Some(integrity::corrected(what));
+    }
     match error.esource() {
         ErrorSource::Downstream if pace::is_late(error) => Some(answer::too_slow()),
-        ErrorSource::Downstream if pace::is_ambiguous(error) => Some(integrity::ambiguous_chunk()),
         ErrorSource::Downstream if gone.contains(error.etype()) => None,
         ErrorSource::Downstream if *error.etype() == ErrorType::ReadTimedout => {
             Some(answer::too_slow())

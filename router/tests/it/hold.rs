@@ -220,7 +220,7 @@ async fn five_thousand_requests_held_at_once_are_released_without_hurting_the_ne
             (site.most_at_once() >= first).then_some(())
         })
         .await;
-    // While it says nothing, nobody else comes: all others go on waiting.
+    // All others wait for its first answer.
     world.held((WAITING - AT_FIRST).into()).await;
     assert_eq!(site.most_at_once(), first);
     site.open();

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use http::{Method, StatusCode};
-use jsonwebtoken::jwk::{CommonParameters, Jwk};
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use jsonwebtoken::{Algorithm, Header, encode};
 use serde_json::json;
 
 use crate::client::code;
+use crate::issuer::{key, set};
 use crate::site::Site;
 use crate::world::World;
 
@@ -33,7 +33,9 @@ async fn keys_in_files_count_until_others_are_in_their_place_and_half_a_file_cha
 
     let half = |text: &str| text[..text.len() / 2].to_owned();
     replace(world.folder(), &half(ES256_PUBLIC), &half(&second));
-    world.eventually_said("keys not read; the last ones stay").await;
+    for issuer in [PEM, SET] {
+        world.eventually_said_of(issuer, "keys not read; the last ones stay").await;
+    }
     assert_eq!(ask(&world, &old).await, ["", ""]);
 
     replace(world.folder(), ES256_PUBLIC, &second);
@@ -79,21 +81,4 @@ fn token(issuer: &str, kid: &str, algorithm: Algorithm) -> String {
     let mut head = Header::new(algorithm);
     head.kid = Some(kid.to_owned()).filter(|kid| !kid.is_empty());
     encode(&head, &claims, &key(algorithm)).unwrap()
-}
-
-fn set(kid: &str, algorithm: Algorithm) -> String {
-    let mut key = Jwk::from_encoding_key(&key(algorithm), algorithm).unwrap();
-    key.common = CommonParameters { key_id: Some(kid.to_owned()), ..CommonParameters::default() };
-    json!({ "keys": [key] }).to_string()
-}
-
-fn key(algorithm: Algorithm) -> EncodingKey {
-    let read = if algorithm == Algorithm::RS256 {
-        EncodingKey::from_rsa_pem(include_bytes!("../keys/rs256.pem"))
-    } else if algorithm == Algorithm::ES256 {
-        EncodingKey::from_ec_pem(include_bytes!("../keys/es256.pem"))
-    } else {
-        EncodingKey::from_ed_pem(include_bytes!("../keys/eddsa.pem"))
-    };
-    read.unwrap()
 }

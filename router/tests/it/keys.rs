@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use http::{Method, StatusCode};
-use jsonwebtoken::jwk::{CommonParameters, Jwk};
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use serde_json::{Value, json};
+use jsonwebtoken::{Algorithm, Header, encode};
+use serde_json::json;
 
 use crate::client::{ada, code, token};
+use crate::issuer::{key, set};
 use crate::site::Site;
 use crate::world::World;
 
@@ -20,7 +20,7 @@ const ISSUER: &str = "https://login.example";
 #[tokio::test]
 async fn users_of_an_issuer_are_known_while_it_is_gone_and_after_a_restart() {
     let site = Site::start([]);
-    let issuer = Provider::start(&set("k1"));
+    let issuer = Provider::start(&set("k1", Algorithm::EdDSA));
     let identity = trusting(issuer.address);
     let mut world = World::with_edge(|_| identity, |_| (), site.address).await;
     world
@@ -50,7 +50,7 @@ async fn before_its_keys_have_come_an_issuers_users_are_asked_to_come_back() {
         ask(&world, "ada").await,
         (StatusCode::SERVICE_UNAVAILABLE, "keys-unavailable".into())
     );
-    *issuer.body.lock().unwrap() = set("k1");
+    *issuer.body.lock().unwrap() = set("k1", Algorithm::EdDSA);
     world
         .eventually("the keys are fetched", async || {
             (ask(&world, "ada").await.0 == StatusCode::OK).then_some(())
@@ -63,7 +63,7 @@ async fn ask(world: &World, user: &str) -> (StatusCode, String) {
     let claims = json!({"sub": user, "aud": "us", "iss": ISSUER, "exp": now + 3600});
     let mut head = Header::new(Algorithm::EdDSA);
     head.kid = Some("k1".to_owned());
-    let bearer = format!("Bearer {}", encode(&head, &claims, &key()).unwrap());
+    let bearer = format!("Bearer {}", encode(&head, &claims, &key(Algorithm::EdDSA)).unwrap());
     let headers = [("authorization", bearer.as_str())];
     let answer = world.client().ask_as_is(Method::GET, "/v1/me", &headers, "").await;
     let code = if answer.status.is_success() { String::new() } else { code(&answer) };
@@ -75,17 +75,6 @@ fn trusting(provider: SocketAddr) -> String {
         "identity: [{{issuer: '{ISSUER}', audience: us, algorithms: [EdDSA], \
          keys: {{jwks-url: 'http://{provider}/keys'}}}}]"
     )
-}
-
-fn key() -> EncodingKey {
-    EncodingKey::from_ed_pem(include_bytes!("../keys/eddsa.pem")).unwrap()
-}
-
-fn set(kid: &str) -> String {
-    let mut key = Jwk::from_encoding_key(&key(), Algorithm::EdDSA).unwrap();
-    key.common = CommonParameters { key_id: Some(kid.to_owned()), ..CommonParameters::default() };
-    let key: Value = serde_json::to_value(key).unwrap();
-    json!({ "keys": [key] }).to_string()
 }
 
 /// An issuer that publishes what the test tells it to.

@@ -13,6 +13,7 @@ mod hostile;
 mod http2;
 mod identity;
 mod integrity;
+mod issuer;
 mod key_files;
 mod keys;
 mod last_known_good;

@@ -32,6 +32,10 @@ pub(super) const CASES: &[Case] = &[
     refused(b"GET a HTTP/1.1\r\n{C}\r\n", 400, TARGET),
     refused(b"OPTIONS * HTTP/1.1\r\n{C}\r\n", 400, TARGET),
     refused(b"CONNECT bulkhead:443 HTTP/1.1\r\nhost: bulkhead:443\r\n\r\n", 405, PARSER),
+    // The parser skips empty lines before the first.
+    passes(b"\r\nGET /a HTTP/1.1\r\n{C}\r\n", "GET /a HTTP/1.1", ""),
+    passes(b"\r\n\r\nGET /a HTTP/1.1\r\n{C}\r\n", "GET /a HTTP/1.1", ""),
+    refused(b"\r\nGET /a#b HTTP/1.1\r\n{C}\r\n", 400, TARGET),
     // Methods and versions.
     refused(b"TRACE /a HTTP/1.1\r\n{C}\r\n", 405, "method-not-allowed"),
     refused(b"PROPFIND /a HTTP/1.1\r\n{C}\r\n", 501, "method-unknown"),

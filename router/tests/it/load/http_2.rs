@@ -8,12 +8,16 @@ use h2::Reason;
 use h2::client::SendRequest;
 use http::{Method, Request, StatusCode};
 use tokio::task::JoinSet;
-use tokio::time::interval;
+use tokio::time::{interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{BODY, Doors, EVERY, Tally};
 use crate::client::{ada, token};
 use crate::tls::{NAME, shake_hands};
+
+/// More than a router takes to begin to drain on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// What became of a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -85,9 +89,16 @@ impl Connection {
 
     /// Waits until the router takes nothing more on this connection, and says so.
     pub(crate) async fn sent_away(&self) {
-        while !self.sender.clone().ready().await.is_err_and(|err| is_goodbye(&err)) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let ended = timeout(PATIENCE, async {
+            loop {
+                match self.sender.clone().ready().await {
+                    Ok(_) => sleep(LOOK).await,
+                    Err(err) => return err,
+                }
+            }
+        });
+        let err = ended.await.expect("the router takes nothing more");
+        assert!(is_goodbye(&err), "{err:?}");
     }
 
     async fn try_ask(&self, method: Method) -> Result<(StatusCode, Vec<u8>), h2::Error> {

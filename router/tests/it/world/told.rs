@@ -77,9 +77,15 @@ impl World {
 
     /// Waits until the router has logged something.
     pub(crate) async fn eventually_said(&self, what: &str) {
+        self.eventually_said_of("", what).await;
+    }
+
+    /// Waits until the router has logged something in a line that names somebody.
+    pub(crate) async fn eventually_said_of(&self, whom: &str, what: &str) {
         let log = self.folder.join("router-1.log");
-        self.eventually(&format!("the router says {what:?}"), async || {
-            fs::read_to_string(&log).unwrap().contains(what).then_some(())
+        self.eventually(&format!("the router says {what:?} of {whom:?}"), async || {
+            let text = fs::read_to_string(&log).unwrap();
+            text.lines().any(|line| line.contains(what) && line.contains(whom)).then_some(())
         })
         .await;
     }
