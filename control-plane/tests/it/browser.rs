@@ -19,20 +19,8 @@ use tokio::time::{interval, timeout};
 const LIMIT: Duration = Duration::from_secs(30);
 /// How often something is looked for that was replaced before it could be clicked.
 const CLICKS: usize = 5;
-/// What it is started with: no sandbox, as tests may run as root; and it talks to nobody but us. With
-/// the pipe it ends when its driver does.
-const FLAGS: [&str; 10] = [
-    "--headless",
-    "--hide-scrollbars",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--remote-debugging-pipe",
-];
+/// One a line: no window and no sandbox, as tests may run as root; and it talks to nobody but us.
+const FLAGS: &str = include_str!("../../../scripts/chromium.flags");
 
 pub(crate) struct Browser {
     /// Killed when dropped.
@@ -75,7 +63,9 @@ impl Browser {
                 break port.trim_end_matches('.').to_owned();
             }
         };
-        let mut flags: Vec<String> = FLAGS.map(str::to_owned).into();
+        let mut flags: Vec<String> = FLAGS.lines().map(str::to_owned).collect();
+        // With it the browser ends when its driver does.
+        flags.push("--remote-debugging-pipe".to_owned());
         flags.push(format!("--user-data-dir={}", folder.join("browser").display()));
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "goog:chromeOptions": { "args": flags },

@@ -15,18 +15,8 @@ use super::*;
 
 /// How long a browser may take on a busy machine.
 const LIMIT: Duration = Duration::from_mins(1);
-/// No sandbox, as tests may run as root; and it talks to nobody.
-const FLAGS: [&str; 9] = [
-    "--headless",
-    "--hide-scrollbars",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-];
+/// One a line: no window and no sandbox, as tests may run as root; and it talks to nobody.
+const FLAGS: &str = include_str!("../../../../scripts/chromium.flags");
 
 /// How a reader looks at the page.
 struct Look {
@@ -116,7 +106,7 @@ async fn open(look: &Look, folder: &Path) -> Option<Seen> {
     let language = if look.chinese { "#zh" } else { "" };
     let mut browser = Command::new("chromium");
     browser
-        .args(FLAGS)
+        .args(FLAGS.lines())
         .arg(format!("--user-data-dir={}", folder.join(look.name).display()))
         .arg(format!("--window-size={},{}", look.width, look.height))
         .arg(format!("--blink-settings=preferredColorScheme={}", u8::from(!look.dark)))
