@@ -8,14 +8,14 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// An epoch that was opened at this second, where, and by what.
+/// An epoch that was opened at this second, twenty after it had begun, where, and by what.
 fn record(epoch: u64, at: u64, active: &str, cause: &str) -> HistoryRecord {
     let cause =
         (!cause.is_empty()).then(|| CauseRecord { kind: cause.to_owned(), operation: None });
     HistoryRecord {
         epoch,
         active: active.to_owned(),
-        begun_unix_ms: at * 1000,
+        begun_unix_ms: (at - 20) * 1000,
         opened_unix_ms: at * 1000,
         cause,
         reason: String::new(),
