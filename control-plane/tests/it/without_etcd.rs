@@ -57,14 +57,14 @@ struct Write {
 
 async fn known(platform: &Platform) -> Known {
     drills::write(platform, 1).await;
-    let mut drill = String::new();
+    let mut drill = None;
     let listed = platform.until(async || {
         let drills = platform.get("north", "/v1/drills").await;
-        let id = drills.and_then(|drills| Some(drills["data"][0]["id"].as_str()?.to_owned()));
-        drill = id.unwrap_or_default();
-        !drill.is_empty()
+        drill = drills.and_then(|drills| Some(drills["data"][0]["id"].as_str()?.to_owned()));
+        drill.is_some()
     });
     assert!(listed.await, "the run is not listed");
+    let drill = drill.unwrap();
 
     // It is done at once: nothing is drained.
     let ended = begin(platform, "/v1/regions/south/undrain").await;
@@ -101,7 +101,9 @@ async fn calls(platform: &Platform, known: &Known) -> (Vec<String>, Vec<Write>) 
             "cells" => "c1",
             "regions" => "south",
             "drills" => known.drill.as_str(),
-            _ => known.going_on.as_str(),
+            "operations" => known.going_on.as_str(),
+            _ if path.contains("{id}") => panic!("no id is known for {path}"),
+            _ => "",
         };
         let path = path.replace("{id}", id).replace("{region}", "south");
         for (method, call) in methods.as_object().unwrap() {
