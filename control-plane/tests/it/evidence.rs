@@ -6,7 +6,7 @@ use runtime::Tasks;
 use serde_json::{Value, json};
 use topology::Spec;
 
-use crate::platform::{LIMIT, Platform};
+use crate::platform::{EMPTY_NETWORKS, LIMIT, Platform};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_site_whose_agent_lives_and_whose_database_does_not_is_suspect_for_two_reasons() {
@@ -151,7 +151,7 @@ fn with_nobody_in(platform: &Platform, regions: &[&str]) -> Spec {
     let elsewhere = text.lines().map(|line| {
         let named = regions
             .iter()
-            .zip(229..)
+            .zip(EMPTY_NETWORKS..)
             .find(|(region, _)| line.trim_start().starts_with(&format!("- {{id: {region}, ")));
         match (named, line.split_once("network: ")) {
             (Some((_, network)), Some((before, _))) => {

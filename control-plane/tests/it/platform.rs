@@ -41,6 +41,8 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 const PLACES: u8 = 3;
 /// Up to 228, where the tests of no other program are.
 const FIRST_NETWORK: u8 = 220;
+/// The first of some in which nobody is, whichever tests run.
+pub(crate) const EMPTY_NETWORKS: u8 = FIRST_NETWORK + 3 * PLACES;
 
 pub(crate) struct Platform {
     pub(crate) spec: Arc<Spec>,
