@@ -4,6 +4,7 @@
 mod cancelled;
 mod losses;
 
+use std::fmt::Debug;
 use std::future::pending;
 use std::pin::pin;
 
@@ -70,7 +71,7 @@ async fn who_goes_on_between_two_waves_moves_only_what_was_not_moved() {
     Platform::prepare_cells(&["east", "east"])
         .start(&["south"], async |platform| {
             let between = async |_: &str| {
-                let steps = going_on(platform).await;
+                let steps = begun_last(platform).await;
                 steps["waves"][1][0]["state"] == "done"
                     && steps["waves"][2][0]["state"] == "waiting"
             };
@@ -85,7 +86,7 @@ async fn who_goes_on_between_two_waves_moves_only_what_was_not_moved() {
             assert!(died.is_some(), "it was never between two waves");
             let moved = platform.cell().await.unwrap().activation;
             assert_ne!(moved.serving().map(ToString::to_string).as_deref(), Some("east"));
-            let ended = until_ended(platform, "south", &going_on(platform).await).await;
+            let ended = until_ended(platform, "south", &begun_last(platform).await).await;
             assert_eq!((&ended["status"], &ended["executor"]), (&json!("done"), &json!("south")));
             assert_eq!(steps(&ended), ["drain east", "move c1 north", "move c2 south"]);
             platform.until_active("south", &["north", "south"]).await;
@@ -105,41 +106,25 @@ async fn an_executor_that_dies_at_another_point_while_one_cell_is_moved_is_follo
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_executor_that_dies_while_a_lost_cell_fails_over_is_followed_by_another() {
-    walk_failover(0).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_executor_that_dies_at_another_point_while_a_lost_cell_fails_over_is_followed_by_another()
- {
-    walk_failover(1).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn an_operation_that_waits_for_its_write_holds_no_other_up() {
     Platform::prepare_cells(&["east", "north"])
         .start(&[], async |platform| {
-            let (listener, mut reached) = mpsc::channel(1);
-            let mut config = platform.config("north");
-            config.failpoint = Failpoint::told(listener);
-            let scenario = async {
+            with_failpoints(platform, async |reached| {
                 platform.until_active("north", &["east", "north"]).await;
                 let (status, drain) = platform.post("north", "/v1/regions/south/drain", "{}").await;
                 assert_eq!(status, 202, "{drain}");
-                let (point, write) = reached.recv().await.unwrap();
+                let ends = until_ended(platform, "north", &drain);
+                let (point, write) = held(reached, async |_| true, ends).await;
                 assert_eq!(point, "before a write");
                 let asked = platform.post("north", "/v1/cells/c2/switchover", r#"{"to": "east"}"#);
-                let (status, moved) = let_all_go_on(&mut reached, asked).await;
+                let (status, moved) = let_all_go_on(reached, asked).await;
                 assert_eq!(status, 200, "{moved}");
                 write.send(()).unwrap();
                 let ends = until_ended(platform, "north", &drain);
-                let ended = let_all_go_on(&mut reached, ends).await;
+                let ended = let_all_go_on(reached, ends).await;
                 assert_eq!(ended["status"], "done", "{ended}");
-            };
-            tokio::select! {
-                ended = app::serve(config, pending()) => panic!("it ended by itself: {ended:?}"),
-                () = scenario => {}
-            }
+            })
+            .await;
         })
         .await;
 }
@@ -158,54 +143,6 @@ async fn let_all_go_on<T>(
     }
 }
 
-/// Every second point of a failover that nobody could vote for, from the first of these on.
-async fn walk_failover(first: usize) {
-    Platform::prepare()
-        .start(&["south"], async |platform| {
-            let mut died = Vec::new();
-            for point in (first..).step_by(2) {
-                let Some(name) = dies_failing_over(platform, point).await else { break };
-                died.push(name);
-                let all = platform.get("south", "/v1/operations").await.unwrap();
-                let ended = until_ended(platform, "south", &all["data"][0]).await;
-                assert_eq!(ended["status"], "done", "died at {point}, {name}: {ended}");
-                assert_eq!(ended["waves"][0][0]["to"], "south", "{ended}");
-                platform.until_serving("south").await;
-                lose(platform, false);
-                platform.until_known("south").await;
-                let (status, back) = platform.switchover("south", r#"{"to": "east"}"#).await;
-                assert_eq!(status, 200, "after {point}, {name}: {back}");
-                platform.until_known("south").await;
-            }
-            // Five at least: what was asked is written, the cell elects, and who has won is written.
-            assert!(died.len() >= 2, "{died:?}");
-        })
-        .await;
-}
-
-/// The same as [`dies_at`] for a failover, whose answer comes at its end.
-async fn dies_failing_over(platform: &Platform, number: usize) -> Option<&'static str> {
-    let asked = async {
-        platform.until_active("north", &["east"]).await;
-        lose(platform, true);
-        for site in ["c1@east", "c1@north"] {
-            platform.until_site("north", site, ("reachable", json!(false))).await;
-            platform.until_site("south", site, ("reachable", json!(false))).await;
-        }
-        let body = r#"{"accept_data_loss": true, "reason": "east and north have burnt down"}"#;
-        let (status, done) = platform.post("north", "/v1/cells/c1/failover", body).await;
-        assert_eq!((status, &done["to"]), (200, &json!("south")), "{done}");
-    };
-    dies(platform, at(number), asked).await
-}
-
-/// Home and a voter die, or come back.
-fn lose(platform: &Platform, dead: bool) {
-    for region in ["east", "north"] {
-        platform.agent(region).told(|agent| agent.dead = dead);
-    }
-}
-
 /// Every second point of a cell's planned move, from the first of these on.
 async fn walk_switchover(first: usize) {
     Platform::prepare()
@@ -215,8 +152,7 @@ async fn walk_switchover(first: usize) {
                 let Some(name) = dies_moving(platform, point).await else { break };
                 died.push(name);
                 let phase = platform.cell().await.unwrap().activation.phase;
-                let all = platform.get("south", "/v1/operations").await.unwrap();
-                let ended = until_ended(platform, "south", &all["data"][0]).await;
+                let ended = until_ended(platform, "south", &begun_last(platform).await).await;
                 // Interrupted, the cell elects whoever has everything: that may be its old site.
                 let elects = matches!(phase, Phase::Switching { .. } | Phase::Electing { .. });
                 match ended["status"].as_str() {
@@ -285,7 +221,7 @@ async fn dies_at(
         until_ended(platform, "south", &begun).await;
     };
     let died = dies(platform, at(number), begins).await;
-    let ended = until_ended(platform, "south", &going_on(platform).await).await;
+    let ended = until_ended(platform, "south", &begun_last(platform).await).await;
     assert_eq!(ended["status"], "done", "{asked}, died at {number}, {died:?}: {ended}");
     let mut found = String::new();
     let stands = platform.until(async || {
@@ -313,8 +249,8 @@ async fn standing(platform: &Platform) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// Returns the operation that was begun last, as it is stored, or nothing.
-async fn going_on(platform: &Platform) -> Value {
+/// Returns the operation that was begun last, whether it has ended or not, as it is stored, or nothing.
+async fn begun_last(platform: &Platform) -> Value {
     let all = platform.get("south", "/v1/operations").await.unwrap();
     all["data"][0].clone()
 }
@@ -331,29 +267,59 @@ fn at(number: usize) -> impl AsyncFnMut(&'static str) -> bool {
 /// Kills the control plane in north at the point that is meant, if what is asked of it comes so far.
 async fn dies(
     platform: &Platform,
-    mut is_meant: impl AsyncFnMut(&'static str) -> bool,
+    is_meant: impl AsyncFnMut(&'static str) -> bool,
     asked: impl Future<Output = ()>,
 ) -> Option<&'static str> {
+    with_failpoints(platform, async |reached| {
+        tokio::select! {
+            biased;
+            (name, _) = passes(reached, is_meant) => Some(name),
+            () = asked => None,
+        }
+    })
+    .await
+}
+
+/// Stops the control plane in north at the point that is meant, which it must come to before what is asked of
+/// it ends.
+async fn held<T: Debug>(
+    reached: &mut mpsc::Receiver<Reached>,
+    is_meant: impl AsyncFnMut(&'static str) -> bool,
+    ends: impl Future<Output = T>,
+) -> Reached {
+    tokio::select! {
+        biased;
+        held = passes(reached, is_meant) => held,
+        ended = ends => panic!("it ended before: {ended:?}"),
+    }
+}
+
+/// Lets the control plane in north pass every point but the one that is meant.
+async fn passes(
+    reached: &mut mpsc::Receiver<Reached>,
+    mut is_meant: impl AsyncFnMut(&'static str) -> bool,
+) -> Reached {
+    loop {
+        let point = reached.recv().await;
+        let (name, go_on) = point.expect("a control plane has failpoints as long as it runs");
+        if is_meant(name).await {
+            return (name, go_on);
+        }
+        go_on.send(()).unwrap();
+    }
+}
+
+/// Runs a control plane in north that stops at every point until it is let go on, as long as a scenario goes
+/// on.
+async fn with_failpoints<T>(
+    platform: &Platform,
+    scenario: impl AsyncFnOnce(&mut mpsc::Receiver<Reached>) -> T,
+) -> T {
     let (listener, mut reached) = mpsc::channel(1);
     let mut config = platform.config("north");
     config.failpoint = Failpoint::told(listener);
-    let scenario = async {
-        let mut asked = pin!(asked);
-        loop {
-            let point = tokio::select! {
-                biased;
-                point = reached.recv() => point,
-                () = &mut asked => return None,
-            };
-            let (name, go_on) = point.expect("a control plane has failpoints as long as it runs");
-            if is_meant(name).await {
-                return Some(name);
-            }
-            go_on.send(()).unwrap();
-        }
-    };
     tokio::select! {
         ended = app::serve(config, pending()) => panic!("it ended by itself: {ended:?}"),
-        name = scenario => name,
+        told = scenario(&mut reached) => told,
     }
 }

@@ -1,17 +1,16 @@
 //! What is cancelled between two of its steps: what goes on then is brought to its end, and nothing else
 //! begins.
 
-use std::future::pending;
 use std::pin::pin;
 
-use control_plane::app;
-use control_plane::failpoint::{Failpoint, Reached};
+use control_plane::failpoint::Reached;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use topology::wire::cell::CellRecord;
 use topology::wire::key;
 
-use super::{SWITCHOVER, going_on, let_all_go_on};
+use super::losses::lose;
+use super::{SWITCHOVER, begun_last, held, let_all_go_on, with_failpoints};
 use crate::operations::{DRAIN, EVACUATE, RESTORE, UNDRAIN, steps, until_ended};
 use crate::platform::Platform;
 use crate::sites::{ADD, RETIRE, sites};
@@ -121,16 +120,13 @@ async fn a_cell_that_moves_already_is_not_stopped_and_one_that_is_about_to_arriv
         ] {
             let body = json!({ "to": to }).to_string();
             let mut asked = pin!(platform.post("north", SWITCHOVER, &body));
-            let (_, go_on) = tokio::select! {
-                held = held(reached, async |name| name == point) => held,
-                (status, said) = &mut asked => panic!("{status} before {point}: {said}"),
-            };
+            let (_, go_on) = held(reached, async |name| name == point, &mut asked).await;
             let (status, said) = cancel(platform).await;
             assert_eq!((status, said["code"].clone()), expected, "{said}");
             go_on.send(()).unwrap();
             let (status, moved) = let_all_go_on(reached, asked).await;
             assert_eq!((status, &moved["to"]), (200, &json!(to)), "{moved}");
-            let ended = until_ended(platform, "south", &going_on(platform).await).await;
+            let ended = until_ended(platform, "south", &begun_last(platform).await).await;
             assert_eq!(ended["status"], "done", "{ended}");
             platform.until_active("north", &[to]).await;
             platform.until_active("south", &[to]).await;
@@ -143,24 +139,19 @@ async fn a_cell_that_moves_already_is_not_stopped_and_one_that_is_about_to_arriv
 async fn a_failover_whose_winner_is_settled_is_not_stopped() {
     with_held(&["east"], async |platform, reached| {
         platform.until_known("north").await;
-        for region in ["east", "north"] {
-            platform.agent(region).told(|agent| agent.dead = true);
-        }
+        lose(platform, &["east", "north"]);
         for site in ["c1@east", "c1@north"] {
             platform.until_site("north", site, ("reachable", json!(false))).await;
         }
         let body = r#"{"accept_data_loss": true, "reason": "east and north have burnt down"}"#;
         let mut asked = pin!(platform.failover("north", body));
-        let (_, go_on) = tokio::select! {
-            held = held(reached, async |name| name == "promoted") => held,
-            (status, said) = &mut asked => panic!("{status} before anybody was promoted: {said}"),
-        };
+        let (_, go_on) = held(reached, async |name| name == "promoted", &mut asked).await;
         let (status, said) = cancel(platform).await;
         assert_eq!((status, &said["code"]), (409, &json!("too-late-to-cancel")), "{said}");
         go_on.send(()).unwrap();
         let (status, done) = let_all_go_on(reached, asked).await;
         assert_eq!((status, &done["to"]), (200, &json!("south")), "{done}");
-        let ended = until_ended(platform, "south", &going_on(platform).await).await;
+        let ended = until_ended(platform, "south", &begun_last(platform).await).await;
         assert_eq!(ended["status"], "done", "{ended}");
     })
     .await;
@@ -173,38 +164,18 @@ where
 {
     Platform::prepare_cells(homes)
         .start(&["south"], async |platform| {
-            let (listener, mut reached) = mpsc::channel(1);
-            let mut config = platform.config("north");
-            config.failpoint = Failpoint::told(listener);
-            let scenario = async {
+            with_failpoints(platform, async |reached| {
                 platform.until_active("south", homes).await;
-                test(platform, &mut reached).await;
-            };
-            tokio::select! {
-                ended = app::serve(config, pending()) => panic!("it ended by itself: {ended:?}"),
-                () = scenario => {}
-            }
+                test(platform, reached).await;
+            })
+            .await;
         })
         .await;
 }
 
-/// Lets the control plane in north pass every point but the one that is meant.
-async fn held(
-    reached: &mut mpsc::Receiver<Reached>,
-    mut is_meant: impl AsyncFnMut(&'static str) -> bool,
-) -> Reached {
-    loop {
-        let (name, go_on) = reached.recv().await.expect("it has failpoints as long as it runs");
-        if is_meant(name).await {
-            return (name, go_on);
-        }
-        go_on.send(()).unwrap();
-    }
-}
-
 /// Cancels what was begun last, at another control plane than that which executes it.
 async fn cancel(platform: &Platform) -> (u16, Value) {
-    let id = going_on(platform).await["id"].as_str().unwrap().to_owned();
+    let id = begun_last(platform).await["id"].as_str().unwrap().to_owned();
     platform.post("south", &format!("/v1/operations/{id}/cancel"), "{}").await
 }
 
@@ -233,7 +204,7 @@ async fn cancel_in_wave(
     wave: usize,
 ) -> Value {
     let goes_on = async |name: &str| {
-        name == "after a write" && going_on(platform).await["waves"][wave][0]["state"] == "going"
+        name == "after a write" && begun_last(platform).await["waves"][wave][0]["state"] == "going"
     };
     cancel_once(platform, reached, asked, goes_on).await
 }
@@ -246,7 +217,8 @@ async fn cancel_once(
 ) -> Value {
     let (status, begun) = platform.post("north", asked, "{}").await;
     assert_eq!(status, 202, "{begun}");
-    let (_, go_on) = held(reached, is_meant).await;
+    let ends = until_ended(platform, "south", &begun);
+    let (_, go_on) = held(reached, is_meant, ends).await;
     let (status, said) = cancel(platform).await;
     assert_eq!((status, &said["cancelled_by"]), (200, &json!("ada")), "{said}");
     go_on.send(()).unwrap();
