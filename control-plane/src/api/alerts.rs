@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 use topology::wire::key;
+use topology::wire::suite::SuitePlan;
 
 use super::call::Call;
 use super::cells::known;
@@ -92,14 +93,16 @@ pub(super) async fn list(State(api): State<Api>, headers: HeaderMap) -> Result<R
     });
     let policy = Policy::new(&api.spec, &api.vantage);
     let seen = of_verdicts(&state, &policy, now);
-    let rehearsed = of_drills(&api.drills.borrow(), clock::unix_millis());
+    let schedule = api.schedule.borrow().clone();
+    let plan = schedule.as_ref().and_then(|known| known.plan.as_ref());
+    let rehearsed = of_drills(&api.drills.borrow(), plan, clock::unix_millis());
     let data =
         frozen.chain(of_sites).chain(seen).chain(rehearsed).chain(unread(&state, now)).collect();
     Ok(etag::hashed(&headers, &state, List { data }))
 }
 
-fn of_drills(drills: &Drills, now_unix_ms: u64) -> Option<Alert> {
-    let overdue = drills.overdue(now_unix_ms)?;
+fn of_drills(drills: &Drills, plan: Option<&SuitePlan>, now_unix_ms: u64) -> Option<Alert> {
+    let overdue = drills.overdue(plan, now_unix_ms)?;
     Some(Alert {
         name: UNREHEARSED.to_owned(),
         cell: None,

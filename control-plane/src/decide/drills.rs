@@ -17,8 +17,6 @@ pub struct Drills {
     pub read_at: Option<Instant>,
     /// With their ids, the newest first.
     pub runs: Vec<(String, DrillRecord)>,
-    /// What is followed, where drills are run by schedule.
-    pub plan: Option<SuitePlan>,
 }
 
 /// No drill has passed for too long.
@@ -36,11 +34,11 @@ impl Drills {
         passed.map(|(_, run)| run.ended_unix_ms).max()
     }
 
-    /// Returns whether a pass is overdue. Where no drill was ever run, one is expected only if a suite is
-    /// followed, by which it was due. Where as many are kept as can be and none of them passed, the last pass
-    /// is forgotten, and nobody waits longer.
+    /// Returns whether a pass is overdue. Where no drill was ever run, one is expected only by a plan that
+    /// is followed. Where as many are kept as can be and none of them passed, the last pass is forgotten, and
+    /// nobody waits longer.
     #[must_use]
-    pub fn overdue(&self, now_unix_ms: u64) -> Option<Overdue> {
+    pub fn overdue(&self, plan: Option<&SuitePlan>, now_unix_ms: u64) -> Option<Overdue> {
         let every = u64::try_from(EVERY.as_millis()).unwrap_or(u64::MAX);
         let passed_unix_ms = self.passed_unix_ms();
         let is_cut = self.runs.len() >= usize::from(KEPT);
@@ -49,18 +47,17 @@ impl Drills {
             (Some(passed), _) => passed.saturating_add(every),
             (None, Some(oldest)) if is_cut => oldest,
             (None, Some(oldest)) => oldest.saturating_add(every),
-            (None, None) => self.first_due_unix_ms()?.saturating_add(every),
+            (None, None) => first_due_unix_ms(plan?)?.saturating_add(every),
         };
         (since_unix_ms <= now_unix_ms).then_some(Overdue { since_unix_ms, passed_unix_ms })
     }
+}
 
-    /// Returns when the first of the drills was due that the plan names.
-    fn first_due_unix_ms(&self) -> Option<u64> {
-        let plan = self.plan.as_ref()?;
-        let over = plan.last.iter().map(|became| &became.due);
-        let all = over.chain(&plan.running).chain(&plan.next);
-        all.map(|timed| timed.due_unix_ms).min()
-    }
+/// Returns when the first of the drills was due that the plan names.
+fn first_due_unix_ms(plan: &SuitePlan) -> Option<u64> {
+    let over = plan.last.iter().map(|became| &became.due);
+    let all = over.chain(&plan.running).chain(&plan.next);
+    all.map(|timed| timed.due_unix_ms).min()
 }
 
 #[cfg(test)]
@@ -112,11 +109,11 @@ mod tests {
                 "suite": "weekly", "title": "", "written_unix_ms": 1, "running": null,
                 "held": null, "next": [due(9), due(10)], "last": last,
             });
-            let plan = Some(serde_json::from_value(plan).unwrap());
-            let drills = Drills { read_at: None, runs: Vec::new(), plan };
-            assert_eq!(drills.overdue((first + 8) * DAY - 1), None);
+            let plan: SuitePlan = serde_json::from_value(plan).unwrap();
+            let overdue = |now| Drills::default().overdue(Some(&plan), now);
+            assert_eq!(overdue((first + 8) * DAY - 1), None);
             let since = Overdue { since_unix_ms: (first + 8) * DAY, passed_unix_ms: None };
-            assert_eq!(drills.overdue((first + 8) * DAY), Some(since));
+            assert_eq!(overdue((first + 8) * DAY), Some(since));
         }
     }
 
@@ -130,7 +127,7 @@ mod tests {
             });
             (day.to_string(), serde_json::from_value(run).unwrap())
         });
-        let drills = Drills { read_at: None, runs: runs.collect(), plan: None };
-        assert_eq!(drills.overdue(today * DAY), expected);
+        let drills = Drills { read_at: None, runs: runs.collect() };
+        assert_eq!(drills.overdue(None, today * DAY), expected);
     }
 }

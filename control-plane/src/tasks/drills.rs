@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use client::etcd::EtcdError;
 use runtime::{Board, reconcile};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -31,12 +30,8 @@ pub async fn read(
     let once = || {
         let (store, drills, wake) = (store.clone(), drills.clone(), Arc::clone(&wake));
         async move {
-            let read = async {
-                let runs = store.drills().await?;
-                Ok::<_, EtcdError>((runs, store.suite().await?.plan))
-            };
-            let (runs, plan) = match read.await {
-                Ok(read) => read,
+            let runs = match store.drills().await {
+                Ok(runs) => runs,
                 Err(err) => {
                     // The next look by itself is a minute away.
                     tokio::time::sleep(AGAIN).await;
@@ -44,7 +39,7 @@ pub async fn read(
                     return Err(err).context("read the drills");
                 }
             };
-            let read = Drills { read_at: Some(Instant::now()), runs, plan };
+            let read = Drills { read_at: Some(Instant::now()), runs };
             metrics::drill_passed(read.passed_unix_ms());
             drills.send_replace(Arc::new(read));
             Ok(())
