@@ -26,7 +26,7 @@ pub(crate) fn lines(a: &Document, b: &Document) -> Vec<String> {
         lines.push(line(name, unit, [measured(a), measured(b)]));
     }
     let held = |document: &Document, of: fn(&Document) -> Value| Some(of(document));
-    for (name, unit, of) in HELD {
+    for (name, unit, of) in WAITS {
         lines.push(line(name, unit, [held(a, of), held(b, of)]));
     }
     lines.extend(stages(a, b));
@@ -51,11 +51,16 @@ const NOT_THERE: &str = "not there";
 type Shared = (&'static str, &'static str, fn(&Document) -> Value);
 
 /// Requests that waited long, yet were answered.
-const HELD: [Shared; 3] = [
+const WAITS: [Shared; 3] = [
     ("held", "count", |document| json!(document.requests.held.count)),
-    ("held, p50", "time", |document| json!(document.requests.held.p50)),
-    ("held, longest", "time", |document| json!(document.requests.held.max)),
+    ("held, p50", "time", |document| wait(document, document.requests.held.p50)),
+    ("held, longest", "time", |document| wait(document, document.requests.held.max)),
 ];
+
+/// Where nothing was held, nobody waited for any time at all.
+fn wait(document: &Document, seconds: f64) -> Value {
+    if document.requests.held.count == 0 { Value::Null } else { json!(seconds) }
+}
 
 /// Returns what either has, in the order of A, and then of B.
 fn either<'a, T>(a: &'a [T], b: &'a [T], name: fn(&T) -> &String) -> Vec<&'a T> {
@@ -128,6 +133,21 @@ mod tests {
         );
         assert!(told.contains(&"detect                          –          –".to_owned()));
         assert!(told.contains(&"no-lost-ack: unknown → fail".to_owned()));
+    }
+
+    #[test]
+    fn where_nothing_was_held_nobody_waited_and_nothing_differs() {
+        let (a, mut b) = (example(), example());
+        let held = &mut b.requests.held;
+        (held.count, held.p50, held.max) = (0, 0.0, 0.0);
+        let told = lines(&a, &b);
+        for line in [
+            "held                            1          0         -1",
+            "held, p50                  2.20 s          –",
+            "held, longest              2.20 s          –",
+        ] {
+            assert!(told.iter().any(|told| told == line), "{line}: {told:#?}");
+        }
     }
 
     #[test]
