@@ -1,8 +1,8 @@
 //! The availability map: for each cell, rows of its users' slots, columns of time.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
+use super::columns::Columns;
 use super::document::{Availability, CellMap, MapRow};
 use crate::course::Course;
 use crate::metrics::HELD;
@@ -23,7 +23,8 @@ struct Square {
 pub(super) fn availability(course: &Course) -> Availability {
     let end = course.operations.iter().map(|op| op.intended).max().unwrap_or_default();
     let step = ((end.as_secs_f64() / COLUMNS / STEP_MIN).ceil() * STEP_MIN).max(STEP_MIN);
-    let columns = column(end, step) + 1;
+    let columns = Columns { step };
+    let count = columns.of(end.as_secs_f64()) + 1;
     let mut of_cells: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, user) in course.users.iter().enumerate() {
         of_cells.entry(user.cell.to_string()).or_default().push(index);
@@ -32,16 +33,16 @@ pub(super) fn availability(course: &Course) -> Availability {
     for (cell, mut users) in of_cells {
         users.sort_by_key(|user| course.users[*user].slot);
         let each = users.len().div_ceil(ROWS).max(1);
-        let rows = users.chunks(each).map(|of_row| row(course, of_row, columns, step));
+        let rows = users.chunks(each).map(|of_row| row(course, of_row, columns, count));
         cells.push(CellMap { cell, rows: rows.collect() });
     }
     Availability { step, cells }
 }
 
-fn row(course: &Course, users: &[usize], columns: usize, step: f64) -> MapRow {
-    let mut squares = vec![Square::default(); columns];
+fn row(course: &Course, users: &[usize], columns: Columns, count: usize) -> MapRow {
+    let mut squares = vec![Square::default(); count];
     for operation in course.operations.iter().filter(|op| users.contains(&op.user)) {
-        let square = &mut squares[column(operation.intended, step).min(columns - 1)];
+        let square = &mut squares[columns.of(operation.intended.as_secs_f64())];
         square.asked += 1;
         square.failed += u32::from(!operation.is_ok());
         square.held += u32::from(operation.is_ok() && operation.latency() > HELD);
@@ -63,15 +64,6 @@ impl Square {
             Self { .. } => 'o',
         }
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "seconds of a run that lasted minutes"
-)]
-fn column(at: Duration, step: f64) -> usize {
-    (at.as_secs_f64() / step) as usize
 }
 
 #[cfg(test)]

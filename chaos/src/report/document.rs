@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::columns::Columns;
+
 /// Grows when a reader of an older report would misread a newer one.
 pub(crate) const SCHEMA: u32 = 2;
 
@@ -200,6 +202,12 @@ pub(crate) struct Availability {
     /// Seconds per column.
     pub(crate) step: f64,
     pub(crate) cells: Vec<CellMap>,
+}
+
+impl Availability {
+    pub(super) fn columns(&self) -> Columns {
+        Columns { step: self.step }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -99,18 +99,20 @@ pub(super) fn of_history(text: &str) -> Vec<Point> {
             ("info", _) => Look::Unknown,
             _ => return None,
         };
-        let (ended, latency) = (nanos(line.time), nanos(line.latency?));
+        let latency = line.latency?;
+        // Subtracted while both are whole: what was due at an edge of a column stays on its side.
+        let (due, latency) = (seconds(line.time.saturating_sub(latency)), seconds(latency));
         let error = line.error.filter(|_| look.is_failure());
         let told = error.map(|error| format!("{} {}: {error}", line.f, line.op_id));
         let tries = if look == Look::Dropped { 0 } else { line.tries.unwrap_or(1) };
-        Some(Point { cell: line.cell, due: ended - latency, latency, tries, look, told })
+        Some(Point { cell: line.cell, due, latency, tries, look, told })
     });
     points.collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "nanoseconds of a run that lasted minutes")]
-fn nanos(time: u64) -> f64 {
-    time as f64 / 1e9
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
 }
 
 #[cfg(test)]

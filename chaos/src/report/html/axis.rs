@@ -1,5 +1,6 @@
 //! The one time axis that the panels share, with the fault shaded and the stages marked.
 
+use super::super::columns::Columns;
 use super::super::document::Document;
 use super::super::points::Point;
 use super::push;
@@ -9,7 +10,8 @@ pub(super) const LEFT: f64 = 64.0;
 pub(super) const RIGHT: f64 = 12.0;
 
 pub(super) struct Axis {
-    /// The whole second in which the first request was due: a run may have waited for long before.
+    pub(super) columns: Columns,
+    /// Where the column begins in which the first request was due: a run may have waited for long before.
     pub(super) begin: f64,
     /// The last answer, in seconds.
     pub(super) end: f64,
@@ -18,12 +20,13 @@ pub(super) struct Axis {
 
 impl Axis {
     pub(super) fn new(document: &Document, points: &[Point]) -> Self {
-        let first = points.iter().map(|point| point.due.floor()).fold(f64::INFINITY, f64::min);
-        let begin = if first.is_finite() { first.max(0.0) } else { 0.0 };
+        let columns = document.availability.columns();
+        let first = points.iter().map(|point| point.due).reduce(f64::min);
+        let begin = first.map_or(0.0, |first| columns.begin(columns.of(first)));
         let last = points.iter().map(|point| point.due + point.latency).fold(begin + 1.0, f64::max);
         let fault =
             document.fault.as_ref().map(|fault| (fault.at, fault.healed_at.unwrap_or(last)));
-        Self { begin, end: last, fault }
+        Self { columns, begin, end: last, fault }
     }
 
     pub(super) fn x(&self, at: f64) -> f64 {
@@ -92,5 +95,30 @@ impl Axis {
                 ),
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::points::Look;
+    use crate::report::tests::example;
+
+    #[test]
+    fn the_axis_begins_with_the_column_of_the_map_in_which_the_first_request_was_due() {
+        let mut document = example();
+        document.availability.step = 4.0;
+        let point = |due| Point {
+            cell: "c1".to_owned(),
+            due,
+            latency: 0.5,
+            tries: 1,
+            look: Look::Read,
+            told: None,
+        };
+        let axis = Axis::new(&document, &[point(9.2), point(6.3)]);
+        assert_eq!((axis.begin, axis.end), (4.0, 9.7));
+        let of_nothing = Axis::new(&document, &[]);
+        assert_eq!((of_nothing.begin, of_nothing.end), (0.0, 1.0));
     }
 }

@@ -12,10 +12,10 @@ const NAME: f64 = 22.0;
 pub(super) fn bands(
     axis: &Axis,
     label: &str,
-    groups: &[Group<'_>],
-    inside: impl Fn(&mut String, &Group<'_>, f64),
+    groups: &[Group],
+    inside: impl Fn(&mut String, &Group, f64),
 ) -> String {
-    let room = |group: &Group<'_>| if group.marks.is_empty() { 0.0 } else { ROOM };
+    let room = |group: &Group| if group.marks.is_empty() { 0.0 } else { ROOM };
     let height: f64 = groups.iter().map(|group| NAME + room(group) + HEIGHT).sum();
     let mut svg = String::new();
     Axis::open(&mut svg, height + 24.0, label);

@@ -26,7 +26,7 @@ pub(super) fn chart(document: &Document, axis: &Axis) -> String {
         // Below the squares, so that their colours stay what the legend says.
         axis.shade(&mut svg, top, height);
         for row in &cell.rows {
-            squares(&mut svg, axis, map.step, row, top);
+            squares(&mut svg, axis, row, top);
             top += ROW;
         }
         Axis::frame(&mut svg, top - height, height);
@@ -49,7 +49,7 @@ pub(super) fn chart(document: &Document, axis: &Axis) -> String {
 }
 
 /// Neighbours that look the same are one rectangle.
-fn squares(svg: &mut String, axis: &Axis, step: f64, row: &MapRow, top: f64) {
+fn squares(svg: &mut String, axis: &Axis, row: &MapRow, top: f64) {
     let letters: Vec<char> = row.served.chars().collect();
     let mut from = 0;
     for same in letters.chunk_by(|one, other| one == other) {
@@ -62,7 +62,7 @@ fn squares(svg: &mut String, axis: &Axis, step: f64, row: &MapRow, top: f64) {
             Some('f') => ("f", 1.0),
             Some(_) | None => continue,
         };
-        let at = |column: usize| axis.x(f64::from(u32::try_from(column).unwrap_or(0)) * step);
+        let at = |column: usize| axis.x(axis.columns.begin(column));
         let (x, width) = (at(first), (at(until) - at(first)).max(0.5));
         let height = (ROW - 1.0) * share;
         let y = top + ROW - 1.0 - height;

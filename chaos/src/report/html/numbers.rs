@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::super::columns::Columns;
 use super::super::document::{Document, MapRow};
 use super::super::points::Point;
 use super::axis::Axis;
@@ -11,6 +12,7 @@ use super::{TABLE, TABLE_END, both, escape, push};
 /// The squares of the map, counted: per row of slots, how many steps went how.
 pub(super) fn squares(document: &Document) -> String {
     let map = &document.availability;
+    let columns = map.columns();
     let mut page = String::new();
     begin(
         &mut page,
@@ -29,7 +31,8 @@ pub(super) fn squares(document: &Document) -> String {
         for row in &cell.rows {
             let times = ['o', 'h', 'p', 'f'].map(|letter| {
                 let steps = row.served.chars().filter(|served| *served == letter).count();
-                format!("{:.0}", f64::from(u32::try_from(steps).unwrap_or(u32::MAX)) * map.step)
+                // That many of them last as long as it takes until that one begins.
+                format!("{:.0}", columns.begin(steps))
             });
             let [low, high] = row.slots;
             push(
@@ -38,7 +41,7 @@ pub(super) fn squares(document: &Document) -> String {
                     "<tr><td>{}</td><td>{low}–{high}</td><td>{}</td><td>{}</td></tr>",
                     escape(&cell.cell),
                     times.join("</td><td>"),
-                    troubled(row, map.step)
+                    troubled(row, columns)
                 ),
             );
         }
@@ -48,17 +51,18 @@ pub(super) fn squares(document: &Document) -> String {
 }
 
 /// From the first step that did not go well to the end of the last one.
-fn troubled(row: &MapRow, step: f64) -> String {
+fn troubled(row: &MapRow, columns: Columns) -> String {
     let is_bad = |letter: char| matches!(letter, 'h' | 'p' | 'f');
-    let at = |index: usize| f64::from(u32::try_from(index).unwrap_or(u32::MAX)) * step;
     match (row.served.find(is_bad), row.served.rfind(is_bad)) {
-        (Some(first), Some(last)) => format!("{:.0}–{:.0} s", at(first), at(last + 1)),
+        (Some(first), Some(last)) => {
+            format!("{:.0}–{:.0} s", columns.begin(first), columns.begin(last + 1))
+        }
         (None, _) | (_, None) => "–".to_owned(),
     }
 }
 
 /// The dots, counted: per cell and step, what became of the requests that were due.
-pub(super) fn requests(document: &Document, points: &[Point], axis: &Axis) -> String {
+pub(super) fn requests(points: &[Point], axis: &Axis) -> String {
     let mut page = String::new();
     begin(
         &mut page,
@@ -66,8 +70,8 @@ pub(super) fn requests(document: &Document, points: &[Point], axis: &Axis) -> St
             both("cell", "单元"),
             both("from", "起始"),
             both("asked", "请求"),
-            both("answered", "已应答"),
-            both("over a second", "超过一秒"),
+            both("answered within a second", "一秒内应答"),
+            both("later", "超过一秒才应答"),
             both("failed", "失败"),
             both("dropped", "丢弃"),
             "p50".to_owned(),
@@ -79,9 +83,9 @@ pub(super) fn requests(document: &Document, points: &[Point], axis: &Axis) -> St
     let cells: BTreeSet<&str> = points.iter().map(|point| point.cell.as_str()).collect();
     for cell in cells {
         let of_cell: Vec<&Point> = points.iter().filter(|point| point.cell == cell).collect();
-        let steps = steps(&of_cell, axis, document.availability.step);
-        for of_step in steps.iter().filter(|of_step| of_step.asked > 0) {
-            let Step { from, asked, held, failed, dropped, .. } = of_step;
+        let steps = steps(&of_cell, axis);
+        for of_step in steps.iter().filter(|of_step| of_step.asked() > 0) {
+            let Step { from, prompt, held, failed, dropped, .. } = of_step;
             let latencies = [50, 99, 100].map(|percent| {
                 let latency = of_step.quantile(percent);
                 latency.map_or_else(|| "–".to_owned(), |latency| format!("{:.1} ms", latency * 1e3))
@@ -89,10 +93,10 @@ pub(super) fn requests(document: &Document, points: &[Point], axis: &Axis) -> St
             push(
                 &mut page,
                 &format!(
-                    "<tr><td>{}</td><td>{from:.0} s</td><td>{asked}</td><td>{}</td><td>{held}</td>\
+                    "<tr><td>{}</td><td>{from:.0} s</td><td>{}</td><td>{prompt}</td><td>{held}</td>\
                      <td>{failed}</td><td>{dropped}</td><td>{}</td></tr>",
                     escape(cell),
-                    of_step.answered(),
+                    of_step.asked(),
                     latencies.join("</td><td>")
                 ),
             );
@@ -136,19 +140,26 @@ mod tests {
 
     #[test]
     fn the_table_of_the_dots_has_a_line_for_each_step_in_which_anybody_asked() {
-        let point = |due, look| Point {
+        let point = |due, latency, look| Point {
             cell: "c1".to_owned(),
             due,
-            latency: 0.02,
+            latency,
             tries: 1,
             look,
             told: None,
         };
-        let points = [point(1.5, Look::Ticket), point(3.1, Look::Failed), point(3.2, Look::Read)];
-        let document = example();
-        let page = requests(&document, &points, &Axis::new(&document, &points));
+        let points = [
+            point(1.5, 0.02, Look::Ticket),
+            point(3.1, 0.02, Look::Failed),
+            point(3.2, 0.02, Look::Read),
+            point(3.3, 1.5, Look::Read),
+            point(3.4, 0.0, Look::Dropped),
+            point(3.5, 2.0, Look::Unknown),
+        ];
+        let page = requests(&points, &Axis::new(&example(), &points));
         assert_eq!(page.matches("<tr><td>").count(), 2);
-        let line = "<td>3 s</td><td>2</td><td>1</td><td>0</td><td>1</td><td>0</td><td>20.0 ms</td>";
+        // Whoever adds up what became of them has as many as were asked.
+        let line = "<td>3 s</td><td>5</td><td>1</td><td>1</td><td>2</td><td>1</td><td>20.0 ms</td>";
         assert!(page.contains(line), "{page}");
     }
 }

@@ -7,15 +7,15 @@ use super::marks::{Mark, marks};
 use crate::metrics::HELD;
 
 /// Cells that are told together: those that the fault was aimed at, and all others.
-pub(super) struct Group<'a> {
+pub(super) struct Group {
     pub(super) english: String,
     pub(super) chinese: String,
-    pub(super) points: Vec<&'a Point>,
+    pub(super) steps: Vec<Step>,
     pub(super) marks: Vec<Mark>,
 }
 
 /// Returns the groups that anybody asked for, those that were hit first.
-pub(super) fn groups<'a>(document: &Document, points: &'a [Point]) -> Vec<Group<'a>> {
+pub(super) fn groups(document: &Document, points: &[Point], axis: &Axis) -> Vec<Group> {
     let is_hit = |point: &&Point| {
         document.fault.as_ref().is_some_and(|fault| fault.cells.contains_key(&point.cell))
     };
@@ -33,20 +33,25 @@ pub(super) fn groups<'a>(document: &Document, points: &'a [Point]) -> Vec<Group<
         let (names, marks) = (cells.join(", "), marks(document, &cells));
         let is_alone = document.fault.is_none();
         let told = |what| if is_alone { names.clone() } else { format!("{names} — {what}") };
-        groups.push(Group { english: told(english), chinese: told(chinese), points, marks });
+        let (english, chinese, steps) = (told(english), told(chinese), steps(&points, axis));
+        groups.push(Group { english, chinese, steps, marks });
     }
     groups
 }
 
-/// What became of the requests that were due in a step.
+/// What became of the requests that were due in a step, a column of the map. Each is counted once.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Step {
-    /// When it begins, in seconds.
+    /// When it begins and ends, in seconds.
     pub(super) from: f64,
-    pub(super) asked: u32,
+    pub(super) until: f64,
+    /// Answered, and not [`Step::held`].
+    pub(super) prompt: u32,
+    /// Answered, after more than [`HELD`].
     pub(super) held: u32,
+    /// Sent, and failed or of unknown outcome.
     pub(super) failed: u32,
-    /// Of those that failed, how many were never sent.
+    /// Never sent.
     pub(super) dropped: u32,
     pub(super) tries: u32,
     /// Of those that were answered well, in order.
@@ -56,30 +61,29 @@ pub(super) struct Step {
 }
 
 /// Returns every step of the axis, also those in which nothing was due.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "seconds of a run that lasted minutes"
-)]
-pub(super) fn steps(points: &[&Point], axis: &Axis, step: f64) -> Vec<Step> {
-    let index = |at: f64| ((at - axis.begin) / step).max(0.0) as usize;
-    let last = index(axis.end);
-    let mut steps = vec![Step::default(); last + 1];
-    let mut from = axis.begin;
-    for of_step in &mut steps {
-        of_step.from = from;
-        from += step;
-    }
+pub(super) fn steps(points: &[&Point], axis: &Axis) -> Vec<Step> {
+    let columns = axis.columns;
+    let (first, last) = (columns.of(axis.begin), columns.of(axis.end));
+    let empty = |column| Step {
+        from: columns.begin(column),
+        until: columns.begin(column + 1),
+        ..Step::default()
+    };
+    let mut steps: Vec<Step> = (first..=last).map(empty).collect();
+    let index = |at: f64| columns.of(at).clamp(first, last) - first;
     let mut changes: Vec<(f64, bool)> = Vec::with_capacity(points.len() * 2);
     for point in points {
-        let of_step = &mut steps[index(point.due).min(last)];
-        of_step.asked += 1;
+        let of_step = &mut steps[index(point.due)];
         of_step.tries += point.tries;
-        of_step.dropped += u32::from(point.look == Look::Dropped);
-        if point.look.is_failure() {
-            of_step.failed += 1;
-        } else {
-            of_step.held += u32::from(point.latency > HELD.as_secs_f64());
+        let is_held = point.latency > HELD.as_secs_f64();
+        let became = match point.look {
+            Look::Ticket | Look::Message | Look::Read if is_held => &mut of_step.held,
+            Look::Ticket | Look::Message | Look::Read => &mut of_step.prompt,
+            Look::Failed | Look::Unknown => &mut of_step.failed,
+            Look::Dropped => &mut of_step.dropped,
+        };
+        *became += 1;
+        if !point.look.is_failure() {
             of_step.latencies.push(point.latency);
         }
         if point.latency > 0.0 && point.look != Look::Dropped {
@@ -93,7 +97,7 @@ pub(super) fn steps(points: &[&Point], axis: &Axis, step: f64) -> Vec<Step> {
     for (number, of_step) in steps.iter_mut().enumerate() {
         of_step.latencies.sort_by(f64::total_cmp);
         of_step.under_way = under_way;
-        while let Some((_, begins)) = changes.next_if(|(at, _)| index(*at).min(last) <= number) {
+        while let Some((_, begins)) = changes.next_if(|(at, _)| index(*at) <= number) {
             under_way = if begins { under_way + 1 } else { under_way.saturating_sub(1) };
             of_step.under_way = of_step.under_way.max(under_way);
         }
@@ -102,8 +106,21 @@ pub(super) fn steps(points: &[&Point], axis: &Axis, step: f64) -> Vec<Step> {
 }
 
 impl Step {
-    pub(super) fn answered(&self) -> u32 {
-        self.asked.saturating_sub(self.failed)
+    pub(super) fn middle(&self) -> f64 {
+        self.from.midpoint(self.until)
+    }
+
+    pub(super) fn asked(&self) -> u32 {
+        self.sent() + self.dropped
+    }
+
+    fn sent(&self) -> u32 {
+        self.prompt + self.held + self.failed
+    }
+
+    /// Returns how many that is per second of the step.
+    pub(super) fn per_second(&self, count: u32) -> f64 {
+        f64::from(count) / (self.until - self.from)
     }
 
     /// Returns the smallest latency that this many of a hundred did not exceed; none where nobody was answered.
@@ -114,7 +131,7 @@ impl Step {
 
     /// Returns how often a request was sent; none where nothing was.
     pub(super) fn amplification(&self) -> Option<f64> {
-        let sent = self.asked.saturating_sub(self.dropped);
+        let sent = self.sent();
         (sent > 0).then(|| f64::from(self.tries) / f64::from(sent))
     }
 }
@@ -138,16 +155,16 @@ mod tests {
         ];
         let axis =
             Axis { begin: 5.0, end: 8.3, ..Axis::new(&crate::report::tests::example(), &[]) };
-        let steps = steps(&points.iter().collect::<Vec<_>>(), &axis, 1.0);
+        let steps = steps(&points.iter().collect::<Vec<_>>(), &axis);
         let told: Vec<_> = steps
             .iter()
-            .map(|s| (s.from, s.answered(), s.held, s.failed, s.dropped, s.under_way))
+            .map(|s| (s.from, [s.asked(), s.prompt, s.held, s.failed, s.dropped], s.under_way))
             .collect();
         let expected = [
-            (5.0, 2, 1, 0, 0, 1),
-            (6.0, 0, 0, 2, 1, 2),
-            (7.0, 0, 0, 0, 0, 1),
-            (8.0, 1, 0, 0, 0, 1),
+            (5.0, [2, 1, 1, 0, 0], 1),
+            (6.0, [2, 0, 0, 1, 1], 2),
+            (7.0, [0, 0, 0, 0, 0], 1),
+            (8.0, [1, 1, 0, 0, 0], 1),
         ];
         assert_eq!(told, expected);
         assert_eq!(steps[0].quantile(50), Some(0.1));
@@ -156,5 +173,17 @@ mod tests {
         assert_eq!(steps[0].amplification(), Some(2.0));
         assert_eq!(steps[1].amplification(), Some(1.0));
         assert_eq!(steps[2].amplification(), None);
+    }
+
+    #[test]
+    fn a_step_is_a_column_of_the_map() {
+        let mut document = crate::report::tests::example();
+        document.availability.step = 4.0;
+        let points = [point(6.3, 0.1, 1, Look::Read), point(8.0, 3.0, 2, Look::Read)];
+        let axis = Axis::new(&document, &points);
+        let steps = steps(&points.iter().collect::<Vec<_>>(), &axis);
+        let told: Vec<_> =
+            steps.iter().map(|s| (s.from, s.middle(), s.until, s.per_second(s.asked()))).collect();
+        assert_eq!(told, [(4.0, 6.0, 8.0, 0.25), (8.0, 10.0, 12.0, 0.25)]);
     }
 }

@@ -2,13 +2,13 @@
 
 use super::axis::Axis;
 use super::bands::{HEIGHT, bands, curve, line, round_up};
-use super::steps::{Group, Step, steps};
+use super::steps::{Group, Step};
 use super::{both, push};
 
-pub(super) fn chart(groups: &[Group<'_>], axis: &Axis, step: f64) -> String {
+pub(super) fn chart(groups: &[Group], axis: &Axis) -> String {
     let label = "requests under way, and how often each was sent, over time";
     let mut page = bands(axis, label, groups, |svg, group, top| {
-        let steps = steps(&group.points, axis, step);
+        let steps = &group.steps;
         let count = |of_step: &Step| f64::from(of_step.under_way);
         let times = |of_step: &Step| of_step.amplification().unwrap_or(0.0);
         let most = round_up(steps.iter().map(count).fold(1.0, f64::max));
@@ -18,7 +18,7 @@ pub(super) fn chart(groups: &[Group<'_>], axis: &Axis, step: f64) -> String {
             let told = format!("{} · {}×", most * share, often * share);
             line(svg, bottom - share * HEIGHT, &told);
         }
-        let middle = |of_step: &Step| axis.x(of_step.from + step / 2.0);
+        let middle = |of_step: &Step| axis.x(of_step.middle());
         let sent = steps.iter().map(|of_step| {
             let times = of_step.amplification()?;
             Some((middle(of_step), bottom - times / often * HEIGHT))
