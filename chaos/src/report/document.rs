@@ -47,6 +47,13 @@ pub(crate) struct Document {
     pub(crate) clean_up: CleanUpTold,
 }
 
+impl Document {
+    /// Whether the fault was aimed at a cell.
+    pub(super) fn was_hit(&self, cell: &str) -> bool {
+        self.fault.as_ref().is_some_and(|fault| fault.cells.contains_key(cell))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct FaultTold {
     pub(crate) kind: String,

@@ -6,6 +6,7 @@
 mod axis;
 mod bands;
 mod lanes;
+mod latency;
 mod map;
 mod marks;
 mod numbers;

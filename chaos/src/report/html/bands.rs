@@ -1,7 +1,7 @@
 //! A band per group of cells, for the panels that count.
 
 use super::axis::{Axis, LEFT, RIGHT, WIDTH};
-use super::marks::{self, ROOM};
+use super::marks::{self, room};
 use super::steps::Group;
 use super::{both_svg, push};
 
@@ -15,15 +15,14 @@ pub(super) fn bands(
     groups: &[Group],
     inside: impl Fn(&mut String, &Group, f64),
 ) -> String {
-    let room = |group: &Group| if group.marks.is_empty() { 0.0 } else { ROOM };
-    let height: f64 = groups.iter().map(|group| NAME + room(group) + HEIGHT).sum();
+    let height: f64 = groups.iter().map(|group| NAME + room(&group.marks) + HEIGHT).sum();
     let mut svg = String::new();
     Axis::open(&mut svg, height + 24.0, label);
     let mut top = 0.0;
     for group in groups {
         let (y, name) = (top + NAME - 8.0, both_svg(&group.english, &group.chinese));
         push(&mut svg, &format!("<text x=\"{LEFT}\" y=\"{y:.1}\" class=\"cell\">{name}</text>"));
-        top += NAME + room(group);
+        top += NAME + room(&group.marks);
         axis.shade(&mut svg, top, HEIGHT);
         inside(&mut svg, group, top);
         Axis::frame(&mut svg, top, HEIGHT);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::document::Document;
 use super::axis::{Axis, LEFT};
-use super::marks::{self, Mark, ROOM};
+use super::marks::{self, marks, room};
 use super::{escape, push};
 
 const LANE: f64 = 22.0;
@@ -13,15 +13,13 @@ const GAP: f64 = 10.0;
 pub(super) fn chart(document: &Document, axis: &Axis) -> String {
     let cells: BTreeSet<&str> = document.tenures.iter().map(|t| t.cell.as_str()).collect();
     let regions: BTreeSet<&str> = document.tenures.iter().map(|t| t.region.as_str()).collect();
-    let room = |marks: &[Mark]| if marks.is_empty() { 0.0 } else { ROOM };
-    let marked = |cell: &str| marks::marks(document, &[cell]);
-    let height: f64 = cells.iter().map(|cell| room(&marked(cell)) + LANE + GAP).sum();
+    let marked: Vec<_> = cells.into_iter().map(|cell| (cell, marks(document, &[cell]))).collect();
+    let height: f64 = marked.iter().map(|(_, marks)| room(marks) + LANE + GAP).sum();
     let mut svg = String::new();
     Axis::open(&mut svg, height + 30.0, "which site answered, under which epoch");
     let mut top = GAP;
-    for cell in &cells {
-        let marks = marked(cell);
-        top += room(&marks);
+    for (cell, marks) in &marked {
+        top += room(marks);
         let y = top + LANE / 2.0 + 4.0;
         let left = LEFT - 8.0;
         push(
@@ -31,7 +29,7 @@ pub(super) fn chart(document: &Document, axis: &Axis) -> String {
                 escape(cell)
             ),
         );
-        for tenure in document.tenures.iter().filter(|tenure| tenure.cell == **cell) {
+        for tenure in document.tenures.iter().filter(|tenure| tenure.cell == *cell) {
             // Regions keep their colour from one report to the next, as far as there are colours.
             let colour =
                 regions.iter().position(|region| *region == tenure.region).unwrap_or(0) % 4;
@@ -54,7 +52,7 @@ pub(super) fn chart(document: &Document, axis: &Axis) -> String {
             }
         }
         axis.shade(&mut svg, top - GAP / 2.0, LANE + GAP);
-        marks::draw(&mut svg, axis, &marks, top - 2.0, LANE + 4.0);
+        marks::draw(&mut svg, axis, marks, top - 2.0, LANE + 4.0);
         top += LANE + GAP;
     }
     axis.seconds(&mut svg, top - GAP / 2.0);

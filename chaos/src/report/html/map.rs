@@ -2,7 +2,7 @@
 
 use super::super::document::{CellMap, Document, MapRow};
 use super::axis::{Axis, LEFT};
-use super::marks::{self, Mark, ROOM};
+use super::marks::{self, marks, room};
 use super::{both, escape, push};
 
 const ROW: f64 = 9.0;
@@ -11,18 +11,17 @@ const GAP: f64 = 24.0;
 pub(super) fn chart(document: &Document, axis: &Axis) -> String {
     let map = &document.availability;
     let height_of = |cell: &CellMap| f64::from(u32::try_from(cell.rows.len()).unwrap_or(0)) * ROW;
-    let room = |marks: &[Mark]| if marks.is_empty() { 0.0 } else { ROOM };
-    let marked = |cell: &CellMap| marks::marks(document, &[cell.cell.as_str()]);
-    let height: f64 =
-        map.cells.iter().map(|cell| GAP + room(&marked(cell)) + height_of(cell)).sum();
+    let marked: Vec<_> =
+        map.cells.iter().map(|cell| (cell, marks(document, &[&cell.cell]))).collect();
+    let height: f64 = marked.iter().map(|(cell, marks)| GAP + room(marks) + height_of(cell)).sum();
     let mut svg = String::new();
     Axis::open(&mut svg, height + 20.0, "how each slot's users were served over time");
     let mut top = 0.0;
-    for cell in &map.cells {
-        let (label, height, marks) = (escape(&cell.cell), height_of(cell), marked(cell));
+    for (cell, marks) in &marked {
+        let (label, height) = (escape(&cell.cell), height_of(cell));
         let y = top + GAP - 6.0;
         push(&mut svg, &format!("<text x=\"{LEFT}\" y=\"{y:.1}\" class=\"cell\">{label}</text>"));
-        top += GAP + room(&marks);
+        top += GAP + room(marks);
         // Below the squares, so that their colours stay what the legend says.
         axis.shade(&mut svg, top, height);
         for row in &cell.rows {
@@ -30,7 +29,7 @@ pub(super) fn chart(document: &Document, axis: &Axis) -> String {
             top += ROW;
         }
         Axis::frame(&mut svg, top - height, height);
-        marks::draw(&mut svg, axis, &marks, top - height, height);
+        marks::draw(&mut svg, axis, marks, top - height, height);
     }
     axis.seconds(&mut svg, top);
     Axis::close(&mut svg);

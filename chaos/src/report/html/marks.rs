@@ -5,7 +5,7 @@ use super::axis::{Axis, LEFT, RIGHT, WIDTH};
 use super::{both_svg, push};
 
 /// What the names need above a panel.
-pub(super) const ROOM: f64 = 22.0;
+const ROOM: f64 = 22.0;
 /// What a letter of the names is wide at most, and a Chinese character, at their size.
 const LETTER: f64 = 5.8;
 const CHARACTER: f64 = 10.0;
@@ -22,7 +22,7 @@ pub(super) struct Mark {
 /// Returns the moments of these cells in their order; where several were hit, of the one that came last.
 pub(super) fn marks(document: &Document, cells: &[&str]) -> Vec<Mark> {
     let Some(fault) = &document.fault else { return Vec::new() };
-    let is_meant = |cell: &str| cells.contains(&cell) && fault.cells.contains_key(cell);
+    let is_meant = |cell: &str| cells.contains(&cell) && document.was_hit(cell);
     if !cells.iter().any(|cell| is_meant(cell)) {
         return Vec::new();
     }
@@ -55,7 +55,12 @@ fn name(stage: Stage) -> (&'static str, &'static str, &'static str) {
     }
 }
 
-/// Draws the lines through a panel, and the names in the [`ROOM`] above it.
+/// Returns what a panel leaves free above it for the names.
+pub(super) fn room(marks: &[Mark]) -> f64 {
+    if marks.is_empty() { 0.0 } else { ROOM }
+}
+
+/// Draws the lines through a panel, and the names in the [`room`] above it.
 pub(super) fn draw(svg: &mut String, axis: &Axis, marks: &[Mark], top: f64, height: f64) {
     let bottom = top + height;
     for (mark, left) in marks.iter().zip(places(axis, marks)) {

@@ -4,30 +4,27 @@ use std::collections::BTreeSet;
 
 use super::super::document::{Document, EventTold};
 use super::super::points::{Look, Point};
-use super::axis::{Axis, LEFT, RIGHT, WIDTH};
-use super::marks::{self, ROOM};
+use super::axis::{Axis, LEFT};
+use super::latency;
+use super::marks::{self, marks, room};
 use super::{both, both_svg, escape, push};
 
 const BAND: f64 = 150.0;
 const GAP: f64 = 26.0;
-/// The latency axis: from a millisecond to the longest anybody waits, logarithmic.
-const FROM: f64 = 0.001;
-const TO: f64 = 20.0;
 
 pub(super) fn chart(document: &Document, points: &[Point], axis: &Axis) -> String {
-    let is_hit = |cell: &str| document.fault.as_ref().is_some_and(|f| f.cells.contains_key(cell));
     let cells: BTreeSet<&str> = points.iter().map(|point| point.cell.as_str()).collect();
     // Those the fault was aimed at come first: that is what one looks for.
     let mut cells: Vec<&str> = cells.into_iter().collect();
-    cells.sort_by_key(|cell| (!is_hit(cell), *cell));
-    let room = |cell: &str| if is_hit(cell) { ROOM } else { 0.0 };
-    let height: f64 = cells.iter().map(|cell| GAP + room(cell) + BAND).sum::<f64>() + 24.0;
+    cells.sort_by_key(|cell| (!document.was_hit(cell), *cell));
+    let marked: Vec<_> = cells.into_iter().map(|cell| (cell, marks(document, &[cell]))).collect();
+    let height: f64 = marked.iter().map(|(_, marks)| GAP + room(marks) + BAND).sum::<f64>() + 24.0;
     let mut svg = String::new();
     Axis::open(&mut svg, height, "latency of every request over time");
     let mut top = 0.0;
-    for cell in cells {
+    for (cell, marks) in &marked {
         top += GAP;
-        let hit = if is_hit(cell) {
+        let hit = if document.was_hit(cell) {
             both_svg(" — the fault was aimed at it", " — 故障目标")
         } else {
             String::new()
@@ -37,17 +34,17 @@ pub(super) fn chart(document: &Document, points: &[Point], axis: &Axis) -> Strin
             &mut svg,
             &format!("<text x=\"{LEFT}\" y=\"{y}\" class=\"cell\">{}{hit}</text>", escape(cell)),
         );
-        top += room(cell);
+        top += room(marks);
         Axis::frame(&mut svg, top, BAND);
         axis.shade(&mut svg, top, BAND);
-        grid(&mut svg, top);
-        for event in document.events.iter().filter(|event| event.cell == cell) {
+        latency::grid(&mut svg, top, BAND);
+        for event in document.events.iter().filter(|event| event.cell == *cell) {
             mark(&mut svg, axis, top, event);
         }
-        for point in points.iter().filter(|point| point.cell == cell) {
+        for point in points.iter().filter(|point| point.cell == *cell) {
             dot(&mut svg, axis, top, point);
         }
-        marks::draw(&mut svg, axis, &marks::marks(document, &[cell]), top, BAND);
+        marks::draw(&mut svg, axis, marks, top, BAND);
         top += BAND;
     }
     axis.seconds(&mut svg, top);
@@ -71,24 +68,6 @@ pub(super) fn chart(document: &Document, points: &[Point], axis: &Axis) -> Strin
     );
     push(&mut svg, &format!("{told}</p>"));
     svg
-}
-
-fn y(top: f64, latency: f64) -> f64 {
-    top + BAND - (latency.clamp(FROM, TO) / FROM).ln() / (TO / FROM).ln() * BAND
-}
-
-fn grid(svg: &mut String, top: f64) {
-    for (latency, label) in [(0.01, "10 ms"), (0.1, "100 ms"), (1.0, "1 s"), (10.0, "10 s")] {
-        let (y, right) = (y(top, latency), WIDTH - RIGHT);
-        let (left, below) = (LEFT - 6.0, y + 3.0);
-        push(
-            svg,
-            &format!(
-                "<line x1=\"{LEFT}\" x2=\"{right}\" y1=\"{y:.1}\" y2=\"{y:.1}\" class=\"grid\"/>\
-                 <text x=\"{left}\" y=\"{below:.1}\" class=\"tick\" text-anchor=\"end\">{label}</text>"
-            ),
-        );
-    }
 }
 
 fn mark(svg: &mut String, axis: &Axis, top: f64, event: &EventTold) {
@@ -117,7 +96,7 @@ fn dot(svg: &mut String, axis: &Axis, top: f64, point: &Point) {
         Look::Failed | Look::Dropped => "failed",
         Look::Unknown => "unknown",
     };
-    let (x, y) = (axis.x(point.due), y(top, point.latency));
+    let (x, y) = (axis.x(point.due), latency::y(point.latency, top, BAND));
     let text = match &point.told {
         None => format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"1.6\" class=\"{class}\"/>"),
         Some(told) => format!(

@@ -16,10 +16,8 @@ pub(super) struct Group {
 
 /// Returns the groups that anybody asked for, those that were hit first.
 pub(super) fn groups(document: &Document, points: &[Point], axis: &Axis) -> Vec<Group> {
-    let is_hit = |point: &&Point| {
-        document.fault.as_ref().is_some_and(|fault| fault.cells.contains_key(&point.cell))
-    };
-    let (hit, others): (Vec<&Point>, Vec<&Point>) = points.iter().partition(is_hit);
+    let (hit, others): (Vec<&Point>, Vec<&Point>) =
+        points.iter().partition(|point| document.was_hit(&point.cell));
     let mut groups = Vec::new();
     for (points, [english, chinese]) in
         [(hit, ["the fault was aimed at it", "故障目标"]), (others, ["not touched", "未受故障"])]
