@@ -2,6 +2,7 @@
 //! the events, in one folder.
 
 mod availability;
+mod columns;
 mod document;
 mod earlier;
 mod html;
