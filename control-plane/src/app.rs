@@ -91,6 +91,7 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     let (rehearsed, drills) = watch::channel(Arc::new(Drills::default()));
     let runs = (store.clone(), board.clone());
     let (planned, schedule) = watch::channel(None);
+    let is_told = rehearsals.is_some();
     let rehearse = rehearsals.map(|rehearsals| Rehearse {
         rehearsals,
         policy: Policy::new(&spec, &region),
@@ -130,7 +131,7 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     });
     tasks.start("read the schedule of drills", |stop| {
         let (store, log, planned, board) = planning;
-        suite::read(store, log, planned, board, stop)
+        suite::read(store, log, planned, is_told, board, stop)
     });
     if let Some(rehearse) = rehearse {
         tasks.start("have drills run", |stop| rehearse.run(stop));

@@ -5,7 +5,7 @@ use topology::wire::suite::{Became, SuitePlan, Timed};
 use super::Suite;
 use super::coverage::plan;
 use super::due::World;
-use super::past::Entry;
+use super::past::{Entry, Outcome};
 
 /// With these bounds what is told is some kilobytes.
 const NEXT: usize = 12;
@@ -31,6 +31,10 @@ pub(crate) fn announce(
         Ok(planned) => (planned, None),
         Err(why) => (Vec::new(), Some(format!("what comes next is not known: {why}"))),
     };
+    // What is past here outlives a platform that is started anew and has forgotten what passed.
+    let unrehearsed = past.iter().rev().take_while(|entry| entry.outcome != Outcome::Succeeded);
+    let first_due = unrehearsed.map(|entry| entry.due_unix_ms).min();
+    let first_due_unix_ms = first_due.or_else(|| planned.first().map(|run| run.due_unix_ms));
     let next = planned.into_iter().take(NEXT).map(|run| Timed {
         drill: run.drill,
         due_unix_ms: run.due_unix_ms,
@@ -45,6 +49,7 @@ pub(crate) fn announce(
         held: (!held.is_empty()).then(|| held.join("; ")),
         next: next.collect(),
         last: past.iter().rev().filter(is_over).take(LAST).map(became).collect(),
+        first_due_unix_ms,
     }
 }
 

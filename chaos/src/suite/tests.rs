@@ -302,6 +302,25 @@ fn the_platform_is_told_what_goes_on_what_comes_next_and_what_became_of_the_last
 }
 
 #[test]
+fn the_platform_is_told_since_when_a_drill_should_have_succeeded_however_many_were_skipped() {
+    let suite = suite("", TWO);
+    let skips = |weeks: std::ops::Range<u64>| {
+        weeks.map(|week| entry("cell-loss", MONDAY + week * WEEK, "c1", Outcome::Skipped))
+    };
+    let first_due = |past: &[Entry], weeks: u64| {
+        announce(&suite, &world(), past, None, None, MONDAY + weeks * WEEK).first_due_unix_ms
+    };
+    let next = |weeks: u64| Some(MONDAY + weeks * WEEK + 120 * MINUTE);
+    assert_eq!(first_due(&[], 0), next(0));
+    let mut past: Vec<Entry> = skips(0..30).collect();
+    assert_eq!(first_due(&past, 30), Some(MONDAY));
+    past.push(entry("region-loss", MONDAY + 30 * WEEK, "east", Outcome::Succeeded));
+    assert_eq!(first_due(&past, 31), next(31));
+    past.extend(skips(32..60));
+    assert_eq!(first_due(&past, 60), Some(MONDAY + 32 * WEEK));
+}
+
+#[test]
 fn where_nothing_can_be_planned_the_platform_is_told_why() {
     let suite = suite("", TWO);
     let nobody = World { cells: Vec::new(), ..world() };

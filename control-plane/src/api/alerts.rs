@@ -94,7 +94,7 @@ pub(super) async fn list(State(api): State<Api>, headers: HeaderMap) -> Result<R
     let policy = Policy::new(&api.spec, &api.vantage);
     let seen = of_verdicts(&state, &policy, now);
     let schedule = api.schedule.borrow().clone();
-    let plan = schedule.as_ref().and_then(|known| known.plan.as_ref());
+    let plan = schedule.as_ref().and_then(|known| known.followed());
     let rehearsed = of_drills(&api.drills.borrow(), plan, clock::unix_millis());
     let data =
         frozen.chain(of_sites).chain(seen).chain(rehearsed).chain(unread(&state, now)).collect();

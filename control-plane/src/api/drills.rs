@@ -117,13 +117,15 @@ fn example_page() -> Rehearsed {
         target: Some(target.to_owned()),
     };
     let last = timed("region-loss", AT_UNIX_MS - 7_000, "east");
+    let next = timed("evacuate", AT_UNIX_MS + 1_493_000, "north");
     let plan = SuitePlan {
         suite: "weekly".to_owned(),
         title: "Every kind of loss is rehearsed every week".to_owned(),
         written_unix_ms: AT_UNIX_MS + 83_000,
         running: None,
         held: None,
-        next: vec![timed("evacuate", AT_UNIX_MS + 1_493_000, "north")],
+        first_due_unix_ms: Some(next.due_unix_ms),
+        next: vec![next],
         last: vec![Became { due: last, outcome: Outcome::Succeeded, why: None }],
     };
     let schedule = Scheduled { executor: Some("east".to_owned()), plan: Some(plan) };

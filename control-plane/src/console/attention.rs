@@ -181,7 +181,7 @@ fn routers<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = Item> + 'a {
 
 fn unrehearsed(scene: &Scene<'_>) -> Option<Item> {
     let schedule = scene.console.schedule.borrow().clone();
-    let plan = schedule.as_ref().and_then(|known| known.plan.as_ref());
+    let plan = schedule.as_ref().and_then(|known| known.followed());
     let overdue = scene.console.drills.borrow().overdue(plan, clock::unix_millis())?;
     Some(Item {
         what: scene.t.alert_no_passing_drill.to_owned(),

@@ -47,17 +47,10 @@ impl Drills {
             (Some(passed), _) => passed.saturating_add(every),
             (None, Some(oldest)) if is_cut => oldest,
             (None, Some(oldest)) => oldest.saturating_add(every),
-            (None, None) => first_due_unix_ms(plan?)?.saturating_add(every),
+            (None, None) => plan?.first_due_unix_ms?.saturating_add(every),
         };
         (since_unix_ms <= now_unix_ms).then_some(Overdue { since_unix_ms, passed_unix_ms })
     }
-}
-
-/// Returns when the first of the drills was due that the plan names.
-fn first_due_unix_ms(plan: &SuitePlan) -> Option<u64> {
-    let over = plan.last.iter().map(|became| &became.due);
-    let all = over.chain(&plan.running).chain(&plan.next);
-    all.map(|timed| timed.due_unix_ms).min()
 }
 
 #[cfg(test)]
@@ -101,20 +94,25 @@ mod tests {
 
     #[test]
     fn where_a_suite_is_followed_and_nothing_is_run_what_was_due_counts() {
-        let due = |day: u64| json!({ "drill": "region-loss", "due_unix_ms": day * DAY });
-        let mut skipped = due(2);
-        skipped["outcome"] = "SKIPPED".into();
-        for (last, first) in [(json!([]), 9), (json!([skipped]), 2)] {
-            let plan = json!({
-                "suite": "weekly", "title": "", "written_unix_ms": 1, "running": null,
-                "held": null, "next": [due(9), due(10)], "last": last,
-            });
-            let plan: SuitePlan = serde_json::from_value(plan).unwrap();
-            let overdue = |now| Drills::default().overdue(Some(&plan), now);
-            assert_eq!(overdue((first + 8) * DAY - 1), None);
-            let since = Overdue { since_unix_ms: (first + 8) * DAY, passed_unix_ms: None };
-            assert_eq!(overdue((first + 8) * DAY), Some(since));
-        }
+        // Of more that were skipped than a plan has room for.
+        let skipped = |hour: u64| {
+            json!({ "drill": "region-loss", "due_unix_ms": 9 * DAY + hour,
+                "outcome": "SKIPPED" })
+        };
+        let plan = json!({
+            "suite": "weekly", "title": "", "written_unix_ms": 1, "running": null, "held": null,
+            "next": [{ "drill": "region-loss", "due_unix_ms": 10 * DAY }],
+            "last": (0..12).map(skipped).collect::<Vec<_>>(), "first_due_unix_ms": 2 * DAY,
+        });
+        let plan: SuitePlan = serde_json::from_value(plan).unwrap();
+        let never = SuitePlan { first_due_unix_ms: None, ..plan.clone() };
+        let overdue = |plan, now| Drills::default().overdue(plan, now);
+        assert_eq!(overdue(Some(&plan), 10 * DAY - 1), None);
+        let since = Overdue { since_unix_ms: 10 * DAY, passed_unix_ms: None };
+        assert_eq!(overdue(Some(&plan), 10 * DAY), Some(since));
+        // Nobody follows one, or nothing of it was ever due.
+        assert_eq!(overdue(None, 10 * DAY), None);
+        assert_eq!(overdue(Some(&never), 10 * DAY), None);
     }
 
     #[track_caller]

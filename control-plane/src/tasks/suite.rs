@@ -21,7 +21,18 @@ use crate::store::suite::StoredSuite;
 pub struct Schedule {
     /// Whose control plane has them run.
     pub executor: Option<String>,
+    /// Whether this control plane was told to have some run.
+    pub is_told: bool,
     pub plan: Option<SuitePlan>,
+}
+
+impl Schedule {
+    /// Returns the plan where it is meant to be followed: it stays in etcd when nobody is told to any more.
+    /// Whoever is told to, and may not or cannot, is no executor.
+    #[must_use]
+    pub fn followed(&self) -> Option<&SuitePlan> {
+        self.plan.as_ref().filter(|_| self.is_told || self.executor.is_some())
+    }
 }
 
 /// Shows nothing where none are run so.
@@ -36,11 +47,12 @@ struct Kept {
 }
 
 /// Reads until stopped. While etcd cannot be read the plan stays, and whoever had drills run is soon not known
-/// to any more.
+/// to any more. `is_told` is whether this control plane was told to have some run.
 pub async fn read(
     store: Store,
     log: EventLog,
     shown: Shown,
+    is_told: bool,
     board: Board,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -50,7 +62,7 @@ pub async fn read(
         let mut kept = kept.lock().await;
         let read = store.suite().await.context("read who has drills run");
         let outcome = read.and_then(|stored| learn(&mut kept, stored, &log));
-        show(&kept, &shown);
+        show(&kept, is_told, &shown);
         outcome
     };
     reconcile::reconcile("read the schedule of drills", &board, &wake, RENEW, stop, look).await
@@ -75,7 +87,7 @@ fn learn(kept: &mut Kept, stored: StoredSuite, log: &EventLog) -> anyhow::Result
     }
 }
 
-fn show(kept: &Kept, shown: &Shown) {
+fn show(kept: &Kept, is_told: bool, shown: &Shown) {
     let executor = kept.right.holder(Instant::now()).map(str::to_owned);
     let is_known = executor.is_some() || kept.plan.is_some();
     let mut plan = kept.plan.clone();
@@ -83,10 +95,41 @@ fn show(kept: &Kept, shown: &Shown) {
     if let Some(plan) = plan.as_mut().filter(|_| executor.is_none()) {
         (plan.running, plan.held) = (None, None);
     }
-    let schedule = is_known.then(|| Arc::new(Schedule { executor, plan }));
+    let schedule = is_known.then(|| Arc::new(Schedule { executor, is_told, plan }));
     shown.send_if_modified(|known| {
         let is_news = *known != schedule;
         *known = schedule;
         is_news
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::decide::rehearse::Holder;
+
+    #[test]
+    fn a_plan_that_is_left_behind_is_shown_and_not_followed() {
+        let plan = json!({ "suite": "weekly", "title": "", "written_unix_ms": 1, "running": null,
+            "held": null, "next": [], "last": [] });
+        let plan: SuitePlan = serde_json::from_value(plan).unwrap();
+        let north = Holder { region: "north".to_owned(), sequence: 1 };
+        for (is_told, holder, is_followed) in [
+            (false, None, false),
+            (false, Some(north.clone()), true),
+            // It may not, or cannot: somebody should look.
+            (true, None, true),
+            (true, Some(north), true),
+        ] {
+            let mut kept = Kept { plan: Some(plan.clone()), ..Kept::default() };
+            kept.right.saw(holder, Instant::now());
+            let (shown, schedule) = watch::channel(None);
+            show(&kept, is_told, &shown);
+            let schedule = schedule.borrow().clone().unwrap();
+            assert_eq!(schedule.plan, Some(plan.clone()));
+            assert_eq!(schedule.followed().is_some(), is_followed, "{schedule:?}");
+        }
+    }
 }

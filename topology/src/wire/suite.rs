@@ -30,6 +30,10 @@ pub struct SuitePlan {
     pub next: Vec<Timed>,
     /// What became of the last ones, the newest first.
     pub last: Vec<Became>,
+    /// When the first was due, or is, of those since one last succeeded: more than `last` has room for.
+    /// Missing where nothing is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_due_unix_ms: Option<u64>,
 }
 
 /// A drill at its time.
@@ -86,12 +90,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plan_of_a_later_version_is_read() {
+    fn a_plan_of_another_version_is_read() {
         let text = r#"{"suite":"weekly","title":"","written_unix_ms":1,"running":null,"held":null,
             "next":[{"drill":"soak","due_unix_ms":2,"target":"c1","more":1}],
             "last":[{"drill":"soak","due_unix_ms":1,"outcome":"POSTPONED"}],"more":true}"#;
         let plan: SuitePlan = serde_json::from_str(text).unwrap();
         assert_eq!(plan.next[0].target.as_deref(), Some("c1"));
+        // An earlier version does not say.
+        assert_eq!(plan.first_due_unix_ms, None);
         let Became { due, outcome, why } = &plan.last[0];
         assert_eq!((due.target.as_ref(), *outcome, why), (None, Outcome::Unknown, &None));
     }

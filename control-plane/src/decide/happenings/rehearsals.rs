@@ -136,6 +136,7 @@ mod tests {
             held: None,
             next: Vec::new(),
             last: last.iter().map(became).collect(),
+            first_due_unix_ms: None,
         }
     }
 }
