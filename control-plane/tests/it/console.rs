@@ -1,12 +1,12 @@
 //! The console as people use it: a story in a browser, its chapters one file each; and as somebody who
 //! would misuse it.
 
+mod freeze;
 mod misuse;
 mod moves;
 mod of_routers;
 mod old;
 mod pages;
-mod platform_levers;
 mod site_and_region;
 
 use runtime::Tasks;
@@ -37,7 +37,7 @@ async fn an_operator_watches_a_failover_and_moves_the_cell_back_and_a_viewer_onl
             moves::watches_a_failover(browser, platform).await;
             moves::moves_it_back(browser, platform).await;
             moves::fails_over_what_cannot_by_itself(browser, platform).await;
-            platform_levers::freezes_everything(browser, platform).await;
+            freeze::freezes_everything(browser, platform).await;
             site_and_region::keeps_a_site_out(browser, platform).await;
             site_and_region::takes_it_back(browser, platform).await;
             site_and_region::evacuates_a_region(browser, platform).await;
