@@ -19,10 +19,7 @@ use super::view::example::AT_UNIX_MS;
 use super::write::{DoneOrAhead, Flags, Write};
 use super::{Api, etag, problem};
 use crate::callers::Role;
-use crate::levers::freeze::{self, Standing, standing};
-
-/// Longer than any incident; a freeze that shall last has no end.
-const FOR_MAX_S: u64 = 7 * 24 * 3600;
+use crate::levers::freeze::{self, FOR_MAX_S, Standing, standing};
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -16,14 +16,13 @@ use tracing::info;
 
 use super::{Api, error};
 use crate::decide::State;
+use crate::levers::request::REASON_MAX;
 
 /// How long a promoted target may take to open its epoch; a cell that takes longer is in trouble,
 /// and whoever asked should look.
 const OPEN: Duration = Duration::from_secs(5);
 /// How long an answer waits for the end of its operation to be recorded, once the cell is served.
 const RECORDED: Duration = Duration::from_secs(2);
-/// A reason is a sentence or three, for whoever reads the audit log.
-const REASON_MAX: usize = 500;
 
 /// Reads what somebody says for the audit log; blanks say nothing.
 pub(super) fn sentence(pointer: &str, text: Option<&str>) -> Result<Option<String>, Problem> {

@@ -27,12 +27,9 @@ use super::session::nonce;
 use super::texts::{Texts, fill};
 use super::words::{Mark, Tone, grouped, percent};
 use crate::api::problem;
+use crate::levers::freeze::FOR_MAX_S;
 use crate::levers::preview::Preview as Plan;
-
-/// Longest reason, as in the API.
-const REASON_MAX: usize = 500;
-/// Longest freeze that ends by itself, in seconds, as in the API.
-const FREEZE_MAX_S: u64 = 7 * 24 * 3600;
+use crate::levers::request::REASON_MAX;
 
 #[derive(Template)]
 #[template(path = "console/lever.html")]
@@ -215,7 +212,7 @@ async fn page(
         effect: lever.effect(t),
         confirm: lever.confirm(console, t),
         reason_max: REASON_MAX,
-        freeze_max_s: FREEZE_MAX_S,
+        freeze_max_s: FOR_MAX_S,
         plan,
         problem: problem.or(refusal),
         takes_more,

@@ -9,6 +9,9 @@ use crate::api::{Api, error};
 use crate::decide::State;
 use crate::store::Freeze;
 
+/// Longest freeze that ends by itself, in seconds: longer than any incident. One that shall last has no end.
+pub(crate) const FOR_MAX_S: u64 = 7 * 24 * 3600;
+
 /// What somebody says about it.
 #[derive(Clone, Debug)]
 pub struct Order {

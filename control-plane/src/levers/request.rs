@@ -5,6 +5,9 @@ use runtime::clock;
 use crate::api::Api;
 use crate::decide::operation::Asked;
 
+/// Longest reason, in characters: a sentence or three, for whoever reads the audit log.
+pub(crate) const REASON_MAX: usize = 500;
+
 /// Who asks, and why.
 #[derive(Clone, Debug)]
 pub struct Request {
