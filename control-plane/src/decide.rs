@@ -9,6 +9,7 @@ pub mod data_loss;
 pub mod drills;
 pub mod failover;
 pub mod first_start;
+pub mod freeze;
 pub mod happenings;
 pub mod history;
 pub mod operation;
