@@ -12,6 +12,7 @@ struct Preview {
     blast_radius: BlastRadius,
     expected: Option<Expected>,
     loss: Option<Loss>,
+    freeze: Option<Freeze>,
     headroom: BTreeMap<String, Headroom>,
     etag: String,
 }
@@ -48,6 +49,12 @@ struct Loss {
     behind_bytes: Option<u64>,
 }
 
+/// What a freeze would mean, or its end.
+#[derive(Deserialize)]
+struct Freeze {
+    lost: Vec<String>,
+}
+
 #[derive(Deserialize)]
 struct Headroom {
     free_percent: Option<i64>,
@@ -63,6 +70,13 @@ pub(crate) fn text(answer: &Value) -> anyhow::Result<String> {
     let BlastRadius { cells, slots, of_slots } = &preview.blast_radius;
     if !cells.is_empty() {
         lines.push(format!("  concerns {}: {slots} of {of_slots} slots", cells.join(", ")));
+    }
+    if let Some(Freeze { lost }) = &preview.freeze {
+        lines.push(if lost.is_empty() {
+            "  concerns nobody: requests go on as they do".to_owned()
+        } else {
+            format!("  the active site of {} is lost", lost.join(", "))
+        });
     }
     if let Some(Expected { took_ms, hold_ms }) = preview.expected {
         let held = hold_ms.map_or_else(String::new, |ms| format!(", requests held {}", time(ms)));
@@ -98,4 +112,40 @@ fn lost(loss: &Loss) -> Vec<String> {
         lines.push(format!("  {} of write-ahead log behind the site that is lost", bytes(count)));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_freeze_concerns_whose_active_site_is_lost_or_nobody() {
+        for (cells, slots, expected) in [
+            (json!([]), 0, "  concerns nobody: requests go on as they do"),
+            (
+                json!(["c1"]),
+                5462,
+                "  concerns c1: 5462 of 16384 slots\n  the active site of c1 is lost",
+            ),
+        ] {
+            let ahead = json!({
+                "broken": [],
+                "waves": [["freeze everything", "hold up op-000012, to evacuate east"]],
+                "blast_radius": { "cells": cells, "slots": slots, "of_slots": 16384 },
+                "expected": null,
+                "freeze": { "holds": false, "lost": cells, "operations": ["op-000012"] },
+                "headroom": {},
+                "etag": "\"3\"",
+            });
+            let expected = format!(
+                "Nothing was done. This would be:\n  \
+                 wave 1: freeze everything, hold up op-000012, to evacuate east\n\
+                 {expected}\n\
+                 To do just this: the same with --if-match '\"3\"'"
+            );
+            assert_eq!(text(&ahead).unwrap(), expected);
+        }
+    }
 }

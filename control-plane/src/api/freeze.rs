@@ -25,7 +25,9 @@ use crate::levers::freeze::{self, FOR_MAX_S, Standing, standing};
 #[serde(deny_unknown_fields)]
 pub(super) struct FreezeRequest {
     frozen: bool,
-    reason: String,
+    /// For whoever wonders why nothing moves; a dry run needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     /// How long it holds; until it is lifted without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     for_s: Option<u64>,
@@ -54,8 +56,10 @@ pub(super) fn put_call() -> Call {
     Call::put("/v1/freeze")
         .of("platform", "Freezes everything, or lifts the freeze.")
         .about(
-            "While it holds nothing is moved, neither by plan nor by itself. It takes an admin. With \
-             `dry_run=true` only says what would be done.",
+            "While it holds nothing is moved, neither by plan nor by itself. Requests go on as they do: it \
+             concerns the users of cells whose active site is lost, and operations that have yet to move \
+             something. It takes an admin, and a reason. With `dry_run=true` only says what would be \
+             done.",
         )
         .query::<Flags>()
         .takes::<FreezeRequest>(json!({ "frozen": true, "reason": "we are looking" }))
@@ -94,14 +98,14 @@ pub(super) async fn put(
     JsonBody(request): JsonBody<FreezeRequest>,
 ) -> Result<Response, Problem> {
     caller.require(Role::Admin)?;
-    let reason = super::moves::sentence("/reason", Some(&request.reason))?;
-    let reason = reason.ok_or_else(|| invalid("/reason", "it takes a reason"))?;
+    let reason = super::moves::sentence("/reason", request.reason.as_deref())?;
     if request.for_s.is_some_and(|for_s| for_s == 0 || for_s > FOR_MAX_S) {
         return Err(invalid("/for_s", &format!("1 to {FOR_MAX_S} seconds")));
     }
     if write.dry_run {
         return Ok(Json(freeze::ahead(&api, request.frozen).await?).into_response());
     }
+    let reason = reason.ok_or_else(|| invalid("/reason", "it takes a reason"))?;
     let act = Act {
         who: caller.clone(),
         what: if request.frozen { "freeze" } else { "unfreeze" },

@@ -65,7 +65,7 @@ struct Shown {
     affected: String,
     pause: String,
     /// The operations that wait, or go on; only of a freeze.
-    operations: Option<String>,
+    operations: Option<freeze::Operations>,
     moves: Vec<MoveRow>,
     headroom: Vec<HeadroomRow>,
     /// What a failover could lose.
@@ -225,11 +225,9 @@ async fn page(
 /// Returns what a lever would do, as the API says. An election that is held again and again is ended only
 /// by accepting data loss: that is then what is looked at, and told.
 async fn looked_at(console: &Console, reader: &Reader, lever: &Lever) -> Result<Shown, Problem> {
-    if lever.is_of_the_platform() {
-        return freeze::looked_at(console, reader.t(), lever);
-    }
-    let path = format!("/v1{}?dry_run=true", lever.path());
-    let ask = async |body| call(console, reader, "POST", &path, &[], &body).await;
+    let (method, path) = lever.call();
+    let path = format!("{path}?dry_run=true");
+    let ask = async |body| call(console, reader, method, &path, &[], &body).await;
     let mut answer = ask(lever.asked(None)).await;
     let mut is_forced = false;
     if let (Lever::Failover(_), Err(refusal)) = (lever, &answer)
@@ -242,35 +240,13 @@ async fn looked_at(console: &Console, reader: &Reader, lever: &Lever) -> Result<
     let plan: Plan = serde_json::from_value(answer?).map_err(|err| {
         Problem::new(500, "internal", "The plan was not understood").detail(err.to_string())
     })?;
-    Ok(shown(console, reader.t(), plan, is_forced))
+    match freeze::in_vain(reader.t(), lever, plan.freeze.as_ref()) {
+        Some(problem) => Err(problem),
+        None => Ok(shown(console, reader.t(), lever, plan, is_forced)),
+    }
 }
 
-fn shown(console: &Console, t: &Texts, plan: Plan, is_forced: bool) -> Shown {
-    let slots = plan.blast_radius.slots;
-    let values = [
-        ("cells", plan.blast_radius.cells.join(", ")),
-        ("percent", percent(slots)),
-        ("slots", grouped(slots as u64)),
-    ];
-    let values: Vec<(&str, &str)> =
-        values.iter().map(|(name, text)| (*name, text.as_str())).collect();
-    let pause = match &plan.expected {
-        expected if plan.loss.is_some() => loss::pause(t, expected.as_ref()),
-        _ if plan.moves.is_empty() => t.pause_none.to_owned(),
-        None => t.pause_unknown.to_owned(),
-        Some(expected) => {
-            let median = expected.hold_ms.unwrap_or(expected.took_ms);
-            let worst = expected.longest_hold_ms.unwrap_or(median);
-            fill(
-                t.pause_of,
-                &[
-                    ("median", &median.to_string()),
-                    ("worst", &worst.to_string()),
-                    ("count", &expected.moves.to_string()),
-                ],
-            )
-        }
-    };
+fn shown(console: &Console, t: &Texts, lever: &Lever, plan: Plan, is_forced: bool) -> Shown {
     let moves = plan.moves.iter().map(|planned| MoveRow {
         wave: planned.wave + 1,
         cell: planned.cell.clone(),
@@ -293,17 +269,56 @@ fn shown(console: &Console, t: &Texts, plan: Plan, is_forced: bool) -> Shown {
     });
     Shown {
         allowed: plan.allowed,
+        affected: affected(t, &plan),
+        pause: pause(t, &plan),
+        operations: plan.freeze.as_ref().map(|freeze| freeze::operations(t, lever, freeze)),
+        moves: moves.collect(),
+        headroom: headroom.collect(),
+        stake: plan.loss.as_ref().map(|loss| AtStake::of(console, t, loss, is_forced)),
         broken: plan
             .broken
             .into_iter()
             .map(|broken| Stands { rule: broken.rule, detail: broken.detail })
             .collect(),
-        affected: fill(t.affected_of, &values),
-        pause,
-        operations: None,
-        moves: moves.collect(),
-        headroom: headroom.collect(),
-        stake: plan.loss.as_ref().map(|loss| AtStake::of(console, t, loss, is_forced)),
         etag: plan.etag,
+    }
+}
+
+fn affected(t: &Texts, plan: &Plan) -> String {
+    if let Some(freeze) = &plan.freeze {
+        return freeze::affected(t, freeze);
+    }
+    let slots = plan.blast_radius.slots;
+    let values = [
+        ("cells", plan.blast_radius.cells.join(", ")),
+        ("percent", percent(slots)),
+        ("slots", grouped(slots as u64)),
+    ];
+    let values: Vec<(&str, &str)> =
+        values.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    fill(t.affected_of, &values)
+}
+
+/// How long the requests of those who are concerned wait.
+fn pause(t: &Texts, plan: &Plan) -> String {
+    if let Some(freeze) = &plan.freeze {
+        return freeze::pause(t, freeze);
+    }
+    match &plan.expected {
+        expected if plan.loss.is_some() => loss::pause(t, expected.as_ref()),
+        _ if plan.moves.is_empty() => t.pause_none.to_owned(),
+        None => t.pause_unknown.to_owned(),
+        Some(expected) => {
+            let median = expected.hold_ms.unwrap_or(expected.took_ms);
+            let worst = expected.longest_hold_ms.unwrap_or(median);
+            fill(
+                t.pause_of,
+                &[
+                    ("median", &median.to_string()),
+                    ("worst", &worst.to_string()),
+                    ("count", &expected.moves.to_string()),
+                ],
+            )
+        }
     }
 }

@@ -237,11 +237,12 @@ texts! {
     affected_none: "nobody: requests go on as they do", "无：请求照常处理";
     affected_lost: "those of the cells whose active site is lost: {cells}", "活动站点丢失的单元的用户：{cells}";
     pause_lost: "as long as their cell has no active site", "直到其单元有活动站点";
-    operations_going: "Operations that go on", "进行中的操作";
-    none_goes_on: "none", "无";
+    operations_wait: "Operations that would wait", "将会等待的操作";
+    operations_go_on: "Operations that would go on again", "将会继续的操作";
+    none_waits: "none", "无";
     freeze_for: "Seconds until it ends by itself; empty if it shall last until it is lifted", "自动解除前的秒数；留空则直到人工解除";
     freeze_takes_an_admin: "Freezing the platform, and lifting a freeze, takes an admin's token.", "冻结平台或解除冻结需要管理员令牌。";
-    not_frozen: "The platform is not frozen.", "平台未被冻结。";
+    nothing_to_lift: "The platform is not frozen.", "平台未被冻结。";
     evacuate_title: "Evacuate {region}", "撤空 {region}";
     restore_title: "Restore {region}", "恢复 {region}";
     confirm_evacuate: "Evacuate {region} now", "立即撤空 {region}";

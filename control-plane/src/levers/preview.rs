@@ -29,7 +29,10 @@ pub struct Preview {
     /// What a failover could lose, by what the sites have said of themselves; only of a failover.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<Loss>,
-    /// By region.
+    /// What would become of what waits for a freeze; only of a freeze, and of its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze: Option<FreezeAhead>,
+    /// By region; of none where nothing can be moved by it.
     pub headroom: BTreeMap<String, Headroom>,
     /// For `If-Match`: nothing is done if it would no longer be this.
     pub etag: String,
@@ -62,6 +65,28 @@ impl From<Outlook> for Loss {
             acknowledged_writes: outlook.may_lose_acknowledged,
             behind_bytes: outlook.behind_bytes,
         }
+    }
+}
+
+/// A freeze moves nobody, and requests go on as they do: it keeps cells from being moved. So it concerns the
+/// users of a cell whose active site is lost, and operations that have yet to move something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(example = "freeze_example")]
+pub struct FreezeAhead {
+    /// A freeze holds now.
+    pub holds: bool,
+    /// Cells whose active site is lost: control planes leave them so while it holds, and take over what they
+    /// can once it is lifted.
+    pub lost: Vec<String>,
+    /// Operations that wait while it holds, and go on once it is lifted.
+    pub operations: Vec<String>,
+}
+
+fn freeze_example() -> FreezeAhead {
+    FreezeAhead {
+        holds: false,
+        lost: vec!["c1".to_owned()],
+        operations: vec!["op-000012".to_owned()],
     }
 }
 
@@ -151,6 +176,7 @@ pub fn preview(ahead: Ahead<'_>, state: &State, spec: &Spec, history: &History) 
             None => history.expected(),
         },
         loss: loss.map(Loss::from),
+        freeze: None,
         headroom: headroom(&loads(&[], state, spec), &loads(&done, state, spec)),
         etag,
     }

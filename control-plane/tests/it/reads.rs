@@ -58,7 +58,51 @@ async fn lists_that_grow_are_read_page_by_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_freeze_and_a_cancellation_are_looked_at_before_they_are_done() {
+async fn a_freeze_and_its_end_are_looked_at_before_they_are_said() {
+    let homes = ["east", "east"];
+    let test = async |platform: &Platform| {
+        platform.until_active("north", &homes).await;
+        // Whichever cell is moved first, the move of the other has yet to begin.
+        for site in ["c1@east", "c2@east"] {
+            platform.agent_at(site).told(|east| east.is_slow_to_prepare = true);
+        }
+        let (status, begun) = platform.post("north", "/v1/regions/east/evacuate", "{}").await;
+        assert_eq!(status, 202, "{begun}");
+        let id = begun["id"].as_str().unwrap();
+        let put = async |path, body| platform.write_with("north", "PUT", path, body, &[]).await;
+        let (freeze, look) = ("/v1/freeze", "/v1/freeze?dry_run=true");
+
+        let nobody = json!({ "cells": [], "slots": 0, "of_slots": 16384 });
+        let (status, ahead) = put(look, r#"{"frozen": true}"#).await;
+        let would = json!([["freeze everything", format!("hold up {id}, to evacuate east")]]);
+        assert_eq!((status, &ahead["waves"]), (200, &would), "{ahead}");
+        let waits = json!({ "holds": false, "lost": [], "operations": [id] });
+        assert_eq!((&ahead["freeze"], &ahead["blast_radius"]), (&waits, &nobody), "{ahead}");
+        assert_eq!(platform.page("north", freeze).await["frozen"], false);
+
+        let (status, refused) = put(freeze, r#"{"frozen": true}"#).await;
+        assert_eq!(
+            (status, &refused["errors"][0]["pointer"]),
+            (400, &json!("/reason")),
+            "{refused}"
+        );
+        let (status, said) = put(freeze, r#"{"frozen": true, "reason": "we are looking"}"#).await;
+        assert_eq!((status, &said["frozen"]), (200, &json!(true)), "{said}");
+
+        let (status, ahead) = put(look, r#"{"frozen": false}"#).await;
+        let would = json!([["lift the freeze", format!("go on with {id}, to evacuate east")]]);
+        assert_eq!((status, &ahead["waves"]), (200, &would), "{ahead}");
+        let goes_on = json!({ "holds": true, "lost": [], "operations": [id] });
+        assert_eq!((&ahead["freeze"], &ahead["blast_radius"]), (&goes_on, &nobody), "{ahead}");
+        for site in ["c1@east", "c2@east"] {
+            platform.agent_at(site).told(|east| east.is_slow_to_prepare = false);
+        }
+    };
+    Platform::prepare_cells(&homes).start(&["north"], test).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancellation_is_looked_at_before_it_is_done() {
     Platform::run(&["north"], async |platform| {
         platform.until_known("north").await;
         platform.agent("east").told(|east| east.is_slow_to_prepare = true);
@@ -71,14 +115,6 @@ async fn a_freeze_and_a_cancellation_are_looked_at_before_they_are_done() {
             operation["waves"][0][0]["state"] == "done"
         });
         assert!(drained.await, "the region is not drained");
-
-        let body = r#"{"frozen": true, "reason": "we are looking"}"#;
-        let freeze = "/v1/freeze?dry_run=true";
-        let (status, ahead) = platform.write_with("north", "PUT", freeze, body, &[]).await;
-        let would = json!([["freeze everything", format!("hold up {id}, to evacuate east")]]);
-        assert_eq!((status, &ahead["waves"]), (200, &would), "{ahead}");
-        assert_eq!(ahead["blast_radius"]["slots"], 16384);
-        assert_eq!(platform.page("north", "/v1/freeze").await["frozen"], false);
 
         let cancel = format!("{path}/cancel");
         let look = format!("{cancel}?dry_run=true");

@@ -96,6 +96,7 @@ pub(in crate::api) fn ahead(goal: &Goal) -> Preview {
         },
         expected: Some(expected()),
         loss: None,
+        freeze: None,
         headroom: BTreeMap::from([("south".to_owned(), headroom)]),
         etag: "\"8f3a5c0d1e2b4a69\"".to_owned(),
     }

@@ -1,47 +1,40 @@
-//! What a freeze, or its end, would mean for what goes on and for what is lost, in the reader's language:
-//! read from the state that the API goes by.
+//! What a freeze would mean, or its end, in the reader's language.
 
 use runtime::Problem;
-use tokio::time::Instant;
-use topology::CellId;
 
-use super::{Lever, Shown};
-use crate::console::Console;
+use super::catalogue::Lever;
 use crate::console::texts::{Texts, fill};
-use crate::levers::freeze::standing;
+use crate::levers::preview::FreezeAhead;
 
-/// Returns what it would mean; a problem where there is no freeze to lift.
-pub(super) fn looked_at(console: &Console, t: &Texts, lever: &Lever) -> Result<Shown, Problem> {
-    let known = console.state.borrow().clone();
-    if known.read_at().is_none() {
-        return Err(Problem::new(503, "nothing-known", t.nothing_known));
+/// What becomes of the operations that wait for a freeze.
+pub(super) struct Operations {
+    pub(super) title: &'static str,
+    pub(super) names: String,
+}
+
+/// Nobody's requests, but of those whom nobody serves as it is.
+pub(super) fn affected(t: &Texts, freeze: &FreezeAhead) -> String {
+    if freeze.lost.is_empty() {
+        return t.affected_none.to_owned();
     }
-    let standing = standing(&known, Instant::now());
-    if *lever == Lever::Unfreeze && !standing.holds {
-        return Err(Problem::new(409, "not-frozen", t.not_frozen));
-    }
-    let lost: Vec<&str> = known.frozen().keys().map(CellId::as_str).collect();
-    let operations = known.intent().operations().iter();
-    let operations = operations.filter(|(_, seen)| !seen.operation.status.has_ended());
-    let operations: Vec<&str> = operations.map(|(id, _)| id.as_str()).collect();
-    let (affected, pause) = if lost.is_empty() {
-        (t.affected_none.to_owned(), t.pause_none)
-    } else {
-        (fill(t.affected_lost, &[("cells", &lost.join(", "))]), t.pause_lost)
-    };
-    Ok(Shown {
-        allowed: true,
-        broken: Vec::new(),
-        affected,
-        pause: pause.to_owned(),
-        operations: Some(if operations.is_empty() {
-            t.none_goes_on.to_owned()
-        } else {
-            operations.join(", ")
-        }),
-        moves: Vec::new(),
-        headroom: Vec::new(),
-        stake: None,
-        etag: standing.tag,
-    })
+    fill(t.affected_lost, &[("cells", &freeze.lost.join(", "))])
+}
+
+pub(super) fn pause(t: &Texts, freeze: &FreezeAhead) -> String {
+    let pause = if freeze.lost.is_empty() { t.pause_none } else { t.pause_lost };
+    pause.to_owned()
+}
+
+pub(super) fn operations(t: &Texts, lever: &Lever, freeze: &FreezeAhead) -> Operations {
+    let names = &freeze.operations;
+    let title = if *lever == Lever::Freeze { t.operations_wait } else { t.operations_go_on };
+    let names = if names.is_empty() { t.none_waits.to_owned() } else { names.join(", ") };
+    Operations { title, names }
+}
+
+/// Returns why nobody is asked to confirm what would change nothing.
+pub(super) fn in_vain(t: &Texts, lever: &Lever, freeze: Option<&FreezeAhead>) -> Option<Problem> {
+    let is_there = freeze.is_none_or(|freeze| freeze.holds);
+    (*lever == Lever::Unfreeze && !is_there)
+        .then(|| Problem::new(409, "nothing-to-lift", t.nothing_to_lift))
 }

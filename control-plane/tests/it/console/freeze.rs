@@ -1,11 +1,34 @@
-//! The freeze, by the keyboard alone.
+//! The freeze: by the keyboard alone, and where it cannot be written down.
 
+use runtime::Tasks;
 use serde_json::Value;
 
 use super::{ENTER, TAB, follow, signs_in_as};
 use crate::browser::Browser;
-use crate::forms::url;
-use crate::platform::{OPERATOR, Platform};
+use crate::forms::{get, sign_in, url};
+use crate::platform::{LIMIT, OPERATOR, Platform, TOKEN};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_etcd_no_freeze_is_offered() {
+    let platform = Platform::prepare();
+    let etcd = platform.etcd();
+    let mut tasks = Tasks::default();
+    platform.agents(&mut tasks);
+    platform.control_plane(&mut tasks, "north");
+    let test = async {
+        platform.until_known("north").await;
+        let cookie = sign_in(&platform, TOKEN).await;
+        let offered = get(&platform, "/console/freeze", &cookie).await;
+        let page = String::from_utf8(offered.body.to_vec()).unwrap();
+        assert!(page.contains("id=\"confirm\"") && !page.contains("role=\"alert\""), "{page}");
+        etcd.kill().await;
+        let refused = get(&platform, "/console/freeze", &cookie).await;
+        let page = String::from_utf8(refused.body.to_vec()).unwrap();
+        assert!(page.contains("role=\"alert\"") && page.contains("etcd does not answer"), "{page}");
+        assert!(!page.contains("id=\"confirm\""), "{page}");
+    };
+    Box::pin(tasks.run(test, LIMIT)).await.unwrap();
+}
 
 /// An admin freezes everything, sees that nothing can be moved, and lifts it; an operator may not.
 pub(super) async fn freezes_everything(browser: &Browser, platform: &Platform) {
@@ -13,7 +36,7 @@ pub(super) async fn freezes_everything(browser: &Browser, platform: &Platform) {
     follow(browser, "#freeze", "Freeze the platform").await;
     browser.until(".facts", "control planes move nothing by themselves").await;
     browser.until(".facts", "nobody: requests go on as they do").await;
-    browser.until(".facts dt", "Operations that go on").await;
+    browser.until(".facts dt", "Operations that would wait").await;
     browser.screenshot("freeze-light-1280").await;
     assert_eq!(frozen(platform).await, false);
     // Whoever chooses a language comes back to the page of the lever.
@@ -49,6 +72,7 @@ pub(super) async fn freezes_everything(browser: &Browser, platform: &Platform) {
     browser.open(&url(platform, "/console/operations")).await;
     follow(browser, "#unfreeze", "Lift the freeze").await;
     browser.until(".notice", "ada: we are looking").await;
+    browser.until(".facts dt", "Operations that would go on again").await;
     browser.screenshot("unfreeze-light-1280").await;
     browser.write("#reason", "we have seen").await;
     confirm(browser).await;
