@@ -16,11 +16,13 @@ use super::problem::{self, Kind};
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 const ABOUT: &str = "\
 What operators and programs ask. Every region's control plane answers every call, from what it sees \
-itself; without etcd that is as old as its `Age`, and nothing is written. Problems are RFC 9457; an \
-ETag is a version, or of the content where there is none. A path that is none answers \
-`no-such-route`, a method that a path does not take `method-not-allowed`, and `/problems/{code}` of no \
-type `unknown-problem`. Every write has its entry in the audit log, one that is refused, too, but for \
-these: without a token that is known there is nobody to name (401), and whoever asks too often (429) \
+itself; without etcd that is as old as its `Age`, and nothing is written. What etcd alone has is \
+`etcd-unreachable` then: the audit log, where a user was at a moment that is over, and an operation that \
+did not go on when etcd was last read. Problems are RFC 9457; an ETag is a version, or of the content \
+where there is none. A path that is none answers `no-such-route`, a method that a path does not take \
+`method-not-allowed`, and `/problems/{code}` of no type `unknown-problem`. Every write has its entry in \
+the audit log, one that is refused, too, but for these: without a token that is known there is nobody \
+to name (401), and whoever asks too often (429) \
 shall not push out of the log what others did. For the same reason the refused writes of one caller are \
 kept up to twenty in a row, and one a minute after those; the rest is in the process's own log. A dry \
 run is no write.";
