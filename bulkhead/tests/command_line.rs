@@ -299,6 +299,16 @@ op-1       evacuate  east   running  0/1    -     mei  2026-11-22 22:21:25Z
 Only those that went on when etcd was last read: it does not answer.
 ";
     shown("/v1/operations", operations, &["operations"], expected).await;
+    let mut remembered = operation("running", None);
+    remembered["remembered"] = true.into();
+    let expected = "\
+op-1  evacuate east: running, wave 1 of 1, 0 of 1 steps; as it was when etcd was last read: it does not answer
+  asked by mei at 2026-11-22 22:21:25Z
+
+WAVE  STEP                        STATE    TOOK  HELD  WHY
+1     move c1 from east to south  waiting  -     -
+";
+    shown("/v1/operations/op-1", remembered, &["operation", "op-1"], expected).await;
     let explained = json!({ "user": "alice", "slot": 4711, "cell": "c1", "epoch": 7,
         "at_unix_ms": 1_795_386_085_000_u64, "state": "serving", "active": "east",
         "gateway": "127.1.1.1:8000", "since_unix_ms": null, "until_unix_ms": null,

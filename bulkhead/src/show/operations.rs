@@ -23,6 +23,8 @@ pub(crate) struct Operation {
     eta_ms: Option<u64>,
     ended_unix_ms: Option<u64>,
     waves: Vec<Vec<Step>>,
+    /// Whether etcd does not answer, and it may have ended since it was so.
+    remembered: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -85,6 +87,9 @@ pub(crate) fn progress(operation: &Operation) -> String {
     }
     if let Some(why) = &operation.why {
         text = format!("{text}; {why}");
+    }
+    if operation.remembered == Some(true) {
+        text = format!("{text}; as it was when etcd was last read: it does not answer");
     }
     text
 }
@@ -180,6 +185,10 @@ mod tests {
                 "failed, 0 of 1 steps; c1 can go nowhere",
             ),
             (json!({ "status": "done", "steps_ended": 1 }), "done, 1 of 1 steps"),
+            (
+                json!({ "status": "running", "remembered": true }),
+                "running, 0 of 1 steps; as it was when etcd was last read: it does not answer",
+            ),
         ] {
             let mut told = json!({
                 "id": "op-000001", "kind": "evacuate", "region": "east", "who": "ada",

@@ -79,6 +79,17 @@ struct Listed {
     with_ended: bool,
 }
 
+/// One of them.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Found {
+    #[serde(flatten)]
+    operation: OperationView,
+    /// It is as it was when etcd was last read, `Age` ago, and may have ended since: etcd does not
+    /// answer. Missing otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remembered: Option<bool>,
+}
+
 /// Why an operation does not begin.
 const REFUSED: &[&Kind] = &[
     &problem::UNKNOWN_REGION,
@@ -173,9 +184,14 @@ pub(super) fn one_call() -> Call {
             "operations",
             "Says how far an operation has come, and how long it is expected to take.",
         )
-        .about("While etcd does not answer, only one that went on when it was last read.")
+        .about(
+            "While etcd does not answer, only one that went on when it was last read: see `remembered`.",
+        )
         .id("The operation")
-        .answers("The operation", &example::going_on())
+        .answers(
+            "The operation",
+            &Found { operation: example::going_on(), remembered: Some(true) },
+        )
         .tag("Changes with each step, and with a cancellation")
         .aged()
         .problems(&[&problem::UNKNOWN_OPERATION, &problem::ETCD_UNREACHABLE])
@@ -336,7 +352,9 @@ pub(super) async fn one(
     })?;
     let head = [(header::ETAG, levers::operation::tag(operation)), etag::age_of(remembered)];
     let expected = expected(&operations);
-    Ok((head, Json(view(&id, operation, expected.as_ref()))).into_response())
+    let operation = view(&id, operation, expected.as_ref());
+    let found = Found { operation, remembered: remembered.map(|_| true) };
+    Ok((head, Json(found)).into_response())
 }
 
 fn expected(operations: &[(String, Operation)]) -> Option<Expected> {

@@ -25,6 +25,8 @@ pub(super) struct OperationsPage<'a> {
     unread_since: Option<Moment>,
     held: Option<Held>,
     operations: Vec<Shown>,
+    /// Whether those that have ended are among them.
+    with_ended: bool,
     may_operate: bool,
     may_freeze: bool,
     form_token: String,
@@ -110,8 +112,9 @@ struct Step {
 }
 
 #[derive(Debug, Deserialize)]
-struct Data<T> {
-    data: Vec<T>,
+struct Listed {
+    data: Vec<Operation>,
+    with_ended: bool,
 }
 
 impl<'a> OperationsPage<'a> {
@@ -119,7 +122,7 @@ impl<'a> OperationsPage<'a> {
     pub(super) async fn read(scene: &Scene<'a>, reader: &Reader) -> Result<Self, Problem> {
         let path = "/v1/operations";
         let answer = call(scene.console, reader, "GET", path, &[], &Value::Null).await?;
-        let Data { mut data } = understood::<Data<Operation>>(answer)?;
+        let Listed { mut data, with_ended } = understood(answer)?;
         data.sort_by_key(|operation| std::cmp::Reverse(operation.asked_unix_ms));
         Ok(Self {
             t: scene.t,
@@ -130,6 +133,7 @@ impl<'a> OperationsPage<'a> {
                 .take(SHOWN)
                 .map(|operation| shown(scene, operation))
                 .collect(),
+            with_ended,
             may_operate: scene.may_operate,
             may_freeze: reader.may_freeze(),
             form_token: scene.console.key.form_token(&reader.session),
@@ -137,7 +141,7 @@ impl<'a> OperationsPage<'a> {
     }
 }
 
-fn understood<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Problem> {
+fn understood(answer: Value) -> Result<Listed, Problem> {
     serde_json::from_value(answer).map_err(|err| {
         Problem::new(500, "internal", "The API was not understood").detail(err.to_string())
     })
@@ -260,6 +264,30 @@ pub(super) async fn cancel(
 mod tests {
     use super::*;
     use crate::console::language::Language;
+
+    #[test]
+    fn what_is_missing_without_etcd_is_not_taken_for_what_never_was() {
+        let t = Language::English.texts();
+        for (with_ended, expected) in [(true, t.no_operations), (false, t.none_went_on)] {
+            let told = json!({ "data": [], "with_ended": with_ended });
+            let Listed { data, with_ended } = understood(told).unwrap();
+            assert!(data.is_empty());
+            let page = OperationsPage {
+                t,
+                unread_since: None,
+                held: None,
+                operations: Vec::new(),
+                with_ended,
+                may_operate: false,
+                may_freeze: false,
+                form_token: String::new(),
+            };
+            let page = page.render().unwrap();
+            let told = [t.no_operations, t.none_went_on, t.only_those_that_went_on];
+            let told: Vec<_> = told.into_iter().filter(|text| page.contains(*text)).collect();
+            assert_eq!(told, [expected]);
+        }
+    }
 
     #[test]
     fn every_state_of_an_operation_has_a_word_of_its_own() {

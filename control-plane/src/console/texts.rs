@@ -305,6 +305,8 @@ texts! {
     operations_lead: "What goes on in several steps, and what has lately. Any control plane carries it on if the one that began it dies.", "分多步进行的操作及最近的操作。若发起的控制面失效，其他控制面会继续执行。";
     operation: "Operation", "操作";
     no_operations: "No operation has been asked for.", "尚无操作。";
+    none_went_on: "None went on when etcd was last read. Those that have ended are missing: etcd, which alone has them, does not answer.", "etcd 最近一次成功读取时没有进行中的操作。已结束的操作仅存于 etcd，etcd 无响应，因此未列出。";
+    only_those_that_went_on: "Only those that went on when etcd was last read, as they were then. Those that have ended are missing: etcd, which alone has them, does not answer.", "仅列出 etcd 最近一次成功读取时进行中的操作及其当时的状态。已结束的操作仅存于 etcd，etcd 无响应，因此未列出。";
     platform_frozen: "The platform is frozen: nothing is moved.", "平台已冻结：不进行任何迁移。";
     running: "running", "进行中";
     undoing: "being taken back", "正在撤销";

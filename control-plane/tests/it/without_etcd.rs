@@ -143,6 +143,8 @@ async fn remembered(platform: &Platform, known: &Known) {
     let told = [&all["data"][0]["id"], &all["data"][0]["status"], &all["data"][1]];
     assert_eq!(told, [&json!(known.going_on), &json!("running"), &Value::Null]);
     assert_eq!(all["with_ended"], false);
+    let going_on = platform.page("north", &format!("/v1/operations/{}", known.going_on)).await;
+    assert_eq!((&going_on["status"], &going_on["remembered"]), (&json!("running"), &json!(true)));
     let ended = format!("/v1/operations/{}", known.ended);
     is_unreachable(&ended, &read(platform, &ended).await);
     let freeze = platform.page("north", "/v1/freeze").await;
