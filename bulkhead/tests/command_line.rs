@@ -285,6 +285,10 @@ WHEN                  BY     WHAT  WHY
     let path = "/v1/cells/c1/evidence";
     let ask = ["evidence", "c1"];
     shown(path, evidence.clone(), &ask, &format!("{head}{noted}")).await;
+    evidence["sites"]["east"]["seen_from"]["south"]["counts"] = false.into();
+    let uncounted = head.replace("slow        slow\n", "slow        (slow)\n(…) is not counted.\n");
+    shown(path, evidence.clone(), &ask, &format!("{uncounted}{noted}")).await;
+    evidence["sites"]["east"]["seen_from"]["south"]["counts"] = true.into();
     evidence["history"] = Value::Null;
     let unread = "What was noted cannot be read: etcd does not answer.\n";
     shown(path, evidence, &ask, &format!("{head}{unread}")).await;

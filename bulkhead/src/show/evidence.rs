@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::vantages::{Sight, sight};
+use super::vantages::{Sight, explained, sight};
 use super::{NONE, moment, read, time};
 use crate::table::Table;
 
@@ -72,7 +72,7 @@ pub(crate) fn text(answer: &Value) -> anyhow::Result<String> {
     Ok(format!("{text}\n\n{against}\n\n{}\n\n{}", seen(&told.sites), noted(told.history)))
 }
 
-/// A row for each site, a column for each vantage that counts.
+/// A row for each site, a column for each vantage.
 fn seen(sites: &BTreeMap<String, Column>) -> String {
     let vantages: BTreeSet<&String> = sites.values().flat_map(|it| it.seen_from.keys()).collect();
     let from: Vec<String> = vantages.iter().map(|vantage| format!("FROM {vantage}")).collect();
@@ -87,7 +87,8 @@ fn seen(sites: &BTreeMap<String, Column>) -> String {
         let seen = vantages.iter().map(|vantage| sight(column.seen_from.get(*vantage)));
         table.row([region.clone(), agreed].into_iter().chain(seen));
     }
-    table.text("It has no site.")
+    let sights = sites.values().flat_map(|site| site.seen_from.values());
+    explained(table.text("It has no site."), sights)
 }
 
 fn noted(history: Option<Vec<Noted>>) -> String {

@@ -28,9 +28,6 @@ pub(super) struct Sight {
     counts: bool,
 }
 
-/// What is in brackets.
-pub(super) const UNCOUNTED: &str = "(…) is not counted.";
-
 /// The matrix: a row for each vantage, a column for each site.
 pub(crate) fn matrix(answer: &Value) -> anyhow::Result<String> {
     let Vantages { vantage, data } = read(answer)?;
@@ -48,8 +45,12 @@ pub(crate) fn matrix(answer: &Value) -> anyhow::Result<String> {
         table.row([row.id.clone(), heard, counts].into_iter().chain(seen));
     }
     let text = format!("As {vantage} has heard:\n{}", table.text("Nobody has told what it sees."));
-    let all = data.iter().flat_map(|row| row.sites.values()).all(|sight| sight.counts);
-    Ok(if all { text } else { format!("{text}\n{UNCOUNTED}") })
+    Ok(explained(text, data.iter().flat_map(|row| row.sites.values())))
+}
+
+/// Says under a table what brackets mean, if there are some in it.
+pub(super) fn explained<'a>(table: String, mut sights: impl Iterator<Item = &'a Sight>) -> String {
+    if sights.all(|sight| sight.counts) { table } else { format!("{table}\n(…) is not counted.") }
 }
 
 /// Writes what is seen, in brackets where it does not count.
