@@ -222,7 +222,6 @@ fn phase(phase: &Phase) -> &'static str {
     }
 }
 
-/// Returns the wall time of a moment that is over, for people.
 /// Says for how long no drill has passed.
 pub(crate) fn overdue(overdue: Overdue) -> String {
     match overdue.passed_unix_ms {
@@ -231,6 +230,7 @@ pub(crate) fn overdue(overdue: Overdue) -> String {
     }
 }
 
+/// Returns the wall time of a moment that is over, for people.
 pub(crate) fn unix_millis(since: Instant, now: Instant) -> u64 {
     clock::unix_millis().saturating_sub(millis(now.saturating_duration_since(since)))
 }
