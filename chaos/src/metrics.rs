@@ -152,46 +152,6 @@ impl Measure {
         }
     }
 
-    /// What it means, in English and Chinese.
-    pub(crate) fn means(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Recover99 => (
-                "from then on 99 % of each second's requests were answered within a second",
-                "此后每秒 99% 的请求在一秒内得到应答",
-            ),
-            Self::RecoverAllUsers => {
-                ("the last user's last wait ended", "最后一位用户的最后一次等待结束")
-            }
-            Self::FirstSuccess => ("the first new request was answered", "首个新请求得到应答"),
-            Self::FirstStrongAck => ("the first new ticket was acknowledged", "首个新工单得到确认"),
-            Self::Detect => ("a control plane took the site for lost", "控制面判定站点失联"),
-            Self::Vote => ("from the election to its winner", "从选举开始到选出新主"),
-            Self::Promote => ("the winner was told to promote", "新主开始提升"),
-            Self::Publish => ("the new site was open", "新站点开放"),
-            Self::LongestHold => {
-                ("the longest wait of an answered request", "已应答请求的最长等待")
-            }
-            Self::Failed => ("failed requests of the cells that were hit", "受影响单元的失败请求"),
-            Self::OtherCellsFailed => ("failed requests of other cells", "其他单元的失败请求"),
-            Self::FailedAfterHeal => ("failed requests after it was healed", "恢复之后的失败请求"),
-            Self::AckedStrongLost => ("acknowledged tickets that are lost", "已确认而丢失的工单"),
-            Self::AckedWeakLost => ("acknowledged messages that are lost", "已确认而丢失的消息"),
-            Self::WeakLossSeconds => ("how far back lost messages reach", "丢失消息回溯的时长"),
-            Self::Moves => {
-                ("how often cells went on in another region", "单元改由其他地域服务的次数")
-            }
-            Self::EpochsChanged => ("by how much epochs have grown", "纪元增长的数量"),
-            Self::Rebuilt => ("databases rewound or copied anew", "回退或重建的数据库"),
-            Self::RedundancyRestored => {
-                ("from healing until every cell is redundant", "从恢复到所有单元重新具备冗余")
-            }
-            Self::RecoverAfterHeal => (
-                "from healing until 99 % of each second's requests were answered within a second",
-                "从恢复到每秒 99% 的请求在一秒内得到应答",
-            ),
-        }
-    }
-
     /// Whether it is the time to something that a control plane does and says.
     pub(crate) fn is_event(self) -> bool {
         matches!(self, Self::Detect | Self::Vote | Self::Promote | Self::Publish)

@@ -3,13 +3,19 @@
 //! Pure. Precedence: what was left behind outweighs lost data, which outweighs a missed limit,
 //! which outweighs having been stopped, a failure of the drill itself, and missing evidence.
 
+mod reason;
+pub(crate) mod words;
+
 use serde::Serialize;
 
+use self::reason::{OkRatio, Reason};
 use crate::check::{Check, Finding};
 use crate::course::Course;
 use crate::drill::{Drill, Probe};
 use crate::exit::Exit;
 use crate::metrics::{Measure, Measured, Metrics, Value};
+
+pub(crate) use words::Text;
 
 /// One measure, with what was claimed of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +45,12 @@ pub(crate) struct Verdict {
     pub(crate) exit: Exit,
     /// Each thing that speaks against a pass, gravest first.
     pub(crate) reasons: Vec<String>,
+    /// The same in Chinese, one for each.
+    pub(crate) reasons_zh: Vec<String>,
     /// Goals that were missed.
     pub(crate) warnings: Vec<String>,
+    /// The same in Chinese, one for each.
+    pub(crate) warnings_zh: Vec<String>,
     pub(crate) claims: Vec<Claim>,
     pub(crate) checks: Vec<(Check, Finding)>,
 }
@@ -63,36 +73,37 @@ pub(crate) fn verdict(drill: &Drill, course: &Course, metrics: &Metrics, goals: 
         // A run that was cut short lacks evidence; that is no second reason.
         checks.retain(|(_, finding)| !(cut_short && matches!(finding, Finding::Unknown(_))));
     }
-    let mut against: Vec<(Exit, String)> = Vec::new();
-    against
-        .extend(course.residue.iter().map(|left| (Exit::Residue, format!("left behind: {left}"))));
-    against.extend(course.aborted.iter().map(|why| (Exit::Aborted, why.clone())));
-    against.extend(course.harness.iter().map(|why| (Exit::Harness, why.clone())));
-    against.extend(course.unsteady.iter().map(|why| (Exit::Unsteady, why.clone())));
-    let mut warnings = Vec::new();
+    let mut against: Vec<(Exit, Reason)> = Vec::new();
+    let residue = course.residue.iter().cloned().map(Reason::LeftBehind);
+    against.extend(residue.map(|reason| (Exit::Residue, reason)));
+    let said = |why: &String| Reason::Said(why.clone());
+    against.extend(course.aborted.iter().map(|why| (Exit::Aborted, said(why))));
+    against.extend(course.harness.iter().map(|why| (Exit::Harness, said(why))));
+    against.extend(course.unsteady.iter().map(|why| (Exit::Unsteady, Reason::unsteady(why))));
+    let mut warnings: Vec<Reason> = Vec::new();
     if injected {
         against.extend(unproven(drill, course, metrics));
         against.extend(checks.iter().filter_map(|(check, finding)| of_check(*check, finding)));
         // Where nobody looked to the end, that nothing was seen proves nothing.
         let told = claims.iter().filter(|claim| !cut_short || claim.measured != Measured::Never);
         against.extend(told.filter_map(of_claim));
-        for claim in claims.iter().filter(|claim| claim.standing == Standing::GoalMissed) {
-            let goal = claim.goal.map_or_else(String::new, |goal| goal.to_string());
-            let name = claim.measure.name();
-            let missed = format!("{name} is {}, the goal is {goal}", claim.measured);
-            if goals == Goals::Strict {
-                against.push((Exit::Availability, missed));
-            } else {
-                warnings.push(missed);
-            }
+        let missed = claims.iter().filter(|claim| claim.standing == Standing::GoalMissed);
+        let missed = missed.filter_map(|claim| {
+            Some(Reason::BeyondGoal(claim.measure, claim.measured, claim.goal?))
+        });
+        match goals {
+            Goals::Strict => against.extend(missed.map(|reason| (Exit::Availability, reason))),
+            Goals::Warn => warnings.extend(missed),
         }
     }
     against.retain(|(exit, _)| !(cut_short && *exit == Exit::Inconclusive));
     against.sort_by_key(|(exit, _)| std::cmp::Reverse(*exit));
     Verdict {
         exit: against.first().map_or(Exit::Pass, |(exit, _)| *exit),
-        reasons: against.into_iter().map(|(_, reason)| reason).collect(),
-        warnings,
+        reasons: against.iter().map(|(_, reason)| reason.to_string()).collect(),
+        reasons_zh: against.iter().map(|(_, reason)| reason.chinese()).collect(),
+        warnings: warnings.iter().map(Reason::to_string).collect(),
+        warnings_zh: warnings.iter().map(Reason::chinese).collect(),
         claims,
         checks,
     }
@@ -101,13 +112,15 @@ pub(crate) fn verdict(drill: &Drill, course: &Course, metrics: &Metrics, goals: 
 /// Returns why the steady state is not met by what the baseline showed.
 pub(crate) fn unsteady(drill: &Drill, metrics: &Metrics) -> Vec<String> {
     let probes = drill.steady_state.iter().filter_map(|probe| match probe {
-        Probe::OkRatio { name, at_least } if metrics.ok_before < *at_least => Some(format!(
-            "steady state {name}: {:.1} % of {} requests answered before the fault, at least \
-             {:.1} % expected",
-            metrics.ok_before * 100.0,
-            metrics.before,
-            at_least * 100.0
-        )),
+        Probe::OkRatio { name, at_least } if metrics.ok_before < *at_least => {
+            let ok_ratio = OkRatio {
+                name: name.clone(),
+                answered: metrics.ok_before * 100.0,
+                asked: metrics.before,
+                needed: at_least * 100.0,
+            };
+            Some(ok_ratio.to_string())
+        }
         Probe::OkRatio { .. } | Probe::Redundant { .. } | Probe::Settled { .. } => None,
     });
     probes.collect()
@@ -154,51 +167,46 @@ fn standing(measured: Measured, limit: Option<Value>, goal: Option<Value>) -> St
     }
 }
 
-fn of_claim(claim: &Claim) -> Option<(Exit, String)> {
-    let limit = claim.limit?;
-    let name = claim.measure.name();
+fn of_claim(claim: &Claim) -> Option<(Exit, Reason)> {
+    let (measure, limit) = (claim.measure, claim.limit?);
     match claim.standing {
         Standing::Exceeded => {
-            let exit = if claim.measure.is_safety() { Exit::Safety } else { Exit::Availability };
-            Some((exit, format!("{name} is {}, the limit is {limit}", claim.measured)))
+            let exit = if measure.is_safety() { Exit::Safety } else { Exit::Availability };
+            Some((exit, Reason::BeyondLimit(measure, claim.measured, limit)))
         }
-        Standing::Unproven => {
-            Some((Exit::Inconclusive, format!("{name} was not seen, the limit is {limit}")))
-        }
+        Standing::Unproven => Some((Exit::Inconclusive, Reason::NotSeen(measure, limit))),
         Standing::Met | Standing::GoalMissed | Standing::Shown => None,
     }
 }
 
-fn of_check(check: Check, finding: &Finding) -> Option<(Exit, String)> {
+fn of_check(check: Check, finding: &Finding) -> Option<(Exit, Reason)> {
     let first = |lines: &[String]| lines.first().cloned().unwrap_or_default();
     match finding {
         Finding::Pass => None,
         Finding::Fail(witnesses) => {
             let exit = if check.is_safety() { Exit::Safety } else { Exit::Availability };
-            Some((exit, format!("{} failed: {}", check.name(), first(witnesses))))
+            Some((exit, Reason::Failed(check, first(witnesses))))
         }
         Finding::Unknown(missing) => {
-            let reason = format!("{} cannot tell: {}", check.name(), first(missing));
-            Some((Exit::Inconclusive, reason))
+            Some((Exit::Inconclusive, Reason::CannotTell(check, first(missing))))
         }
     }
 }
 
-fn unproven(drill: &Drill, course: &Course, metrics: &Metrics) -> Vec<(Exit, String)> {
+fn unproven(drill: &Drill, course: &Course, metrics: &Metrics) -> Vec<(Exit, Reason)> {
     let validity = &drill.validity;
-    let mut reasons: Vec<String> =
-        course.unproven.iter().map(|why| format!("the fault is not proven: {why}")).collect();
-    if metrics.before < validity.min_ops_before {
-        let min = validity.min_ops_before;
-        reasons.push(format!("{} requests before the fault, {min} needed", metrics.before));
+    let mut reasons: Vec<Reason> = course.unproven.iter().cloned().map(Reason::NotProven).collect();
+    let (asked, needed) = (metrics.before, validity.min_ops_before);
+    if asked < needed {
+        reasons.push(Reason::FewBefore { asked, needed });
     }
-    if metrics.in_window < validity.min_ops_in_window {
-        let min = validity.min_ops_in_window;
-        reasons.push(format!("{} requests under the fault, {min} needed", metrics.in_window));
+    let (asked, needed) = (metrics.in_window, validity.min_ops_in_window);
+    if asked < needed {
+        reasons.push(Reason::FewUnderFault { asked, needed });
     }
-    if metrics.lag_p99 > validity.max_generator_lag_p99 {
-        let (lag, max) = (metrics.lag_p99, validity.max_generator_lag_p99);
-        reasons.push(format!("the load was sent {lag:.1?} late (p99), {max:?} allowed"));
+    let (p99, allowed) = (metrics.lag_p99, validity.max_generator_lag_p99);
+    if p99 > allowed {
+        reasons.push(Reason::SentLate { p99, allowed });
     }
     reasons.into_iter().map(|reason| (Exit::Inconclusive, reason)).collect()
 }

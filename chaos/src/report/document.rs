@@ -30,6 +30,11 @@ pub(crate) struct Document {
     pub(crate) class: Option<String>,
     pub(crate) reasons: Vec<String>,
     pub(crate) warnings: Vec<String>,
+    /// The same in Chinese, one for each; missing in reports of earlier versions.
+    #[serde(default)]
+    pub(crate) reasons_zh: Vec<String>,
+    #[serde(default)]
+    pub(crate) warnings_zh: Vec<String>,
     /// All that was done, as one.
     pub(crate) fault: Option<FaultTold>,
     /// A number, `"never"`, or nothing where nobody saw it.

@@ -47,8 +47,13 @@ pub(super) fn page(document: &Document, points: &[Point], earlier: &[Document]) 
         verdict(word),
         escape(&document.description),
     );
-    reasons(&mut page, &both("Why", "原因"), &document.reasons);
-    reasons(&mut page, &both("Goals missed", "未达到的目标"), &document.warnings);
+    reasons(&mut page, &both("Why", "原因"), &document.reasons, &document.reasons_zh);
+    reasons(
+        &mut page,
+        &both("Goals missed", "未达到的目标"),
+        &document.warnings,
+        &document.warnings_zh,
+    );
     heading(&mut page, "Where the time went", "时间花在哪里");
     page.push_str(&stages::chart(document));
     heading(&mut page, "Who was served, by slot and time", "各槽位随时间的可用性");
@@ -134,11 +139,12 @@ fn heading(page: &mut String, english: &str, chinese: &str) {
 }
 
 /// Those that have no Chinese are shown as they are.
-fn reasons(page: &mut String, title: &str, lines: &[String]) {
-    let told = |line: &String| {
-        words::reason(line).map_or_else(|| escape(line), |chinese| both(line, &chinese))
+fn reasons(page: &mut String, title: &str, lines: &[String], chinese: &[String]) {
+    let told = |(index, line): (usize, &String)| {
+        let other = chinese.get(index).filter(|other| *other != line);
+        other.map_or_else(|| escape(line), |chinese| both(line, chinese))
     };
-    items(page, title, lines.iter().map(told));
+    items(page, title, lines.iter().enumerate().map(told));
 }
 
 fn list(page: &mut String, title: &str, lines: &[String]) {

@@ -42,6 +42,8 @@ pub(crate) fn document(report: &Report<'_>) -> Document {
         class: class(verdict.exit).map(str::to_owned),
         reasons: verdict.reasons.clone(),
         warnings: verdict.warnings.clone(),
+        reasons_zh: verdict.reasons_zh.clone(),
+        warnings_zh: verdict.warnings_zh.clone(),
         fault: fault(report),
         metrics: verdict.claims.iter().map(by_name).collect(),
         claims: verdict.claims.iter().map(claim).collect(),

@@ -81,6 +81,27 @@ fn the_page_says_everything_in_both_languages() {
 }
 
 #[test]
+fn every_reason_is_on_the_page_in_both_languages_and_in_english_where_a_report_has_no_other() {
+    let document = example();
+    assert!(document.reasons.len() > 2, "{:?}", document.reasons);
+    assert_eq!(document.reasons.len(), document.reasons_zh.len());
+    let page = html::page(&document, &[], &[]);
+    for (english, chinese) in document.reasons.iter().zip(&document.reasons_zh) {
+        assert_ne!(english, chinese);
+        for told in [english, chinese] {
+            assert!(page.contains(&told.replace('<', "&lt;").replace('>', "&gt;")), "{told}");
+        }
+    }
+    let mut earlier = serde_json::to_value(&document).unwrap();
+    for field in ["reasons_zh", "warnings_zh"] {
+        earlier.as_object_mut().unwrap().remove(field).unwrap();
+    }
+    let earlier: Document = serde_json::from_value(earlier).unwrap();
+    let page = html::page(&earlier, &[], &[]);
+    assert!(page.contains("<li>recover-99 is never, the limit is 5.00 s</li>"), "{page}");
+}
+
+#[test]
 fn the_json_report_says_what_was_measured_and_why_it_is_no_pass() {
     let report = serde_json::to_value(with_report(document)).unwrap();
     assert_eq!(report["schema"], 2);

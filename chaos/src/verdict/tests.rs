@@ -183,6 +183,25 @@ fn nothing_injected_is_unsteady_and_nothing_else() {
 }
 
 #[test]
+fn a_baseline_that_was_not_answered_is_told_in_both_languages() {
+    let mut course = course();
+    course.injections = Vec::new();
+    for number in 0..100u32 {
+        course.operations[number as usize] = refused(number, 0, 1);
+    }
+    course.unsteady = unsteady(&drill(), &metrics(&course));
+    let verdict = judged(&drill(), &course, Goals::Warn);
+    let [(english, chinese)] =
+        &verdict.reasons.iter().zip(&verdict.reasons_zh).collect::<Vec<_>>()[..]
+    else {
+        panic!("{:?}", verdict.reasons);
+    };
+    assert!(english.starts_with("steady state "), "{english}");
+    assert!(english.contains(": 70.0 % of 400 requests answered"), "{english}");
+    assert!(chinese.contains("故障前 400 个请求中 70.0% 得到应答"), "{chinese}");
+}
+
+#[test]
 fn a_lost_ticket_is_unsafe() {
     let mut drill = drill();
     drill.limits.insert(Measure::AckedStrongLost, Value::Count(0));

@@ -2,7 +2,8 @@
 
 use super::super::document::{Document, Stage};
 use super::axis::{Axis, LEFT, RIGHT, WIDTH};
-use super::{both_svg, push};
+use super::{both_svg, push, words};
+use crate::verdict::Text;
 
 /// What the names need above a panel.
 const ROOM: f64 = 22.0;
@@ -15,8 +16,7 @@ const BETWEEN: f64 = 5.0;
 pub(super) struct Mark {
     pub(super) at: f64,
     pub(super) class: &'static str,
-    pub(super) english: &'static str,
-    pub(super) chinese: &'static str,
+    pub(super) text: Text,
 }
 
 /// Returns the moments of these cells in their order; where several were hit, of the one that came last.
@@ -26,33 +26,27 @@ pub(super) fn marks(document: &Document, cells: &[&str]) -> Vec<Mark> {
     if !cells.iter().any(|cell| is_meant(cell)) {
         return Vec::new();
     }
-    let mut marks = vec![mark(fault.at, ("begun", "fault", "故障"))];
+    let mut marks = vec![Mark {
+        at: fault.at,
+        class: "begun",
+        text: Text { english: "fault", chinese: "故障" },
+    }];
     for stage in Stage::ALL {
         let reached = document.stages.iter().filter(|stages| is_meant(&stages.cell));
         let reached = reached.flat_map(|stages| &stages.reached).filter(|r| r.stage == stage);
         let last = reached.map(|reached| fault.at + reached.after).reduce(f64::max);
-        marks.extend(last.map(|at| mark(at, name(stage))));
+        marks.extend(last.map(|at| Mark {
+            at,
+            class: words::class(stage),
+            text: words::mark(stage),
+        }));
     }
     let claim = document.claims.iter().find(|claim| claim.name == "recover-99");
     let recovered = claim.and_then(|claim| claim.measured.as_f64());
-    marks.extend(recovered.map(|after| mark(fault.at + after, ("recovered", "99 %", "99 %"))));
+    let text = Text { english: "99 %", chinese: "99 %" };
+    marks.extend(recovered.map(|after| Mark { at: fault.at + after, class: "recovered", text }));
     marks.sort_by(|one, other| one.at.total_cmp(&other.at));
     marks
-}
-
-fn mark(at: f64, (class, english, chinese): (&'static str, &'static str, &'static str)) -> Mark {
-    Mark { at, class, english, chinese }
-}
-
-fn name(stage: Stage) -> (&'static str, &'static str, &'static str) {
-    match stage {
-        Stage::Detect => ("detect", "detect", "检测"),
-        Stage::Fence => ("fence", "fence", "隔离"),
-        Stage::Promote => ("promote", "promote", "提升"),
-        Stage::Publish => ("publish", "publish", "发布"),
-        Stage::RouterApplied => ("applied", "routed", "路由"),
-        Stage::FirstSuccess => ("first", "success", "成功"),
-    }
 }
 
 /// Returns what a panel leaves free above it for the names.
@@ -64,7 +58,7 @@ pub(super) fn room(marks: &[Mark]) -> f64 {
 pub(super) fn draw(svg: &mut String, axis: &Axis, marks: &[Mark], top: f64, height: f64) {
     let bottom = top + height;
     for (mark, left) in marks.iter().zip(places(axis, marks)) {
-        let Mark { at, class, english, chinese } = mark;
+        let Mark { at, class, text: Text { english, chinese } } = mark;
         let (x, name, foot, above) =
             (axis.x(*at), both_svg(english, chinese), left + 1.0, top - 9.0);
         push(
@@ -83,7 +77,7 @@ pub(super) fn draw(svg: &mut String, axis: &Axis, marks: &[Mark], top: f64, heig
 fn places(axis: &Axis, marks: &[Mark]) -> Vec<f64> {
     let width = |mark: &Mark| {
         let long = |text: &str| f64::from(u32::try_from(text.chars().count()).unwrap_or(0));
-        (long(mark.english) * LETTER).max(long(mark.chinese) * CHARACTER) + BETWEEN
+        (long(mark.text.english) * LETTER).max(long(mark.text.chinese) * CHARACTER) + BETWEEN
     };
     let mut places = Vec::with_capacity(marks.len());
     let mut free = LEFT;
@@ -126,7 +120,7 @@ mod tests {
     fn a_cell_has_its_own_moments_and_several_those_of_the_last_of_them() {
         let document = document(10.0);
         let told = |cells: &[&str]| -> Vec<(&str, f64)> {
-            marks(&document, cells).into_iter().map(|mark| (mark.english, mark.at)).collect()
+            marks(&document, cells).into_iter().map(|mark| (mark.text.english, mark.at)).collect()
         };
         assert_eq!(told(&["c1"]), [("fault", 10.0), ("detect", 11.0), ("publish", 13.0)]);
         assert_eq!(told(&["c1", "c3"]), [("fault", 10.0), ("detect", 12.0), ("publish", 13.0)]);

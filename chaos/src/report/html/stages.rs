@@ -2,7 +2,7 @@
 
 use super::super::document::{Document, Stage, Stages};
 use super::axis::{Axis, LEFT, RIGHT, WIDTH};
-use super::{TABLE, TABLE_END, both, escape, push};
+use super::{TABLE, TABLE_END, both, escape, push, words};
 
 const BAR: f64 = 24.0;
 const GAP: f64 = 12.0;
@@ -34,13 +34,13 @@ pub(super) fn chart(document: &Document) -> String {
         reached.sort_by(|one, other| one.after.total_cmp(&other.after));
         let mut from = 0.0;
         for stage in &reached {
-            let (class, english, _) = word(stage.stage);
+            let (class, line) = (words::class(stage.stage), words::line(stage.stage).english);
             let width = (x(stage.after) - x(from)).max(1.5);
             push(
                 &mut svg,
                 &format!(
                     "<rect x=\"{:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{BAR}\" \
-                     class=\"stage {class}\"><title>{english}: {:.2} s</title></rect>",
+                     class=\"stage {class}\"><title>{line}: {:.2} s</title></rect>",
                     x(from),
                     stage.after
                 ),
@@ -66,8 +66,8 @@ fn table(page: &mut String, told: &[&Stages]) {
     }
     push(page, "</tr>");
     for stage in Stage::ALL {
-        let (class, english, chinese) = word(stage);
-        let text = both(english, chinese);
+        let (class, line) = (words::class(stage), words::line(stage));
+        let text = both(line.english, line.chinese);
         push(page, &format!("<tr><td><i class=\"key stage {class}\"></i> {text}</td>"));
         for stages in told {
             let reached = stages.reached.iter().find(|reached| reached.stage == stage);
@@ -77,19 +77,4 @@ fn table(page: &mut String, told: &[&Stages]) {
         push(page, "</tr>");
     }
     push(page, TABLE_END);
-}
-
-fn word(stage: Stage) -> (&'static str, &'static str, &'static str) {
-    match stage {
-        Stage::Detect => ("detect", "detect: the site is taken for lost", "检测:判定站点失联"),
-        Stage::Fence => ("fence", "fence: the voters are asked", "隔离:请求投票"),
-        Stage::Promote => ("promote", "promote: the winner is known", "提升:选出新主"),
-        Stage::Publish => ("publish", "publish: the new site is open", "发布:新站点开放"),
-        Stage::RouterApplied => (
-            "applied",
-            "router applied: first answer under the new epoch",
-            "路由生效:新纪元首次应答",
-        ),
-        Stage::FirstSuccess => ("first", "first success of a new request", "新请求首次成功"),
-    }
 }

@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::super::document::Document;
-use super::{TABLE, TABLE_END, both, escape, list, push, words};
+use super::{TABLE, TABLE_END, both, escape, list, push};
 use crate::check::Check;
 use crate::metrics::Measure;
+use crate::verdict::words;
 
 pub(super) fn claims(page: &mut String, document: &Document) {
     let heads = [
@@ -26,8 +27,8 @@ pub(super) fn claims(page: &mut String, document: &Document) {
         };
         let known = Measure::ALL.into_iter().find(|measure| measure.name() == claim.name);
         let means = known.map_or_else(String::new, |measure| {
-            let (english, chinese) = measure.means();
-            both(english, chinese)
+            let means = words::means(measure);
+            both(means.english, means.chinese)
         });
         let [measured, limit, goal] =
             [&claim.measured, &claim.limit, &claim.goal].map(|bound| told(bound, &claim.unit));
@@ -53,8 +54,10 @@ pub(super) fn checks(page: &mut String, document: &Document) {
             _ => "?",
         };
         let (result, name) = (escape(&check.result), escape(&check.name));
-        let claim = Check::named(&check.name)
-            .map_or_else(|| escape(&check.claim), |known| both(&check.claim, words::claim(known)));
+        let claim = Check::named(&check.name).map_or_else(
+            || escape(&check.claim),
+            |known| both(&check.claim, words::claim(known).chinese),
+        );
         push(page, &format!("<li class=\"{result}\">{sign} <b>{name}</b>: {claim}"));
         for witness in &check.witnesses {
             push(page, &format!("<br><small>{}</small>", escape(witness)));
@@ -154,7 +157,7 @@ pub(super) fn events(page: &mut String, document: &Document) {
 /// The name of a measure, as drills have it; in Chinese with what it is called there.
 pub(super) fn name(name: &str) -> String {
     let known = Measure::ALL.into_iter().find(|measure| measure.name() == name);
-    let told = |measure| both(name, &format!("{} {name}", words::measure(measure)));
+    let told = |measure| both(name, &format!("{} {name}", words::name(measure).chinese));
     known.map_or_else(|| escape(name), told)
 }
 

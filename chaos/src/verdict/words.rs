@@ -1,0 +1,93 @@
+//! What a verdict is about, in both languages: measures and checks.
+
+use crate::check::Check;
+use crate::metrics::Measure;
+
+/// Words of ours. What drills, programs and machines say stays as they said it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Text {
+    pub(crate) english: &'static str,
+    pub(crate) chinese: &'static str,
+}
+
+/// Returns what a measure is called; in English as drills have it.
+pub(crate) fn name(measure: Measure) -> Text {
+    let chinese = match measure {
+        Measure::Recover99 => "99% 恢复",
+        Measure::RecoverAllUsers => "全部用户恢复",
+        Measure::FirstSuccess => "首次成功",
+        Measure::FirstStrongAck => "首次强写确认",
+        Measure::Detect => "检测",
+        Measure::Vote => "选举",
+        Measure::Promote => "提升",
+        Measure::Publish => "发布",
+        Measure::LongestHold => "最长等待",
+        Measure::Failed => "失败",
+        Measure::OtherCellsFailed => "其他单元失败",
+        Measure::FailedAfterHeal => "恢复后失败",
+        Measure::AckedStrongLost => "强写丢失",
+        Measure::AckedWeakLost => "弱写丢失",
+        Measure::WeakLossSeconds => "弱写丢失时长",
+        Measure::Moves => "迁移次数",
+        Measure::EpochsChanged => "纪元变化",
+        Measure::Rebuilt => "数据库重建",
+        Measure::RedundancyRestored => "冗余恢复",
+        Measure::RecoverAfterHeal => "撤销故障后恢复",
+    };
+    Text { english: measure.name(), chinese }
+}
+
+/// Returns what a measure means.
+pub(crate) fn means(measure: Measure) -> Text {
+    let (english, chinese) = match measure {
+        Measure::Recover99 => (
+            "from then on 99 % of each second's requests were answered within a second",
+            "此后每秒 99% 的请求在一秒内得到应答",
+        ),
+        Measure::RecoverAllUsers => {
+            ("the last user's last wait ended", "最后一位用户的最后一次等待结束")
+        }
+        Measure::FirstSuccess => ("the first new request was answered", "首个新请求得到应答"),
+        Measure::FirstStrongAck => ("the first new ticket was acknowledged", "首个新工单得到确认"),
+        Measure::Detect => ("a control plane took the site for lost", "控制面判定站点失联"),
+        Measure::Vote => ("from the election to its winner", "从选举开始到选出新主"),
+        Measure::Promote => ("the winner was told to promote", "新主开始提升"),
+        Measure::Publish => ("the new site was open", "新站点开放"),
+        Measure::LongestHold => ("the longest wait of an answered request", "已应答请求的最长等待"),
+        Measure::Failed => ("failed requests of the cells that were hit", "受影响单元的失败请求"),
+        Measure::OtherCellsFailed => ("failed requests of other cells", "其他单元的失败请求"),
+        Measure::FailedAfterHeal => ("failed requests after it was healed", "恢复之后的失败请求"),
+        Measure::AckedStrongLost => ("acknowledged tickets that are lost", "已确认而丢失的工单"),
+        Measure::AckedWeakLost => ("acknowledged messages that are lost", "已确认而丢失的消息"),
+        Measure::WeakLossSeconds => ("how far back lost messages reach", "丢失消息回溯的时长"),
+        Measure::Moves => {
+            ("how often cells went on in another region", "单元改由其他地域服务的次数")
+        }
+        Measure::EpochsChanged => ("by how much epochs have grown", "纪元增长的数量"),
+        Measure::Rebuilt => ("databases rewound or copied anew", "回退或重建的数据库"),
+        Measure::RedundancyRestored => {
+            ("from healing until every cell is redundant", "从恢复到所有单元重新具备冗余")
+        }
+        Measure::RecoverAfterHeal => (
+            "from healing until 99 % of each second's requests were answered within a second",
+            "从恢复到每秒 99% 的请求在一秒内得到应答",
+        ),
+    };
+    Text { english, chinese }
+}
+
+/// Returns what a check claims.
+pub(crate) fn claim(check: Check) -> Text {
+    let chinese = match check {
+        Check::NoLostAck => "每个已确认的工单及其变更都在每个站点的数据库中",
+        Check::ExactlyOnce => "没有请求生效两次",
+        Check::SingleWriter => "同一时刻每个单元只有一个站点确认写入(I1)",
+        Check::NoLateAck => "被接替之后,站点不再确认任何写入",
+        Check::NoStaleStrongRead => "强读能看到此前已确认的内容,每个工单只有一份历史",
+        Check::SessionOrder => "每个会话的消息按发送顺序排列",
+        Check::BlastRadius => "其他单元没有失败的请求(I8)",
+        Check::LostWritesReported => "已确认而丢失的内容都有报告,且报告仅含这些内容",
+        Check::ObserverAlone => "被隔离的控制面如实说明了情况,之后重新可信",
+    };
+    Text { english: check.claim(), chinese }
+}
