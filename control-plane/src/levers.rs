@@ -14,10 +14,12 @@ pub mod region;
 pub mod request;
 pub mod switchover;
 
+use std::time::Duration;
+
 use client::etcd::{EtcdError, Heard};
 use runtime::json_body::invalid;
 use runtime::{Problem, clock};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use topology::Spec;
 use topology::spec::Closed;
 
@@ -27,6 +29,10 @@ use crate::decide::plan::{Plan, plan};
 use crate::decide::safety::{Broken, Rule};
 use crate::decide::{Fact, State};
 use crate::store::etcd::patiently;
+
+/// How long etcd may take for what can be told without it, or in part, while it is known not to answer: who
+/// looks then shall not wait for each page.
+const GLANCE: Duration = Duration::from_millis(500);
 
 /// Returns what is known, with etcd read just now: what one control plane has written a moment ago,
 /// another must not overlook.
@@ -62,6 +68,21 @@ where
     F: Future<Output = Result<T, EtcdError>>,
 {
     patiently(ask).await.map_err(|err| error::etcd_unreachable(&err))
+}
+
+/// Asks etcd for what can be told without it, too: for a while where it was read a moment ago, and otherwise
+/// only once and briefly.
+pub(crate) async fn glanced<T, F>(state: &State, mut ask: impl FnMut() -> F) -> Result<T, Problem>
+where
+    F: Future<Output = Result<T, EtcdError>>,
+{
+    if state.is_fresh(Instant::now()) {
+        return asked(ask).await;
+    }
+    match timeout(GLANCE, ask()).await {
+        Ok(answer) => answer.map_err(|err| error::etcd_unreachable(&err)),
+        Err(_) => Err(error::etcd_silent(GLANCE)),
+    }
 }
 
 /// Refuses a plan that breaks a rule that was not overridden, naming all of them.

@@ -1,7 +1,8 @@
 //! What began the change that led to a cell's epoch: what a person asked for, or what had failed.
 
-/// Carried along by whoever changes the cell next, and told to people. Nothing is decided by it, so that
-/// a kind which is not known here does no harm.
+/// Carried along by whoever changes the cell next, and told to people. All that is decided by it is that a
+/// restore leaves a cell alone which a person has failed over since; a kind which is not known here does no
+/// harm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
     /// An operation's kind (`switchover`, `evacuate` …), or a [`Failure`]'s name.

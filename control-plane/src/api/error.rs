@@ -244,7 +244,7 @@ pub(crate) fn etcd_unseen(id: &str) -> Problem {
 
 /// The same, where it says nothing at all.
 pub(crate) fn etcd_silent(waited: Duration) -> Problem {
-    let detail = format!("no answer within {} s", waited.as_secs());
+    let detail = format!("no answer within {} ms", waited.as_millis());
     problem::ETCD_UNREACHABLE.problem().detail(detail).header("retry-after", "1")
 }
 

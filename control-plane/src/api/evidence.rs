@@ -1,7 +1,6 @@
 //! What speaks for and against each site, from where, and what was decided by it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -9,7 +8,7 @@ use axum::response::Response;
 use runtime::Problem;
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use topology::wire::evidence::EvidenceRecord;
 use topology::wire::vantage::Health;
 use topology::{RegionId, SiteId};
@@ -24,9 +23,7 @@ use crate::decide::verdict::Verdict;
 use crate::decide::verdict::matrix::Matrix;
 use crate::decision_log::Decision;
 use crate::evidence::{self, Against, Agreed, CellEvidence, Column, Share, Sight, Traffic};
-
-/// How long etcd may take for what is past.
-const LOOK: Duration = Duration::from_millis(500);
+use crate::levers::glanced;
 
 /// What speaks for and against a cell's active site.
 #[derive(Serialize, JsonSchema)]
@@ -120,7 +117,7 @@ pub(super) async fn of_cell(
     let now = evidence::of_cell(&cell, seen, &state, &policy, now);
     let decisions = api.decisions.about(&cell);
     // What is known without it is told.
-    let history = timeout(LOOK, api.store.evidence(&cell)).await.ok().and_then(Result::ok);
+    let history = glanced(&state, || api.store.evidence(&cell)).await.ok();
     Ok(etag::hashed(&headers, &state, Answer { now, decisions, history }))
 }
 

@@ -1,7 +1,5 @@
 //! Where a user's requests go, or went at a moment that is over, and why.
 
-use std::time::Duration;
-
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Json, Response};
@@ -10,7 +8,6 @@ use runtime::moment::Moment;
 use runtime::{Problem, clock};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
 use topology::wire::cause::CauseRecord;
 use topology::wire::history::HistoryRecord;
 use topology::{CellId, Slot};
@@ -20,9 +17,8 @@ use super::cells::known;
 use super::{Api, error, etag, problem, view};
 use crate::decide::history::{Whereabouts, whereabouts};
 use crate::decide::state::SeenCell;
+use crate::levers::glanced;
 
-/// How long the history may take where the answer does not need it.
-const LOOK: Duration = Duration::from_secs(1);
 /// Longest id of a user that is looked up.
 const USER_MAX: usize = 256;
 /// Entries of a cell's history that are told: the newest before the moment, and the moment's own.
@@ -144,16 +140,13 @@ pub(super) async fn explain(
     let placement = state.placement().ok_or_else(error::nothing_known)?;
     let cell = placement.cell_of(slot);
     let seen = state.cells().get(cell).ok_or_else(error::nothing_known)?;
-    let told = match at {
-        Some(at) => {
-            let records = api.store.history(cell).await;
-            past(cell, seen, &records.map_err(|err| error::etcd_unreachable(&err))?, at)?
-        }
-        None => match timeout(LOOK, api.store.history(cell)).await {
-            Ok(Ok(records)) => present(cell, seen, Some(&records)),
-            // The answer is known without it.
-            Ok(Err(_)) | Err(_) => present(cell, seen, None),
-        },
+    let told = if let Some(at) = at {
+        let records = api.store.history(cell).await;
+        past(cell, seen, &records.map_err(|err| error::etcd_unreachable(&err))?, at)?
+    } else {
+        // The answer is known without it.
+        let records = glanced(&state, || api.store.history(cell)).await.ok();
+        present(cell, seen, records.as_deref())
     };
     let (slot, at_unix_ms) = (slot.number(), at.unwrap_or(now));
     let cell_id = cell.to_string();

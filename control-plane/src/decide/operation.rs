@@ -7,9 +7,10 @@
 //!     └ cancelled by a person ──▶ undoing, if there is a mark to take back ──▶ cancelled
 //! ```
 //!
-//! Cancelled, it begins no step any more, and brings to an end what goes on. Moved cells stay; a region that
-//! it drained is a target again, and a site is in or out as it was. One that moves a single cell is written
-//! down as going on and carried out at once: it can be cancelled only until the cell moves.
+//! Cancelled, it begins no step any more nor tries one again that came to nothing, and brings to an end what
+//! goes on. Moved cells stay; a region that it drained is a target again, and a site is in or out as it was.
+//! One that moves a single cell is written down as going on and carried out at once: it can be cancelled only
+//! until the cell moves.
 //!
 //! What is planned, and how far that has come, is in the record; what the steps have led to is read from the
 //! cells themselves. So anybody can go on from any point ([`advance`]), and knows only less of how long each
@@ -146,6 +147,9 @@ pub enum StepState {
 }
 
 impl Goal {
+    /// The kind of a failover: a cell tells by it that a person has failed it over.
+    pub const FAILOVER: &str = "failover";
+
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -156,7 +160,7 @@ impl Goal {
             Self::RetireSite(_) => "retire-site",
             Self::AddSite(_) => "add-site",
             Self::Switchover(_) => "switchover",
-            Self::Failover { .. } => "failover",
+            Self::Failover { .. } => Self::FAILOVER,
         }
     }
 

@@ -1,25 +1,23 @@
 //! Operations: which there are, and cancelling one.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use runtime::{Problem, clock};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use topology::CellId;
 
+use super::history::History;
 use super::preview::{Ahead, Preview, preview};
-use super::{asked, fresh, history};
+use super::{asked, fresh, glanced};
 use crate::api::{Api, error};
 use crate::decide::State;
-use crate::decide::operation::advance::{cancelled, too_late_to_cancel};
-use crate::decide::operation::{Operation, StepState, What};
+use crate::decide::operation::advance::{Fate, Situation, cancelled, fates, too_late_to_cancel};
+use crate::decide::operation::{Operation, Status, What};
 use crate::store::Kept;
 use crate::store::operations::Operations;
 
 /// How often a cancellation is written: its executor writes too.
 const TRIES: usize = 10;
-/// How long etcd may take before what is remembered is told instead: as long as it is asked for a lever.
-const LOOK: Duration = Duration::from_secs(2);
 
 /// The operations that there are, as far as that is known.
 pub struct Known {
@@ -32,11 +30,12 @@ pub struct Known {
 
 /// Returns all operations, or those that went on when etcd last answered.
 pub async fn known(api: &Api) -> Result<Known, Problem> {
-    let refused = match timeout(LOOK, list(api)).await {
-        Ok(Ok(operations)) => return Ok(Known { operations, remembered: None }),
-        Ok(Err(problem)) => problem,
-        Err(_) => error::etcd_silent(LOOK),
+    let state = Arc::clone(&api.state.borrow());
+    let refused = match glanced(&state, || api.store.operations()).await {
+        Ok(stored) => return Ok(Known { operations: all(stored), remembered: None }),
+        Err(problem) => problem,
     };
+    // What has been heard while etcd was asked is newer.
     let state = Arc::clone(&api.state.borrow());
     let read_at = state.read_at().ok_or(refused)?;
     let seen = state.intent().operations().iter().rev();
@@ -45,46 +44,66 @@ pub async fn known(api: &Api) -> Result<Known, Problem> {
 }
 
 /// Returns all operations with their ids, the newest first.
-pub async fn list(api: &Api) -> Result<Vec<(String, Operation)>, Problem> {
-    let Operations { going_on, ended, .. } = asked(|| api.store.operations()).await?;
+fn all(stored: Operations) -> Vec<(String, Operation)> {
+    let Operations { going_on, ended, .. } = stored;
     let going_on = going_on.into_iter().map(|(id, kept)| (id, kept.value));
     let mut all: Vec<_> = going_on.chain(ended).collect();
     // One that is being put away is there twice, and the same.
     all.sort_by(|(one, _), (other, _)| other.cmp(one));
     all.dedup_by(|(one, _), (other, _)| one == other);
-    Ok(all)
+    all
 }
 
 /// Returns one operation.
 pub async fn one(api: &Api, id: &str) -> Result<Operation, Problem> {
-    let all = list(api).await?;
-    let found = all.into_iter().find(|(known, _)| known == id);
+    let stored = asked(|| api.store.operations()).await?;
+    let found = all(stored).into_iter().find(|(known, _)| known == id);
     found.map(|(_, operation)| operation).ok_or_else(|| error::unknown_operation(id))
 }
 
 /// Returns what cancelling an operation would come to, or why it cannot be cancelled.
 pub async fn ahead(api: &Api, id: &str) -> Result<Preview, Problem> {
-    let operation = going_on(api, id).await?.value;
     let state = fresh(api).await?;
-    in_time(id, &operation, &state)?;
-    let (mut said, mut stay) = (Vec::new(), Vec::new());
-    for step in operation.steps() {
-        match (&step.state, &step.what) {
-            (StepState::Waiting, what) => {
-                said.push(format!("leave out: {what}"));
-                stay.extend(moved(what));
-            }
-            (StepState::Going { .. }, what) => said.push(format!("bring to its end: {what}")),
-            (StepState::Done { .. }, what @ (What::Drain(_) | What::Retire(_) | What::Add(_))) => {
-                said.push(format!("take back: {what}"));
-            }
-            (StepState::Done { .. } | StepState::Skipped(_) | StepState::Failed(_), _) => {}
-        }
+    let seen = state.intent().operations().get(id);
+    let Some(seen) = seen.filter(|seen| !seen.operation.status.has_ended()) else {
+        return Err(error::operation_ended(id, &one(api, id).await?));
+    };
+    let operation = &seen.operation;
+    if operation.cancel.is_none() {
+        in_time(id, operation, &state)?;
     }
-    let history = history::read(api).await?;
-    let etag = tag(&operation);
-    let ahead = Ahead { waves: &[], broken: &[], also: stay, loss: None, etag };
+    let (now, unix_ms) = (Instant::now(), clock::unix_millis());
+    let at = Situation { state: &state, spec: &api.spec, now, unix_ms };
+    let fates = fates(operation, at);
+    let fates =
+        fates.iter().map(|((wave, index), fate)| (&operation.waves[*wave][*index].what, fate));
+    let (mut said, mut also) = (Vec::new(), Vec::new());
+    for (what, fate) in fates {
+        let becomes = match fate {
+            Fate::LeftOut => "leave out",
+            Fate::BroughtToItsEnd => "bring to its end",
+            Fate::TakenBack => "take back",
+        };
+        said.push(format!("{becomes}: {what}"));
+        also.extend(cell(what).filter(|_| *fate != Fate::BroughtToItsEnd));
+    }
+    if said.is_empty() {
+        said.push(unchanged(operation));
+    }
+    // It moves nothing: how long moves take says nothing of it.
+    let history = History::default();
+    let ahead = Ahead { waves: &[], broken: &[], also, loss: None, etag: tag(operation) };
     Ok(Preview { waves: vec![said], ..preview(ahead, &state, &api.spec, &history) })
+}
+
+/// Returns why a cancellation would leave every step as it is.
+fn unchanged(operation: &Operation) -> String {
+    let why = match (&operation.cancel, &operation.status) {
+        (Some(cancel), _) => format!("{} has cancelled it already", cancel.who),
+        (None, Status::Undoing) => "what it has done is taken back already".to_owned(),
+        (None, _) => "nothing of it goes on or waits".to_owned(),
+    };
+    format!("change nothing: {why}")
 }
 
 /// Cancels an operation: no step is begun any more. Twice is once. A cell that moves alone is not stopped.
@@ -136,10 +155,12 @@ fn in_time(id: &str, operation: &Operation, state: &State) -> Result<(), Problem
     too_late.map_or(Ok(()), |why| Err(error::too_late(id, operation, &why)))
 }
 
-/// Returns the cell that a step would move.
-fn moved(what: &What) -> Option<&CellId> {
+/// Returns the one cell that a step is about.
+fn cell(what: &What) -> Option<&CellId> {
     match what {
         What::Move(planned) => Some(&planned.cell),
-        What::Drain(_) | What::Undrain(_) | What::Elect(_) | What::Retire(_) | What::Add(_) => None,
+        What::Elect(election) => Some(&election.cell),
+        What::Retire(site) | What::Add(site) => Some(&site.cell),
+        What::Drain(_) | What::Undrain(_) => None,
     }
 }

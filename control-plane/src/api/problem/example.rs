@@ -117,7 +117,7 @@ pub(in crate::api) fn of(kind: &Kind) -> Problem {
         TOO_MANY => rate::too_many(Duration::from_secs(1)),
         NOTHING_KNOWN => error::nothing_known(),
         STOPPING => kind.problem().detail("channel closed"),
-        ETCD_UNREACHABLE => error::etcd_silent(Duration::from_secs(2)),
+        ETCD_UNREACHABLE => error::etcd_silent(Duration::from_millis(500)),
         // They say all in their titles.
         _ => kind.problem(),
     }

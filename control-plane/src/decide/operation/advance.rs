@@ -4,14 +4,17 @@
 //! step and what was answered to it: whoever picks an operation up knows nothing of either, and
 //! begins to count anew.
 
+mod cancel;
 mod going;
 mod may_begin;
 
 use std::time::Duration;
 
 use tokio::time::Instant;
-use topology::{CellId, Epoch, RegionId, Spec};
+use topology::{CellId, RegionId, Spec};
 
+use self::cancel::taken_back;
+pub use self::cancel::{Fate, fates};
 pub use self::going::JOINING;
 use self::going::{Found, Going, has_begun};
 use self::may_begin::{Held, may_begin};
@@ -28,6 +31,9 @@ pub const DEADLINE: Duration = Duration::from_mins(1);
 /// How many waves there may be: those of the largest plan, and some for cells that came back
 /// meanwhile.
 const WAVES_MAX: usize = 12;
+
+/// Why a step is left out that nothing else is the matter with.
+const CANCELLED: &str = "cancelled";
 
 /// What to do now: first write the record if it changes, then carry out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,7 +73,10 @@ pub fn advance(operation: &Operation, memory: &Memory, at: Situation<'_>) -> Adv
                 Found::Held(why) => next.waits_for = Some(why),
                 Found::CarryOut => carry_out.push(place),
                 Found::Ended(state) => next.waves[wave][index].state = state,
-                Found::Again(from, epoch) => again(&mut next.waves[wave][index], from, epoch),
+                Found::LeftOut => {
+                    next.waves[wave][index].state = StepState::Skipped(CANCELLED.to_owned());
+                }
+                Found::Again(what) => again(&mut next.waves[wave][index], what),
                 Found::Elected(winner, state) => {
                     elected(&mut next.waves[wave][index], winner, state);
                 }
@@ -118,10 +127,8 @@ pub fn cancelled(operation: &Operation, who: &str, unix_ms: u64) -> Operation {
     Operation { cancel: Some(cancel), ..operation.clone() }
 }
 
-fn again(step: &mut Step, from: RegionId, epoch: Epoch) {
-    if let What::Move(planned) = &mut step.what {
-        (planned.from, planned.epoch) = (from, epoch);
-    }
+fn again(step: &mut Step, what: What) {
+    step.what = what;
     if let StepState::Going { attempt, .. } = &mut step.state {
         *attempt += 1;
     }
@@ -151,7 +158,7 @@ fn begin(next: &mut Operation, memory: &Memory, at: Situation<'_>) {
         if going > 0 {
             return;
         }
-        let why = if stops { "cancelled" } else { "an earlier step failed" };
+        let why = if stops { CANCELLED } else { "an earlier step failed" };
         skip_the_rest(next, why);
         match failed {
             Some(why) if !stops && !takes_back(next) => end(next, Status::Failed(why), at),
@@ -212,20 +219,9 @@ fn skip_the_rest(next: &mut Operation, why: &str) {
     }
 }
 
-/// What is cancelled leaves nothing that only makes sense with the rest of it: moved cells stay, and
-/// a region that it drained is a target again. A region that was to be let in stays so: cells may be
-/// active there already. A site is in or out as it was before.
+/// What is cancelled leaves nothing that only makes sense with the rest of it.
 fn undo(next: &mut Operation, at: Situation<'_>) {
-    let back = next.steps().find_map(|step| match (&step.what, &step.state) {
-        (_, StepState::Waiting | StepState::Skipped(_)) => None,
-        (What::Drain(region), _) if at.state.intent().drained().contains(region) => {
-            Some(What::Undrain(region.clone()))
-        }
-        (What::Retire(site), _) => Some(What::Add(site.clone())),
-        (What::Add(site), _) => Some(What::Retire(site.clone())),
-        (What::Drain(_) | What::Undrain(_) | What::Move(_) | What::Elect(_), _) => None,
-    });
-    match back {
+    match taken_back(next, at.state) {
         Some(what) => {
             next.status = Status::Undoing;
             next.waves.push(vec![Step::waiting(what)]);

@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use tokio::time::Instant;
 use topology::wire::agent::TenureName;
 use topology::wire::report::SiteReport;
-use topology::{Activation, CellId, Epoch, Phase, Placement, RegionId, SiteId, Spec, Version};
+use topology::{
+    Activation, Cause, CellId, Epoch, Phase, Placement, RegionId, SiteId, Spec, Version,
+};
 
 use crate::decide::operation::{Asked, Operation};
 use crate::decide::plan::tests::goal_of;
@@ -63,6 +65,7 @@ impl World {
     }
 
     /// `east is drained`, `east is a target`, `east is down`, `c1 is in north`, `c1 is electing`,
+    /// `c1 was failed over to south` by a person,
     /// `c1@south lags`, `c1@south follows`, `c1@south is kept out`, `c1@south has left`, `c1@south is let
     /// in`, `c1@south votes`, `frozen`, `thawed`; several with commas.
     pub(crate) fn say(&mut self, text: &str) {
@@ -86,6 +89,13 @@ impl World {
                 [cell, "is", "in", region] => {
                     let active = region.parse().unwrap();
                     self.change(cell, Phase::Steady { active });
+                }
+                [cell, "was", "failed", "over", "to", region] => {
+                    let active = region.parse().unwrap();
+                    self.change(cell, Phase::Steady { active });
+                    let kept = self.reading.cells.get_mut(&cell.parse::<CellId>().unwrap());
+                    let cause = Cause::operation("op-000099", "failover");
+                    kept.unwrap().value.activation.cause = Some(cause);
                 }
                 [cell, "is", "electing"] => {
                     self.change(cell, Phase::Electing { predecessor: None });
@@ -161,6 +171,7 @@ impl World {
             activation.voters = regions.filter(|region| *region != active).cloned().collect();
         }
         activation.phase = phase;
+        activation.cause = None;
         (kept.revision, kept.version) = (self.revision, Version(self.revision));
     }
 

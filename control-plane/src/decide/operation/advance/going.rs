@@ -7,6 +7,7 @@ use std::time::Duration;
 use topology::{Epoch, Phase, RegionId, SiteId};
 
 pub(super) use self::elected::has_begun;
+use super::may_begin::{Held, may_begin};
 use super::{DEADLINE, Situation};
 use crate::decide::operation::memory::{Answer, Memory, Place};
 use crate::decide::operation::{Goal, Move, Operation, Status, StepState, What};
@@ -17,19 +18,22 @@ use crate::decide::safety;
 pub const JOINING: Duration = Duration::from_hours(1);
 /// Pause before a move is asked for again that was refused.
 const AGAIN: Duration = Duration::from_secs(1);
-/// How often a cell may have elected its old site again before its move is given up.
+/// How often a cell is moved that is then active elsewhere, in its old site or a third one, before its move
+/// is given up.
 const ATTEMPTS: u32 = 3;
 
 /// What a step that is going on has come to.
 pub(super) enum Found {
     Wait,
-    /// A person has said so, and may take their time.
+    /// The same, and people are told for what.
     Held(String),
     CarryOut,
     Ended(StepState),
-    /// The cell has elected its old site again, or is to come home from another one: where it is, and under
-    /// which epoch.
-    Again(RegionId, Epoch),
+    /// It was cancelled before it began, or before it would have begun once more.
+    LeftOut,
+    /// The cell has elected its old site again, or is to come home from another one: it is moved from where it
+    /// is now.
+    Again(What),
     /// An election that was asked for has been won.
     Elected(RegionId, StepState),
 }
@@ -139,12 +143,13 @@ impl Going<'_> {
             }
             // The state of before its own answer may be seen after it.
             Phase::Steady { .. } if self.memory.is_going_on(self.place) => Found::Wait,
+            // One of many that has been begun is brought to its end, and one that came to nothing is not begun
+            // once more.
             Phase::Steady { .. }
-                if alone
-                    && self.operation.cancel.is_some()
-                    && activation.epoch == planned.epoch =>
+                if self.operation.cancel.is_some()
+                    && alone == (activation.epoch == planned.epoch) =>
             {
-                Found::Ended(StepState::Skipped("cancelled".to_owned()))
+                Found::LeftOut
             }
             Phase::Steady { .. }
                 if let Some(broken) = safety::frozen(self.at.state, self.at.now) =>
@@ -155,14 +160,27 @@ impl Going<'_> {
                 self.carry_out("it was not begun".to_owned())
             }
             Phase::Steady { active } if self.attempt >= attempts => {
-                let times = if alone { String::new() } else { format!(" {attempts} times") };
-                let why = format!("{active} was elected again{times}: {}", self.why());
-                Found::Ended(StepState::Failed(why))
+                let found = if alone {
+                    format!("{active} was elected again")
+                } else {
+                    format!("active in {active} after {attempts} attempts")
+                };
+                Found::Ended(StepState::Failed(format!("{found}: {}", self.why())))
             }
-            Phase::Steady { active } => Found::Again(active.clone(), activation.epoch),
+            Phase::Steady { .. } => self.again(planned),
             Phase::Switching { .. } | Phase::Electing { .. } | Phase::Promoting { .. } => {
                 self.wait(&format!("the cell is {}", activation.phase))
             }
+        }
+    }
+
+    /// What is begun once more is checked as what begins, and waits no longer than that.
+    fn again(&self, planned: &Move) -> Found {
+        match may_begin(self.operation, &What::Move(planned.clone()), self.at) {
+            Ok(what) => Found::Again(what),
+            Err(Held::Over(why)) => Found::Ended(StepState::Skipped(why)),
+            Err(Held::NotYet(why)) if self.is_late() => Found::Ended(StepState::Failed(why)),
+            Err(Held::Up(why) | Held::NotYet(why)) => Found::Held(why),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Whether a step may begin now, and as what.
 
-use topology::SiteId;
+use topology::{Activation, SiteId};
 
 use super::Situation;
 use crate::decide::operation::{Goal, Move, Operation, Status, What};
@@ -62,6 +62,12 @@ pub(super) fn may_begin(
     if done {
         return Err(Held::Over(format!("active in {active} already")));
     }
+    if matches!(goal, Goal::Restore(_))
+        && activation.epoch > planned.epoch
+        && was_failed_over(activation)
+    {
+        return Err(Held::Over(format!("failed over to {active} meanwhile")));
+    }
     let mut planned = Move { from: active.clone(), epoch: activation.epoch, ..planned.clone() };
     if let Goal::Evacuate(region) = goal
         && (switchover::check(state, &planned.cell, &planned.to).is_err()
@@ -85,6 +91,13 @@ pub(super) fn may_begin(
         Some(broken) => Err(Held::NotYet(broken.to_string())),
         None => Ok(What::Move(planned)),
     }
+}
+
+/// Whether a person has failed the cell over to where it is. They had a reason against where it was, and know
+/// more than who asked before that for every cell to come home.
+fn was_failed_over(activation: &Activation) -> bool {
+    let cause = activation.cause.as_ref();
+    cause.is_some_and(|cause| cause.operation.is_some() && cause.kind == Goal::FAILOVER)
 }
 
 /// Whether a site may be kept out now, or let in.

@@ -1,3 +1,4 @@
+mod cancel;
 mod one_cell;
 mod run;
 mod sites;
@@ -161,6 +162,16 @@ fn a_cell_that_has_left_by_itself_is_not_moved() {
 
 #[test]
 fn a_cell_that_is_elected_elsewhere_on_its_way_home_comes_home_from_there() {
+    let (mut run, cell, elsewhere) = on_its_way_home();
+    run.say(&format!("{cell} is in {elsewhere}"));
+    run.until_it_ends();
+    run.ended("done", "c1 east, c2 east, c3 east, c4 north", "");
+    let home: Vec<_> = run.log.iter().filter(|line| line.contains(&cell)).collect();
+    assert_eq!(home, [&format!("wave 1: move {cell} from {elsewhere} to east")]);
+}
+
+/// A restore whose first move goes on, with its cell, and a third region it may be elected in.
+fn on_its_way_home() -> (Run, String, &'static str) {
     let mut run = after(EMPTIED, "restore east");
     while !run.operation.waves[1][0].is_going() {
         run.round();
@@ -168,12 +179,61 @@ fn a_cell_that_is_elected_elsewhere_on_its_way_home_comes_home_from_there() {
     let What::Move(Move { cell, from, .. }) = run.operation.waves[1][0].what.clone() else {
         panic!("{:?} is no move", run.operation.waves[1][0]);
     };
-    let elsewhere = if from.as_str() == "north" { "south" } else { "north" };
+    (run, cell.to_string(), if from.as_str() == "north" { "south" } else { "north" })
+}
+
+#[test]
+fn a_move_home_that_came_to_nothing_is_not_begun_again_once_it_is_cancelled() {
+    let (mut run, cell, elsewhere) = on_its_way_home();
     run.say(&format!("{cell} is in {elsewhere}"));
+    run.operation = cancelled(&run.operation, "token 2", 5);
+    let before = run.world.active();
+    run.until_it_ends();
+    run.ended("cancelled", &before, "");
+    assert!(run.log.iter().all(|line| !line.contains("move")), "{:?}", run.log);
+    let Step { state, .. } = &run.operation.waves[1][0];
+    assert_eq!(*state, StepState::Skipped("cancelled".to_owned()));
+}
+
+#[test]
+fn what_a_person_failed_over_meanwhile_is_not_brought_home() {
+    let (mut run, cell, elsewhere) = on_its_way_home();
+    run.say(&format!("{cell} was failed over to {elsewhere}"));
+    run.until_it_ends();
+    assert!(run.log.iter().all(|line| !line.contains(&cell)), "{:?}", run.log);
+    assert_eq!(run.operation.status, Status::Done);
+    let skipped = StepState::Skipped(format!("failed over to {elsewhere} meanwhile"));
+    assert_eq!(run.operation.waves[1][0].state, skipped);
+
+    // Nor where its move has yet to begin.
+    let mut run = after(EMPTIED, "restore east");
+    run.say("c1 was failed over to south");
+    run.until_it_ends();
+    run.ended("done", "c1 south, c2 east, c3 east, c4 north", "");
+
+    // What was so when it was asked for is what it is to change.
+    let said = "east is drained, c1 was failed over to north, c2 is in south, c3 is in north";
+    let mut run = after(said, "restore east");
     run.until_it_ends();
     run.ended("done", "c1 east, c2 east, c3 east, c4 north", "");
-    let home: Vec<_> = run.log.iter().filter(|line| line.contains(cell.as_str())).collect();
-    assert_eq!(home, [&format!("wave 1: move {cell} from {elsewhere} to east")]);
+}
+
+#[test]
+fn a_cell_comes_home_from_elsewhere_once_home_is_ready_and_that_is_not_waited_for_without_end() {
+    for follows in [true, false] {
+        let (mut run, cell, elsewhere) = on_its_way_home();
+        run.say(&format!("{cell} is in {elsewhere}, {cell}@east lags"));
+        run.write();
+        let waits = run.operation.waits_for.clone().unwrap_or_default();
+        assert!(waits.starts_with(&format!("{cell} cannot be moved to east: ")), "{waits}");
+        if follows {
+            run.say(&format!("{cell}@east follows"));
+        }
+        run.until_it_ends();
+        let home = run.log.iter().filter(|line| line.contains(&cell)).count();
+        let found = (run.operation.status.name(), home);
+        assert_eq!(found, if follows { ("done", 1) } else { ("failed", 0) }, "{:?}", run.log);
+    }
 }
 
 #[test]
@@ -310,6 +370,8 @@ fn a_cell_that_elects_its_old_site_again_and_again_is_given_up() {
     let moves = run.log.iter().filter(|line| line.contains("move")).count();
     assert_eq!(moves, 3, "{:?}", run.log);
     run.ended("failed", "c1 east", "east");
+    let why = "move c1 from east to north: active in east after 3 attempts: it did not hand over";
+    assert_eq!(run.operation.status, Status::Failed(why.to_owned()));
 }
 
 #[test]

@@ -35,9 +35,7 @@ impl Going<'_> {
             (Some((Answer::Done(_), _)), None) => self.stands(activation),
             (None, None) if self.memory.is_going_on(self.place) => self.stands(activation),
             (None, None) if has_begun(election, activation) => self.stands(activation),
-            (None, None) if self.operation.cancel.is_some() => {
-                Found::Ended(StepState::Skipped("cancelled".to_owned()))
-            }
+            (None, None) if self.operation.cancel.is_some() => Found::LeftOut,
             (None, None) => self.carry_out("it was not begun".to_owned()),
         }
     }

@@ -1,5 +1,7 @@
 //! One cell is moved alone: by plan, or because it is lost.
 
+use topology::Epoch;
+
 use super::*;
 
 /// As it is written down: going on.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::{Advance, Situation, advance, taken_over};
+use super::super::{Advance, Fate, Situation, advance, fates, taken_over};
 use crate::decide::operation::memory::{Answer, Memory, Place};
 use crate::decide::operation::{Election, Move, Operation, What};
 use crate::decide::plan::plan;
@@ -86,6 +86,13 @@ impl Run {
         }
         let at = Situation { state: &state, spec: &self.world.spec, now: self.now, unix_ms: 9 };
         advance(&self.operation, &self.memory, at)
+    }
+
+    /// What would become of the steps if it were cancelled now.
+    pub(super) fn fates(&self) -> Vec<(Place, Fate)> {
+        let state = self.world.state(self.now);
+        let at = Situation { state: &state, spec: &self.world.spec, now: self.now, unix_ms: 9 };
+        fates(&self.operation, at)
     }
 
     /// Writes what is to be written, and returns whether anything was.
