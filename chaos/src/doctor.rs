@@ -34,7 +34,11 @@ pub(crate) fn look(run_dir: &Path) -> Vec<Need> {
         ),
         need("cgroup cpu", cpu(), "starving a site of CPU"),
         need("disk limits", disk_limits(), "a disk that is slow for one database"),
-        need("packet filter", filtering(), "one router cut off from etcd, and answers cut short"),
+        need(
+            "packet filter",
+            filtering(),
+            "one router cut off from etcd, etcd's leader from the others, and answers cut short",
+        ),
         need(
             "clocks",
             clocks(),

@@ -126,6 +126,10 @@ pub(crate) async fn inject(
         Target::EtcdKill { member, .. } => etcd::kill(bench, member, safeguard, injection).await,
         Target::EtcdLeaderKill { .. } => etcd::kill_leader(bench, injection).await,
         Target::EtcdFreeze { .. } => etcd::freeze_leader(bench, safeguard, injection).await,
+        Target::EtcdLeaderIsolate { .. } => etcd::isolate(bench, safeguard, injection).await,
+        Target::EtcdMajorityLoss { mode, seed, .. } => {
+            etcd::lose_majority(bench, *mode, *seed, safeguard, injection).await
+        }
         Target::ControlPlaneKill { region, .. } => {
             control_plane_kill::inject(bench, region.as_ref(), safeguard, injection).await
         }

@@ -36,6 +36,10 @@ pub(crate) enum Fault {
     EtcdLeaderKill,
     /// SIGSTOP etcd's leader, until healed.
     EtcdFreeze,
+    /// etcd's leader hears nothing of the other members, nor they of it, until healed.
+    EtcdLeaderIsolate,
+    /// As many members of etcd as make a majority are gone, its leader among them, until healed.
+    EtcdMajorityLoss { mode: Outage },
     /// SIGKILL control planes, all or one region's, and keep them down.
     ControlPlaneKill { region: Option<RegionId> },
     /// One region's control plane reaches little beyond its region, until healed.
@@ -59,7 +63,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const KINDS: [&str; 29] = [
+    pub(crate) const KINDS: [&str; 31] = [
         "process.kill",
         "process.freeze",
         "process.pause",
@@ -74,6 +78,8 @@ impl Fault {
         "etcd.kill",
         "etcd.leader-kill",
         "etcd.leader-freeze",
+        "etcd.leader-isolate",
+        "etcd.majority-loss",
         "control-plane.kill",
         "control-plane.blind",
         "router.kill",
@@ -107,6 +113,8 @@ impl Fault {
             Self::EtcdKill { .. } => "etcd.kill",
             Self::EtcdLeaderKill => "etcd.leader-kill",
             Self::EtcdFreeze => "etcd.leader-freeze",
+            Self::EtcdLeaderIsolate => "etcd.leader-isolate",
+            Self::EtcdMajorityLoss { .. } => "etcd.majority-loss",
             Self::ControlPlaneKill { .. } => "control-plane.kill",
             Self::ControlPlaneBlind { .. } => "control-plane.blind",
             Self::RouterKill { .. } => "router.kill",
@@ -126,9 +134,10 @@ impl Fault {
             Self::ProcessKill { .. } | Self::EtcdLeaderKill | Self::RouterKill { .. } => {
                 "by whoever supervises it"
             }
-            Self::ProcessFreeze { .. } | Self::SiteFreeze { .. } | Self::EtcdFreeze => {
-                "by letting it go on"
-            }
+            Self::ProcessFreeze { .. }
+            | Self::SiteFreeze { .. }
+            | Self::EtcdFreeze
+            | Self::EtcdMajorityLoss { mode: Outage::Freeze } => "by letting it go on",
             Self::DiskFull { .. } => "by giving it room again",
             Self::ClockOffset { .. } => "by setting the clock right",
             Self::CpuStarve { .. } | Self::DiskSlow { .. } => "by taking the limit away",
@@ -138,10 +147,12 @@ impl Fault {
             Self::SiteKill { .. }
             | Self::RegionKill { .. }
             | Self::ControlPlaneKill { .. }
+            | Self::EtcdMajorityLoss { mode: Outage::Kill }
             | Self::EtcdKill { .. } => "by lifting the holds",
             Self::Net { effect: Effect::CutEstablished, .. } => "by opening new connections",
             Self::Net { .. } => "by lifting the policy of the WAN",
             Self::RouterStale
+            | Self::EtcdLeaderIsolate
             | Self::ControlPlaneBlind { .. }
             | Self::NetStream { .. }
             | Self::SiteSlow { .. } => "by removing the packet filter",
@@ -209,6 +220,26 @@ pub(crate) enum EtcdMember {
     Leader,
     All,
     Of(RegionId),
+}
+
+/// How several processes are gone at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outage {
+    /// Whoever asks them is refused.
+    Kill,
+    /// Whoever asks them hears nothing.
+    Freeze,
+}
+
+impl Outage {
+    pub(crate) const ALL: [Self; 2] = [Self::Kill, Self::Freeze];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Freeze => "freeze",
+        }
+    }
 }
 
 /// A time between these two, by the seed.

@@ -43,8 +43,8 @@ load: {rate: 0}
              stop-conditions, expect, scope, seed, validity",
             "7: method[0].provider.kind: expected process.kill, process.freeze, process.pause, \
              site.kill, site.freeze, site.slow, postgres.stall, replication.stall, region.kill, switchover, \
-             evacuate, etcd.kill, etcd.leader-kill, etcd.leader-freeze, control-plane.kill, \
-             control-plane.blind, router.kill, router.stale, cpu.starve, clock.offset, disk.full, \
+             evacuate, etcd.kill, etcd.leader-kill, etcd.leader-freeze, etcd.leader-isolate, \
+             etcd.majority-loss, control-plane.kill, control-plane.blind, router.kill, router.stale, cpu.starve, clock.offset, disk.full, \
              disk.slow, net.partition, \
              net.one-way-connect, \
              net.latency, net.loss, net.rate, net.cut-established, net.stream, found \"net.melt\"",
@@ -177,6 +177,23 @@ fn an_action_in_the_background_is_done_with_the_next_one() {
         [
             "26: method[1].background: of none that is the last, or repeated",
             "32: method[1].pauses: after is of the last of those that are done together",
+        ]
+    );
+}
+
+#[test]
+fn most_of_etcd_may_be_killed_or_stand_still_and_nothing_else() {
+    let loss = text("etcd-majority-loss");
+    let fault = |name| Drill::parse("test", text(name)).unwrap().actions[0].fault.clone();
+    assert_eq!(fault("etcd-majority-loss"), Fault::EtcdMajorityLoss { mode: Outage::Kill });
+    assert_eq!(fault("etcd-majority-freeze"), Fault::EtcdMajorityLoss { mode: Outage::Freeze });
+    assert_eq!(fault("etcd-leader-isolated"), Fault::EtcdLeaderIsolate);
+    let wrong = loss.replace("{mode: kill}", "{mode: melt, member: all}");
+    assert_eq!(
+        findings(&wrong),
+        [
+            "19: method[0].provider.target.member: unknown key; expected one of mode",
+            "19: method[0].provider.target.mode: expected kill or freeze, found \"melt\"",
         ]
     );
 }

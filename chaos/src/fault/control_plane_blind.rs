@@ -34,7 +34,7 @@ pub(super) async fn inject(
     };
     let (end, far) = (End::Region(region.clone()), far(bench, region, reach));
     injection.observer = Some(region.clone());
-    let cut = CutOff { name: &name, end, far, from };
+    let cut = CutOff { name: &name, end, far, shut: None, from };
     let filter = cut_off(bench, cut, safeguard, injection).await?;
 
     let asked = || async {

@@ -40,7 +40,9 @@ pub(super) struct CutOff<'a> {
     pub(super) name: &'a str,
     pub(super) end: End,
     pub(super) far: Vec<Far>,
-    /// The same, for people.
+    /// Where it listens for others that are to reach it no more either, if anywhere.
+    pub(super) shut: Option<SocketAddr>,
+    /// From whom, for people.
     pub(super) from: &'a str,
 }
 
@@ -51,7 +53,7 @@ pub(super) async fn cut_off(
     safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<Filter> {
-    let CutOff { name, end, far, from } = cut;
+    let CutOff { name, end, far, shut, from } = cut;
     let (ttl, within) = (bench.action.ttl, bench.action.verify_within);
     let process = bench.platform.running(name)?;
     let due = Instant::now() + within;
@@ -69,15 +71,23 @@ pub(super) async fn cut_off(
     }
     let open = connections::of(process)?;
     let path = cgroup.in_filters().context("name the cgroup to the packet filter")?;
-    filter.set(&chains(&path, &far, &open))?;
+    filter.set(&chains(&path, &far, shut, &open))?;
     injection.step(&bench.clock, format!("cut {name} off from {from}"));
     Ok(filter)
 }
 
-/// Drops what goes to the others, and what comes from them over connections that were open before.
-fn chains(cgroup: &str, far: &[Far], open: &[Connection]) -> String {
+/// Drops what goes to the others, and what comes from them over connections that were open before, or to
+/// where it listens.
+fn chains(cgroup: &str, far: &[Far], shut: Option<SocketAddr>, open: &[Connection]) -> String {
     let mut out = String::new();
     let mut back = String::new();
+    if let Some(own) = shut {
+        let (ip, port) = (own.ip(), own.port());
+        writeln!(out, "ip saddr {ip} tcp sport {port} counter drop")
+            .expect("a text takes everything");
+        writeln!(back, "ip daddr {ip} tcp dport {port} counter drop")
+            .expect("a text takes everything");
+    }
     for other in far {
         let to = match other {
             Far::Port(address) => {
@@ -122,7 +132,7 @@ mod tests {
         ];
         let far = [Far::Port(at("127.1.0.1:2379")), Far::Host("127.1.1.1".parse().unwrap())];
         assert_eq!(
-            chains("unified/x", &far, &open),
+            chains("unified/x", &far, None, &open),
             "chain out {
 type filter hook output priority 0;
 socket cgroupv2 level 1 \"unified/x\" ip daddr 127.1.0.1 tcp dport 2379 counter drop
@@ -134,6 +144,27 @@ chain back {
 type filter hook input priority 0;
 ip saddr 127.1.0.1 tcp sport 2379 ip daddr 127.0.0.1 tcp dport 40000 counter drop
 ip saddr 127.1.1.1 tcp sport 8000 ip daddr 127.0.0.1 tcp dport 40001 counter drop
+}
+"
+        );
+    }
+
+    #[test]
+    fn where_it_listens_nobody_reaches_it_and_it_answers_nobody() {
+        let own = "127.1.0.1:2380".parse().unwrap();
+        let far = [Far::Port("127.1.1.1:2380".parse().unwrap())];
+        // What others have opened is of its own port, and needs no line of its own.
+        let open = [Connection { own, other: "127.0.0.1:50000".parse().unwrap() }];
+        assert_eq!(
+            chains("unified/x", &far, Some(own), &open),
+            "chain out {
+type filter hook output priority 0;
+ip saddr 127.1.0.1 tcp sport 2380 counter drop
+socket cgroupv2 level 1 \"unified/x\" ip daddr 127.1.1.1 tcp dport 2380 counter drop
+}
+chain back {
+type filter hook input priority 0;
+ip daddr 127.1.0.1 tcp dport 2380 counter drop
 }
 "
         );

@@ -39,8 +39,13 @@ pub(super) async fn inject(
     let names = router_kill::names(bench)?;
     let name = names.choose(&mut StdRng::seed_from_u64(seed)).context("find a router")?;
     let due = Instant::now() + within;
-    let cut =
-        CutOff { name, end: End::Edge, far: sources(bench), from: "etcd and the control planes" };
+    let cut = CutOff {
+        name,
+        end: End::Edge,
+        far: sources(bench),
+        shut: None,
+        from: "etcd and the control planes",
+    };
     let filter = cut_off(bench, cut, safeguard, injection).await?;
 
     let cut = loop {

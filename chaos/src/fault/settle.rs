@@ -68,6 +68,10 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
         }
         Fault::EtcdLeaderKill => Ok(Target::EtcdLeaderKill { homes: homes() }),
         Fault::EtcdFreeze => Ok(Target::EtcdFreeze { homes: homes() }),
+        Fault::EtcdLeaderIsolate => Ok(Target::EtcdLeaderIsolate { homes: homes() }),
+        Fault::EtcdMajorityLoss { mode } => {
+            Ok(Target::EtcdMajorityLoss { mode: *mode, seed: random.random(), homes: homes() })
+        }
         Fault::ControlPlaneKill { region } => {
             Ok(Target::ControlPlaneKill { region: region.clone(), homes: homes() })
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use topology::{CellId, RegionId, SiteId};
 
 use crate::drill::{
-    Cut, Death, Effect, EtcdMember, Lines, Offset, ProcessRole, Reach, Routers, Scope,
+    Cut, Death, Effect, EtcdMember, Lines, Offset, Outage, ProcessRole, Reach, Routers, Scope,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +65,15 @@ pub(crate) enum Target {
         homes: Homes,
     },
     EtcdFreeze {
+        homes: Homes,
+    },
+    EtcdLeaderIsolate {
+        homes: Homes,
+    },
+    /// Which ones go with the leader is settled at injection, by the seed.
+    EtcdMajorityLoss {
+        mode: Outage,
+        seed: u64,
         homes: Homes,
     },
     ControlPlaneKill {
@@ -144,6 +153,8 @@ impl Target {
             Self::EtcdKill { homes, .. }
             | Self::EtcdLeaderKill { homes }
             | Self::EtcdFreeze { homes }
+            | Self::EtcdLeaderIsolate { homes }
+            | Self::EtcdMajorityLoss { homes, .. }
             | Self::ControlPlaneKill { homes, .. }
             | Self::RouterKill { homes, .. }
             | Self::ProcessPause { homes, .. } => homes.clone(),
@@ -174,6 +185,8 @@ impl Target {
             Self::EtcdKill { .. }
             | Self::EtcdLeaderKill { .. }
             | Self::EtcdFreeze { .. }
+            | Self::EtcdLeaderIsolate { .. }
+            | Self::EtcdMajorityLoss { .. }
             | Self::RouterKill { .. }
             | Self::RouterStale { .. }
             | Self::ProcessPause { .. } => None,

@@ -116,6 +116,8 @@ fn over(fault: &Fault) -> Over<'_> {
         Fault::EtcdKill { .. }
         | Fault::EtcdLeaderKill
         | Fault::EtcdFreeze
+        | Fault::EtcdLeaderIsolate
+        | Fault::EtcdMajorityLoss { .. }
         | Fault::ControlPlaneKill { .. }
         | Fault::RouterKill { .. }
         | Fault::RouterStale

@@ -53,6 +53,8 @@ fn is_hit(region: &RegionId, drill: &Drill, hit: &Hit) -> bool {
                 | Fault::EtcdKill { .. }
                 | Fault::EtcdLeaderKill
                 | Fault::EtcdFreeze
+                | Fault::EtcdLeaderIsolate
+                | Fault::EtcdMajorityLoss { .. }
         )
     };
     hit.regions.contains(region) || drill.actions.iter().any(|action| takes_it_down(&action.fault))
@@ -69,6 +71,8 @@ mod tests {
         check("region-loss", "north", false);
         check("control-plane-loss", "", true);
         check("etcd-leader-freeze", "", true);
+        check("etcd-leader-isolated", "", true);
+        check("etcd-majority-loss", "", true);
         check("cell-loss", "", false);
         check("router-crash", "", false);
     }

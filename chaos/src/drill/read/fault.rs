@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::super::yaml::{Need, Reader, Section, duration};
 use super::super::{
-    Choice, Death, Effect, EtcdMember, Fault, Lasting, Lines, Offset, Place, ProcessRole, Reach,
-    Routers, lines,
+    Choice, Death, Effect, EtcdMember, Fault, Lasting, Lines, Offset, Outage, Place, ProcessRole,
+    Reach, Routers, lines,
 };
 
 /// Longer is no pause any more but a freeze.
@@ -23,6 +23,7 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
     let of_leader = match kind {
         "etcd.leader-kill" => Some(Fault::EtcdLeaderKill),
         "etcd.leader-freeze" => Some(Fault::EtcdFreeze),
+        "etcd.leader-isolate" => Some(Fault::EtcdLeaderIsolate),
         _ => None,
     };
     let need = if of_leader.is_some() { Need::May } else { Need::Must };
@@ -97,6 +98,13 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
             Some(Fault::RouterStale)
         }
         "control-plane.blind" => blind(reader, &target),
+        "etcd.majority-loss" => {
+            let names = Outage::ALL.map(Outage::name).join(" or ");
+            let mode = reader.value(&target, "mode", Need::Must, &names, |text| {
+                Outage::ALL.into_iter().find(|mode| mode.name() == text)
+            });
+            Some(Fault::EtcdMajorityLoss { mode: mode? })
+        }
         "etcd.kill" | "control-plane.kill" | "router.kill" => of_fleet(reader, kind, &target),
         net if net.starts_with("net.") => {
             let (region, lines) = (choice(reader, &target, "region"), Lines::read(reader, &target));
@@ -128,6 +136,7 @@ fn keys(kind: &str) -> &'static [&'static str] {
         "evacuate" => &["region"],
         "etcd.kill" | "control-plane.kill" => &["member"],
         "control-plane.blind" => &["control-plane", "reaches"],
+        "etcd.majority-loss" => &["mode"],
         "router.kill" | "router.stale" => &["router"],
         _ => &["leader"],
     }

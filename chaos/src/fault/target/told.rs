@@ -28,6 +28,8 @@ impl fmt::Display for Target {
             Self::EtcdKill { member: EtcdMember::Leader, .. }
             | Self::EtcdLeaderKill { .. }
             | Self::EtcdFreeze { .. } => f.write_str("the leader of etcd"),
+            Self::EtcdLeaderIsolate { .. } => f.write_str("the lines of etcd's leader"),
+            Self::EtcdMajorityLoss { .. } => f.write_str("a majority of etcd"),
             Self::ControlPlaneKill { region: Some(region), .. } => {
                 write!(f, "control-plane@{region}")
             }
