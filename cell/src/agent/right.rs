@@ -28,8 +28,8 @@ use crate::config::Site;
 /// How long a promise is waited for. Giving up ends the connection, and a new one takes another round
 /// trip: over a slow line, whoever gives up sooner never gets an answer again.
 const PROMISE_TIME: Duration = Duration::from_millis(1200);
-/// Between an answer and the next request, where the answer took long.
-const PROMISE_PAUSE: Duration = Duration::from_millis(50);
+/// Between an answer and the next request, where the answer took as long as there is between two.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Renewals missed in a row before that is told.
 const TOLD: u32 = 2;
 /// A release is a courtesy that spares the next election a wait.
@@ -46,6 +46,7 @@ pub(crate) async fn renew(
     let mut lease: Option<Lease> = None;
     let mut missed = 0u32;
     while !stop.is_cancelled() {
+        let begun = BootTime::now();
         let claim = standing.borrow_and_update().claim.clone();
         if let Some(claim) = claim {
             let lease = lease_for(&mut lease, &claim, &site, &etcd, &shared);
@@ -75,8 +76,9 @@ pub(crate) async fn renew(
                 Err(_told) => {}
             }
         }
+        let pause = until_next(site.spec.lease.renew, BootTime::now().since(begun));
         tokio::select! {
-            () = tokio::time::sleep(site.spec.lease.renew) => {}
+            () = tokio::time::sleep(pause) => {}
             changed = standing.changed() => changed?,
             () = stop.cancelled() => {}
         }
@@ -166,9 +168,14 @@ async fn keep_promised(
                 }
             });
         }
-        let took = BootTime::now().since(sent);
-        tokio::time::sleep(site.spec.lease.renew.saturating_sub(took).max(PROMISE_PAUSE)).await;
+        let pause = until_next(site.spec.lease.renew, BootTime::now().since(sent));
+        tokio::time::sleep(pause).await;
     }
+}
+
+/// How long to wait between two requests that are to be sent so often: an answer from far away is part of it.
+fn until_next(every: Duration, took: Duration) -> Duration {
+    every.saturating_sub(took).max(PAUSE)
 }
 
 /// Tells the voters that this site has stopped serving: what they promised it is over.
@@ -252,4 +259,17 @@ pub(crate) async fn keep_pace(shared: Arc<Shared>, stop: CancellationToken) -> a
         shared.pace.send_modify(|pace| pace.ticked(due, Instant::now()));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_answer_takes_is_part_of_the_time_between_two_requests() {
+        let ms = Duration::from_millis;
+        for (took, pause) in [(0, 500), (340, 160), (480, 50), (500, 50), (3000, 50)] {
+            assert_eq!(until_next(ms(500), ms(took)), ms(pause), "after {took} ms");
+        }
+    }
 }
