@@ -216,7 +216,7 @@ pub(crate) struct RunArgs {
     /// Where the report goes [default: drills/ID in the run directory].
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
-    /// Write what all runs came to into a table in Markdown.
+    /// Write what all runs so far came to into a table in Markdown, anew after each.
     #[arg(long, value_name = "FILE")]
     pub(crate) table: Option<PathBuf>,
     /// Start the platform anew first, without the data of earlier runs.

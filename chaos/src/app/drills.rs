@@ -134,6 +134,10 @@ pub(super) async fn run_all(
             let is_last = matches!(sample.exit, Exit::Aborted | Exit::Residue);
             samples.push(sample);
             documents.push(document);
+            // Hours of runs are not lost with the last of them.
+            if let Some(path) = &args.table {
+                write_table(path, &samples)?;
+            }
             if is_last {
                 break 'all;
             }
@@ -144,10 +148,6 @@ pub(super) async fn run_all(
         for line in series::lines(&samples) {
             terminal.line(&line);
         }
-    }
-    if let Some(path) = &args.table {
-        let table = series::markdown(&samples);
-        std::fs::write(path, table).with_context(|| format!("write {}", path.display()))?;
     }
     if args.json {
         let document = match documents.pop() {
@@ -160,6 +160,11 @@ pub(super) async fn run_all(
         print(&document.to_string())?;
     }
     Ok(Rehearsed { exit: series::exit(&samples), samples })
+}
+
+fn write_table(path: &Path, samples: &[Sample]) -> anyhow::Result<()> {
+    std::fs::write(path, series::markdown(samples))
+        .with_context(|| format!("write {}", path.display()))
 }
 
 /// Returns whether the environment may be broken by each of the drills; says why not.
