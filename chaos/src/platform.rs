@@ -77,7 +77,8 @@ impl Platform {
         Ok(members)
     }
 
-    /// Returns a site's postmaster, by the pid it wrote into its data folder; `None` if none runs.
+    /// Returns a site's postmaster, by the pid it wrote into its data folder, which is the one it has in its
+    /// region; `None` if none runs.
     pub(crate) fn postmaster(&self, site: &SiteId) -> Option<Process> {
         postmaster_of(&self.postgres_data(site))
     }
@@ -120,11 +121,13 @@ impl Platform {
 /// and one that has left it behind is none any more.
 pub(crate) fn postmaster_of(data: &Path) -> Option<Process> {
     let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
-    let process = Process::with_pid(text.lines().next()?.trim().parse().ok()?)?;
-    // A stale file may name somebody else's process.
+    let pid = text.lines().next()?.trim().parse().ok()?;
+    // A stale file may name somebody else's process, and other regions may have one of this pid, too.
     let folder = data.to_string_lossy();
-    let is_its = process.arguments().iter().any(|argument| argument.contains(folder.as_ref()));
-    is_its.then_some(process)
+    let is_its = |process: &Process| {
+        process.arguments().iter().any(|argument| argument.contains(folder.as_ref()))
+    };
+    Process::with_own_pid(pid).into_iter().find(is_its)
 }
 
 fn read_fleet(run_dir: &Path) -> anyhow::Result<Option<Fleet>> {
@@ -167,5 +170,37 @@ mod tests {
         server.kill().unwrap();
         server.wait().unwrap();
         fs::remove_dir_all(&data).unwrap();
+    }
+
+    #[test]
+    fn a_server_of_a_region_is_found_by_the_pid_it_has_there() {
+        let missing = runtime::emulation::missing();
+        if !missing.is_empty() {
+            skip(&missing.join("; "));
+            return;
+        }
+        let data = std::env::temp_dir().join(format!("chaos-region-{}", std::process::id()));
+        fs::create_dir_all(&data).unwrap();
+        let mut region = std::process::Command::new("unshare");
+        region.args(["--pid", "--fork", "--kill-child", "sh", "-c", "read line"]).arg(&data);
+        let mut region = region.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let outside = Process::with_pid(region.id()).unwrap();
+        fs::write(data.join("postmaster.pid"), "1\n").unwrap();
+        let server = loop {
+            if let Some(server) = postmaster_of(&data) {
+                break server;
+            }
+            assert!(region.try_wait().unwrap().is_none());
+            std::thread::yield_now();
+        };
+        assert!(server != outside && outside.descendants().contains(&server));
+        region.kill().unwrap();
+        region.wait().unwrap();
+        fs::remove_dir_all(&data).unwrap();
+    }
+
+    #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
+    fn skip(why: &str) {
+        eprintln!("skipped: no process namespaces here: {why}");
     }
 }

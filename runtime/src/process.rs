@@ -36,6 +36,17 @@ impl Process {
         Self::with_pid(std::process::id())
     }
 
+    /// Returns the processes that have this pid where they live: where that is another process namespace than
+    /// this one, it is not their pid here. In each namespace there can be one.
+    #[must_use]
+    pub fn with_own_pid(pid: u32) -> Vec<Self> {
+        let has = |process: &Self| {
+            let status = fs::read_to_string(format!("/proc/{}/status", process.pid));
+            own_pid(&status.unwrap_or_default()).unwrap_or(process.pid) == pid
+        };
+        all().into_iter().map(|living| living.process).filter(has).collect()
+    }
+
     #[must_use]
     pub fn is_alive(self) -> bool {
         Self::with_pid(self.pid) == Some(self)
@@ -99,6 +110,13 @@ fn living(pid: u32) -> Option<Living> {
     parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// Returns the pid that a process has where it lives, from its `/proc/PID/status`: the last of those it has,
+/// from this namespace inwards. A kernel without process namespaces does not say.
+fn own_pid(status: &str) -> Option<u32> {
+    let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    pids.split_whitespace().next_back()?.parse().ok()
+}
+
 /// The second field is the program's name in parentheses, and may contain anything. Zombies are
 /// dead: nobody has waited for them yet.
 fn parse(pid: u32, text: &str) -> Option<Living> {
@@ -124,6 +142,15 @@ mod tests {
         let living = parse(42, line).unwrap();
         assert_eq!((living.parent, living.group, living.process.start_time), (7, 41, 98765));
         assert_eq!(parse(42, &line.replace(") S", ") Z")), None);
+    }
+
+    #[test]
+    fn the_pid_a_process_has_where_it_lives_is_the_innermost() {
+        assert_eq!(own_pid("Name:\tcat\nPid:\t42\nNSpid:\t42\t7\t1\nNSpgid:\t42\n"), Some(1));
+        assert_eq!(own_pid("Pid:\t42\nNSpid:\t42\n"), Some(42));
+        assert_eq!(own_pid(""), None);
+        let own = Process::own().unwrap();
+        assert_eq!(Process::with_own_pid(own.pid), [own]);
     }
 
     #[test]
