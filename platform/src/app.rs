@@ -27,6 +27,7 @@ pub async fn run() -> anyhow::Result<ExitCode> {
         Command::Up(args) => up::up(args).await,
         Command::Background(args) => up::background(args).await,
         Command::Wan(args) => wan::wan(args).await,
+        Command::Init(_) => wan::init::init().await,
         Command::Down(place) => down::down(&RunDir::find(place.run_dir)?).await,
         Command::Upgrade(place) => upgrade::upgrade(&RunDir::find(place.run_dir)?).await,
         Command::Status(args) => {

@@ -52,6 +52,9 @@ A second `up` finds the data of the first.")]
     /// Be the emulated WAN of `up --wan`.
     #[command(hide = true)]
     Wan(WanArgs),
+    /// Be the first process of an end's process namespace, of `up --wan`.
+    #[command(hide = true)]
+    Init(InitArgs),
     /// Stop what runs, and check that nothing is left.
     #[command(after_help = "Example:\n  platform down --run-dir /tmp/bulkhead")]
     Down(PlaceArgs),
@@ -169,6 +172,13 @@ pub(crate) struct WanArgs {
     /// Where the network namespace of an end is.
     #[arg(long = "namespace", value_name = "END=PATH", value_parser = namespace)]
     pub(crate) namespaces: Vec<(End, PathBuf)>,
+}
+
+#[derive(Args)]
+pub(crate) struct InitArgs {
+    /// Whose, for whoever lists processes.
+    #[arg(long)]
+    pub(crate) end: End,
 }
 
 #[derive(Args)]

@@ -73,11 +73,14 @@ fn none_mounted(run_dir: &Path, mounted: &[PathBuf]) -> anyhow::Result<()> {
 }
 
 fn recorded(run_dir: &RunDir) -> anyhow::Result<Vec<Process>> {
-    let processes = disk::fleet(run_dir)?.map(|fleet| fleet.processes).unwrap_or_default();
-    Ok(processes
-        .iter()
-        .filter_map(|process| Some(Process { pid: process.pid?, start_time: process.start_time? }))
-        .collect())
+    let Some(fleet) = disk::fleet(run_dir)? else { return Ok(Vec::new()) };
+    let inits = fleet.inits.values();
+    let inits = inits.map(|init| Process { pid: init.pid, start_time: init.start_time });
+    let inits = inits.filter(|init| !init.is_ending());
+    let members = fleet.processes.iter();
+    let members = members
+        .filter_map(|member| Some(Process { pid: member.pid?, start_time: member.start_time? }));
+    Ok(members.chain(inits).collect())
 }
 
 async fn gone(processes: &[Process], patience: Duration) -> bool {

@@ -13,6 +13,7 @@ use crate::clocks::Clocks;
 use crate::decide::plan::Planned;
 use crate::preflight::Programs;
 use crate::run_dir::RunDir;
+use crate::wan::inits::{Init, Inits};
 use crate::wan::namespaces::Namespaces;
 
 /// Environment that would change what etcd and PostgreSQL do behind our back.
@@ -24,6 +25,8 @@ pub(crate) struct Start {
     pub(crate) programs: Programs,
     /// Where the regions and the edge are, if each is in a network of its own.
     pub(crate) namespaces: Namespaces,
+    /// Of the same, if what is started is to live among their processes.
+    pub(crate) inits: Inits,
     /// Of the sites, if drills can set them.
     pub(crate) clocks: Option<Clocks>,
 }
@@ -40,7 +43,12 @@ impl Start {
             .open(&log)
             .with_context(|| format!("open {}", log.display()))?;
         let err = out.try_clone().with_context(|| format!("open {} twice", log.display()))?;
-        let mut command = runtime::child::tied("KILL", None);
+        let init = planned.lives_in().map_or(Ok(None), |end| self.inits.of(&end));
+        let init = init.with_context(|| format!("start {}", planned.name))?;
+        let mut command = match init {
+            Some(_) => runtime::child::tied_from_outside("KILL"),
+            None => runtime::child::tied("KILL", None),
+        };
         for (name, _) in std::env::vars_os() {
             if FOREIGN.iter().any(|foreign| name.to_string_lossy().starts_with(foreign)) {
                 command.env_remove(name);
@@ -56,7 +64,7 @@ impl Start {
             command.envs(clocks.environment(&planned.name)?);
         }
         command
-            .args(self.entrance(planned))
+            .args(self.entrance(planned, init))
             .arg(program(planned.role, &self.programs))
             .args(&planned.arguments)
             .args(told)
@@ -65,18 +73,32 @@ impl Start {
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(out)
-            .stderr(err)
-            .spawn()
-            .with_context(|| format!("start {}", planned.name))
+            .stderr(err);
+        let spawned = match init {
+            Some(init) => init.bear(|| command.spawn()),
+            None => Ok(command.spawn()),
+        };
+        spawned.and_then(|spawned| Ok(spawned?)).with_context(|| format!("start {}", planned.name))
     }
 
-    /// Returns what a program is started by, so that it finds itself in the network it belongs to.
-    /// No process is added: `nsenter` becomes the program.
-    fn entrance(&self, planned: &Planned) -> Vec<String> {
-        let path = planned.end().and_then(|end| self.namespaces.path(&end).map(Path::to_owned));
-        path.map_or_else(Vec::new, |path| {
-            vec!["nsenter".to_owned(), format!("--net={}", path.display()), "--".to_owned()]
-        })
+    /// Returns what a program is started by, so that it finds itself in the network it belongs to, and with
+    /// what is mounted there. No process is added: `nsenter` becomes the program.
+    fn entrance(&self, planned: &Planned, init: Option<&Init>) -> Vec<String> {
+        let end = planned.end();
+        let Some(network) = end.as_ref().and_then(|end| self.namespaces.path(end)) else {
+            return Vec::new();
+        };
+        let mut words = vec!["nsenter".to_owned(), format!("--net={}", network.display())];
+        match init {
+            Some(init) => {
+                words.extend([format!("--mount={}", init.mounts().display()), "--".to_owned()]);
+                // Who goes where other things are mounted finds itself at the root of them.
+                words.push("env".to_owned());
+                words.push(format!("--chdir={}", self.run_dir.path().display()));
+            }
+            None => words.push("--".to_owned()),
+        }
+        words
     }
 }
 

@@ -33,6 +33,7 @@ use crate::decide::plan::{Planned, plan};
 use crate::launch::Start;
 use crate::machine::{Process, signal};
 use crate::run_dir::RunDir;
+use crate::wan::inits::Inits;
 use crate::wan::namespaces::Namespaces;
 use crate::{disk, preflight, terminal};
 
@@ -156,7 +157,10 @@ impl Recovery {
         })?;
         let fleet = self.run_dir.supervisor()?.and(disk::fleet(&self.run_dir)?);
         let namespaces = fleet.as_ref().map(Namespaces::of).transpose()?.unwrap_or_default();
-        let start = Start { run_dir: self.run_dir.clone(), programs, namespaces, clocks: None };
+        // Its end is waited for here: it lives in the region's network, and among this machine's processes.
+        let inits = Inits::default();
+        let run_dir = self.run_dir.clone();
+        let start = Start { run_dir, programs, namespaces, inits, clocks: None };
         let mut child = start.start(planned, &[])?;
         let healthy = self.until_healthy(region, Some(&mut child)).await;
         stop_child(&mut child).await?;

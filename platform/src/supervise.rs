@@ -63,7 +63,7 @@ impl Supervisor {
                 () = stop.cancelled() => break Ok(()),
             }
         };
-        stop::all(&mut self.members, &self.start.run_dir).await;
+        stop::all(&mut self.members, &mut self.start.inits, &self.start.run_dir).await;
         self.write_fleet()?;
         outcome
     }
@@ -73,6 +73,10 @@ impl Supervisor {
         let now = BootTime::now();
         for member in &mut self.members {
             member.reap(now)?;
+        }
+        // An init has ended once all who lived with it have been waited for.
+        self.start.inits.renew(now);
+        for member in &mut self.members {
             if member.is_due(now)
                 && member.may_start(hold(&self.start.run_dir, member.name()).as_ref(), now)
             {
@@ -122,6 +126,7 @@ impl Supervisor {
             spec: self.start.run_dir.spec().to_string_lossy().into_owned(),
             processes: self.members.iter().map(|member| member.line(&self.start.run_dir)).collect(),
             namespaces: self.start.namespaces.lines(),
+            inits: self.start.inits.lines(),
         };
         if self.written.as_ref() == Some(&fleet) {
             return Ok(());

@@ -26,6 +26,7 @@ use crate::run_dir::{Lock, RunDir};
 use crate::supervise::{STOP_PATIENCE, Supervisor};
 use crate::token::Bearer;
 use crate::volumes::Volumes;
+use crate::wan::inits::Inits;
 use crate::wan::namespaces::Namespaces;
 use crate::{detach, environment, secrets, terminal, token, volumes};
 
@@ -150,7 +151,9 @@ async fn stay(
     let clocks = if world.clocks { Some(Clocks::make(&spec, run_dir)?) } else { None };
     let volumes =
         Volumes::mount(&spec, run_dir, world.volumes).context("give databases volumes")?;
-    let start = Start { programs, namespaces, clocks, run_dir: run_dir.clone() };
+    // They have the volumes among their mounts, and so end before these.
+    let inits = Inits::make(&programs.platform, namespaces.ends())?;
+    let start = Start { programs, namespaces, inits, clocks, run_dir: run_dir.clone() };
     let supervisor = Supervisor::new(start, plan(&spec, run_dir, world.drills.as_deref()));
     let place = run_dir.clone();
     let mut tasks = Tasks::default();

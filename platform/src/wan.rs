@@ -12,6 +12,8 @@
 
 mod control;
 mod device;
+pub(crate) mod init;
+pub(crate) mod inits;
 mod ip;
 pub(crate) mod namespaces;
 mod switch;

@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+#[path = "supervision/regions.rs"]
+mod regions;
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -161,6 +164,15 @@ struct Platform {
 
 impl Platform {
     fn start(name: &str, network: &str) -> Self {
+        Self::start_as(name, "#!/bin/sh\nexec sleep 1000\n", |folder| {
+            let spec = folder.join("regions.yaml");
+            fs::write(&spec, SPEC.replace("NET", network)).unwrap();
+            command(folder, &["up", "--spec", &spec.display().to_string()])
+        })
+    }
+
+    /// Starts one in a folder, with this in the place of each program.
+    fn start_as(name: &str, script: &str, up: impl FnOnce(&Path) -> Command) -> Self {
         let folder = std::env::temp_dir().join(format!("bulkhead-{name}-{}", std::process::id()));
         let programs = folder.join("bin");
         // A process forked while a program is being written would keep it from being executed.
@@ -169,12 +181,10 @@ impl Platform {
         fs::copy(env!("CARGO_BIN_EXE_platform"), programs.join("platform")).unwrap();
         for program in ["etcd", "control-plane", "cell", "router"] {
             let path = programs.join(program);
-            fs::write(&path, "#!/bin/sh\nexec sleep 1000\n").unwrap();
+            fs::write(&path, script).unwrap();
             fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
         }
-        let spec = folder.join("regions.yaml");
-        fs::write(&spec, SPEC.replace("NET", network)).unwrap();
-        let supervisor = command(&folder, &["up", "--spec", &spec.display().to_string()])
+        let supervisor = up(&folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(folder.join(SAID)).unwrap())

@@ -23,6 +23,9 @@ pub struct Living {
     pub group: u32,
 }
 
+/// `PF_EXITING` of the kernel.
+const EXITING: u32 = 0x4;
+
 impl Process {
     /// Returns the process that has this pid now; `None` if none has, or only a zombie.
     #[must_use]
@@ -50,6 +53,15 @@ impl Process {
     #[must_use]
     pub fn is_alive(self) -> bool {
         Self::with_pid(self.pid) == Some(self)
+    }
+
+    /// Returns whether it does nothing any more but end. The first process of a process namespace has killed
+    /// everybody there by then, and is alive until somebody has waited for each of them, which may take the
+    /// one who does that for orphans of this machine some seconds.
+    #[must_use]
+    pub fn is_ending(self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        flags(&stat).is_some_and(|flags| flags & EXITING != 0)
     }
 
     /// Returns the arguments it was started with.
@@ -110,6 +122,12 @@ fn living(pid: u32) -> Option<Living> {
     parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// Returns field 9 of `/proc/PID/stat`.
+fn flags(stat: &str) -> Option<u32> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_whitespace().nth(6)?.parse().ok()
+}
+
 /// Returns the pid that a process has where it lives, from its `/proc/PID/status`: the last of those it has,
 /// from this namespace inwards. A kernel without process namespaces does not say.
 fn own_pid(status: &str) -> Option<u32> {
@@ -142,6 +160,13 @@ mod tests {
         let living = parse(42, line).unwrap();
         assert_eq!((living.parent, living.group, living.process.start_time), (7, 41, 98765));
         assert_eq!(parse(42, &line.replace(") S", ") Z")), None);
+    }
+
+    #[test]
+    fn the_first_process_of_a_namespace_that_waits_for_others_to_be_waited_for_is_ending() {
+        let init = "8517 (platform) S 1 8517 8489 0 -1 4194572 388 0 0 0 0 0 0 0 20 0 1 0 3764 0 0";
+        assert!(flags(init).is_some_and(|flags| flags & EXITING != 0));
+        assert!(!Process::own().unwrap().is_ending());
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(crate) struct Planned {
     pub(crate) arguments: Vec<String>,
     /// Where it answers, if anywhere.
     pub(crate) address: Option<SocketAddr>,
+    /// Whether it starts what looks for processes everywhere, and so has to see them.
+    pub(crate) sees_everybody: bool,
 }
 
 impl Planned {
@@ -32,6 +34,11 @@ impl Planned {
             (_, Some(region)) => Some(End::Region(region.clone())),
             (_, None) => Some(End::Edge),
         }
+    }
+
+    /// Returns among whose processes it lives; `None`: among the machine's.
+    pub(crate) fn lives_in(&self) -> Option<End> {
+        self.end().filter(|_| !self.sees_everybody)
     }
 }
 
@@ -79,6 +86,7 @@ fn wan(run_dir: &RunDir) -> Planned {
         cell: None,
         arguments: words(["wan", "--run-dir", &text(run_dir.path())]),
         address: None,
+        sees_everybody: true,
     }
 }
 
@@ -90,6 +98,7 @@ fn etcd(spec: &Spec, run_dir: &RunDir, region: &RegionId) -> Planned {
         cell: None,
         arguments: etcd_arguments(spec, region, &run_dir.etcd(region.as_str())),
         address: Some(of_region(spec, region, Port::EtcdClient)),
+        sees_everybody: false,
     }
 }
 
@@ -152,6 +161,7 @@ fn control_plane(
         cell: None,
         arguments,
         address: Some(of_region(spec, region, Port::ControlPlane)),
+        sees_everybody: drills.is_some(),
     }
 }
 
@@ -166,6 +176,7 @@ fn site(spec: &Spec, run_dir: &RunDir, cell: &CellId, region: &RegionId) -> Plan
         cell: Some(cell.clone()),
         arguments,
         address: Some(address),
+        sees_everybody: false,
     }
 }
 
@@ -179,6 +190,7 @@ fn router(spec: &Spec, run_dir: &RunDir, number: u16) -> Planned {
         cell: None,
         arguments,
         address: Some(spec.router_admin_address(number)),
+        sees_everybody: false,
     }
 }
 

@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use super::member::Member;
 use crate::machine::{self, Process};
 use crate::run_dir::RunDir;
+use crate::wan::inits::Inits;
 
 /// In this order. Agents stop PostgreSQL, which writes a checkpoint; nobody else has much to do. The
 /// last etcd member would wait for its peers, in vain: its log is on disk, so it is killed.
@@ -29,7 +30,7 @@ const STAGES: [(FleetRole, Duration); 5] = [
 /// Drills take away what they did, while what they did it to is still there.
 const DRILLS: Duration = Duration::from_secs(10);
 /// More than all stages together.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(31);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(32);
 /// From when a supervisor is asked to stop until it is gone: after its fleet it unmounts the volumes.
 pub(crate) const END_PATIENCE: Duration =
     PATIENCE.saturating_add(mounts::PATIENCE).saturating_add(Duration::from_secs(1));
@@ -38,7 +39,7 @@ const POLL: Duration = Duration::from_millis(20);
 const KILLED: Duration = Duration::from_secs(1);
 
 /// Stops every member, and then kills whatever any of them started and left behind.
-pub(super) async fn all(members: &mut [Member], run_dir: &RunDir) {
+pub(super) async fn all(members: &mut [Member], inits: &mut Inits, run_dir: &RunDir) {
     let mut known: BTreeSet<Process> =
         Process::own().map_or_else(Vec::new, Process::descendants).into_iter().collect();
     known.extend(end_drills(run_dir.path()).await);
@@ -53,6 +54,7 @@ pub(super) async fn all(members: &mut [Member], run_dir: &RunDir) {
             wait(members, role, KILLED).await;
         }
     }
+    inits.end().await;
     let left: Vec<Process> = known.into_iter().filter(|process| process.is_alive()).collect();
     for process in &left {
         machine::signal(*process, Signal::KILL);
@@ -137,6 +139,7 @@ async fn wait(members: &mut [Member], role: FleetRole, patience: Duration) -> bo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wan::inits;
 
     #[test]
     fn a_scheduled_drill_is_known_by_its_arguments_and_nobody_elses_is() {
@@ -174,6 +177,6 @@ mod tests {
     #[test]
     fn the_fleet_has_as_long_as_all_stages_take() {
         let stages: Duration = STAGES.iter().map(|(_, patience)| *patience + KILLED).sum();
-        assert!(DRILLS + stages < PATIENCE);
+        assert!(DRILLS + stages + inits::END < PATIENCE);
     }
 }

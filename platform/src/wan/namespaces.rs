@@ -56,6 +56,10 @@ impl Namespaces {
         self.paths.get(end).map(PathBuf::as_path)
     }
 
+    pub(crate) fn ends(&self) -> Vec<End> {
+        self.paths.keys().cloned().collect()
+    }
+
     /// Returns what tells `platform wan` where they are.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let argument =

@@ -17,6 +17,16 @@ pub struct Fleet {
     /// long as the supervisor lives.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub namespaces: BTreeMap<String, String>,
+    /// Likewise: the first process of its process namespace. Whatever lives there dies with it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inits: BTreeMap<String, FleetInit>,
+}
+
+/// A process of the machine, as [`FleetProcess`] has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FleetInit {
+    pub pid: u32,
+    pub start_time: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -122,6 +122,7 @@ fn an_epoch_is_known_for_as_long_as_a_control_plane_has_run() {
         spec: String::new(),
         processes,
         namespaces: BTreeMap::new(),
+        inits: BTreeMap::new(),
     };
     let now = BootTime::from_nanos(100_000_000_000);
     let fleet_of = fleet(vec![

@@ -105,6 +105,20 @@ emulated: true
     assert_eq!(end("router-2").as_deref(), Some("edge"));
 }
 
+#[test]
+fn who_has_drills_run_lives_among_the_processes_of_the_machine() {
+    let run_dir = RunDir::find(Some("/run/bulkhead".into())).unwrap();
+    let lives_in = |drills, name: &str| {
+        let planned = plan(&Spec::parse(SPEC).unwrap(), &run_dir, drills);
+        let process = planned.iter().find(|process| process.name == name).unwrap();
+        process.lives_in().map(|end| end.to_string())
+    };
+    assert_eq!(lives_in(None, "control-plane@east").as_deref(), Some("east"));
+    assert_eq!(lives_in(Some("weekly"), "control-plane@east"), None);
+    assert_eq!(lives_in(Some("weekly"), "c1@east").as_deref(), Some("east"));
+    assert_eq!(lives_in(None, "router-1").as_deref(), Some("edge"));
+}
+
 fn planned() -> Vec<Planned> {
     let run_dir = RunDir::find(Some("/run/bulkhead".into())).unwrap();
     plan(&Spec::parse(SPEC).unwrap(), &run_dir, None)
