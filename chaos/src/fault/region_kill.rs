@@ -1,5 +1,6 @@
 //! `region.kill`: everything of a region dies by SIGKILL at once, and stays down: agents, services,
-//! PostgreSQL, etcd, the control plane. In silence, nobody hears their connections end.
+//! PostgreSQL, etcd, the control plane. Where it has a process namespace of its own the kernel does it, as
+//! when power fails. In silence, nobody hears their connections end.
 
 use std::net::SocketAddr;
 
@@ -32,7 +33,10 @@ pub(super) async fn inject(
         let process = Process { pid: listed.pid?, start_time: listed.start_time? };
         process.is_alive().then_some(process)
     });
-    let mut roots: Vec<Process> = running.collect();
+    // The kernel kills all who live with it.
+    let init = fleet.inits.get(region.as_str());
+    let init = init.map(|init| Process { pid: init.pid, start_time: init.start_time });
+    let mut roots: Vec<Process> = init.into_iter().chain(running).collect();
     for site in sites(bench, region) {
         roots.extend(bench.platform.postmaster(&site));
     }
@@ -46,7 +50,8 @@ pub(super) async fn inject(
     }
     let killed = kill_trees(&roots, bench.action.verify_within).await?;
     let count = killed.len();
-    injection.step(&bench.clock, format!("killed {count} processes of region {region}"));
+    let how = if init.is_some() { ", its init first" } else { "" };
+    injection.step(&bench.clock, format!("killed {count} processes of region {region}{how}"));
     let addresses = addresses(bench, region);
     all_refuse(&addresses, bench.action.verify_within).await?;
     injection
