@@ -137,7 +137,8 @@ fn serve(config: Config) -> anyhow::Result<()> {
 
     let mut server = Server::new_with_opt_and_conf(None, configuration());
     server.bootstrap();
-    let proxy = Proxy { holder, identities, public, access_log, drain: Arc::clone(&drain) };
+    let unread = limits.slow.unread;
+    let proxy = Proxy { holder, identities, public, access_log, drain: Arc::clone(&drain), unread };
     let mut app = HttpProxy::new(proxy, Arc::clone(&server.configuration));
     app.handle_init_modules();
     connections::bound(&mut app, &limits);

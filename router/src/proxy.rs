@@ -35,15 +35,14 @@ use crate::identity::Identities;
 use crate::public::{self, PublicReads};
 use crate::{cache, integrity, pace, trace};
 
-/// How long an answer's bytes may stay untaken; in between clients are on trains and in tunnels.
-const UNREAD_MAX: Duration = Duration::from_secs(30);
-
 pub(crate) struct Proxy {
     pub(crate) holder: Holder,
     pub(crate) identities: Arc<Identities>,
     pub(crate) public: PublicReads,
     pub(crate) access_log: AccessLog,
     pub(crate) drain: Arc<Drain>,
+    /// How long an answer's bytes may stay untaken.
+    pub(crate) unread: Duration,
 }
 
 #[async_trait]
@@ -65,7 +64,7 @@ impl ProxyHttp for Proxy {
     ) -> Result<()> {
         pace::head_is_whole(session);
         // A client that does not read its answer is left when this much time makes no difference.
-        session.set_write_timeout(Some(UNREAD_MAX));
+        session.set_write_timeout(Some(self.unread));
         integrity::check(session, ctx)
     }
 

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::client::{code, head, head_of, read_until};
-use crate::site::{Act, Site};
+use crate::site::{Act, LONG, Site};
 use crate::world::{Is, World};
 
 /// Requests at once: far more than a bucket that fills with one a second has while they take.
@@ -173,6 +173,22 @@ async fn a_client_that_is_slow_or_says_nothing_is_left() {
     let mut stream = client.open(whole.as_bytes()).await;
     let answer = read_to_end(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "answered, and closed when idle: {answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_take_its_answer_is_left() {
+    let site = Site::start([Act::Long]);
+    let world = World::with_site_and("limits: {slow: {unread: 300ms}}", site.address).await;
+    let mut stream = world.client().open(head("GET", "").as_bytes()).await;
+    world.eventually("the site is asked", async || (!site.seen().is_empty()).then_some(())).await;
+    world
+        .eventually("it is left", async || {
+            world.metric("router_connections ").await.filter(|open| *open < 0.5)
+        })
+        .await;
+    let came = read_to_end(&mut stream).await;
+    assert!(came.starts_with("HTTP/1.1 200 "), "{}", &came[..came.len().min(100)]);
+    assert!(came.len() < LONG, "all {} bytes came", came.len());
 }
 
 #[tokio::test]

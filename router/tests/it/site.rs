@@ -6,6 +6,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
+/// The bytes of a long answer.
+pub(crate) const LONG: usize = 64 * 1024 * 1024;
+
 /// What a site does with one request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Act {
@@ -33,6 +36,8 @@ pub(crate) enum Act {
     Stale,
     /// Begins an answer of so many bytes, and says no more.
     Pause,
+    /// Answers with more than all buffers on the way hold.
+    Long,
     /// Answers with an event stream: one event, then silence.
     Stream,
     /// The same, but the stream stops in its second event.
@@ -191,6 +196,10 @@ fn answer(act: Act) -> Option<String> {
         }
         Act::HangUp => return None,
         Act::StaySilent => String::new(),
+        Act::Long => {
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {LONG}\r\n\r\n");
+            head + &"x".repeat(LONG)
+        }
         Act::Pause => "HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nhalf".to_owned(),
         Act::Stream => "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
                         transfer-encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n"

@@ -139,12 +139,13 @@ fn each_mistake_about_tls_is_a_finding() {
 fn limits_that_are_not_said_keep_their_defaults() {
     let spec = Spec::parse(GOOD).unwrap();
     assert_eq!(spec.edge.limits, Limits::default());
-    let said = "limits: {user: {rate: 5}, held: {bytes: 1MiB}, slow: {grace: 1s}}";
+    let said = "limits: {user: {rate: 5}, held: {bytes: 1MiB}, slow: {grace: 1s, unread: 7s}}";
     let spec = Spec::parse(&GOOD.replace("routers: 2", &format!("routers: 2, {said}"))).unwrap();
     let mut expected = Limits::default();
     expected.user.rate = 5;
     expected.held.bytes = 1 << 20;
     expected.slow.grace = Duration::from_secs(1);
+    expected.slow.unread = Duration::from_secs(7);
     assert_eq!(spec.edge.limits, expected);
 }
 

@@ -62,11 +62,13 @@ pub struct Head {
     pub bytes: usize,
 }
 
-/// A client that is sending a request may take this long, and a second more for every `rate` bytes.
+/// A client that is sending a request may take `grace`, and a second more for every `rate` bytes. One that is
+/// answered may leave bytes untaken for `unread`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slow {
     pub grace: Duration,
     pub rate: usize,
+    pub unread: Duration,
 }
 
 /// When a cell that answers, and fails, is left alone.
@@ -94,7 +96,12 @@ impl Default for Limits {
             idle: Duration::from_mins(1),
             head: Head { uri: 8 * 1024, headers: 100, bytes: 32 * 1024 },
             body: BODY_MAX,
-            slow: Slow { grace: Duration::from_secs(5), rate: 1024 },
+            // In between clients are on trains and in tunnels.
+            slow: Slow {
+                grace: Duration::from_secs(5),
+                rate: 1024,
+                unread: Duration::from_secs(30),
+            },
             breaker: Breaker { requests: 20, failed_percent: 50, pause: Duration::from_secs(2) },
             http2_streams: 100,
         }
@@ -142,9 +149,10 @@ impl Reader {
             self.count(&head, "headers", &mut limits.head.headers);
             self.bytes(&head, "bytes", &mut limits.head.bytes);
         }
-        if let Some(slow) = self.part(&section, "slow", &["grace", "rate"]) {
+        if let Some(slow) = self.part(&section, "slow", &["grace", "rate", "unread"]) {
             self.wait(&slow, "grace", &mut limits.slow.grace);
             self.bytes(&slow, "rate", &mut limits.slow.rate);
+            self.wait(&slow, "unread", &mut limits.slow.unread);
         }
         if let Some(breaker) =
             self.part(&section, "breaker", &["requests", "failed-percent", "pause"])
