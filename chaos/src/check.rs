@@ -2,8 +2,10 @@
 //! history broken in the way it must catch.
 
 mod blast_radius;
+mod clean_refusals;
 mod exactly_once;
 mod lost_writes_reported;
+mod no_forbidden_ack;
 mod no_late_ack;
 mod no_lost_ack;
 mod no_stale_strong_read;
@@ -30,6 +32,8 @@ pub(crate) enum Check {
     BlastRadius,
     LostWritesReported,
     ObserverAlone,
+    NoForbiddenAck,
+    CleanRefusals,
 }
 
 /// What a check came to, with what shows it.
@@ -42,7 +46,7 @@ pub(crate) enum Finding {
 }
 
 impl Check {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::NoLostAck,
         Self::ExactlyOnce,
         Self::SingleWriter,
@@ -52,10 +56,15 @@ impl Check {
         Self::BlastRadius,
         Self::LostWritesReported,
         Self::ObserverAlone,
+        Self::NoForbiddenAck,
+        Self::CleanRefusals,
     ];
+    /// Of the drills in which writes are to be refused for a while.
+    pub(crate) const OF_REFUSALS: [Self; 2] = [Self::NoForbiddenAck, Self::CleanRefusals];
     pub(crate) const NAMES: &str = "no-lost-ack, exactly-once, single-writer, no-late-ack, \
                                     no-stale-strong-read, session-order, blast-radius, \
-                                    lost-writes-reported, observer-alone";
+                                    lost-writes-reported, observer-alone, no-forbidden-ack, \
+                                    clean-refusals";
 
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|check| check.name() == name)
@@ -72,6 +81,8 @@ impl Check {
             Self::BlastRadius => "blast-radius",
             Self::LostWritesReported => "lost-writes-reported",
             Self::ObserverAlone => "observer-alone",
+            Self::NoForbiddenAck => "no-forbidden-ack",
+            Self::CleanRefusals => "clean-refusals",
         }
     }
 
@@ -95,12 +106,18 @@ impl Check {
             Self::ObserverAlone => {
                 "a control plane that was cut off said so, and is believed again afterwards"
             }
+            Self::NoForbiddenAck => {
+                "while writes were to be refused, no ticket or transition was acknowledged (I5)"
+            }
+            Self::CleanRefusals => {
+                "what could not be done was refused, with when to come again, and reads went on"
+            }
         }
     }
 
     /// Whether breaking it means that data is not safe, rather than not at hand.
     pub(crate) fn is_safety(self) -> bool {
-        !matches!(self, Self::BlastRadius | Self::ObserverAlone)
+        !matches!(self, Self::BlastRadius | Self::ObserverAlone | Self::CleanRefusals)
     }
 
     pub(crate) fn run(self, course: &Course) -> Finding {
@@ -114,6 +131,8 @@ impl Check {
             Self::BlastRadius => blast_radius::check(course),
             Self::LostWritesReported => lost_writes_reported::check(course),
             Self::ObserverAlone => observer_alone::check(course),
+            Self::NoForbiddenAck => no_forbidden_ack::check(course),
+            Self::CleanRefusals => clean_refusals::check(course),
         }
     }
 }

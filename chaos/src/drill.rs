@@ -105,6 +105,8 @@ pub(crate) struct Action {
     pub(crate) verify_within: Duration,
     /// Whether the next one is done at the same time.
     pub(crate) is_together: bool,
+    /// What users are to be told from when it is proven, until the next thing is done or all is healed.
+    pub(crate) expect: Expect,
     /// What the control plane must say first of a cell that was hit already.
     pub(crate) when: Option<When>,
     /// The baseline's length; of later actions, the pause before them, from when those begin that are done
@@ -112,6 +114,26 @@ pub(crate) struct Action {
     pub(crate) before: Duration,
     /// How long the platform is observed with the fault still on.
     pub(crate) after: Duration,
+}
+
+/// What becomes of users' requests under a fault, where all is as it should be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Expect {
+    #[default]
+    Serve,
+    /// Nobody may write: that is said, and when to come again.
+    RefuseWrites,
+}
+
+impl Expect {
+    pub(crate) const ALL: [Self; 2] = [Self::Serve, Self::RefuseWrites];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Serve => "serve",
+            Self::RefuseWrites => "refuse-writes",
+        }
+    }
 }
 
 /// An event to wait for: in the middle of what is going on then, the next thing is done.

@@ -38,7 +38,7 @@ use std::time::Duration;
 use topology::{CellId, RegionId, SiteId};
 
 use crate::control_plane::ControlPlane;
-use crate::drill::{Action, Effect, Lines};
+use crate::drill::{Action, Effect, Expect, Lines};
 use crate::history::Clock;
 use crate::platform::Platform;
 use crate::safeguard::Safeguard;
@@ -64,6 +64,8 @@ pub(crate) struct Injection {
     pub(crate) proof: Vec<String>,
     /// Sites that stand still until healed.
     pub(crate) frozen: Vec<SiteId>,
+    /// What users are to be told from then on.
+    pub(crate) expect: Expect,
     /// The region whose control plane alone sees the others badly until healed.
     pub(crate) observer: Option<RegionId>,
 }
@@ -88,6 +90,7 @@ pub(crate) async fn inject(
     injection.kind = bench.action.fault.kind().to_owned();
     injection.target = target.to_string();
     injection.cells = target.cells();
+    injection.expect = bench.action.expect;
     match target {
         Target::ProcessKill { site, role } => {
             process_kill::inject(bench, site, *role, injection).await
@@ -101,7 +104,11 @@ pub(crate) async fn inject(
             site_slow::inject(bench, site, *by, safeguard, injection).await
         }
         Target::RegionKill { region, death, .. } => {
-            region_kill::inject(bench, region, *death, safeguard, injection).await
+            let regions = std::slice::from_ref(region);
+            region_kill::inject(bench, regions, *death, safeguard, injection).await
+        }
+        Target::RegionsKill { lost, death, .. } => {
+            region_kill::inject(bench, lost, *death, safeguard, injection).await
         }
         Target::Net { region, cells, lines, effect } => {
             let whole = *effect == Effect::Partition && *lines == Lines::default();

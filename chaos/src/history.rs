@@ -160,6 +160,8 @@ pub(crate) enum Failure {
     Status {
         status: u16,
         code: String,
+        /// Whether it says when to come again (`Retry-After`).
+        says_when: bool,
     },
     /// A success whose body does not say what was done.
     Malformed,
@@ -172,7 +174,7 @@ impl std::fmt::Display for Failure {
             Self::Refused => f.write_str("refused"),
             Self::Reset => f.write_str("reset"),
             Self::Timeout => f.write_str("timeout"),
-            Self::Status { status, code } => write!(f, "{status} {code}"),
+            Self::Status { status, code, .. } => write!(f, "{status} {code}"),
             Self::Malformed => f.write_str("malformed"),
         }
     }

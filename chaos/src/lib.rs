@@ -40,6 +40,7 @@ mod journal;
 mod lever;
 mod lock;
 mod recover;
+mod refusals;
 mod relay;
 mod safeguard;
 mod sweep;

@@ -15,6 +15,7 @@ use topology::CellId;
 use crate::check::{lost_strong, lost_weak};
 use crate::course::{Course, Tally};
 use crate::history::{Operation, Outcome};
+use crate::refusals::Refusals;
 
 pub(crate) use recovery::first_success;
 pub(crate) use served::{Held, Quantiles};
@@ -39,7 +40,10 @@ pub(crate) enum Measure {
     Promote,
     Publish,
     LongestHold,
+    /// Of the cells the fault was aimed at, but for [`Measure::RefusedAsExpected`].
     Failed,
+    /// Refused as they should be while writes were to be refused.
+    RefusedAsExpected,
     OtherCellsFailed,
     FailedAfterHeal,
     AckedStrongLost,
@@ -79,7 +83,7 @@ pub(crate) enum Measured {
 }
 
 impl Measure {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Recover99,
         Self::RecoverAllUsers,
         Self::FirstSuccess,
@@ -90,6 +94,7 @@ impl Measure {
         Self::Publish,
         Self::LongestHold,
         Self::Failed,
+        Self::RefusedAsExpected,
         Self::OtherCellsFailed,
         Self::FailedAfterHeal,
         Self::AckedStrongLost,
@@ -114,6 +119,7 @@ impl Measure {
             Self::Publish => "publish",
             Self::LongestHold => "longest-hold",
             Self::Failed => "failed",
+            Self::RefusedAsExpected => "refused-as-expected",
             Self::OtherCellsFailed => "other-cells-failed",
             Self::FailedAfterHeal => "failed-after-heal",
             Self::AckedStrongLost => "acked-strong-lost",
@@ -142,6 +148,7 @@ impl Measure {
             | Self::RedundancyRestored
             | Self::RecoverAfterHeal => Unit::Time,
             Self::Failed
+            | Self::RefusedAsExpected
             | Self::OtherCellsFailed
             | Self::FailedAfterHeal
             | Self::AckedStrongLost
@@ -232,10 +239,16 @@ pub(crate) fn metrics(course: &Course) -> Metrics {
             others.for_each(|(_, measured)| *measured = Measured::Unseen);
         }
     }
+    let counted = |count: usize| Measured::Got(Value::Count(count as u64));
+    let refusals = Refusals::of(course);
     let failed = |operations: &[&Operation]| {
-        let failed = operations.iter().filter(|operation| !operation.is_ok()).count();
-        Measured::Got(Value::Count(failed as u64))
+        let failed = operations.iter().filter(|op| !op.is_ok() && !refusals.expect(course, op));
+        counted(failed.count())
     };
+    if !refusals.is_empty() {
+        let refused = hit.iter().filter(|op| refusals.expect(course, op)).count();
+        measured.insert(Measure::RefusedAsExpected, counted(refused));
+    }
     let after_heal: Vec<&Operation> =
         after.iter().copied().filter(|operation| operation.intended >= observed).collect();
     measured.insert(Measure::Failed, failed(&hit));
@@ -267,8 +280,8 @@ pub(crate) fn metrics(course: &Course) -> Metrics {
         before: before.len(),
         in_window,
         ok_before: ok_ratio(&before),
-        failed_by_class: by_class(&hit),
-        others_failed_by_class: by_class(&others),
+        failed_by_class: by_class(hit.iter().copied().filter(|op| !refusals.expect(course, op))),
+        others_failed_by_class: by_class(others.iter().copied()),
         held: served::held(&hit),
         lag_p99: served::quantile(&mut lags, 0.99),
         cells: served::by_cell(course, begun),
@@ -308,7 +321,7 @@ pub(crate) fn ok_ratio(operations: &[&Operation]) -> f64 {
         / f64::from(u32::try_from(operations.len()).unwrap_or(u32::MAX))
 }
 
-fn by_class(operations: &[&Operation]) -> BTreeMap<String, u64> {
+fn by_class<'a>(operations: impl Iterator<Item = &'a Operation>) -> BTreeMap<String, u64> {
     let mut classes = BTreeMap::new();
     for operation in operations {
         let class = match &operation.outcome {

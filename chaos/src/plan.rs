@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::control_plane::{Cell, ControlPlane};
-use crate::drill::Drill;
+use crate::drill::{Drill, Expect};
 use crate::exit::Exit;
 use crate::fault::settle;
 use crate::platform::Platform;
@@ -48,6 +48,9 @@ fn plan(drill: &Drill, cells: &[Cell], seed: u64) -> Result<Vec<String>, String>
             action.before,
             if action.is_together { "; the next one at the same time" } else { "" }
         ));
+        if action.expect == Expect::RefuseWrites {
+            lines.push("    from then on writes are to be refused".to_owned());
+        }
         lines.push(format!(
             "    taken away {}, after {:.0?} whatever happens",
             action.fault.taken_away(),

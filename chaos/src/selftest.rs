@@ -6,6 +6,7 @@ mod healthy;
 
 use crate::check::{Check, Finding};
 use crate::course::{Course, DatabaseRead, Doubts, LostWritesRead, Seen};
+use crate::drill::Expect;
 use crate::history::{Effect, Failure, Operation, Outcome};
 use crate::selftest::healthy::{MOVED_AT, READ, healthy, served};
 
@@ -26,7 +27,7 @@ pub(crate) struct Caught {
     pub(crate) by: Vec<Check>,
 }
 
-pub(crate) const DEFECTS: [Defect; 14] = [
+pub(crate) const DEFECTS: [Defect; 16] = [
     Defect {
         name: "ack-before-commit",
         what: "a ticket is acknowledged before it is committed, and its site dies in between",
@@ -47,7 +48,8 @@ pub(crate) const DEFECTS: [Defect; 14] = [
         what: "a ticket is refused for good, and is written nevertheless",
         meant: Check::NoLostAck,
         put_in: |course| {
-            let refused = Failure::Status { status: 422, code: "refused".to_owned() };
+            let (status, code) = (422, "refused".to_owned());
+            let refused = Failure::Status { status, code, says_when: false };
             course.operations[2].outcome = Outcome::Fail(refused);
         },
     },
@@ -171,6 +173,23 @@ pub(crate) const DEFECTS: [Defect; 14] = [
             course.final_state.doubts = Some(Doubts::default());
         },
     },
+    Defect {
+        name: "alone-and-strong",
+        what: "a site without voters acknowledges a ticket that nobody else has",
+        meant: Check::NoForbiddenAck,
+        put_in: refuse_writes,
+    },
+    Defect {
+        name: "left-waiting",
+        what: "a ticket that cannot be taken is neither taken nor refused",
+        meant: Check::CleanRefusals,
+        put_in: |course| {
+            refuse_writes(course);
+            let waiting = operation(course, 8);
+            waiting.outcome = Outcome::Unknown(Failure::Timeout);
+            (waiting.sent, waiting.ended) = (MOVED_AT * 3, MOVED_AT * 4);
+        },
+    },
 ];
 
 /// Returns the checks that do not let the history without defects pass: none.
@@ -202,6 +221,14 @@ impl Caught {
 fn operation(course: &mut Course, number: u32) -> &mut Operation {
     let found = course.operations.iter_mut().find(|operation| operation.number == number);
     found.expect("the history has this operation")
+}
+
+/// From the fault on nobody was to write, for long.
+fn refuse_writes(course: &mut Course) {
+    for injection in &mut course.injections {
+        injection.expect = Expect::RefuseWrites;
+    }
+    course.healed = Some(MOVED_AT * 6);
 }
 
 fn forget_ticket(course: &mut Course, number: u32) {

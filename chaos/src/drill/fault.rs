@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     ReplicationStall { cell: Choice<CellId>, lasting: Lasting },
     /// SIGKILL everything of a region, and keep it down.
     RegionKill { region: Choice<RegionId>, death: Death },
+    /// SIGKILL everything of all regions but one, and keep it down.
+    RegionsKill { left: Choice<RegionId>, death: Death },
     /// Do something to the lines between a region and the others.
     Net { region: Choice<RegionId>, lines: Lines, effect: Effect },
     /// Move a cell by plan, as an operator would.
@@ -63,7 +65,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const KINDS: [&str; 31] = [
+    pub(crate) const KINDS: [&str; 32] = [
         "process.kill",
         "process.freeze",
         "process.pause",
@@ -73,6 +75,7 @@ impl Fault {
         "postgres.stall",
         "replication.stall",
         "region.kill",
+        "regions.kill",
         "switchover",
         "evacuate",
         "etcd.kill",
@@ -108,6 +111,7 @@ impl Fault {
             Self::PostgresStall { .. } => "postgres.stall",
             Self::ReplicationStall { .. } => "replication.stall",
             Self::RegionKill { .. } => "region.kill",
+            Self::RegionsKill { .. } => "regions.kill",
             Self::Switchover { .. } => "switchover",
             Self::Evacuate { .. } => "evacuate",
             Self::EtcdKill { .. } => "etcd.kill",
@@ -146,6 +150,7 @@ impl Fault {
             | Self::ReplicationStall { .. } => "by itself, a moment later",
             Self::SiteKill { .. }
             | Self::RegionKill { .. }
+            | Self::RegionsKill { .. }
             | Self::ControlPlaneKill { .. }
             | Self::EtcdMajorityLoss { mode: Outage::Kill }
             | Self::EtcdKill { .. } => "by lifting the holds",
@@ -163,7 +168,12 @@ impl Fault {
 
     /// Whether the platform must be on an emulated WAN.
     pub(super) fn needs_wan(&self) -> bool {
-        matches!(self, Self::Net { .. } | Self::RegionKill { death: Death::Silent, .. })
+        matches!(
+            self,
+            Self::Net { .. }
+                | Self::RegionKill { death: Death::Silent, .. }
+                | Self::RegionsKill { death: Death::Silent, .. }
+        )
     }
 
     /// Whether the platform's clocks must be such that they can be set.

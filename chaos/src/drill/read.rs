@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::yaml::{self, Need, Reader, Section, duration};
-use super::{Arrivals, Drill, Finding, Load, Probe, Retries, Scope, StopCondition, Validity};
+use super::{
+    Action, Arrivals, Drill, Expect, Finding, Load, Probe, Retries, Scope, StopCondition, Validity,
+};
 use crate::check::Check;
 use crate::history::Kind;
 use crate::metrics::{Measure, Unit, Value};
@@ -30,6 +32,9 @@ const KEYS: [&str; 16] = [
     "scope",
     "seed",
 ];
+
+/// What else is expected is so for a while only.
+const EXPECT: &str = "serve; refuse-writes is said of an action";
 
 /// A modest machine serves three cells, the drill and the checks at this rate with room to spare.
 const RATE: f64 = 60.0;
@@ -63,7 +68,7 @@ fn drill(reader: &mut Reader, name: &str, root: &marked_yaml::Node) -> Option<Dr
     let root = reader.root(root, &keys)?;
     let one_of = |word: &'static str| move |text: &str| (text == word).then_some(());
     reader.value(&root, "version", Need::May, "\"1.0.0\"", one_of("1.0.0"));
-    reader.value(&root, "expect", Need::May, "serve", one_of("serve"));
+    reader.value(&root, "expect", Need::May, EXPECT, one_of("serve"));
     if !reader.sections(&root, "rollbacks", Need::May, &[]).is_empty() {
         reader.report(&root, "rollbacks", "what a fault did is undone by itself; leave it empty");
     }
@@ -81,6 +86,7 @@ fn drill(reader: &mut Reader, name: &str, root: &marked_yaml::Node) -> Option<Dr
     let seed = reader.number(&root, "seed").unwrap_or(1);
     let validity = validity(reader, &root);
     let method = method?;
+    refusals(reader, &root, &method.actions, &checks);
     Some(Drill {
         name: name.to_owned(),
         title: title?,
@@ -99,6 +105,25 @@ fn drill(reader: &mut Reader, name: &str, root: &marked_yaml::Node) -> Option<Dr
         seed,
         validity,
     })
+}
+
+/// Where writes are to be refused it is looked at how, and only there.
+fn refusals(reader: &mut Reader, root: &Section<'_>, actions: &[Action], checks: &[Check]) {
+    let is_expected = actions.iter().any(|action| action.expect == Expect::RefuseWrites);
+    for check in Check::OF_REFUSALS {
+        let name = check.name();
+        match (is_expected, checks.contains(&check)) {
+            (true, false) => {
+                let problem = format!("{name} is missing: an action says expect: refuse-writes");
+                reader.report(root, "checks", problem);
+            }
+            (false, true) => {
+                let problem = format!("{name}: no action says expect: refuse-writes");
+                reader.report(root, "checks", problem);
+            }
+            (true, true) | (false, false) => {}
+        }
+    }
 }
 
 fn steady_state(reader: &mut Reader, root: &Section<'_>) -> Vec<Probe> {

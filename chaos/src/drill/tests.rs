@@ -42,7 +42,8 @@ load: {rate: 0}
              steady-state-hypothesis, method, repeat, rollbacks, load, limits, goals, checks, \
              stop-conditions, expect, scope, seed, validity",
             "7: method[0].provider.kind: expected process.kill, process.freeze, process.pause, \
-             site.kill, site.freeze, site.slow, postgres.stall, replication.stall, region.kill, switchover, \
+             site.kill, site.freeze, site.slow, postgres.stall, replication.stall, region.kill, \
+             regions.kill, switchover, \
              evacuate, etcd.kill, etcd.leader-kill, etcd.leader-freeze, etcd.leader-isolate, \
              etcd.majority-loss, control-plane.kill, control-plane.blind, router.kill, router.stale, cpu.starve, clock.offset, disk.full, \
              disk.slow, net.partition, \
@@ -52,13 +53,13 @@ load: {rate: 0}
             "8: method[0].pauses.before: expected a duration such as 500ms, 6s or 5m, found \"6\"",
             "9: limits.lost: unknown key; expected one of recover-99, recover-all-users, \
              first-success, first-strong-ack, detect, vote, promote, publish, longest-hold, \
-             failed, other-cells-failed, failed-after-heal, acked-strong-lost, \
+             failed, refused-as-expected, other-cells-failed, failed-after-heal, acked-strong-lost, \
              acked-weak-lost, weak-loss-seconds, moves, epochs-changed, rebuilt, redundancy-restored, \
              recover-after-heal",
             "9: limits.recover-99: expected a duration such as 500ms, 6s or 5m, found \"5\"",
             "10: checks[1]: expected no-lost-ack, exactly-once, single-writer, no-late-ack, \
              no-stale-strong-read, session-order, blast-radius, lost-writes-reported, \
-             observer-alone, found \"no-bugs\"",
+             observer-alone, no-forbidden-ack, clean-refusals, found \"no-bugs\"",
             "11: load.rate: out of range: 1 to 5000 requests a second",
         ]
     );
@@ -196,4 +197,36 @@ fn most_of_etcd_may_be_killed_or_stand_still_and_nothing_else() {
             "19: method[0].provider.target.mode: expected kill or freeze, found \"melt\"",
         ]
     );
+}
+
+#[test]
+fn where_writes_are_to_be_refused_an_action_says_so_and_it_is_looked_at_how() {
+    let whole = text("two-regions-die");
+    let drill = Drill::parse("test", whole).unwrap();
+    assert_eq!(drill.actions[0].expect, Expect::RefuseWrites);
+    let fault = Fault::RegionsKill { left: Choice::Auto, death: Death::Silent };
+    assert_eq!(drill.actions[0].fault, fault);
+    let unlooked = whole.replace("no-forbidden-ack, clean-refusals", "single-writer");
+    assert_eq!(
+        findings(&unlooked),
+        [
+            "30: checks: no-forbidden-ack is missing: an action says expect: refuse-writes",
+            "30: checks: clean-refusals is missing: an action says expect: refuse-writes",
+        ]
+    );
+    let served = whole.replace("expect: refuse-writes", "expect: serve");
+    let none = "no action says expect: refuse-writes";
+    assert_eq!(
+        findings(&served),
+        ["no-forbidden-ack", "clean-refusals"].map(|check| format!("30: checks: {check}: {none}"))
+    );
+    let wrong = whole.replace("expect: refuse-writes", "expect: refuse-reads");
+    assert_eq!(
+        findings(&wrong)[0],
+        "18: method[0].expect: expected serve or refuse-writes, found \"refuse-reads\""
+    );
+    let of_all = format!("{whole}expect: refuse-writes\n");
+    assert!(findings(&of_all)[0].ends_with(
+        "expect: expected serve; refuse-writes is said of an action, found \"refuse-writes\""
+    ));
 }

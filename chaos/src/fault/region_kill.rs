@@ -1,6 +1,7 @@
 //! `region.kill`: everything of a region dies by SIGKILL at once, and stays down: agents, services,
-//! PostgreSQL, etcd, the control plane. Where it has a process namespace of its own the kernel does it, as
-//! when power fails. In silence, nobody hears their connections end.
+//! PostgreSQL, etcd, the control plane; `regions.kill`: of all regions but one. Where a region has a process
+//! namespace of its own the kernel does it, as when power fails. In silence, nobody hears their connections
+//! end.
 
 use std::net::SocketAddr;
 
@@ -17,49 +18,57 @@ use crate::safeguard::Safeguard;
 
 pub(super) async fn inject(
     bench: &Bench<'_>,
-    region: &RegionId,
+    regions: &[RegionId],
     death: Death,
     safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let fleet = bench.platform.fleet()?;
-    let listed: Vec<&FleetProcess> = fleet
-        .processes
-        .iter()
-        .filter(|process| process.region.as_deref() == Some(region.as_str()))
-        .collect();
-    ensure!(!listed.is_empty(), "find processes of region {region} in fleet.json");
-    let running = listed.iter().filter_map(|listed| {
-        let process = Process { pid: listed.pid?, start_time: listed.start_time? };
-        process.is_alive().then_some(process)
-    });
+    let (mut listed, mut inits, mut running) =
+        (Vec::<&FleetProcess>::new(), Vec::new(), Vec::new());
+    for region in regions {
+        let here = fleet.processes.iter();
+        let here: Vec<&FleetProcess> =
+            here.filter(|process| process.region.as_deref() == Some(region.as_str())).collect();
+        ensure!(!here.is_empty(), "find processes of region {region} in fleet.json");
+        running.extend(here.iter().filter_map(|listed| {
+            let process = Process { pid: listed.pid?, start_time: listed.start_time? };
+            process.is_alive().then_some(process)
+        }));
+        listed.extend(here);
+        let init = fleet.inits.get(region.as_str());
+        inits.extend(init.map(|init| Process { pid: init.pid, start_time: init.start_time }));
+    }
     // The kernel kills all who live with it.
-    let init = fleet.inits.get(region.as_str());
-    let init = init.map(|init| Process { pid: init.pid, start_time: init.start_time });
-    let mut roots: Vec<Process> = init.into_iter().chain(running).collect();
-    for site in sites(bench, region) {
+    let mut roots: Vec<Process> = inits.iter().copied().chain(running).collect();
+    for site in regions.iter().flat_map(|region| sites(bench, region)) {
         roots.extend(bench.platform.postmaster(&site));
     }
     for process in &listed {
         hold::place(bench, safeguard, &process.name)?;
     }
+    let names: Vec<&str> = regions.iter().map(RegionId::as_str).collect();
+    let names = names.join(" and ");
     injection.begin(&bench.clock);
     if death == Death::Silent {
-        net::silence(bench, region, safeguard)?;
-        injection.step(&bench.clock, format!("cut {region} off"));
+        for region in regions {
+            net::silence(bench, region, safeguard)?;
+        }
+        injection.step(&bench.clock, format!("cut {names} off"));
     }
     let killed = kill_trees(&roots, bench.action.verify_within).await?;
     let count = killed.len();
-    let how = if init.is_some() { ", its init first" } else { "" };
-    injection.step(&bench.clock, format!("killed {count} processes of region {region}{how}"));
-    let addresses = addresses(bench, region);
+    let how = if inits.is_empty() { "" } else { ", its init first" };
+    injection.step(&bench.clock, format!("killed {count} processes of region {names}{how}"));
+    let addresses: Vec<SocketAddr> =
+        regions.iter().flat_map(|region| addresses(bench, region)).collect();
     all_refuse(&addresses, bench.action.verify_within).await?;
     injection
         .proof
         .push(format!("{count} processes are gone, {} of them the platform's own", listed.len()));
     injection
         .proof
-        .push(format!("all {} addresses of the region refuse connections", addresses.len()));
+        .push(format!("all {} addresses of region {names} refuse connections", addresses.len()));
     Ok(())
 }
 

@@ -46,6 +46,10 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
             let (region, cells) = home(region, cells, &mut random)?;
             Ok(Target::RegionKill { region, cells, death: *death })
         }
+        Fault::RegionsKill { left, death } => {
+            let (lost, left) = all_but(left, cells, &mut random)?;
+            Ok(Target::RegionsKill { lost, left, death: *death, homes: homes() })
+        }
         Fault::Net { region, lines, effect } => {
             let (region, cells) = home(region, cells, &mut random)?;
             Ok(Target::Net { region, cells, lines: lines.clone(), effect: *effect })
@@ -55,13 +59,8 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
             Ok(Target::Evacuate { region, cells })
         }
         Fault::Switchover { cell, to } => {
-            let SiteId { cell, region: from } = active_site(cell, cells, &mut random)?;
-            let standbys = standbys(&cell, cells);
-            let to = settled(to, &standbys, &mut random).ok_or("it has no standby")?;
-            if !standbys.contains(&&to) {
-                return Err(format!("{to} is no standby of {cell}"));
-            }
-            Ok(Target::Switchover { cell, from, to })
+            let from = active_site(cell, cells, &mut random)?;
+            switchover(from, to, cells, &mut random)
         }
         Fault::EtcdKill { member } => {
             Ok(Target::EtcdKill { member: member.clone(), homes: homes() })
@@ -129,6 +128,39 @@ fn home(
     Ok((region, cells))
 }
 
+fn switchover(
+    active: SiteId,
+    to: &Choice<RegionId>,
+    cells: &[Cell],
+    random: &mut StdRng,
+) -> Result<Target, String> {
+    let SiteId { cell, region: from } = active;
+    let standbys = standbys(&cell, cells);
+    let to = settled(to, &standbys, random).ok_or("it has no standby")?;
+    if !standbys.contains(&&to) {
+        return Err(format!("{to} is no standby of {cell}"));
+    }
+    Ok(Target::Switchover { cell, from, to })
+}
+
+/// Returns the regions that have a site, without one, and that one.
+fn all_but(
+    choice: &Choice<RegionId>,
+    cells: &[Cell],
+    random: &mut StdRng,
+) -> Result<(Vec<RegionId>, RegionId), String> {
+    let sites = cells.iter().flat_map(|cell| cell.active.iter().chain(&cell.standbys));
+    let mut regions: Vec<&RegionId> = sites.collect();
+    regions.sort();
+    regions.dedup();
+    let left = settled(choice, &regions, random).ok_or("no region has a cell")?;
+    if !regions.contains(&&left) {
+        return Err(format!("no cell has a site in {left}"));
+    }
+    let lost = regions.into_iter().filter(|region| **region != left);
+    Ok((lost.cloned().collect(), left))
+}
+
 fn standby_site(cell: &CellId, cells: &[Cell], random: &mut StdRng) -> Result<SiteId, String> {
     let region = settled(&Choice::Auto, &standbys(cell, cells), random);
     let region = region.ok_or_else(|| format!("{cell} has no standby"))?;
@@ -188,6 +220,26 @@ mod tests {
 
     fn region(id: &str) -> RegionId {
         id.parse().unwrap()
+    }
+
+    #[test]
+    fn all_regions_but_one_are_lost_and_every_cell_is_hit() {
+        let left = |seed| {
+            let fault = Fault::RegionsKill { left: Choice::Auto, death: Death::Crash };
+            let target = settle(&fault, &cells(), seed).unwrap();
+            let Target::RegionsKill { lost, left, homes, .. } = &target else { panic!("{target}") };
+            assert!(lost.len() == 2 && !lost.contains(left) && homes.len() == 3);
+            let scope = |max_regions| Scope { max_cells: 3, max_regions, environment: None };
+            assert_eq!(target.beyond(&scope(2)), None);
+            let told = format!("every region but {left} is 2 regions; scope.max-regions is 1");
+            assert_eq!(target.beyond(&scope(1)), Some(told));
+            left.clone()
+        };
+        let left: std::collections::BTreeSet<RegionId> = (0..32).map(left).collect();
+        assert_eq!(left.len(), 3);
+        let west = Choice::Named(region("west"));
+        let fault = Fault::RegionsKill { left: west, death: Death::Crash };
+        assert_eq!(settle(&fault, &cells(), 1), Err("no cell has a site in west".to_owned()));
     }
 
     #[test]

@@ -42,6 +42,13 @@ pub(crate) enum Target {
         cells: Vec<CellId>,
         death: Death,
     },
+    /// Every cell is hit: one that is active where it is left alone has lost its voters.
+    RegionsKill {
+        lost: Vec<RegionId>,
+        left: RegionId,
+        death: Death,
+        homes: Homes,
+    },
     Net {
         region: RegionId,
         cells: Vec<CellId>,
@@ -155,6 +162,7 @@ impl Target {
             | Self::EtcdFreeze { homes }
             | Self::EtcdLeaderIsolate { homes }
             | Self::EtcdMajorityLoss { homes, .. }
+            | Self::RegionsKill { homes, .. }
             | Self::ControlPlaneKill { homes, .. }
             | Self::RouterKill { homes, .. }
             | Self::ProcessPause { homes, .. } => homes.clone(),
@@ -180,6 +188,7 @@ impl Target {
             | Self::Net { region, .. }
             | Self::ControlPlaneBlind { region, .. }
             | Self::Evacuate { region, .. } => Some(region),
+            Self::RegionsKill { lost, .. } => lost.first(),
             Self::Switchover { from, .. } => Some(from),
             Self::ControlPlaneKill { region, .. } => region.as_ref(),
             Self::EtcdKill { .. }
@@ -193,15 +202,26 @@ impl Target {
         }
     }
 
+    /// Returns how many regions it hits as a whole.
+    fn regions(&self) -> usize {
+        if let Self::RegionsKill { lost, .. } = self {
+            return lost.len();
+        }
+        let is_one =
+            matches!(self, Self::RegionKill { .. } | Self::Net { .. } | Self::Evacuate { .. });
+        usize::from(is_one)
+    }
+
     /// Returns why it is more than the drill may break.
     pub(crate) fn beyond(&self, scope: &Scope) -> Option<String> {
         let (cells, max) = (self.cells().len(), scope.max_cells);
         if cells > max {
             return Some(format!("{self} has {cells} active cells; scope.max-cells is {max}"));
         }
-        let is_region =
-            matches!(self, Self::RegionKill { .. } | Self::Net { .. } | Self::Evacuate { .. });
-        (is_region && scope.max_regions == 0)
-            .then(|| format!("{self} is a region; scope.max-regions is 0"))
+        let (regions, max) = (self.regions(), scope.max_regions);
+        (regions > max).then(|| match regions {
+            1 => format!("{self} is a region; scope.max-regions is {max}"),
+            many => format!("{self} is {many} regions; scope.max-regions is {max}"),
+        })
     }
 }

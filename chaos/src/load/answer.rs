@@ -1,5 +1,6 @@
 //! What an answer proves: done, not done, or nobody knows.
 
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 use runtime::http_client::{Answer, CallError};
 use serde::Deserialize;
@@ -70,7 +71,8 @@ fn of_answer(kind: Kind, answer: &Answer) -> Outcome {
         return Outcome::Ok(Effect::Overtaken { version });
     }
     let says_unknown = code == "outcome-unknown" || answer.headers.contains_key(header::OUTCOME);
-    let failure = Failure::Status { status: status.as_u16(), code };
+    let says_when = answer.headers.contains_key(RETRY_AFTER);
+    let failure = Failure::Status { status: status.as_u16(), code, says_when };
     let is_definite = match status {
         // An earlier attempt on the way is still at it.
         StatusCode::CONFLICT => false,
@@ -118,7 +120,7 @@ mod tests {
     }
 
     fn status(status: u16, code: &str) -> Failure {
-        Failure::Status { status, code: code.to_owned() }
+        Failure::Status { status, code: code.to_owned(), says_when: false }
     }
 
     #[test]
@@ -165,6 +167,16 @@ mod tests {
         {
             assert_eq!(told(code, name), Outcome::Unknown(status(code, name)));
         }
+    }
+
+    #[test]
+    fn a_refusal_may_say_when_to_come_again() {
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, "2".parse().unwrap())]);
+        let body = Bytes::from_static(br#"{"code":"at-risk"}"#);
+        let answer = Answer { status: StatusCode::SERVICE_UNAVAILABLE, headers, body };
+        let code = "at-risk".to_owned();
+        let expected = Outcome::Fail(Failure::Status { status: 503, code, says_when: true });
+        assert_eq!(outcome(Kind::Ticket, Ok(answer)).0, expected);
     }
 
     #[test]

@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn only_what_may_come_to_something_else_is_asked_again() {
-        let status = |status| Failure::Status { status, code: String::new() };
+        let status = |status| Failure::Status { status, code: String::new(), says_when: false };
         check(&Outcome::Unknown(Failure::Timeout), true);
         check(&Outcome::Unknown(Failure::Reset), true);
         check(&Outcome::Fail(status(503)), true);

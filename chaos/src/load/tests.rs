@@ -134,7 +134,11 @@ async fn every_request_is_recorded_with_what_its_answer_proves() {
             }
             (Kind::Message, _) => assert_eq!(
                 operation.outcome,
-                Outcome::Fail(Failure::Status { status: 503, code: "failing-over".to_owned() })
+                Outcome::Fail(Failure::Status {
+                    status: 503,
+                    code: "failing-over".to_owned(),
+                    says_when: false,
+                })
             ),
             (Kind::Transition | Kind::StrongRead | Kind::WeakRead, _) => panic!("not in the mix"),
         }

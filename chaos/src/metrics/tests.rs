@@ -7,6 +7,7 @@ use crate::course::{ConversationRead, Tally};
 use crate::fault::Injection;
 use crate::history::fixture::{again, message, ms, refused, ticket, users};
 use crate::history::{Event, Operation};
+use crate::refusals::fixture as refusals;
 
 /// A fault at 1 s on cell c1 that was taken away at 10 s.
 fn course(operations: Vec<Operation>) -> Course {
@@ -62,6 +63,26 @@ fn failed_requests_end_with_the_first_that_is_followed_by_good_ones_only() {
     check(outage(3000, 0), Measure::Recover99, time(2005));
     check(outage(3000, 0), Measure::FirstSuccess, time(2005));
     check(outage(3000, 0), Measure::Failed, Measured::Got(Value::Count(20)));
+}
+
+#[test]
+fn who_is_refused_as_expected_has_not_failed() {
+    let course = refusals::course(vec![
+        refused(0, 2000, 2001),
+        refusals::refusal(1, 2000, 11_900),
+        refusals::refusal(2, 31_000, 40_900),
+        Operation { user: 1, ..refusals::refusal(3, 2000, 11_900) },
+    ]);
+    let found = metrics(&course);
+    let count = |measure| found.measured[&measure];
+    let some = |count| Measured::Got(Value::Count(count));
+    assert_eq!((count(Measure::Failed), count(Measure::RefusedAsExpected)), (some(2), some(1)));
+    assert_eq!(
+        (count(Measure::OtherCellsFailed), count(Measure::FailedAfterHeal)),
+        (some(1), some(1))
+    );
+    let classes = [("503 hold-timeout".to_owned(), 1), ("refused".to_owned(), 1)].into();
+    assert_eq!(found.failed_by_class, classes);
 }
 
 #[test]

@@ -68,6 +68,10 @@ pub(crate) struct FaultTold {
     pub(crate) at: f64,
     pub(crate) complete_at: f64,
     pub(crate) healed_at: Option<f64>,
+    /// From when to when writes were to be refused; missing in reports of earlier versions, where they never
+    /// were.
+    #[serde(default)]
+    pub(crate) refusing: Vec<[f64; 2]>,
     pub(crate) steps: Vec<StepTold>,
     pub(crate) proof: Vec<String>,
     pub(crate) unproven: Option<String>,

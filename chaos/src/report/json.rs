@@ -16,6 +16,7 @@ use super::tenures::tenures;
 use crate::check::Finding;
 use crate::exit::Exit;
 use crate::metrics::{Measured, Quantiles, Unit, Value as Bound};
+use crate::refusals::Refusals;
 use crate::verdict::{Claim, Standing};
 
 /// Returns everything the report says, for programs.
@@ -112,6 +113,9 @@ fn fault(report: &Report<'_>) -> Option<FaultTold> {
         .iter()
         .map(|(cell, region)| (cell.to_string(), region.as_ref().map(ToString::to_string)));
     let steps = injection.steps.iter();
+    let end = course.operations.iter().map(|op| op.ended).max().unwrap_or_default();
+    let refusals = Refusals::of(course);
+    let refusing = refusals.times().map(|(from, until)| [from, until.min(end)]);
     Some(FaultTold {
         kind: injection.kind.clone(),
         target: injection.target.clone(),
@@ -119,6 +123,7 @@ fn fault(report: &Report<'_>) -> Option<FaultTold> {
         at: seconds(injection.begun),
         complete_at: seconds(injection.ended),
         healed_at: course.healed.map(seconds),
+        refusing: refusing.map(|times| times.map(seconds)).collect(),
         steps: steps.map(|(at, step)| StepTold { at: seconds(*at), step: step.clone() }).collect(),
         proof: injection.proof.clone(),
         unproven: course.unproven.clone(),

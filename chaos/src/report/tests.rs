@@ -3,10 +3,12 @@ mod failover;
 
 use super::*;
 use crate::course::CleanUp;
+use crate::drill::Expect;
 use crate::drill::catalogue::DRILLS;
 use crate::fault::Injection;
 use crate::history::fixture::{message, ms, refused, ticket, users};
 use crate::metrics::metrics;
+use crate::refusals::fixture::refusal;
 use crate::verdict::{Goals, verdict};
 
 fn course() -> Course {
@@ -18,8 +20,7 @@ fn course() -> Course {
         cells: [("c1".parse().unwrap(), None)].into(),
         steps: vec![(ms(1010), "killed 30 processes".to_owned())],
         proof: vec!["30 processes are gone".to_owned()],
-        frozen: Vec::new(),
-        observer: None,
+        ..Injection::default()
     };
     Course {
         users: users(),
@@ -116,6 +117,25 @@ fn the_json_report_says_what_was_measured_and_why_it_is_no_pass() {
     assert_eq!(report["requests"]["failed_by_class"]["refused"], 1);
     assert_eq!(report["fault"]["proof"][0], "30 processes are gone");
     assert_eq!(report["clean_up"]["undone"], 7);
+}
+
+#[test]
+fn while_writes_were_to_be_refused_is_told_in_both_languages_and_a_refusal_is_no_failure() {
+    let mut course = course();
+    course.injections[0].expect = Expect::RefuseWrites;
+    course.operations.push(refusal(3, 1500, 1600));
+    let report = with_report_of(&course, |report| serde_json::to_value(document(report)).unwrap());
+    assert_eq!(report["fault"]["refusing"], serde_json::json!([[1.01, 3.4]]));
+    assert_eq!(report["metrics"]["refused_as_expected"], 1);
+    assert_eq!(report["metrics"]["failed"], 1);
+    assert_eq!(report["requests"]["failed_by_class"], serde_json::json!({ "refused": 1 }));
+    let page = with_report_of(&course, page);
+    assert!(page.contains("From 1.01 s to 3.40 s writes were to be refused."), "{page}");
+    assert!(page.contains("1.01 s 至 3.40 s 期间应拒绝写入。"), "{page}");
+    assert!(page.contains("按预期拒绝"), "{page}");
+    let ordinary = with_report(|report| serde_json::to_value(document(report)).unwrap());
+    assert_eq!(ordinary["fault"]["refusing"], serde_json::json!([]));
+    assert_eq!(ordinary["metrics"]["refused_as_expected"], serde_json::Value::Null);
 }
 
 #[test]

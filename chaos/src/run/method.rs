@@ -14,7 +14,7 @@ use super::observe::observe;
 use super::preflight::Ready;
 use crate::control_plane::{Cell, ControlPlane};
 use crate::course::Course;
-use crate::drill::{Action, Aim, Drill, When};
+use crate::drill::{Action, Aim, Drill, Expect, When};
 use crate::fault::{Bench, Injection, Target, inject, settle};
 use crate::history::Event;
 use crate::safeguard::Safeguard;
@@ -80,7 +80,11 @@ pub(super) async fn act(
         safeguard.applied()?;
         let lasting = observed(run.drill, last, number, begun.elapsed());
         if run.drill.repeat.is_none() && !lasting.is_zero() {
-            run.terminal.phase("observe", &format!("{lasting:.1?} of load under it"));
+            let expect = match last.expect {
+                Expect::Serve => "",
+                Expect::RefuseWrites => "; writes are to be refused",
+            };
+            run.terminal.phase("observe", &format!("{lasting:.1?} of load under it{expect}"));
         }
         let fault = course.fault().context("find the fault noted")?;
         course.aborted = observe(run, &mut live, &fault, &course.users, lasting).await;

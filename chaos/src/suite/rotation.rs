@@ -118,6 +118,7 @@ fn over(fault: &Fault) -> Over<'_> {
         | Fault::EtcdFreeze
         | Fault::EtcdLeaderIsolate
         | Fault::EtcdMajorityLoss { .. }
+        | Fault::RegionsKill { .. }
         | Fault::ControlPlaneKill { .. }
         | Fault::RouterKill { .. }
         | Fault::RouterStale

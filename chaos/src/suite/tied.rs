@@ -55,6 +55,7 @@ fn is_hit(region: &RegionId, drill: &Drill, hit: &Hit) -> bool {
                 | Fault::EtcdFreeze
                 | Fault::EtcdLeaderIsolate
                 | Fault::EtcdMajorityLoss { .. }
+                | Fault::RegionsKill { .. }
         )
     };
     hit.regions.contains(region) || drill.actions.iter().any(|action| takes_it_down(&action.fault))

@@ -23,6 +23,7 @@ pub(crate) fn name(measure: Measure) -> Text {
         Measure::Publish => "发布",
         Measure::LongestHold => "最长等待",
         Measure::Failed => "失败",
+        Measure::RefusedAsExpected => "按预期拒绝",
         Measure::OtherCellsFailed => "其他单元失败",
         Measure::FailedAfterHeal => "恢复后失败",
         Measure::AckedStrongLost => "强写丢失",
@@ -55,6 +56,10 @@ pub(crate) fn means(measure: Measure) -> Text {
         Measure::Publish => ("the new site was open", "新站点开放"),
         Measure::LongestHold => ("the longest wait of an answered request", "已应答请求的最长等待"),
         Measure::Failed => ("failed requests of the cells that were hit", "受影响单元的失败请求"),
+        Measure::RefusedAsExpected => (
+            "requests that were refused, with when to come again, while that was to be",
+            "应拒绝写入期间得到明确拒绝(并告知何时重试)的请求",
+        ),
         Measure::OtherCellsFailed => ("failed requests of other cells", "其他单元的失败请求"),
         Measure::FailedAfterHeal => ("failed requests after it was healed", "恢复之后的失败请求"),
         Measure::AckedStrongLost => ("acknowledged tickets that are lost", "已确认而丢失的工单"),
@@ -88,6 +93,8 @@ pub(crate) fn claim(check: Check) -> Text {
         Check::BlastRadius => "其他单元没有失败的请求(I8)",
         Check::LostWritesReported => "已确认而丢失的内容都有报告,且报告仅含这些内容",
         Check::ObserverAlone => "被隔离的控制面如实说明了情况,之后重新可信",
+        Check::NoForbiddenAck => "应拒绝写入期间,没有确认任何工单及其变更(I5)",
+        Check::CleanRefusals => "无法执行的请求都得到明确拒绝并告知何时重试,读取照常",
     };
     Text { english: check.claim(), chinese }
 }

@@ -110,7 +110,13 @@ fn a_version_that_was_read_and_is_gone_in_the_end_is_caught() {
 #[test]
 fn a_ticket_that_is_there_and_is_not_found_is_caught() {
     let mut course = whole();
-    let gone = || Outcome::Fail(Failure::Status { status: 404, code: "not-found".to_owned() });
+    let gone = || {
+        Outcome::Fail(Failure::Status {
+            status: 404,
+            code: "not-found".to_owned(),
+            says_when: false,
+        })
+    };
     let weak = Operation { kind: Kind::WeakRead, outcome: gone(), ..read(3, 30, 31, 1) };
     course.operations.push(weak);
     assert_eq!(check(&course), Finding::Pass);

@@ -85,12 +85,12 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
             of_cell(reader, kind, &target, provider)
         }
         "region.kill" => {
-            let region = choice(reader, &target, "region");
-            let deaths = [("crash", Death::Crash), ("silent", Death::Silent)];
-            let death = reader.value(&target, "mode", Need::May, "crash or silent", |text| {
-                deaths.iter().find(|(word, _)| *word == text).map(|(_, death)| *death)
-            });
-            Some(Fault::RegionKill { region: region?, death: death.unwrap_or(Death::Crash) })
+            let (region, death) = (choice(reader, &target, "region"), death(reader, &target));
+            Some(Fault::RegionKill { region: region?, death })
+        }
+        "regions.kill" => {
+            let (left, death) = (choice(reader, &target, "left"), death(reader, &target));
+            Some(Fault::RegionsKill { left: left?, death })
         }
         "router.stale" => {
             let auto = |text: &str| (text == "auto").then_some(());
@@ -131,6 +131,7 @@ fn keys(kind: &str) -> &'static [&'static str] {
             &["cell", "site"]
         }
         "region.kill" => &["region", "mode"],
+        "regions.kill" => &["left", "mode"],
         net if net.starts_with("net.") => &lines::TARGET,
         "switchover" => &["cell", "to"],
         "evacuate" => &["region"],
@@ -185,6 +186,14 @@ fn of_cell(
             Some(Fault::NetStream { cell: cell?, cut: cut?, percent: percent? })
         }
     }
+}
+
+fn death(reader: &mut Reader, target: &Section<'_>) -> Death {
+    let deaths = [("crash", Death::Crash), ("silent", Death::Silent)];
+    let death = reader.value(target, "mode", Need::May, "crash or silent", |text| {
+        deaths.iter().find(|(word, _)| *word == text).map(|(_, death)| *death)
+    });
+    death.unwrap_or(Death::Crash)
 }
 
 fn blind(reader: &mut Reader, target: &Section<'_>) -> Option<Fault> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::yaml::{Need, Reader, Section};
-use super::super::{Action, Aim, REPEAT_MAX, Repeat, TTL_MAX, When};
+use super::super::{Action, Aim, Expect, REPEAT_MAX, Repeat, TTL_MAX, When};
 use super::fault;
 
 /// What the control plane says of a cell that moves, in the order it does.
@@ -20,7 +20,7 @@ pub(super) fn method(reader: &mut Reader, root: &Section<'_>) -> Option<Method> 
     let repeat = reader.section(root, "repeat", Need::May, &["for", "every", "target"]);
     let is_repeated = repeat.is_some();
     let repeat = repeat.and_then(|item| repeated(reader, &item));
-    let keys = ["type", "name", "background", "when", "provider", "pauses"];
+    let keys = ["type", "name", "background", "when", "provider", "expect", "pauses"];
     let items = reader.sections(root, "method", Need::Must, &keys);
     let mut after_heal = Duration::ZERO;
     let mut actions = Vec::new();
@@ -79,6 +79,18 @@ fn background(reader: &mut Reader, item: &Section<'_>, turn: Turn) -> bool {
     is_together
 }
 
+fn expect(reader: &mut Reader, item: &Section<'_>, turn: Turn, is_together: bool) -> Expect {
+    let names = Expect::ALL.map(Expect::name).join(" or ");
+    let expect = reader.value(item, "expect", Need::May, &names, |text| {
+        Expect::ALL.into_iter().find(|expect| expect.name() == text)
+    });
+    let expect = expect.unwrap_or_default();
+    if expect == Expect::RefuseWrites && (turn.is_repeated || is_together) {
+        reader.report(item, "expect", "refuse-writes: of none that is repeated, or in background");
+    }
+    expect
+}
+
 /// Which pauses an action needs depends on where it stands.
 #[derive(Clone, Copy)]
 struct Turn {
@@ -114,6 +126,7 @@ fn action(reader: &mut Reader, item: &Section<'_>, turn: Turn) -> Option<(Action
     let healed = pause("healed", false);
     let when = when(reader, item, turn);
     let is_together = background(reader, item, turn);
+    let expect = expect(reader, item, turn, is_together);
     if is_together && after.is_some_and(|after| !after.is_zero()) {
         reader.report(item, "pauses", "after is of the last of those that are done together");
     }
@@ -137,6 +150,7 @@ fn action(reader: &mut Reader, item: &Section<'_>, turn: Turn) -> Option<(Action
         fault: fault?,
         ttl: ttl?,
         is_together,
+        expect,
         when,
         verify_within: within.unwrap_or(VERIFY_WITHIN),
         before: before?,

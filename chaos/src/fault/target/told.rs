@@ -21,6 +21,7 @@ impl fmt::Display for Target {
             Self::RegionKill { region, .. } | Self::Evacuate { region, .. } => {
                 write!(f, "region {region}")
             }
+            Self::RegionsKill { left, .. } => write!(f, "every region but {left}"),
             Self::Net { region, lines, .. } => write!(f, "the lines of {region} {lines}"),
             Self::Switchover { cell, from, to } => write!(f, "{cell} from {from} to {to}"),
             Self::EtcdKill { member: EtcdMember::All, .. } => f.write_str("every member of etcd"),

@@ -82,6 +82,13 @@ pub(super) fn fault(page: &mut String, document: &Document) {
             both("healed at", "恢复于"),
         ),
     );
+    for [from, until] in &fault.refusing {
+        let (english, chinese) = (
+            format!("From {from:.2} s to {until:.2} s writes were to be refused."),
+            format!("{from:.2} s 至 {until:.2} s 期间应拒绝写入。"),
+        );
+        push(page, &format!("<p>{}</p>", both(&english, &chinese)));
+    }
     let steps: Vec<String> =
         fault.steps.iter().map(|step| format!("{:.3} s: {}", step.at, step.step)).collect();
     list(page, &both("Done", "已执行"), &steps);
