@@ -6,6 +6,7 @@ use std::path::Path;
 use runtime::fake_clock;
 use rustix::fs::statvfs;
 
+use crate::fault::etcd::tools;
 use crate::filter;
 use crate::freeze::disk_limits;
 
@@ -44,6 +45,7 @@ pub(crate) fn look(run_dir: &Path) -> Vec<Need> {
             clocks(),
             "wrong clocks; platform up --clocks starts sites that can have them",
         ),
+        need("snapshots of etcd", snapshots(), "etcd deleted, and restored from a snapshot"),
         need("emulated WAN", wan(), "distances between regions, and faults of the network"),
         need("processors", cores(), "claims of milliseconds: everything shares one core"),
         need("memory", memory(), "a whole platform: nine databases and their services"),
@@ -87,6 +89,11 @@ fn filtering() -> Result<String, String> {
 
 fn clocks() -> Result<String, String> {
     fake_clock::library().map(|library| library.display().to_string())
+}
+
+fn snapshots() -> Result<String, String> {
+    let (saves, restores) = tools::found().ok_or(tools::WITHOUT)?;
+    Ok(format!("{saves} saves them, {restores} restores them"))
 }
 
 fn wan() -> Result<String, String> {

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use crate::check::Check;
 use crate::fault::clock_offset;
+use crate::fault::etcd::tools;
 use crate::metrics::{Measure, Value};
 use crate::wan;
 
@@ -173,6 +174,8 @@ impl Drill {
             Some(wan::WITHOUT)
         } else if needs(Fault::needs_clocks) && !offers.clocks {
             Some(clock_offset::WITHOUT)
+        } else if needs(Fault::needs_snapshots) && !offers.snapshots {
+            Some(tools::WITHOUT)
         } else {
             None
         }

@@ -9,7 +9,7 @@ mod cpu_starve;
 mod cut_off;
 pub(crate) mod disk_full;
 pub(crate) mod disk_slow;
-mod etcd;
+pub(crate) mod etcd;
 mod evacuate;
 pub(crate) mod hold;
 mod lead;
@@ -133,6 +133,8 @@ pub(crate) async fn inject(
         Target::EtcdKill { member, .. } => etcd::kill(bench, member, safeguard, injection).await,
         Target::EtcdLeaderKill { .. } => etcd::kill_leader(bench, injection).await,
         Target::EtcdFreeze { .. } => etcd::freeze_leader(bench, safeguard, injection).await,
+        Target::EtcdSnapshot => etcd::snapshot(bench, injection).await,
+        Target::EtcdWipe { .. } => etcd::wipe(bench, safeguard, injection).await,
         Target::EtcdLeaderIsolate { .. } => etcd::isolate(bench, safeguard, injection).await,
         Target::EtcdMajorityLoss { mode, seed, .. } => {
             etcd::lose_majority(bench, *mode, *seed, safeguard, injection).await

@@ -10,6 +10,7 @@ use topology::wire::fleet::Fleet;
 use topology::{CellId, SiteId, Spec};
 
 use crate::drill::Offers;
+use crate::fault::etcd::tools;
 use crate::process::{Process, tree};
 
 /// A platform that was seen running.
@@ -99,7 +100,11 @@ impl Platform {
     }
 
     pub(crate) fn offers(&self) -> Offers {
-        Offers { wan: self.spec.is_emulated, clocks: self.run_dir.join(FOLDER).exists() }
+        Offers {
+            wan: self.spec.is_emulated,
+            clocks: self.run_dir.join(FOLDER).exists(),
+            snapshots: tools::found().is_some(),
+        }
     }
 
     pub(crate) fn service_password(&self, cell: &CellId) -> anyhow::Result<String> {

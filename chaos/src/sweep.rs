@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use runtime::run_dir::supervisor;
 use runtime::volumes;
 
+use crate::fault::etcd::swap;
 use crate::fault::{clock_offset, disk_full, hold};
 use crate::filter;
 use crate::freeze;
@@ -25,8 +26,9 @@ pub(crate) struct Left {
 const ROUNDS: usize = 2;
 
 /// What is looked for, for the proof that a machine is clean.
-pub(crate) const LOOKED_FOR: [&str; 10] = [
+pub(crate) const LOOKED_FOR: [&str; 11] = [
     "holds of drills",
+    "other data for etcd",
     "cgroups of drills",
     "stopped processes of the platform",
     "policies of the WAN",
@@ -67,6 +69,11 @@ pub(crate) fn find(run_dir: &Path, platform: Option<&Platform>) -> Found {
     found.take(Ok(helper::of_drills(run_dir)), |(process, label)| {
         let what = format!("process {}: the helper {label}", process.pid);
         Left { what, undo: Undo::End { label } }
+    });
+    // Before their holds: nobody may run on what is exchanged.
+    found.take(swap::of_drills(run_dir), |aside| {
+        let what = format!("{}: other data for etcd", aside.display());
+        Left { what, undo: Undo::Etcd { aside } }
     });
     found.take(hold::of_drills(run_dir), |(path, reason)| {
         let what = format!("hold {} of {reason}", path.display());

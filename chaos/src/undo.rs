@@ -13,6 +13,7 @@ use runtime::process::Living;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
+use crate::fault::etcd::swap;
 use crate::fault::{clock_offset, disk_full};
 use crate::filter::Filter;
 use crate::freeze::Cgroup;
@@ -43,6 +44,8 @@ pub(crate) enum Undo {
     Unmount { place: PathBuf },
     /// Set a clock right.
     Clock { path: PathBuf },
+    /// Give etcd's members back what they had, unless all of them have had other data for good.
+    Etcd { aside: PathBuf },
     /// Remove a table of the packet filter.
     Filter(Filter),
     /// End a process that a drill has started; it carries the label among its arguments.
@@ -106,6 +109,7 @@ impl Undo {
             Self::Room { data } => disk_full::free(data),
             Self::Unmount { place } => mounts::unmount(place).map(|()| Undone::Now),
             Self::Clock { path } => clock_offset::set_right(path),
+            Self::Etcd { aside } => swap::put_back(aside),
             Self::Filter(filter) => filter.remove(),
             Self::End { label } => end(label),
         }
@@ -121,7 +125,7 @@ impl Undo {
             | Self::Lift { .. }
             | Self::Filter(_)
             | Self::End { .. } => true,
-            Self::Hold { .. } | Self::Clock { .. } => false,
+            Self::Hold { .. } | Self::Clock { .. } | Self::Etcd { .. } => false,
         }
     }
 }
@@ -215,6 +219,9 @@ impl fmt::Display for Undo {
             Self::Room { data } => write!(f, "give the server of {} room", data.display()),
             Self::Unmount { place } => write!(f, "unmount {}", place.display()),
             Self::Clock { path } => write!(f, "set the clock {} right", path.display()),
+            Self::Etcd { aside } => {
+                write!(f, "give etcd what it had, from {}", aside.display())
+            }
             Self::Filter(filter) => write!(f, "remove {}", filter.told()),
             Self::End { label } => write!(f, "end the processes called {label}"),
         }

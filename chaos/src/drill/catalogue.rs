@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::{Drill, Finding};
 
 /// Embedded, so that a name works wherever the program is.
-pub(crate) const DRILLS: [(&str, &str); 40] = [
+pub(crate) const DRILLS: [(&str, &str); 41] = [
     ("region-loss", include_str!("../../drills/region-loss.yaml")),
     ("cell-loss", include_str!("../../drills/cell-loss.yaml")),
     ("postgres-kill", include_str!("../../drills/postgres-kill.yaml")),
@@ -27,6 +27,7 @@ pub(crate) const DRILLS: [(&str, &str); 40] = [
     ("etcd-leader-isolated", include_str!("../../drills/etcd-leader-isolated.yaml")),
     ("etcd-majority-loss", include_str!("../../drills/etcd-majority-loss.yaml")),
     ("etcd-majority-freeze", include_str!("../../drills/etcd-majority-freeze.yaml")),
+    ("etcd-wipe", include_str!("../../drills/etcd-wipe.yaml")),
     ("control-plane-loss", include_str!("../../drills/control-plane-loss.yaml")),
     ("observer-cut", include_str!("../../drills/observer-cut.yaml")),
     ("observer-alone", include_str!("../../drills/observer-alone.yaml")),

@@ -40,6 +40,10 @@ pub(crate) enum Fault {
     EtcdFreeze,
     /// etcd's leader hears nothing of the other members, nor they of it, until healed.
     EtcdLeaderIsolate,
+    /// Save what etcd has, for [`Fault::EtcdWipe`].
+    EtcdSnapshot,
+    /// Delete all that etcd has, and restore it from what was saved before.
+    EtcdWipe,
     /// As many members of etcd as make a majority are gone, its leader among them, until healed.
     EtcdMajorityLoss { mode: Outage },
     /// SIGKILL control planes, all or one region's, and keep them down.
@@ -65,7 +69,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const KINDS: [&str; 32] = [
+    pub(crate) const KINDS: [&str; 34] = [
         "process.kill",
         "process.freeze",
         "process.pause",
@@ -83,6 +87,8 @@ impl Fault {
         "etcd.leader-freeze",
         "etcd.leader-isolate",
         "etcd.majority-loss",
+        "etcd.snapshot",
+        "etcd.wipe",
         "control-plane.kill",
         "control-plane.blind",
         "router.kill",
@@ -119,6 +125,8 @@ impl Fault {
             Self::EtcdFreeze => "etcd.leader-freeze",
             Self::EtcdLeaderIsolate => "etcd.leader-isolate",
             Self::EtcdMajorityLoss { .. } => "etcd.majority-loss",
+            Self::EtcdSnapshot => "etcd.snapshot",
+            Self::EtcdWipe => "etcd.wipe",
             Self::ControlPlaneKill { .. } => "control-plane.kill",
             Self::ControlPlaneBlind { .. } => "control-plane.blind",
             Self::RouterKill { .. } => "router.kill",
@@ -161,7 +169,10 @@ impl Fault {
             | Self::ControlPlaneBlind { .. }
             | Self::NetStream { .. }
             | Self::SiteSlow { .. } => "by removing the packet filter",
-            Self::Switchover { .. } => "by nobody: it is no fault",
+            Self::EtcdWipe => {
+                "by itself, unless it is ended in the middle: then etcd has what it had"
+            }
+            Self::EtcdSnapshot | Self::Switchover { .. } => "by nobody: it is no fault",
             Self::Evacuate { .. } => "by restoring the region, which is part of it",
         }
     }
@@ -174,6 +185,11 @@ impl Fault {
                 | Self::RegionKill { death: Death::Silent, .. }
                 | Self::RegionsKill { death: Death::Silent, .. }
         )
+    }
+
+    /// Whether the programs must be there that save and restore what etcd has.
+    pub(super) fn needs_snapshots(&self) -> bool {
+        matches!(self, Self::EtcdSnapshot | Self::EtcdWipe)
     }
 
     /// Whether the platform's clocks must be such that they can be set.

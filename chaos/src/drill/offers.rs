@@ -6,4 +6,6 @@ pub(crate) struct Offers {
     pub(crate) wan: bool,
     /// Its sites' clocks can be set.
     pub(crate) clocks: bool,
+    /// What etcd has can be saved and restored.
+    pub(crate) snapshots: bool,
 }

@@ -45,7 +45,7 @@ load: {rate: 0}
              site.kill, site.freeze, site.slow, postgres.stall, replication.stall, region.kill, \
              regions.kill, switchover, \
              evacuate, etcd.kill, etcd.leader-kill, etcd.leader-freeze, etcd.leader-isolate, \
-             etcd.majority-loss, control-plane.kill, control-plane.blind, router.kill, router.stale, cpu.starve, clock.offset, disk.full, \
+             etcd.majority-loss, etcd.snapshot, etcd.wipe, control-plane.kill, control-plane.blind, router.kill, router.stale, cpu.starve, clock.offset, disk.full, \
              disk.slow, net.partition, \
              net.one-way-connect, \
              net.latency, net.loss, net.rate, net.cut-established, net.stream, found \"net.melt\"",
@@ -196,6 +196,22 @@ fn most_of_etcd_may_be_killed_or_stand_still_and_nothing_else() {
             "19: method[0].provider.target.member: unknown key; expected one of mode",
             "19: method[0].provider.target.mode: expected kill or freeze, found \"melt\"",
         ]
+    );
+}
+
+#[test]
+fn all_of_etcd_is_saved_before_it_is_wiped_and_nobody_says_which() {
+    let wipe = text("etcd-wipe");
+    let drill = Drill::parse("test", wipe).unwrap();
+    let kinds: Vec<&str> = drill.actions.iter().map(|action| action.fault.kind()).collect();
+    assert_eq!(kinds, ["etcd.snapshot", "switchover", "etcd.wipe"]);
+    let offers = Offers { wan: true, clocks: true, snapshots: false };
+    assert_eq!(drill.lacks(offers), Some(tools::WITHOUT));
+    assert_eq!(drill.lacks(Offers { snapshots: true, ..offers }), None);
+    let aimed = wipe.replace("kind: etcd.wipe,", "kind: etcd.wipe, target: {member: all},");
+    assert_eq!(
+        findings(&aimed),
+        ["29: method[2].provider.target: all of etcd is meant: leave it out"]
     );
 }
 

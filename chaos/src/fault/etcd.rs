@@ -4,6 +4,9 @@
 mod ask;
 mod isolate;
 mod majority;
+pub(crate) mod swap;
+pub(crate) mod tools;
+mod wipe;
 
 use std::net::SocketAddr;
 
@@ -20,6 +23,7 @@ use crate::safeguard::Safeguard;
 
 pub(super) use isolate::isolate;
 pub(super) use majority::lose_majority;
+pub(super) use wipe::{snapshot, wipe};
 
 pub(super) async fn kill(
     bench: &Bench<'_>,
@@ -32,23 +36,29 @@ pub(super) async fn kill(
         EtcdMember::Leader => vec![ask::leader(bench.platform, bench.action.verify_within).await?],
         EtcdMember::Of(region) => vec![region.clone()],
     };
-    keep_down(bench, &regions, safeguard, injection).await
+    hold_down(bench, &regions, safeguard)?;
+    injection.begin(&bench.clock);
+    keep_down(bench, &regions, injection).await
 }
 
-/// Kills members, which are held down until healed.
+fn hold_down(bench: &Bench<'_>, regions: &[RegionId], safeguard: &Safeguard) -> anyhow::Result<()> {
+    for region in regions {
+        hold::place(bench, safeguard, &ask::name(region))?;
+    }
+    Ok(())
+}
+
+/// Kills members that are held down.
 async fn keep_down(
     bench: &Bench<'_>,
     regions: &[RegionId],
-    safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let (mut running, mut addresses) = (Vec::new(), Vec::<SocketAddr>::new());
     for region in regions {
         running.push(bench.platform.running(&ask::name(region))?);
         addresses.push(ask::address(bench.platform, region, Port::EtcdClient)?);
-        hold::place(bench, safeguard, &ask::name(region))?;
     }
-    injection.begin(&bench.clock);
     let killed = kill_trees(&running, bench.action.verify_within).await?;
     injection.step(&bench.clock, format!("killed {}", ask::names(regions)));
     all_refuse(&addresses, bench.action.verify_within).await?;

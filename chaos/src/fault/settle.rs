@@ -68,6 +68,8 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
         Fault::EtcdLeaderKill => Ok(Target::EtcdLeaderKill { homes: homes() }),
         Fault::EtcdFreeze => Ok(Target::EtcdFreeze { homes: homes() }),
         Fault::EtcdLeaderIsolate => Ok(Target::EtcdLeaderIsolate { homes: homes() }),
+        Fault::EtcdSnapshot => Ok(Target::EtcdSnapshot),
+        Fault::EtcdWipe => Ok(Target::EtcdWipe { homes: homes() }),
         Fault::EtcdMajorityLoss { mode } => {
             Ok(Target::EtcdMajorityLoss { mode: *mode, seed: random.random(), homes: homes() })
         }

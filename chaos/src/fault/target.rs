@@ -77,6 +77,10 @@ pub(crate) enum Target {
     EtcdLeaderIsolate {
         homes: Homes,
     },
+    EtcdSnapshot,
+    EtcdWipe {
+        homes: Homes,
+    },
     /// Which ones go with the leader is settled at injection, by the seed.
     EtcdMajorityLoss {
         mode: Outage,
@@ -155,12 +159,15 @@ impl Target {
                 cells.iter().map(|cell| (cell.clone(), Some(region.clone()))).collect()
             }
             // It goes on routing, or looking on: no cell is hit.
-            Self::RouterStale { .. } | Self::ControlPlaneBlind { .. } => Homes::new(),
+            Self::RouterStale { .. } | Self::ControlPlaneBlind { .. } | Self::EtcdSnapshot => {
+                Homes::new()
+            }
             Self::Switchover { cell, from, .. } => [(cell.clone(), Some(from.clone()))].into(),
             Self::EtcdKill { homes, .. }
             | Self::EtcdLeaderKill { homes }
             | Self::EtcdFreeze { homes }
             | Self::EtcdLeaderIsolate { homes }
+            | Self::EtcdWipe { homes }
             | Self::EtcdMajorityLoss { homes, .. }
             | Self::RegionsKill { homes, .. }
             | Self::ControlPlaneKill { homes, .. }
@@ -195,6 +202,8 @@ impl Target {
             | Self::EtcdLeaderKill { .. }
             | Self::EtcdFreeze { .. }
             | Self::EtcdLeaderIsolate { .. }
+            | Self::EtcdSnapshot
+            | Self::EtcdWipe { .. }
             | Self::EtcdMajorityLoss { .. }
             | Self::RouterKill { .. }
             | Self::RouterStale { .. }

@@ -118,6 +118,8 @@ fn over(fault: &Fault) -> Over<'_> {
         | Fault::EtcdFreeze
         | Fault::EtcdLeaderIsolate
         | Fault::EtcdMajorityLoss { .. }
+        | Fault::EtcdSnapshot
+        | Fault::EtcdWipe
         | Fault::RegionsKill { .. }
         | Fault::ControlPlaneKill { .. }
         | Fault::RouterKill { .. }

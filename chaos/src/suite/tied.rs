@@ -55,6 +55,7 @@ fn is_hit(region: &RegionId, drill: &Drill, hit: &Hit) -> bool {
                 | Fault::EtcdFreeze
                 | Fault::EtcdLeaderIsolate
                 | Fault::EtcdMajorityLoss { .. }
+                | Fault::EtcdWipe
                 | Fault::RegionsKill { .. }
         )
     };

@@ -20,18 +20,11 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
     let kind = reader.value(provider, "kind", Need::Must, &known.join(", "), |text| {
         known.into_iter().find(|kind| *kind == text)
     })?;
-    let of_leader = match kind {
-        "etcd.leader-kill" => Some(Fault::EtcdLeaderKill),
-        "etcd.leader-freeze" => Some(Fault::EtcdFreeze),
-        "etcd.leader-isolate" => Some(Fault::EtcdLeaderIsolate),
-        _ => None,
-    };
-    let need = if of_leader.is_some() { Need::May } else { Need::Must };
-    let target = reader.section(provider, "target", need, keys(kind));
-    if of_leader.is_some() {
-        return of_leader;
+    if let Some(fault) = of_etcd(kind) {
+        no_target(reader, provider, kind);
+        return Some(fault);
     }
-    let target = target?;
+    let target = reader.section(provider, "target", Need::Must, keys(kind))?;
     if !["process.pause", "postgres.stall", "replication.stall"].contains(&kind)
         && provider.keys().iter().any(|key| key == "for")
     {
@@ -117,6 +110,27 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
             let to = choice(reader, &target, "to");
             Some(Fault::Switchover { cell: cell?, to: to? })
         }
+    }
+}
+
+/// Whom these are aimed at their kind says.
+fn of_etcd(kind: &str) -> Option<Fault> {
+    match kind {
+        "etcd.leader-kill" => Some(Fault::EtcdLeaderKill),
+        "etcd.leader-freeze" => Some(Fault::EtcdFreeze),
+        "etcd.leader-isolate" => Some(Fault::EtcdLeaderIsolate),
+        "etcd.snapshot" => Some(Fault::EtcdSnapshot),
+        "etcd.wipe" => Some(Fault::EtcdWipe),
+        _ => None,
+    }
+}
+
+/// There is one etcd, and one leader of it, which may be said.
+fn no_target(reader: &mut Reader, provider: &Section<'_>, kind: &str) {
+    if kind.starts_with("etcd.leader-") {
+        reader.section(provider, "target", Need::May, keys(kind));
+    } else if provider.keys().iter().any(|written| written == "target") {
+        reader.report(provider, "target", "all of etcd is meant: leave it out");
     }
 }
 

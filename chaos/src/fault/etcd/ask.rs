@@ -25,6 +25,7 @@ pub(super) struct View {
     pub(super) region: RegionId,
     member: String,
     leader: String,
+    revision: String,
 }
 
 /// Of `/v3/maintenance/status`; numbers of 64 bits are texts there.
@@ -38,6 +39,8 @@ struct Status {
 #[derive(Deserialize)]
 struct Header {
     member_id: String,
+    #[serde(default)]
+    revision: String,
 }
 
 impl View {
@@ -47,6 +50,12 @@ impl View {
 
     pub(super) fn has_no_leader(&self) -> bool {
         NOBODY.contains(&self.leader.as_str())
+    }
+
+    /// Returns how many changes the member has seen.
+    pub(super) fn revision(&self) -> anyhow::Result<u64> {
+        let Self { region, revision, .. } = self;
+        revision.parse().with_context(|| format!("read the revision of {}", name(region)))
     }
 
     pub(super) fn follows(&self, leader: &Self) -> bool {
@@ -85,7 +94,8 @@ pub(super) async fn view(platform: &Platform, region: &RegionId) -> anyhow::Resu
     let http = HttpClient::default();
     let asked = http.call(Method::POST, &url, HeaderMap::new(), "{}", ASK);
     let Status { header, leader } = asked.await?.json(&url).context("ask etcd for its status")?;
-    Ok(View { region: region.clone(), member: header.member_id, leader })
+    let Header { member_id: member, revision } = header;
+    Ok(View { region: region.clone(), member, leader, revision })
 }
 
 /// Asks a member for a key as of now, which takes a majority. Returns how that was refused; none where it was
@@ -132,5 +142,6 @@ pub(super) fn names(regions: &[RegionId]) -> String {
 
 #[cfg(test)]
 pub(super) fn said(region: &str, member: &str, leader: &str) -> View {
-    View { region: region.parse().unwrap(), member: member.to_owned(), leader: leader.to_owned() }
+    let [member, leader, revision] = [member, leader, "7"].map(str::to_owned);
+    View { region: region.parse().unwrap(), member, leader, revision }
 }

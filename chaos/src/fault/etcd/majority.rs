@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use topology::RegionId;
 
 use super::ask::{self, PAUSE, View};
-use super::keep_down;
+use super::{hold_down, keep_down};
 use crate::drill::Outage;
 use crate::fault::{Bench, Injection};
 use crate::freeze::stop_one;
@@ -31,7 +31,11 @@ pub(in crate::fault) async fn lose_majority(
     let others: Vec<RegionId> = others.filter(|region| *region != leader).collect();
     let (lost, left) = split(leader, others, seed);
     match mode {
-        Outage::Kill => keep_down(bench, &lost, safeguard, injection).await?,
+        Outage::Kill => {
+            hold_down(bench, &lost, safeguard)?;
+            injection.begin(&bench.clock);
+            keep_down(bench, &lost, injection).await?;
+        }
         Outage::Freeze => stand_still(bench, &lost, safeguard, injection).await?,
     }
     let left: BTreeSet<RegionId> = left.into_iter().collect();

@@ -30,6 +30,8 @@ impl fmt::Display for Target {
             | Self::EtcdLeaderKill { .. }
             | Self::EtcdFreeze { .. } => f.write_str("the leader of etcd"),
             Self::EtcdLeaderIsolate { .. } => f.write_str("the lines of etcd's leader"),
+            Self::EtcdSnapshot => f.write_str("what etcd has"),
+            Self::EtcdWipe { .. } => f.write_str("all that etcd has"),
             Self::EtcdMajorityLoss { .. } => f.write_str("a majority of etcd"),
             Self::ControlPlaneKill { region: Some(region), .. } => {
                 write!(f, "control-plane@{region}")
