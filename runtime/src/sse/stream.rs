@@ -31,6 +31,7 @@ pub enum NoStream {
 /// Open as long as it is kept.
 pub struct EventStream {
     peer: String,
+    headers: HeaderMap,
     body: Incoming,
     parser: Parser,
     heard: VecDeque<Message>,
@@ -41,22 +42,39 @@ impl EventStream {
     pub async fn open(
         http: &HttpClient,
         url: &str,
+        headers: HeaderMap,
+        last: Option<&str>,
+    ) -> Result<Self, NoStream> {
+        Self::open_within(http, url, headers, last, BEGIN).await
+    }
+
+    /// The same of a server that may take so long to begin.
+    pub async fn open_within(
+        http: &HttpClient,
+        url: &str,
         mut headers: HeaderMap,
         last: Option<&str>,
+        begin: Duration,
     ) -> Result<Self, NoStream> {
         headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
         // What is no header's value is no id that was given out.
         if let Some(id) = last.and_then(|id| HeaderValue::try_from(id).ok()) {
             headers.insert("last-event-id", id);
         }
-        let (peer, answer) = http.begin(url, headers, BEGIN).await?;
+        let (peer, answer) = http.begin(url, headers, begin).await?;
         if !answer.status().is_success() {
             let why = tokio::time::timeout(BEGIN, received(&peer, answer)).await;
             let late = |_elapsed| CallError::Timeout { peer, after: BEGIN };
             return Err(NoStream::Refused(why.map_err(late)??));
         }
-        let body = answer.into_body();
-        Ok(Self { peer, body, parser: Parser::default(), heard: VecDeque::new() })
+        let (parts, body) = answer.into_parts();
+        let headers = parts.headers;
+        Ok(Self { peer, headers, body, parser: Parser::default(), heard: VecDeque::new() })
+    }
+
+    /// Returns what the server said of the stream when it began.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
     }
 
     /// Returns the next event, or `None` at the stream's end. Nothing is lost if it is not waited for.
