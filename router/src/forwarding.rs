@@ -39,6 +39,8 @@ pub(crate) struct Forwarding {
     pub(crate) asked: Asked,
     /// The stream that is the answer, once it has begun.
     pub(crate) carried: Option<Carried>,
+    /// After which time that stream had begun.
+    began: Option<Duration>,
     /// The router's own answer, once it is clear that there will be no other.
     pub(crate) problem: Option<Problem>,
     /// The code of the router's own answer, once it is given.
@@ -88,6 +90,7 @@ impl Forwarding {
             attempt: None,
             asked: Asked::default(),
             carried: None,
+            began: None,
             problem: None,
             said: None,
         }
@@ -95,6 +98,18 @@ impl Forwarding {
 
     pub(crate) fn waited(&self) -> Duration {
         self.arrived.elapsed()
+    }
+
+    /// Notes that the answer has begun, and whether it is a stream.
+    pub(crate) fn answers(&mut self, stream: Option<Kind>) {
+        self.carried = stream.map(Carried::new);
+        self.began = stream.map(|_| self.waited());
+    }
+
+    /// Returns how long the client has waited for its answer. A stream is one once it has begun: how long it
+    /// lasts says nothing of the cell.
+    pub(crate) fn answered_after(&self) -> Duration {
+        self.began.unwrap_or_else(|| self.waited())
     }
 
     /// Notes that the try failed before anything was sent.
@@ -151,4 +166,24 @@ pub(crate) fn target(uri: &Uri, path: &str) -> Option<Uri> {
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     // A part of a valid path is one.
     format!("{path}{query}").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_is_waited_for_until_it_begins_and_anything_else_until_it_is_whole() {
+        for (stream, expected) in [(Some(Kind::Events), 2), (Some(Kind::Socket), 2), (None, 32)] {
+            let mut request = Forwarding::new();
+            advance(Duration::from_secs(2)).await;
+            request.answers(stream);
+            advance(LONG).await;
+            assert_eq!(request.answered_after(), Duration::from_secs(expected), "{stream:?}");
+        }
+    }
 }

@@ -15,7 +15,6 @@ use tracing::debug;
 use super::Proxy;
 use crate::forwarding::Forwarding;
 use crate::names::{CELL, EPOCH, REGION, ROUTE_VERSION};
-use crate::stream::Carried;
 use crate::{answer, integrity, pace, public};
 
 /// How many headers are added to an answer: four here, and what Pingora says of the connection.
@@ -24,8 +23,7 @@ const ADDED: usize = 8;
 /// Says on a site's answer where it came from, and notes whether it is a stream.
 pub(super) fn sign(response: &mut ResponseHeader, ctx: &mut Forwarding) {
     let asked = ctx.asker.as_ref().and_then(|asker| asker.stream);
-    ctx.carried =
-        asked.filter(|kind| kind.is_begun_by(response.status, &response.headers)).map(Carried::new);
+    ctx.answers(asked.filter(|kind| kind.is_begun_by(response.status, &response.headers)));
     let Some(attempt) = &ctx.attempt else { return };
     let site = &attempt.site.headers;
     // As it is with a request: the second map of names, as they were written, is not kept.
@@ -92,7 +90,7 @@ impl Proxy {
         if let Some(status) = status {
             ctx.span.record("http.response.status_code", status);
             let method = &session.req_header().method;
-            let seconds = elapsed.as_secs_f64();
+            let seconds = ctx.answered_after().as_secs_f64();
             self.holder.metrics.request(method, status, cell.unwrap_or("none"), seconds);
         }
         if let Some(read) = &ctx.read {
