@@ -12,11 +12,13 @@ mod no_stale_strong_read;
 mod observer_alone;
 mod session_order;
 mod single_writer;
+mod stream_order;
 
 use crate::course::Course;
 
 pub(crate) use no_lost_ack::lost_strong;
 pub(crate) use session_order::lost_weak;
+pub(crate) use stream_order::unheard;
 
 /// Broken rules told per check; the rest is counted.
 const WITNESSES_MAX: usize = 10;
@@ -29,6 +31,7 @@ pub(crate) enum Check {
     NoLateAck,
     NoStaleStrongRead,
     SessionOrder,
+    StreamOrder,
     BlastRadius,
     LostWritesReported,
     ObserverAlone,
@@ -46,13 +49,14 @@ pub(crate) enum Finding {
 }
 
 impl Check {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::NoLostAck,
         Self::ExactlyOnce,
         Self::SingleWriter,
         Self::NoLateAck,
         Self::NoStaleStrongRead,
         Self::SessionOrder,
+        Self::StreamOrder,
         Self::BlastRadius,
         Self::LostWritesReported,
         Self::ObserverAlone,
@@ -62,9 +66,9 @@ impl Check {
     /// Of the drills in which writes are to be refused for a while.
     pub(crate) const OF_REFUSALS: [Self; 2] = [Self::NoForbiddenAck, Self::CleanRefusals];
     pub(crate) const NAMES: &str = "no-lost-ack, exactly-once, single-writer, no-late-ack, \
-                                    no-stale-strong-read, session-order, blast-radius, \
-                                    lost-writes-reported, observer-alone, no-forbidden-ack, \
-                                    clean-refusals";
+                                    no-stale-strong-read, session-order, stream-order, \
+                                    blast-radius, lost-writes-reported, observer-alone, \
+                                    no-forbidden-ack, clean-refusals";
 
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|check| check.name() == name)
@@ -78,6 +82,7 @@ impl Check {
             Self::NoLateAck => "no-late-ack",
             Self::NoStaleStrongRead => "no-stale-strong-read",
             Self::SessionOrder => "session-order",
+            Self::StreamOrder => "stream-order",
             Self::BlastRadius => "blast-radius",
             Self::LostWritesReported => "lost-writes-reported",
             Self::ObserverAlone => "observer-alone",
@@ -99,6 +104,9 @@ impl Check {
                 "a strong read shows what was acknowledged before it, and each ticket one history"
             }
             Self::SessionOrder => "each conversation's messages are in the order they were sent in",
+            Self::StreamOrder => {
+                "a stream tells every acknowledged message of its conversation once, in order"
+            }
             Self::BlastRadius => "no request of another cell failed (I8)",
             Self::LostWritesReported => {
                 "what was acknowledged and is lost is reported, and only that"
@@ -117,7 +125,10 @@ impl Check {
 
     /// Whether breaking it means that data is not safe, rather than not at hand.
     pub(crate) fn is_safety(self) -> bool {
-        !matches!(self, Self::BlastRadius | Self::ObserverAlone | Self::CleanRefusals)
+        !matches!(
+            self,
+            Self::StreamOrder | Self::BlastRadius | Self::ObserverAlone | Self::CleanRefusals
+        )
     }
 
     pub(crate) fn run(self, course: &Course) -> Finding {
@@ -128,6 +139,7 @@ impl Check {
             Self::NoLateAck => no_late_ack::check(course),
             Self::NoStaleStrongRead => no_stale_strong_read::check(course),
             Self::SessionOrder => session_order::check(course),
+            Self::StreamOrder => stream_order::check(course),
             Self::BlastRadius => blast_radius::check(course),
             Self::LostWritesReported => lost_writes_reported::check(course),
             Self::ObserverAlone => observer_alone::check(course),

@@ -7,7 +7,7 @@ use topology::{CellId, Epoch, RegionId, SiteId};
 
 use crate::drill::Drill;
 use crate::fault::Injection;
-use crate::history::{Event, Operation, User};
+use crate::history::{Event, Operation, StreamStep, User};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Course {
@@ -18,6 +18,8 @@ pub(crate) struct Course {
     /// Asked of a site directly, past the routers, while it stood still; no user's request.
     pub(crate) direct: Vec<Operation>,
     pub(crate) events: Vec<Event>,
+    /// Of all users' streams, in the order of time.
+    pub(crate) streams: Vec<StreamStep>,
     pub(crate) lags: Vec<Duration>,
     /// What was done to the platform, in order.
     pub(crate) injections: Vec<Injection>,

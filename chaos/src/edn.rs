@@ -28,7 +28,7 @@ fn form(text: &mut String, key: Option<&str>, value: &Value) {
         Value::String(word) if key.is_some_and(|key| KEYWORDS.contains(&key)) => {
             push(text, format_args!(":{}", keyword(word)));
         }
-        // The one process that is no number.
+        // Those that are no numbers: what was done to the platform, and what became of streams.
         Value::String(word) if key == Some("process") => {
             push(text, format_args!(":{}", keyword(word)));
         }
@@ -74,11 +74,13 @@ mod tests {
     #[test]
     fn types_and_functions_are_keywords_and_everything_else_is_what_it_was() {
         let lines = "{\"f\":\"ticket\",\"process\":3,\"type\":\"info\",\"op_id\":17,\"error\":\"503 \\\"x\\\"\"}\n\
-                     {\"f\":\"site.kill, etcd.kill\",\"process\":\"nemesis\",\"type\":\"info\",\"value\":[1,null]}\n";
+                     {\"f\":\"site.kill, etcd.kill\",\"process\":\"nemesis\",\"type\":\"info\",\"value\":[1,null]}\n\
+                     {\"f\":\"stream-hear\",\"process\":\"stream\",\"seq\":3,\"type\":\"info\"}\n";
         assert_eq!(
             of_history(lines).unwrap(),
             "{:error \"503 \\\"x\\\"\", :f :ticket, :op-id 17, :process 3, :type :info}\n\
-             {:f :site.kill-etcd.kill, :process :nemesis, :type :info, :value [1 nil]}\n"
+             {:f :site.kill-etcd.kill, :process :nemesis, :type :info, :value [1 nil]}\n\
+             {:f :stream-hear, :process :stream, :seq 3, :type :info}\n"
         );
         assert!(of_history("{").is_err());
     }

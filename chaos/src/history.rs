@@ -1,6 +1,7 @@
 //! What was asked and what was answered: the evidence every check and every number rests on.
 
 mod jsonl;
+mod stream;
 
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use runtime::clock::{self, BootTime};
 use topology::{CellId, Epoch, RegionId, Slot};
 
 pub(crate) use jsonl::{events_jsonl, history_jsonl};
+pub(crate) use stream::{End, Step, StreamStep, of_users};
 
 /// The run's own clock: time since it began, on the machine's boot-time clock.
 #[derive(Clone, Copy, Debug)]

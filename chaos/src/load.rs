@@ -10,6 +10,7 @@ mod arrivals;
 pub(crate) mod client;
 mod kept;
 mod retry;
+pub(crate) mod streams;
 mod users;
 
 use std::time::Duration;

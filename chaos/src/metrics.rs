@@ -5,6 +5,7 @@
 mod moves;
 mod recovery;
 mod served;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,6 +51,13 @@ pub(crate) enum Measure {
     AckedWeakLost,
     /// From the first acknowledged message that is lost to the fault that lost it: how much of the past is gone.
     WeakLossSeconds,
+    /// How often a user's stream of their conversation was opened again.
+    StreamsReopened,
+    /// The longest time from a stream's end to when it was open again.
+    LongestStreamPause,
+    /// Acknowledged messages that are there, and that a stream did not tell: it had told a lost one under
+    /// their number.
+    UnheardAfterLoss,
     /// How often a cell went on in another region.
     Moves,
     /// By how much the cells' epochs have grown: a failover that nobody needed is seen here.
@@ -83,7 +91,7 @@ pub(crate) enum Measured {
 }
 
 impl Measure {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Recover99,
         Self::RecoverAllUsers,
         Self::FirstSuccess,
@@ -100,6 +108,9 @@ impl Measure {
         Self::AckedStrongLost,
         Self::AckedWeakLost,
         Self::WeakLossSeconds,
+        Self::StreamsReopened,
+        Self::LongestStreamPause,
+        Self::UnheardAfterLoss,
         Self::Moves,
         Self::EpochsChanged,
         Self::Rebuilt,
@@ -125,6 +136,9 @@ impl Measure {
             Self::AckedStrongLost => "acked-strong-lost",
             Self::AckedWeakLost => "acked-weak-lost",
             Self::WeakLossSeconds => "weak-loss-seconds",
+            Self::StreamsReopened => "streams-reopened",
+            Self::LongestStreamPause => "longest-stream-pause",
+            Self::UnheardAfterLoss => "unheard-after-loss",
             Self::Moves => "moves",
             Self::EpochsChanged => "epochs-changed",
             Self::Rebuilt => "rebuilt",
@@ -145,6 +159,7 @@ impl Measure {
             | Self::Promote
             | Self::Publish
             | Self::LongestHold
+            | Self::LongestStreamPause
             | Self::RedundancyRestored
             | Self::RecoverAfterHeal => Unit::Time,
             Self::Failed
@@ -153,6 +168,8 @@ impl Measure {
             | Self::FailedAfterHeal
             | Self::AckedStrongLost
             | Self::AckedWeakLost
+            | Self::StreamsReopened
+            | Self::UnheardAfterLoss
             | Self::Moves
             | Self::EpochsChanged
             | Self::Rebuilt => Unit::Count,
@@ -264,6 +281,7 @@ pub(crate) fn metrics(course: &Course) -> Metrics {
         let seconds = Value::Time(loss_reaches_back(course, &weak));
         measured.insert(Measure::WeakLossSeconds, Measured::Got(seconds));
     }
+    measured.extend(streams::measures(course));
     measured.insert(Measure::Moves, Measured::Got(Value::Count(moves::moves(course))));
     measured.insert(Measure::EpochsChanged, grown(course, |tally| tally.epoch.0));
     measured.insert(Measure::Rebuilt, grown(course, |tally| tally.rebuilt));

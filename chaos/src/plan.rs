@@ -62,7 +62,11 @@ fn plan(drill: &Drill, cells: &[Cell], seed: u64) -> Result<Vec<String>, String>
         lines.push(format!("  again and again, every {:.0?}", repeat.every));
     }
     let load = &drill.load;
-    lines.push(format!("  load: {} requests a second of {} users", load.rate, load.users));
+    let streams = match load.streams {
+        0 => String::new(),
+        count => format!(", {count} of whom hold a stream"),
+    };
+    lines.push(format!("  load: {} requests a second of {} users{streams}", load.rate, load.users));
     lines.push(format!(
         "  takes {:.0?}, and until every cell is redundant",
         lasting + drill.after_heal

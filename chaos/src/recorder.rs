@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::history::{Event, Operation};
+use crate::history::{Event, Operation, Step, StreamStep};
 
 /// Cheap to clone; all clones are one record. The lock is held for a few lines without waiting.
 #[derive(Clone, Default)]
@@ -13,6 +13,8 @@ pub(crate) struct Recorder(Arc<Mutex<Record>>);
 pub(crate) struct Record {
     pub(crate) operations: Vec<Operation>,
     pub(crate) events: Vec<Event>,
+    /// Of all users' streams, in the order of time.
+    pub(crate) streams: Vec<StreamStep>,
     /// How late each request was sent.
     pub(crate) lags: Vec<Duration>,
 }
@@ -28,6 +30,21 @@ impl Recorder {
 
     pub(crate) fn event(&self, event: Event) {
         self.with(|record| record.events.push(event));
+    }
+
+    pub(crate) fn stream(&self, step: StreamStep) {
+        self.with(|record| record.streams.push(step));
+    }
+
+    /// Returns the number that a user's stream told last.
+    pub(crate) fn last_heard(&self, user: usize) -> Option<u64> {
+        self.with(|record| {
+            let mut of_user = record.streams.iter().rev().filter(|step| step.user == user);
+            of_user.find_map(|step| match step.step {
+                Step::Heard { seq, .. } => Some(seq),
+                Step::Asked { .. } | Step::Opened(_) | Step::Ended(_) => None,
+            })
+        })
     }
 
     /// Looks at the record as it is now.

@@ -58,6 +58,7 @@ pub(crate) fn write(
         &report.clock,
         &course.users,
         &course.operations,
+        &course.streams,
         &course.injections,
     );
     let document = document(report);

@@ -157,8 +157,10 @@ async fn phases(run: &Run<'_>, course: &mut Course, safeguard: &Safeguard) -> an
     let Some(ready) = preflight::preflight(run, course).await? else { return Ok(()) };
     safeguard.watching(watching(run.drill, &course.users))?;
     let client = Arc::clone(&ready.client);
-    let load_stop = CancellationToken::new();
+    let (load_stop, streams_stop) = (CancellationToken::new(), CancellationToken::new());
     let (drained, load_ended) = oneshot::channel();
+    let (closed, streams_ended) = oneshot::channel();
+    let streaming = load::streams::streaming(&course.users, run.drill.load.streams);
 
     let mut tasks = Tasks::default();
     let (follow_from, clock) = (ready.control_plane.clone(), run.clock);
@@ -175,13 +177,29 @@ async fn phases(run: &Run<'_>, course: &mut Course, safeguard: &Safeguard) -> an
         stop.cancelled().await;
         Ok(())
     });
+    let (holder, plan, who) = (Arc::clone(&client), run.drill.load.clone(), streaming.clone());
+    let (recorder, stop_streams) = (run.recorder.clone(), streams_stop.clone());
+    tasks.start("hold the streams", |stop| async move {
+        load::streams::hold(&holder, &plan, &who, seed, clock, &recorder, &stop_streams).await;
+        // Whoever waits for it may have gone already.
+        if closed.send(()).is_err() {
+            return Ok(());
+        }
+        stop.cancelled().await;
+        Ok(())
+    });
 
     let mut outcome = None;
     let story = async {
         let told = under_load(run, course, safeguard, &ready, &client).await;
         load_stop.cancel();
         let ended = load_ended.await.context("wait for the last answers");
-        outcome = Some(told.and(ended));
+        if !course.injections.is_empty() {
+            load::streams::hear_out(&client, &streaming, &run.recorder).await;
+        }
+        streams_stop.cancel();
+        let closed = streams_ended.await.context("wait until the streams are closed");
+        outcome = Some(told.and(ended).and(closed));
     };
     tasks.run(story, GRACE).await?;
     outcome.context("see the drill to its end")??;
@@ -302,6 +320,7 @@ fn gather(run: &Run<'_>, course: &mut Course) {
     run.recorder.with(|record| {
         course.operations.clone_from(&record.operations);
         course.events.clone_from(&record.events);
+        course.streams.clone_from(&record.streams);
         course.lags.clone_from(&record.lags);
     });
 }

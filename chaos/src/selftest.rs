@@ -7,7 +7,7 @@ mod healthy;
 use crate::check::{Check, Finding};
 use crate::course::{Course, DatabaseRead, Doubts, LostWritesRead, Seen};
 use crate::drill::Expect;
-use crate::history::{Effect, Failure, Operation, Outcome};
+use crate::history::{Effect, Failure, Operation, Outcome, Step, StreamStep};
 use crate::selftest::healthy::{MOVED_AT, READ, healthy, served};
 
 /// Something a platform could do wrong.
@@ -143,6 +143,23 @@ pub(crate) const DEFECTS: [Defect; 16] = [
         },
     },
     Defect {
+        name: "resumed-too-late",
+        what: "the successor goes on with a stream behind a message that its user was not told",
+        meant: Check::StreamOrder,
+        put_in: |course| course.streams.retain(|step| !is_told_again(step)),
+    },
+    Defect {
+        name: "resumed-too-early",
+        what: "the successor tells a stream's user a message that they have been told",
+        meant: Check::StreamOrder,
+        put_in: |course| {
+            let told = course.streams.iter().position(is_told_again);
+            let at = told.expect("the history has a stream that goes on");
+            let again = Step::Heard { seq: 1, number: Some(1) };
+            course.streams.insert(at, StreamStep { step: again, ..course.streams[at].clone() });
+        },
+    },
+    Defect {
         name: "loss-not-reported",
         what: "an acknowledged message is lost, and the platform's report does not list it",
         meant: Check::LostWritesReported,
@@ -229,6 +246,11 @@ fn refuse_writes(course: &mut Course) {
         injection.expect = Expect::RefuseWrites;
     }
     course.healed = Some(MOVED_AT * 6);
+}
+
+/// Whether the successor told a message.
+fn is_told_again(step: &StreamStep) -> bool {
+    step.at > MOVED_AT && matches!(step.step, Step::Heard { .. })
 }
 
 fn forget_ticket(course: &mut Course, number: u32) {

@@ -60,9 +60,10 @@ pub(crate) fn lost_weak(course: &Course) -> Option<Vec<&Operation>> {
     Some(lost)
 }
 
-type Acked<'a> = Vec<(&'a Operation, u64)>;
+/// A user's acknowledged messages, and the numbers they were told.
+pub(super) type Acked<'a> = Vec<(&'a Operation, u64)>;
 
-fn acknowledged(course: &Course) -> BTreeMap<usize, Acked<'_>> {
+pub(super) fn acknowledged(course: &Course) -> BTreeMap<usize, Acked<'_>> {
     let mut users: BTreeMap<usize, Acked<'_>> = BTreeMap::new();
     for operation in course.operations.iter().filter(|op| op.kind == Kind::Message) {
         if let Outcome::Ok(Effect::Message { seq }) = &operation.outcome {

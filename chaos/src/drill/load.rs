@@ -19,6 +19,8 @@ pub(crate) struct Load {
     pub(crate) max_in_flight: usize,
     /// What users do about a request that was not answered well; nothing, unless the drill says so.
     pub(crate) retries: Option<Retries>,
+    /// So many of the users hold a stream of their conversation, from the load's beginning to the end.
+    pub(crate) streams: usize,
 }
 
 /// How users ask again, until they have waited for as long as for one answer.

@@ -49,6 +49,8 @@ const MAX_IN_FLIGHT: usize = 2_000;
 const LAG_P99: Duration = Duration::from_millis(50);
 /// With pauses that double, more would wait for longer than any answer takes.
 const TRIES_MAX: u32 = 10;
+/// Each is a connection of the routers and one of a site, beside those that requests need.
+const STREAMS_MAX: usize = 200;
 const OPS_BEFORE: usize = 100;
 const OPS_IN_WINDOW: usize = 100;
 
@@ -81,6 +83,10 @@ fn drill(reader: &mut Reader, name: &str, root: &marked_yaml::Node) -> Option<Dr
     let limits = claims(reader, &root, "limits");
     let goals = claims(reader, &root, "goals");
     let checks = reader.words(&root, "checks", Check::NAMES, Check::named);
+    if checks.contains(&Check::StreamOrder) && load.streams == 0 {
+        let problem = "stream-order is about streams: say in `load: streams` how many there are";
+        reader.report(&root, "checks", problem);
+    }
     let stop_conditions = stop_conditions(reader, &root);
     let scope = scope(reader, &root);
     let seed = reader.number(&root, "seed").unwrap_or(1);
@@ -177,6 +183,7 @@ fn load(reader: &mut Reader, root: &Section<'_>) -> Load {
         request_timeout: REQUEST_TIMEOUT,
         max_in_flight: MAX_IN_FLIGHT,
         retries: None,
+        streams: 0,
     };
     let keys = [
         "model",
@@ -187,6 +194,7 @@ fn load(reader: &mut Reader, root: &Section<'_>) -> Load {
         "max-in-flight",
         "client-retry",
         "retries",
+        "streams",
     ];
     let Some(item) = reader.section(root, "load", Need::May, &keys) else { return load };
     let model = reader.value(&item, "model", Need::May, "poisson or constant", |text| match text {
@@ -220,6 +228,19 @@ fn load(reader: &mut Reader, root: &Section<'_>) -> Load {
     load.retries = retries(reader, &item);
     if never.is_some() && load.retries.is_some() {
         reader.report(&item, "client-retry", "none contradicts `retries`: leave one of them out");
+    }
+    load.streams = reader.number(&item, "streams").unwrap_or(load.streams);
+    let most = load.users.min(STREAMS_MAX);
+    if load.streams > most {
+        reader.report(
+            &item,
+            "streams",
+            format!("out of range: 0 to {most}, one of a user at most"),
+        );
+    }
+    if load.streams > 0 && !load.has(Kind::Message) {
+        let problem = "nothing would be told in them: `mix` has no message";
+        reader.report(&item, "streams", problem);
     }
     load
 }

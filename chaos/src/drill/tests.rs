@@ -54,12 +54,13 @@ load: {rate: 0}
             "9: limits.lost: unknown key; expected one of recover-99, recover-all-users, \
              first-success, first-strong-ack, detect, vote, promote, publish, longest-hold, \
              failed, refused-as-expected, other-cells-failed, failed-after-heal, acked-strong-lost, \
-             acked-weak-lost, weak-loss-seconds, moves, epochs-changed, rebuilt, redundancy-restored, \
+             acked-weak-lost, weak-loss-seconds, streams-reopened, longest-stream-pause, \
+             unheard-after-loss, moves, epochs-changed, rebuilt, redundancy-restored, \
              recover-after-heal",
             "9: limits.recover-99: expected a duration such as 500ms, 6s or 5m, found \"5\"",
             "10: checks[1]: expected no-lost-ack, exactly-once, single-writer, no-late-ack, \
-             no-stale-strong-read, session-order, blast-radius, lost-writes-reported, \
-             observer-alone, no-forbidden-ack, clean-refusals, found \"no-bugs\"",
+             no-stale-strong-read, session-order, stream-order, blast-radius, \
+             lost-writes-reported, observer-alone, no-forbidden-ack, clean-refusals, found \"no-bugs\"",
             "11: load.rate: out of range: 1 to 5000 requests a second",
         ]
     );

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use topology::{Epoch, Slot};
 
-use super::{Effect, Failure, Kind, Operation, Outcome, Served, User};
+use super::{Effect, End, Failure, Kind, Operation, Outcome, Served, Step, StreamStep, User};
 
 /// User 0 lives in cell c1, user 1 in cell c2.
 pub(crate) fn users() -> Vec<User> {
@@ -70,4 +70,29 @@ pub(crate) fn refused(number: u32, sent: u64, ended: u64) -> Operation {
 
 pub(crate) fn served(region: &str, epoch: u64) -> Served {
     Served { cell: "c1".parse().unwrap(), region: region.parse().unwrap(), epoch: Epoch(epoch) }
+}
+
+/// A connection of user 0's stream, each of its steps so many milliseconds after the run began.
+pub(crate) fn connection(number: u32, steps: Vec<(u64, Step)>) -> Vec<StreamStep> {
+    let of = |(at, step)| StreamStep { user: 0, connection: number, at: ms(at), step };
+    steps.into_iter().map(of).collect()
+}
+
+/// Begun by east under this epoch.
+pub(crate) fn opened(epoch: u64) -> Step {
+    Step::Opened(Some(served("east", epoch)))
+}
+
+/// An operation's message.
+pub(crate) fn heard(seq: u64, number: u32) -> Step {
+    Step::Heard { seq, number: Some(number) }
+}
+
+/// An answer to one.
+pub(crate) fn heard_reply(seq: u64) -> Step {
+    Step::Heard { seq, number: None }
+}
+
+pub(crate) fn ended(end: End) -> Step {
+    Step::Ended(end)
 }

@@ -4,23 +4,27 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Clock, Effect, Event, Operation, Outcome, User, mark};
+use super::{Clock, Effect, Event, Operation, Outcome, Served, Step, StreamStep, User, mark};
 use crate::fault::Injection;
 
-/// Returns an `invoke` and a completion per operation and what was done to the platform, by time.
+/// Returns an `invoke` and a completion per operation, what became of streams and what was done to the
+/// platform, by time.
 pub(crate) fn history_jsonl(
     run: &str,
     clock: &Clock,
     users: &[User],
     operations: &[Operation],
+    streams: &[StreamStep],
     injections: &[Injection],
 ) -> String {
-    let mut lines: Vec<(Duration, Value)> = Vec::with_capacity(operations.len() * 2 + 2);
+    let count = operations.len() * 2 + streams.len() + 2;
+    let mut lines: Vec<(Duration, Value)> = Vec::with_capacity(count);
     for operation in operations {
         let user = &users[operation.user];
         lines.push((operation.sent, invoke(run, user, operation)));
         lines.push((operation.ended, completion(run, user, operation)));
     }
+    lines.extend(streams.iter().map(|step| (step.at, of_stream(&users[step.user], step))));
     for injection in injections {
         lines.extend(injection.steps.iter().map(|(at, step)| {
             (
@@ -90,12 +94,50 @@ fn completion(run: &str, user: &User, operation: &Operation) -> Value {
             line["error"] = json!(failure.to_string());
         }
     }
-    if let Some(served) = &operation.served {
-        line["cell"] = json!(served.cell.as_str());
-        line["region"] = json!(served.region.as_str());
-        line["epoch"] = json!(served.epoch.0);
+    by(&mut line, operation.served.as_ref());
+    line
+}
+
+/// A step of a stream is no operation, and so its process is no number: Jepsen's checkers pass it over.
+fn of_stream(user: &User, step: &StreamStep) -> Value {
+    let mut line = json!({
+        "process": "stream",
+        "type": "info",
+        "key": user.name,
+        "slot": user.slot.number(),
+        "cell": user.cell.as_str(),
+        "connection": step.connection,
+    });
+    match &step.step {
+        Step::Asked { after } => {
+            line["f"] = json!("stream-ask");
+            line["after"] = json!(after);
+        }
+        Step::Opened(served) => {
+            line["f"] = json!("stream-open");
+            by(&mut line, served.as_ref());
+        }
+        Step::Heard { seq, number } => {
+            line["f"] = json!("stream-hear");
+            line["seq"] = json!(seq);
+            if let Some(number) = number {
+                line["op_id"] = json!(number);
+            }
+        }
+        Step::Ended(end) => {
+            line["f"] = json!("stream-end");
+            line["end"] = json!(end.to_string());
+        }
     }
     line
+}
+
+/// Says who answered, if the answer said.
+fn by(line: &mut Value, served: Option<&Served>) {
+    let Some(served) = served else { return };
+    line["cell"] = json!(served.cell.as_str());
+    line["region"] = json!(served.region.as_str());
+    line["epoch"] = json!(served.epoch.0);
 }
 
 fn common(run: &str, user: &User, operation: &Operation) -> Value {
@@ -135,14 +177,17 @@ fn nanos(at: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Kind;
-    use super::super::fixture::{again, changed, read, refused, ticket, users};
+    use super::super::fixture::{
+        again, changed, connection, ended, heard, heard_reply, message, opened, read, refused,
+        ticket, users,
+    };
+    use super::super::{End, Failure, Kind};
     use super::*;
 
     #[test]
     fn every_request_is_invoked_and_completed_in_the_order_of_time() {
         let operations = [ticket(0, 10, 40), refused(1, 20, 30)];
-        let text = history_jsonl("r", &Clock::start(), &users(), &operations, &[]);
+        let text = history_jsonl("r", &Clock::start(), &users(), &operations, &[], &[]);
         let lines: Vec<Value> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let told: Vec<(u64, &str, u64)> = lines
@@ -161,7 +206,7 @@ mod tests {
     #[test]
     fn of_a_request_that_was_asked_again_it_is_told_how_often_and_when_last() {
         let operations = [ticket(0, 10, 15), again(30, ticket(1, 20, 40))];
-        let text = history_jsonl("r", &Clock::start(), &users(), &operations, &[]);
+        let text = history_jsonl("r", &Clock::start(), &users(), &operations, &[], &[]);
         let told: Vec<Value> = text
             .lines()
             .map(|line| serde_json::from_str::<Value>(line).unwrap())
@@ -186,7 +231,7 @@ mod tests {
             read(2, 50, 60, 3),
             Operation { kind: Kind::WeakRead, outcome: stale, ..read(3, 70, 80, 2) },
         ];
-        let text = history_jsonl("r", &Clock::start(), &users(), &operations, &[]);
+        let text = history_jsonl("r", &Clock::start(), &users(), &operations, &[], &[]);
         let told: Vec<String> = text
             .lines()
             .map(|line| {
@@ -203,6 +248,49 @@ mod tests {
             "read ok 3",
             "weak-read invoke null",
             "weak-read ok 2",
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_stream_is_told_step_by_step_among_the_requests_and_is_none_itself() {
+        let steps = vec![
+            (10, Step::Asked { after: None }),
+            (15, opened(1)),
+            (30, heard(1, 0)),
+            (32, heard_reply(2)),
+            (50, ended(End::Moved)),
+        ];
+        let mut streams = connection(1, steps);
+        let refused = Failure::Status { status: 503, code: "hold-timeout".to_owned() };
+        streams.extend(connection(
+            2,
+            vec![(60, Step::Asked { after: Some(2) }), (90, ended(End::Failed(refused)))],
+        ));
+        let operations = [message(0, 20, 40, 1)];
+        let text = history_jsonl("r", &Clock::start(), &users(), &operations, &streams, &[]);
+        let told: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .map(|line| {
+                let said = [&line["seq"], &line["op_id"], &line["after"], &line["end"]];
+                json!([line["process"], line["f"], line["type"], line["connection"], said])
+            })
+            .collect();
+        let none = Value::Null;
+        let of = |f: &str, connection: u32, said: [Value; 4]| {
+            json!(["stream", f, "info", connection, said])
+        };
+        let expected = [
+            of("stream-ask", 1, [none.clone(), none.clone(), none.clone(), none.clone()]),
+            of("stream-open", 1, [none.clone(), none.clone(), none.clone(), none.clone()]),
+            json!([0, "message", "invoke", none, [none, 0, none, none]]),
+            of("stream-hear", 1, [json!(1), json!(0), none.clone(), none.clone()]),
+            of("stream-hear", 1, [json!(2), none.clone(), none.clone(), none.clone()]),
+            json!([0, "message", "ok", none, [1, 0, none, none]]),
+            of("stream-end", 1, [none.clone(), none.clone(), none.clone(), json!("moved")]),
+            of("stream-ask", 2, [none.clone(), none.clone(), json!(2), none.clone()]),
+            of("stream-end", 2, [none.clone(), none.clone(), none, json!("503 hold-timeout")]),
         ];
         assert_eq!(told, expected);
     }

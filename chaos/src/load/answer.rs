@@ -62,8 +62,7 @@ fn of_answer(kind: Kind, answer: &Answer) -> Outcome {
         };
         return effect.map_or(Outcome::Unknown(Failure::Malformed), Outcome::Ok);
     }
-    let code = serde_json::from_slice::<Code>(&answer.body).map(|problem| problem.code);
-    let code = code.unwrap_or_else(|_| "no-problem".to_owned());
+    let code = code(answer);
     if kind == Kind::Transition
         && code == "stale-version"
         && let Ok(version) = version(answer)
@@ -82,17 +81,34 @@ fn of_answer(kind: Kind, answer: &Answer) -> Outcome {
     if is_definite { Outcome::Fail(failure) } else { Outcome::Unknown(failure) }
 }
 
+/// Returns what kept a stream from being opened.
+pub(super) fn refusal(answer: &Answer) -> Failure {
+    Failure::Status { status: answer.status.as_u16(), code: code(answer) }
+}
+
+fn code(answer: &Answer) -> String {
+    let code = serde_json::from_slice::<Code>(&answer.body).map(|problem| problem.code);
+    code.unwrap_or_else(|_| "no-problem".to_owned())
+}
+
 fn version(answer: &Answer) -> Result<u64, serde_json::Error> {
     serde_json::from_slice::<Versioned>(&answer.body).map(|ticket| ticket.version)
 }
 
 fn of_error(err: &CallError) -> Outcome {
+    match failure(err) {
+        Failure::Refused => Outcome::Fail(Failure::Refused),
+        other => Outcome::Unknown(other),
+    }
+}
+
+pub(super) fn failure(err: &CallError) -> Failure {
     match err {
-        CallError::Connect { .. } => Outcome::Fail(Failure::Refused),
-        CallError::Timeout { .. } => Outcome::Unknown(Failure::Timeout),
-        CallError::Send { .. } | CallError::Receive { .. } => Outcome::Unknown(Failure::Reset),
+        CallError::Connect { .. } => Failure::Refused,
+        CallError::Timeout { .. } => Failure::Timeout,
+        CallError::Send { .. } | CallError::Receive { .. } => Failure::Reset,
         CallError::Address { .. } | CallError::Refused { .. } | CallError::Malformed { .. } => {
-            Outcome::Unknown(Failure::Malformed)
+            Failure::Malformed
         }
     }
 }

@@ -70,6 +70,7 @@ mod tests {
             request_timeout: Duration::from_secs(1),
             max_in_flight: 10,
             retries: None,
+            streams: 0,
         }
     }
 

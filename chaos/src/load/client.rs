@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use http::{HeaderMap, HeaderValue, Method, header};
 use runtime::HttpClient;
+use runtime::sse::{EventStream, NoStream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use topology::Epoch;
@@ -29,6 +30,8 @@ const QUESTIONS: [&str; 4] =
 /// One client for all users, each with a token and a conversation.
 pub(crate) struct Client {
     http: HttpClient,
+    /// Of its own, so that a stream takes no connection that a request would have had.
+    streams: HttpClient,
     base: String,
     run: String,
     users: Vec<UserOf>,
@@ -70,8 +73,14 @@ struct Page {
 
 impl Client {
     pub(crate) fn new(edge: SocketAddr, run: &str) -> Self {
-        let (http, base) = (HttpClient::default(), format!("http://{edge}"));
-        Self { http, base, run: run.to_owned(), users: Vec::new() }
+        let (http, streams) = (HttpClient::default(), HttpClient::default());
+        Self {
+            http,
+            streams,
+            base: format!("http://{edge}"),
+            run: run.to_owned(),
+            users: Vec::new(),
+        }
     }
 
     /// The same users, asking elsewhere.
@@ -182,6 +191,20 @@ impl Client {
             ticket.told(effect);
         }
         (outcome, served)
+    }
+
+    /// Asks for a user's stream of their conversation, from after the message that was heard last.
+    pub(super) async fn open_stream(
+        &self,
+        user: usize,
+        after: Option<u64>,
+        within: Duration,
+    ) -> Result<EventStream, NoStream> {
+        let UserOf { bearer, conversation, .. } = &self.users[user];
+        let url = format!("{}/v1/conversations/{conversation}/events", self.base);
+        let headers = [(header::AUTHORIZATION, bearer.clone())].into_iter().collect();
+        let last = after.map(|seq| seq.to_string());
+        EventStream::open_within(&self.streams, &url, headers, last.as_deref(), within).await
     }
 
     /// Asks a site for a ticket as a router would that has not heard of its successor.

@@ -98,6 +98,7 @@ fn load() -> Load {
         request_timeout: Duration::from_secs(10),
         max_in_flight: 100,
         retries: None,
+        streams: 0,
     }
 }
 

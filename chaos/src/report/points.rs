@@ -118,8 +118,10 @@ fn seconds(nanos: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::fixture::{again, message, refused, ticket, users};
-    use crate::history::{Clock, Operation, history_jsonl};
+    use crate::history::fixture::{
+        again, connection, ended, heard, message, opened, refused, ticket, users,
+    };
+    use crate::history::{Clock, End, Operation, history_jsonl};
 
     #[test]
     fn a_history_shows_the_same_points_as_the_run_it_is_of() {
@@ -131,8 +133,12 @@ mod tests {
             again(1000, ticket(3, 800, 1100)),
             Operation { outcome: dropped, ..refused(4, 900, 900) },
         ];
-        let course = Course { users: users(), operations, ..Course::default() };
-        let text = history_jsonl("r", &Clock::start(), &course.users, &course.operations, &[]);
+        // Of streams there are none.
+        let streams =
+            connection(1, vec![(400, opened(1)), (890, heard(1, 1)), (950, ended(End::Moved))]);
+        let course = Course { users: users(), operations, streams, ..Course::default() };
+        let (clock, users) = (Clock::start(), &course.users);
+        let text = history_jsonl("r", &clock, users, &course.operations, &course.streams, &[]);
         let rounded = |points: Vec<Point>| {
             let mut points: Vec<_> = points
                 .into_iter()

@@ -1,5 +1,5 @@
 //! The history of a run without defects: cell c1 moves from east to south, and loses one weak write
-//! by it, which is reported; cell c2 notices nothing.
+//! by it, which is reported; its user's stream goes on with the successor. Cell c2 notices nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,9 @@ use crate::course::{
     ConversationRead, Course, DatabaseRead, FinalState, FinalVersion, LostRow, LostWritesRead, Seen,
 };
 use crate::fault::Injection;
-use crate::history::{Effect, Failure, Kind, Operation, Outcome, Served, User};
+use crate::history::{
+    Effect, End, Failure, Kind, Operation, Outcome, Served, Step, StreamStep, User,
+};
 
 /// When the fault took effect.
 pub(super) const MOVED_AT: Duration = Duration::from_secs(10);
@@ -48,11 +50,33 @@ pub(super) fn healthy() -> Course {
     Course {
         users: [("ada", "c1"), ("bob", "c2")].map(user).into(),
         operations,
+        streams: stream(),
         injections: vec![injection],
         healed: Some(seconds(20)),
         final_state: final_state(),
         ..Course::default()
     }
+}
+
+/// The user's: it breaks before the message that is lost is told, and is opened again after the move.
+fn stream() -> Vec<StreamStep> {
+    let steps = [
+        (1, 500, Step::Asked { after: None }),
+        (1, 510, Step::Opened(Some(served("east", 1)))),
+        (1, 2005, Step::Heard { seq: 1, number: Some(1) }),
+        (1, 8990, Step::Ended(End::Failed(Failure::Reset))),
+        (2, 9090, Step::Asked { after: Some(1) }),
+        (2, 12_000, Step::Opened(Some(served("south", 3)))),
+        (2, 14_005, Step::Heard { seq: 2, number: Some(7) }),
+        (2, 30_000, Step::Ended(End::Stopped)),
+    ];
+    let step = |(connection, millis, step)| StreamStep {
+        user: 0,
+        connection,
+        at: Duration::from_millis(millis),
+        step,
+    };
+    steps.map(step).into()
 }
 
 fn final_state() -> FinalState {

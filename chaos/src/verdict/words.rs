@@ -29,6 +29,9 @@ pub(crate) fn name(measure: Measure) -> Text {
         Measure::AckedStrongLost => "强写丢失",
         Measure::AckedWeakLost => "弱写丢失",
         Measure::WeakLossSeconds => "弱写丢失时长",
+        Measure::StreamsReopened => "事件流重连次数",
+        Measure::LongestStreamPause => "事件流最长中断",
+        Measure::UnheardAfterLoss => "丢失后未送达",
         Measure::Moves => "迁移次数",
         Measure::EpochsChanged => "纪元变化",
         Measure::Rebuilt => "数据库重建",
@@ -65,6 +68,17 @@ pub(crate) fn means(measure: Measure) -> Text {
         Measure::AckedStrongLost => ("acknowledged tickets that are lost", "已确认而丢失的工单"),
         Measure::AckedWeakLost => ("acknowledged messages that are lost", "已确认而丢失的消息"),
         Measure::WeakLossSeconds => ("how far back lost messages reach", "丢失消息回溯的时长"),
+        Measure::StreamsReopened => {
+            ("how often a user's stream was opened again", "用户的事件流重新打开的次数")
+        }
+        Measure::LongestStreamPause => (
+            "the longest time between a stream's end and its next beginning",
+            "事件流从中断到重新打开的最长时间",
+        ),
+        Measure::UnheardAfterLoss => (
+            "messages a stream did not tell, as it had told a lost one under their number",
+            "因同一编号的消息曾送达而后丢失,事件流未送达的消息",
+        ),
         Measure::Moves => {
             ("how often cells went on in another region", "单元改由其他地域服务的次数")
         }
@@ -90,6 +104,7 @@ pub(crate) fn claim(check: Check) -> Text {
         Check::NoLateAck => "被接替之后,站点不再确认任何写入",
         Check::NoStaleStrongRead => "强读能看到此前已确认的内容,每个工单只有一份历史",
         Check::SessionOrder => "每个会话的消息按发送顺序排列",
+        Check::StreamOrder => "事件流按顺序且仅一次送达会话中每条已确认的消息",
         Check::BlastRadius => "其他单元没有失败的请求(I8)",
         Check::LostWritesReported => "已确认而丢失的内容都有报告,且报告仅含这些内容",
         Check::ObserverAlone => "被隔离的控制面如实说明了情况,之后重新可信",
