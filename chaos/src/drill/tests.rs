@@ -17,7 +17,7 @@ fn the_region_drill_claims_what_the_design_promises() {
     assert_eq!(drill.limits[&Measure::Recover99], Value::Time(Duration::from_secs(5)));
     assert_eq!(drill.goals[&Measure::Recover99], Value::Time(Duration::from_secs(3)));
     assert_eq!(drill.limits[&Measure::AckedStrongLost], Value::Count(0));
-    assert_eq!(drill.checks.len(), 8);
+    assert_eq!(drill.checks.len(), 9);
 }
 
 #[test]
@@ -246,4 +246,21 @@ fn where_writes_are_to_be_refused_an_action_says_so_and_it_is_looked_at_how() {
     assert!(findings(&of_all)[0].ends_with(
         "expect: expected serve; refuse-writes is said of an action, found \"refuse-writes\""
     ));
+}
+
+#[test]
+fn a_stream_is_of_one_user_and_needs_messages_and_its_check_needs_streams() {
+    let text = text("cell-loss");
+    assert_eq!(Drill::parse("test", text).unwrap().load.streams, 15);
+    let with = |from: &str, to: &str| findings(&text.replace(from, to));
+    let beyond = "23: load.streams: out of range: 0 to 90, one of a user at most";
+    assert_eq!(with("streams: 15", "streams: 91"), [beyond]);
+    let many = "users: 5000, streams: 201";
+    let beyond = "23: load.streams: out of range: 0 to 200, one of a user at most";
+    assert_eq!(with("users: 90, streams: 15", many), [beyond]);
+    let silent = "23: load.streams: nothing would be told in them: `mix` has no message";
+    assert_eq!(with("message: 4", "message: 0"), [silent]);
+    let none =
+        "26: checks: stream-order is about streams: say in `load: streams` how many there are";
+    assert_eq!(with(" streams: 15,", ""), [none]);
 }
