@@ -161,27 +161,11 @@ impl Client {
             Ok(headers) => headers,
             Err(_) => HeaderMap::new(),
         };
-        let (method, path, body) = match kind {
-            Kind::Ticket => (
-                Method::POST,
-                "/v1/tickets".to_owned(),
-                json!({ "subject": mark, "description": "Written by a drill." }),
-            ),
-            Kind::Message => (
-                Method::POST,
-                format!("/v1/conversations/{}/messages", user.conversation),
-                json!({
-                    "text": QUESTIONS[number as usize % QUESTIONS.len()],
-                    "client_message_id": mark,
-                }),
-            ),
-            Kind::Transition | Kind::StrongRead | Kind::WeakRead => {
-                // A load that is about kept tickets opens them first.
-                let Some(ticket) = &user.ticket else {
-                    return (Outcome::Fail(Failure::Dropped), None);
-                };
-                ticket.request(kind, from, &mut headers)
-            }
+        let (method, path, body) = match (user.written(kind, number, &mark), &user.ticket) {
+            (Some((path, body)), _) => (Method::POST, path, body),
+            (None, Some(ticket)) => ticket.request(kind, from, &mut headers),
+            // A load that is about kept tickets opens them first.
+            (None, None) => return (Outcome::Fail(Failure::Dropped), None),
         };
         let body = if method == Method::GET { String::new() } else { body.to_string() };
         let url = format!("{}{path}", self.base);
@@ -207,16 +191,19 @@ impl Client {
         EventStream::open_within(&self.streams, &url, headers, last.as_deref(), within).await
     }
 
-    /// Asks a site for a ticket as a router would that has not heard of its successor.
+    /// Asks a site for a ticket or a message, as a router would that has not heard of its successor.
     pub(crate) async fn ask_directly(
         &self,
         gateway: SocketAddr,
-        user: &User,
+        (index, user): (usize, &User),
         epoch: Epoch,
-        number: u32,
+        (kind, number): (Kind, u32),
         within: Duration,
     ) -> (Outcome, Option<Served>) {
         let mark = mark(&self.run, number);
+        let Some((path, body)) = self.users[index].written(kind, number, &mark) else {
+            return (Outcome::Fail(Failure::Dropped), None);
+        };
         let said = [
             (wire::IDEMPOTENCY_KEY, mark.clone()),
             (wire::USER, user.name.clone()),
@@ -231,10 +218,9 @@ impl Client {
                 HeaderValue::try_from(text).map(|text| (http::HeaderName::from_static(name), text)),
             );
         }
-        let url = format!("http://{gateway}/v1/tickets");
-        let body = json!({ "subject": mark, "description": "Written by a drill." }).to_string();
-        let sent = self.http.call(Method::POST, &url, headers, body, within);
-        outcome(Kind::Ticket, sent.await)
+        let url = format!("http://{gateway}{path}");
+        let sent = self.http.call(Method::POST, &url, headers, body.to_string(), within);
+        outcome(kind, sent.await)
     }
 
     /// Looks whether a user can see a ticket.
@@ -302,6 +288,26 @@ impl Client {
     async fn get(&self, user: usize, url: &str) -> anyhow::Result<runtime::http_client::Answer> {
         let headers = headers(&self.users[user].bearer, None)?;
         Ok(self.http.call(Method::GET, url, headers, bytes::Bytes::new(), ASK).await?)
+    }
+}
+
+impl UserOf {
+    /// Returns what this user writes, and where; nothing of what is about the ticket they keep.
+    fn written(&self, kind: Kind, number: u32, mark: &str) -> Option<(String, Value)> {
+        match kind {
+            Kind::Ticket => Some((
+                "/v1/tickets".to_owned(),
+                json!({ "subject": mark, "description": "Written by a drill." }),
+            )),
+            Kind::Message => Some((
+                format!("/v1/conversations/{}/messages", self.conversation),
+                json!({
+                    "text": QUESTIONS[number as usize % QUESTIONS.len()],
+                    "client_message_id": mark,
+                }),
+            )),
+            Kind::Transition | Kind::StrongRead | Kind::WeakRead => None,
+        }
     }
 }
 

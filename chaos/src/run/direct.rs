@@ -1,5 +1,8 @@
-//! Asks sites that stand still for tickets, past the routers, so that the requests are there when
-//! the sites wake up: before anybody could have told them that they were succeeded.
+//! Asks sites that stand still for tickets and messages, past the routers, so that the requests are there
+//! when the sites wake up: before anybody could have told them that they were succeeded.
+//!
+//! Of both, because a ticket proves too little: it waits for voters who have turned away, whether or not the
+//! site knows that its right has run out. A message waits for nobody.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,11 +35,13 @@ pub(super) async fn ask(run: &Run<'_>, client: &Client, course: &Course) -> Vec<
         let users = course.users.iter().enumerate().filter(|(_, user)| user.cell == site.cell);
         for (index, user) in users.take(EACH) {
             number -= 1;
+            let kind = if number.is_multiple_of(2) { Kind::Ticket } else { Kind::Message };
             asked.push(async move {
                 let sent = run.clock.now();
-                let (outcome, served) =
-                    client.ask_directly(gateway, user, epoch, number, WITHIN).await;
-                let (kind, ended) = (Kind::Ticket, run.clock.now());
+                let asking =
+                    client.ask_directly(gateway, (index, user), epoch, (kind, number), WITHIN);
+                let (outcome, served) = asking.await;
+                let ended = run.clock.now();
                 Operation {
                     number,
                     kind,
@@ -60,12 +65,12 @@ pub(super) async fn ask(run: &Run<'_>, client: &Client, course: &Course) -> Vec<
 pub(super) fn told(direct: &[Operation]) -> Option<String> {
     let mut answers: BTreeMap<String, usize> = BTreeMap::new();
     for operation in direct {
-        let answer = match (&operation.outcome, &operation.served) {
+        let said = match (&operation.outcome, &operation.served) {
             (Outcome::Ok(_), Some(served)) => format!("acknowledged under epoch {}", served.epoch),
             (Outcome::Ok(_), None) => "acknowledged".to_owned(),
             (Outcome::Fail(failure) | Outcome::Unknown(failure), _) => failure.to_string(),
         };
-        *answers.entry(answer).or_default() += 1;
+        *answers.entry(format!("{}: {said}", operation.kind.name())).or_default() += 1;
     }
     let listed: Vec<String> =
         answers.into_iter().map(|(answer, count)| format!("{count} × {answer}")).collect();
