@@ -25,7 +25,7 @@ use crate::wan;
 
 pub(crate) use cut::Cut;
 pub(crate) use fault::{
-    Choice, Death, EtcdMember, Fault, Lasting, Outage, Place, ProcessRole, Reach, Routers,
+    Choice, Death, EtcdMember, Fault, Lasting, Outage, Place, ProcessRole, Reach, Routers, Standbys,
 };
 pub(crate) use lines::{Effect, Lines, Only, Others, Towards};
 pub(crate) use load::{Arrivals, Load, Retries};

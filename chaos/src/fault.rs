@@ -124,8 +124,9 @@ pub(crate) async fn inject(
         Target::PostgresStall { site, lasting } => {
             postgres_stall::inject(bench, site, *lasting, safeguard, injection).await
         }
-        Target::ReplicationStall { site, lasting } => {
-            replication_stall::inject(bench, site, *lasting, safeguard, injection).await
+        Target::ReplicationStall { site, standbys, lasting } => {
+            let to = (*standbys, *lasting);
+            replication_stall::inject(bench, site, to, safeguard, injection).await
         }
         Target::ProcessPause { lasting, seed, .. } => {
             process_pause::inject(bench, *lasting, *seed, safeguard, injection).await

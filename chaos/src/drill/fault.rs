@@ -21,7 +21,7 @@ pub(crate) enum Fault {
     /// Everything of a cell's active PostgreSQL stands still for a moment.
     PostgresStall { cell: Choice<CellId>, lasting: Lasting },
     /// A cell's active site sends its standbys nothing for a moment, while the next thing is done.
-    ReplicationStall { cell: Choice<CellId>, lasting: Lasting },
+    ReplicationStall { cell: Choice<CellId>, standbys: Standbys, lasting: Lasting },
     /// SIGKILL everything of a region, and keep it down.
     RegionKill { region: Choice<RegionId>, death: Death },
     /// SIGKILL everything of all regions but one, and keep it down.
@@ -232,6 +232,14 @@ pub(crate) enum Place {
     Active,
     /// One of its standbys, by the seed.
     Standby,
+}
+
+/// How many of a site's standbys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standbys {
+    All,
+    /// Whichever: the others go on, and strong commits with them.
+    One,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

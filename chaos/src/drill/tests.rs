@@ -163,6 +163,26 @@ fn a_pause_says_how_long_it_may_be_and_a_kill_does_not() {
     );
 }
 
+#[test]
+fn a_stall_of_replication_is_of_every_standby_unless_it_says_one() {
+    let stalled = |text: &str| {
+        let drill = Drill::parse("test", text).unwrap();
+        let Fault::ReplicationStall { standbys, .. } = drill.actions[0].fault else {
+            panic!("{:?}", drill.actions[0])
+        };
+        standbys
+    };
+    let target = "target: {cell: auto, site: active}\n      for";
+    let of = |standbys: &str| {
+        let to = format!("target: {{cell: auto, site: active, standbys: {standbys}}}\n      for");
+        text("weak-loss").replace(target, &to)
+    };
+    assert_eq!(stalled(text("weak-loss")), Standbys::All);
+    assert_eq!(stalled(&of("one")), Standbys::One);
+    let told = "method[0].provider.target.standbys: expected all or one, found \"two\"";
+    assert!(findings(&of("two"))[0].ends_with(told));
+}
+
 fn text(name: &str) -> &'static str {
     DRILLS.iter().find(|(known, _)| *known == name).unwrap().1
 }

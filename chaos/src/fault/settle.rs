@@ -38,9 +38,10 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
             let site = active_site(cell, cells, &mut random)?;
             Ok(Target::PostgresStall { site, lasting: lasting.settled(&mut random) })
         }
-        Fault::ReplicationStall { cell, lasting } => {
+        Fault::ReplicationStall { cell, standbys, lasting } => {
             let site = active_site(cell, cells, &mut random)?;
-            Ok(Target::ReplicationStall { site, lasting: lasting.settled(&mut random) })
+            let (standbys, lasting) = (*standbys, lasting.settled(&mut random));
+            Ok(Target::ReplicationStall { site, standbys, lasting })
         }
         Fault::RegionKill { region, death } => {
             let (region, cells) = home(region, cells, &mut random)?;

@@ -9,6 +9,7 @@ use topology::{CellId, RegionId, SiteId};
 
 use crate::drill::{
     Cut, Death, Effect, EtcdMember, Lines, Offset, Outage, ProcessRole, Reach, Routers, Scope,
+    Standbys,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,7 @@ pub(crate) enum Target {
     /// While the next thing is done.
     ReplicationStall {
         site: SiteId,
+        standbys: Standbys,
         lasting: Duration,
     },
     RegionKill {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::yaml::{Need, Reader, Section, duration};
 use super::super::{
     Choice, Death, Effect, EtcdMember, Fault, Lasting, Lines, Offset, Outage, Place, ProcessRole,
-    Reach, Routers, lines,
+    Reach, Routers, Standbys, lines,
 };
 
 /// Longer is no pause any more but a freeze.
@@ -64,7 +64,12 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
         }
         "replication.stall" => {
             let (cell, lasting) = (choice(reader, &target, "cell"), lasting(reader, provider));
-            Some(Fault::ReplicationStall { cell: cell?, lasting: lasting? })
+            let words = [("all", Standbys::All), ("one", Standbys::One)];
+            let standbys = reader.value(&target, "standbys", Need::May, "all or one", |text| {
+                words.iter().find(|(word, _)| *word == text).map(|(_, standbys)| *standbys)
+            });
+            let standbys = standbys.unwrap_or(Standbys::All);
+            Some(Fault::ReplicationStall { cell: cell?, standbys, lasting: lasting? })
         }
         "cpu.starve" => {
             let cell = choice(reader, &target, "cell");
@@ -140,10 +145,9 @@ fn keys(kind: &str) -> &'static [&'static str] {
         "process.kill" => &["cell", "role", "site"],
         "process.freeze" => &["cell", "process", "site"],
         "process.pause" => &["any"],
-        "site.kill" | "site.freeze" | "site.slow" | "postgres.stall" | "replication.stall"
-        | "cpu.starve" | "clock.offset" | "disk.full" | "disk.slow" | "net.stream" => {
-            &["cell", "site"]
-        }
+        "site.kill" | "site.freeze" | "site.slow" | "postgres.stall" | "cpu.starve"
+        | "clock.offset" | "disk.full" | "disk.slow" | "net.stream" => &["cell", "site"],
+        "replication.stall" => &["cell", "site", "standbys"],
         "region.kill" => &["region", "mode"],
         "regions.kill" => &["left", "mode"],
         net if net.starts_with("net.") => &lines::TARGET,

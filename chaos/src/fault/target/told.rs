@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Target;
-use crate::drill::{EtcdMember, Routers};
+use crate::drill::{EtcdMember, Routers, Standbys};
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -15,8 +15,9 @@ impl fmt::Display for Target {
             Self::PostgresStall { site, lasting } => {
                 write!(f, "PostgreSQL of {site} for {} ms", lasting.as_millis())
             }
-            Self::ReplicationStall { site, lasting } => {
-                write!(f, "replication from {site} for {} ms", lasting.as_millis())
+            Self::ReplicationStall { site, standbys, lasting } => {
+                let to = if *standbys == Standbys::One { " to one standby" } else { "" };
+                write!(f, "replication from {site}{to} for {} ms", lasting.as_millis())
             }
             Self::RegionKill { region, .. } | Self::Evacuate { region, .. } => {
                 write!(f, "region {region}")
