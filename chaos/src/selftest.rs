@@ -5,7 +5,7 @@
 mod healthy;
 
 use crate::check::{Check, Finding};
-use crate::course::{Course, DatabaseRead, Doubts, LostWritesRead, Seen};
+use crate::course::{ConversationRead, Course, DatabaseRead, Doubts, LostWritesRead, Seen};
 use crate::drill::Expect;
 use crate::history::{Effect, Failure, Operation, Outcome, Step, StreamStep};
 use crate::selftest::healthy::{MOVED_AT, READ, healthy, served};
@@ -27,7 +27,7 @@ pub(crate) struct Caught {
     pub(crate) by: Vec<Check>,
 }
 
-pub(crate) const DEFECTS: [Defect; 16] = [
+pub(crate) const DEFECTS: [Defect; 19] = [
     Defect {
         name: "ack-before-commit",
         what: "a ticket is acknowledged before it is committed, and its site dies in between",
@@ -51,6 +51,20 @@ pub(crate) const DEFECTS: [Defect; 16] = [
             let (status, code) = (422, "refused".to_owned());
             let refused = Failure::Status { status, code, says_when: false };
             course.operations[2].outcome = Outcome::Fail(refused);
+        },
+    },
+    Defect {
+        name: "no-deduplication",
+        what: "an idempotency key is not remembered, and a message is written again",
+        meant: Check::ExactlyOnce,
+        put_in: |course| {
+            for read in course.final_state.conversations.values_mut() {
+                if let ConversationRead::Messages(messages) = read
+                    && let Some((seq, number)) = messages.last().copied()
+                {
+                    messages.push((seq + 1, number));
+                }
+            }
         },
     },
     Defect {
@@ -263,9 +277,12 @@ fn forget_ticket(course: &mut Course, number: u32) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::healthy::LOST;
     use super::*;
-    use crate::course::{ConversationRead, LostRow};
+    use crate::course::LostRow;
+    use crate::drill::Drill;
 
     #[test]
     fn every_defect_is_caught_by_the_check_meant_for_it_and_nothing_else_is_alarmed() {
@@ -280,6 +297,35 @@ mod tests {
         for check in Check::ALL {
             assert!(DEFECTS.iter().any(|defect| defect.meant == check), "{}", check.name());
         }
+    }
+
+    /// `make selftest` takes minutes, and so the tests leave it out: its drills are read here.
+    #[test]
+    fn what_is_done_for_real_is_in_the_list_and_its_drill_has_the_check_meant_for_it() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/selftest");
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let drill = Drill::parse(&name, &text).unwrap();
+            let defect = DEFECTS.iter().find(|defect| defect.name == name);
+            assert!(drill.checks.contains(&defect.unwrap().meant), "{name}");
+            names.push(name);
+        }
+        names.sort();
+        assert_eq!(
+            names,
+            [
+                "ack-before-commit",
+                "epoch-ignored",
+                "keys-not-replicated",
+                "lagging-standby-promoted",
+                "no-deduplication",
+                "no-fence-on-thaw",
+                "strong-read-from-standby",
+            ]
+        );
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod config;
 pub mod console;
 pub mod decide;
 pub mod decision_log;
+mod defect;
 pub mod event_log;
 pub mod evidence;
 pub mod failpoint;

@@ -19,6 +19,7 @@ use crate::cell::{Cell, Memory};
 use crate::decide::hold::{Cause, DEADLINE, Evidence, Step, cause, pause, step};
 use crate::decide::retry::Budget;
 use crate::decide::stale::{self, Asked, Occasion, occasion};
+use crate::defect;
 use crate::forwarding::{Asker, Attempt, Forwarding};
 use crate::load::Place;
 use crate::metrics::{Metrics, Refusal, Release, Retry};
@@ -140,6 +141,7 @@ impl Holder {
                             Ok(place) => {
                                 let version = applied.as_ref().map(|now| now.snapshot.version);
                                 let version = version.unwrap_or_default();
+                                let site = defect::instead_of(site, request, asker);
                                 return Ok(attempt(site, version, turn, place, false));
                             }
                             // It has waited its time already, and the pace of release lets few go.

@@ -14,6 +14,7 @@ mod certificates;
 mod config;
 mod connections;
 mod decide;
+mod defect;
 mod doors;
 mod drain;
 mod explain;

@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod child;
 pub mod clock;
+pub mod defect;
 pub mod door;
 pub mod emulation;
 pub mod environment;

@@ -1,5 +1,5 @@
-//! `make selftest`: cells that are made to do wrong, on a real platform, and the drill's check that is meant to
-//! say so. It needs them built with the feature `defects`, which `scripts/selftest` sees to.
+//! `make selftest`: a platform that is made to do wrong, and the drill's check that is meant to say so. It
+//! needs programs built with the feature `defects`, which `scripts/selftest` sees to.
 
 use std::path::Path;
 
@@ -12,30 +12,87 @@ const DEFECT: &str = "BULKHEAD_DEFECT";
 const LATE: &str = "ALTER SYSTEM SET recovery_min_apply_delay = '300ms'";
 
 #[test]
-#[ignore = "make selftest: it takes cells with defects"]
+#[ignore = "make selftest: it takes programs with defects"]
 fn a_ticket_that_is_acknowledged_before_its_commit_is_caught() -> anyhow::Result<()> {
     is_caught("ack-before-commit", "no-lost-ack")
 }
 
 #[test]
-#[ignore = "make selftest: it takes cells with defects"]
+#[ignore = "make selftest: it takes programs with defects"]
+fn a_site_that_goes_on_when_its_right_is_over_is_caught() -> anyhow::Result<()> {
+    is_caught("no-fence-on-thaw", "no-late-ack")
+}
+
+#[test]
+#[ignore = "make selftest: it takes programs with defects"]
 fn a_key_that_is_not_remembered_is_caught() -> anyhow::Result<()> {
     is_caught("no-deduplication", "exactly-once")
 }
 
 #[test]
-#[ignore = "make selftest: it takes cells with defects"]
+#[ignore = "make selftest: it takes programs with defects"]
+fn a_key_that_a_successor_does_not_know_is_caught() -> anyhow::Result<()> {
+    is_caught("keys-not-replicated", "exactly-once")
+}
+
+#[test]
+#[ignore = "make selftest: it takes programs with defects"]
+fn a_standby_that_is_promoted_although_another_one_has_more_is_caught() -> anyhow::Result<()> {
+    is_caught("lagging-standby-promoted", "no-lost-ack")
+}
+
+#[test]
+#[ignore = "make selftest: it takes programs with defects"]
 fn a_read_of_a_standby_that_is_shown_as_a_strong_one_is_caught() -> anyhow::Result<()> {
     is_caught("strong-read-from-standby", "no-stale-strong-read")
+}
+
+/// No check can see a router that sends requests under an epoch that is over, as long as sites know their own
+/// and voters theirs.
+#[test]
+#[ignore = "make selftest: it takes programs with defects"]
+fn a_router_that_ignores_epochs_is_refused_by_sites() -> anyhow::Result<()> {
+    let report = drill(&up(Some("epoch-ignored"))?, "epoch-ignored")?;
+    ensure!(report["verdict"] == "pass", "{report:#}");
+    Ok(())
+}
+
+/// Voters acknowledge no ticket of a site that was succeeded, whatever it believes; a message waits for nobody.
+#[test]
+#[ignore = "make selftest: it takes programs with defects"]
+fn and_what_sites_do_not_refuse_is_caught() -> anyhow::Result<()> {
+    let report = drill(&up(Some("epoch-ignored,no-fence-on-thaw"))?, "epoch-ignored")?;
+    ensure!(result(&report, "no-late-ack")? == "fail", "{report:#}");
+    for check in ["single-writer", "no-lost-ack"] {
+        ensure!(result(&report, check)? == "pass", "{check}: {report:#}");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "make selftest: it takes programs with defects"]
+fn and_so_is_a_ticket_that_is_acknowledged_under_an_epoch_that_is_over() -> anyhow::Result<()> {
+    let defects = "epoch-ignored,no-fence-on-thaw,ack-before-commit";
+    let report = drill(&up(Some(defects))?, "epoch-ignored")?;
+    ensure!(result(&report, "single-writer")? == "fail", "{report:#}");
+    Ok(())
 }
 
 /// The same drills, and nothing is wrong.
 #[test]
 #[ignore = "make selftest: it belongs to those with defects"]
-fn cells_that_do_right_are_accused_of_nothing() -> anyhow::Result<()> {
+fn programs_that_do_right_are_accused_of_nothing() -> anyhow::Result<()> {
     let platform = up(None)?;
     make_late(&platform)?;
-    for name in ["strong-read-from-standby", "no-deduplication", "ack-before-commit"] {
+    for name in [
+        "strong-read-from-standby",
+        "no-deduplication",
+        "ack-before-commit",
+        "keys-not-replicated",
+        "lagging-standby-promoted",
+        "no-fence-on-thaw",
+        "epoch-ignored",
+    ] {
         let report = drill(&platform, name)?;
         ensure!(report["verdict"] == "pass", "{name}: {report:#}");
     }
@@ -48,15 +105,20 @@ fn is_caught(defect: &str, meant: &str) -> anyhow::Result<()> {
         make_late(&platform)?;
     }
     let report = drill(&platform, defect)?;
-    let checks = report["checks"].as_array().context("find the checks")?;
-    let check = checks.iter().find(|check| check["name"] == meant);
-    let check = check.with_context(|| format!("find {meant} of {defect} in {report:#}"))?;
-    ensure!(check["result"] == "fail", "{meant} lets {defect} pass: {report:#}");
+    ensure!(result(&report, meant)? == "fail", "{meant} lets {defect} pass: {report:#}");
     Ok(())
 }
 
-fn up(defect: Option<&str>) -> anyhow::Result<Platform> {
-    let environment = defect.map(|defect| (DEFECT, defect.to_owned()));
+/// Returns what a check of a report came to.
+fn result<'a>(report: &'a Value, check: &str) -> anyhow::Result<&'a Value> {
+    let checks = report["checks"].as_array().context("find the checks")?;
+    let found = checks.iter().find(|found| found["name"] == check);
+    Ok(&found.with_context(|| format!("find {check} in {report:#}"))?["result"])
+}
+
+/// Starts a platform that has these defects, with commas between them.
+fn up(defects: Option<&str>) -> anyhow::Result<Platform> {
+    let environment = defects.map(|defects| (DEFECT, defects.to_owned()));
     Platform::up_in(environment.into_iter().collect(), |written| written)
 }
 

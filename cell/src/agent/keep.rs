@@ -43,6 +43,7 @@ use super::postgres::{Position, Postgres, Stop};
 use super::right;
 use super::shared::{Known, Shared};
 use crate::config::Site;
+use crate::defect;
 
 use work::{Done, Work, finish};
 
@@ -195,6 +196,7 @@ impl Keeper {
         if Instant::now() < self.not_before {
             return;
         }
+        defect::hear_late(self.serving.is_some(), &role).await;
         match &role {
             Role::Wait => {}
             Role::Serve { epoch } => {

@@ -15,6 +15,7 @@ use super::decide::pace::Pace;
 use super::decide::right::Right;
 use super::decide::tenure::Tenure;
 use super::decide::voter::Voter;
+use crate::defect;
 
 /// The cell's record, and the revision that wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,7 +152,9 @@ impl Shared {
         let standing = self.standing.borrow();
         let right = self.right.borrow();
         match &standing.claim {
-            Some(claim) if claim.epoch == right.epoch() => right.until(&claim.voters, claim.acks),
+            Some(claim) if claim.epoch == right.epoch() => {
+                defect::until(right.until(&claim.voters, claim.acks))
+            }
             Some(_) | None => BootTime::default(),
         }
     }

@@ -20,6 +20,7 @@ use crate::decide::Fact;
 use crate::decide::choose::{Order, choose};
 use crate::decide::failover::{right_over_at, silent_since};
 use crate::decide::state::SeenCell;
+use crate::defect;
 use crate::metrics::{self, Step};
 use crate::store::Kept;
 use crate::store::etcd::Unchanged;
@@ -154,6 +155,7 @@ pub async fn drive(
                 sleep_until(over_at).await;
             }
             metrics::took(Step::Fence, begun.elapsed());
+            let winner = defect::instead_of(winner, &ballot);
             return promote(hands, cell, &electing, winner, &ballot).await;
         }
         if !std::mem::replace(&mut told, true) {

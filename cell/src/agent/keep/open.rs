@@ -11,7 +11,7 @@ use super::{Done, Tools, change};
 use crate::agent::decide::tenure::Event;
 use crate::agent::postgres::Upstream;
 use crate::agent::shared::Known;
-use crate::database;
+use crate::{database, defect};
 
 /// How long the first renewal may take: an election of etcd's leader, and some.
 const RIGHT_LIMIT: Duration = Duration::from_secs(5);
@@ -46,6 +46,7 @@ pub(super) async fn open(tools: Tools, known: Known) -> anyhow::Result<Done> {
     }
     // Also after a promotion that asked before: it may have replayed more.
     refuse_used_epoch(&tools, &known).await?;
+    defect::replicate_no_keys(tools.postgres.sql.cell()).await?;
     // The first standbys have to copy the database first; nobody waits for this cell yet.
     let limit = if activation.system.is_none() { FIRST_BARRIER_LIMIT } else { BARRIER_LIMIT };
     let strong = match tokio::time::timeout(limit, barrier(&tools, epoch)).await {
