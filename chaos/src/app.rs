@@ -3,6 +3,7 @@
 mod drills;
 mod follow;
 mod heal;
+mod lever;
 mod suite;
 mod tell;
 
@@ -37,7 +38,7 @@ pub async fn run() -> anyhow::Result<Exit> {
         Command::History { folder } => tell::history(&folder),
         Command::Selftest => tell::selftest(),
         Command::Recover(args) => heal::recover(&args).await,
-        Command::Lever(args) => heal::lever(&args),
+        Command::Lever(args) => lever::lever(&args).await,
         Command::Guard { folder, silence_ms } => {
             stand_guard(&folder, Duration::from_millis(silence_ms)).await?;
             Ok(Exit::Pass)

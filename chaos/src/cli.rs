@@ -89,7 +89,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   chaos lever pull 'a real incident'
   chaos lever release
-  chaos lever              say whether it is pulled; exit code 8 if it is")]
+  chaos lever              say where it is pulled; exit code 8 if it is anywhere")]
     Lever(LeverArgs),
     /// What a run starts to have taken away what it does.
     #[command(hide = true)]

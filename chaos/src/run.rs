@@ -44,8 +44,6 @@ use crate::{doubts, events, final_reads, lever, lost_writes, recover, sweep, ver
 /// How long redundancy may take to come back where the drill sets no limit.
 const SETTLE: Duration = Duration::from_mins(1);
 const SETTLE_PAUSE: Duration = Duration::from_millis(250);
-/// Between two looks at the lever.
-const LEVER_LOOK: Duration = Duration::from_millis(200);
 /// Requests in flight end by their own timeout; nothing else has to be waited for.
 const GRACE: Duration = Duration::from_secs(2);
 /// Users of each cell that the guard asks for: it needs to know of the cell, not of each of them.
@@ -131,14 +129,7 @@ async fn still_drained(run: &Run<'_>) -> Vec<String> {
 
 /// Returns only when the run must not go on, and why.
 async fn ended_early(run: &Run<'_>, guard: &mut Guard) -> String {
-    let lever = async {
-        loop {
-            if let Some(reason) = lever::pulled(&run.platform.run_dir) {
-                return format!("stopped by the lever: {reason}");
-            }
-            sleep(LEVER_LOOK).await;
-        }
-    };
+    let lever = lever::until_pulled(run.platform, |said| run.terminal.line(said));
     let watched = async {
         match run.watch {
             Some(watch) => watch.ended(run.platform).await,
@@ -147,7 +138,7 @@ async fn ended_early(run: &Run<'_>, guard: &mut Guard) -> String {
     };
     tokio::select! {
         () = stop_asked() => "stopped by a signal".to_owned(),
-        why = lever => why,
+        why = lever => format!("stopped by the lever: {why}"),
         why = watched => why,
         why = guard.keep() => why,
     }

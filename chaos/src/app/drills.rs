@@ -79,7 +79,8 @@ pub(super) async fn run_all(
 ) -> anyhow::Result<Rehearsed> {
     let run_dir = runtime::run_dir::run_dir(args.place.run_dir.clone())?;
     let terminal = terminal(args);
-    if !args.fresh && Platform::find(&run_dir)?.is_none() {
+    let found = Platform::find(&run_dir)?;
+    if !args.fresh && found.is_none() {
         complain(&format!(
             "no platform runs in {}: start one with `platform up --detach --run-dir {0}`, or let \
              `chaos run {} --fresh` do it",
@@ -93,7 +94,11 @@ pub(super) async fn run_all(
         Ok(lock) => lock,
         Err(holder) => return Ok(heal::refused(&run_dir, holder.as_ref()).into()),
     };
-    if let Some(reason) = lever::pulled(&run_dir) {
+    let lever = lever::look(&run_dir, found.as_ref()).await;
+    if let Some(doubt) = lever.doubt() {
+        terminal.line(&doubt);
+    }
+    if let Some(reason) = lever.pulled() {
         complain(&format!(
             "no drill starts: the lever is pulled ({reason}); `chaos lever release` lets them start"
         ));

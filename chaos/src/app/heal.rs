@@ -1,4 +1,4 @@
-//! `chaos recover` and `chaos lever`.
+//! `chaos recover`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,11 +7,11 @@ use runtime::run_dir::run_dir;
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
-use crate::cli::{LeverArgs, LeverCommand, RecoverArgs};
+use crate::cli::RecoverArgs;
 use crate::exit::Exit;
 use crate::lock::{self, Holder};
+use crate::recover as recovering;
 use crate::terminal::{complain, print};
-use crate::{lever, recover as recovering};
 
 /// A killed process is gone within this, unless the disk hangs.
 const KILLED: Duration = Duration::from_secs(5);
@@ -67,25 +67,4 @@ pub(super) fn refused(run_dir: &Path, holder: Option<&Holder>) -> Exit {
     let how = if stopped { "`chaos recover` ends it" } else { "`chaos lever pull WHY` stops it" };
     complain(&format!("another drill is running in {place}: {who}; {how}"));
     Exit::Refused
-}
-
-pub(super) fn lever(args: &LeverArgs) -> anyhow::Result<Exit> {
-    match &args.how {
-        None => {
-            let pulled = lever::pulled(&run_dir(args.place.run_dir.clone())?);
-            let is_pulled = pulled.is_some();
-            print(&pulled.map_or_else(|| "released".to_owned(), |why| format!("pulled: {why}")))?;
-            Ok(if is_pulled { Exit::Refused } else { Exit::Pass })
-        }
-        Some(LeverCommand::Pull { reason, place }) => {
-            lever::pull(&run_dir(place.run_dir.clone())?, reason)?;
-            print("pulled: drills that run are stopped, and none starts")?;
-            Ok(Exit::Pass)
-        }
-        Some(LeverCommand::Release { place }) => {
-            let was_pulled = lever::release(&run_dir(place.run_dir.clone())?)?;
-            print(if was_pulled { "released" } else { "it was not pulled" })?;
-            Ok(Exit::Pass)
-        }
-    }
 }

@@ -145,7 +145,8 @@ pub(super) async fn look(run_dir: &Path, suite: &Suite) -> Result<(World, Sight)
     let cells = control_plane.cells().await.map_err(failed)?;
     let alerts = control_plane.alerts().await.map_err(failed)?;
     let sight = Sight::new(alerts, &cells);
-    let pulled = lever::pulled(run_dir).map(|why| format!("the lever is pulled ({why})"));
+    let lever = lever::look(run_dir, Some(&platform)).await;
+    let pulled = lever.pulled().map(|why| format!("the lever is pulled ({why})"));
     let alarm = pulled.or_else(|| before(&sight, &suite.alarms));
     Ok((World { cells, offers: platform.offers(), alarm }, sight))
 }

@@ -1,5 +1,6 @@
 //! The guard's side.
 
+use std::future::pending;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,12 +16,12 @@ use tokio::time::{Instant, sleep_until};
 use super::others::Others;
 use super::{READY, STOPPED};
 use crate::journal::{self, By, Due, Journal, Told};
-use crate::lever;
+use crate::lever::{self, Key};
 use crate::platform::Platform;
 use crate::process::Process;
 use crate::terminal::{complain, print};
 
-/// Between two looks at the journal and the lever.
+/// Between two looks at the journal and the lever's file.
 const LOOK: Duration = Duration::from_millis(200);
 /// What could not be taken away is tried again for this long, and then left to `chaos recover`.
 const TRIES: u32 = 10;
@@ -34,6 +35,7 @@ pub(crate) async fn stand_guard(folder: &Path, silence: Duration) -> anyhow::Res
         told: Told::default(),
         others: Looking::NotYet,
         stopped: None,
+        is_pulled: false,
     };
     let ended = until_over(&mut watch, silence).await;
     let ended = ended.and_then(|over| match over {
@@ -67,6 +69,8 @@ struct Watch {
     others: Looking,
     /// When it has stopped the drill.
     stopped: Option<Instant>,
+    /// Whether the lever was pulled in etcd: then the drill is over, even if it is released again.
+    is_pulled: bool,
 }
 
 /// At the cells that are not touched.
@@ -95,6 +99,9 @@ async fn until_over(watch: &mut Watch, silence: Duration) -> anyhow::Result<Over
     let mut last_heard = Instant::now();
     let mut signs = [0; 256];
     let mut asked = std::pin::pin!(stop_asked());
+    // Its questions to etcd outlast a turn of the loop.
+    let folder = watch.folder.clone();
+    let mut lever = std::pin::pin!(pulled_in_etcd(&folder));
     loop {
         let next = watch.next_look();
         tokio::select! {
@@ -112,6 +119,7 @@ async fn until_over(watch: &mut Watch, silence: Duration) -> anyhow::Result<Over
                     watch.stop(&why)?;
                 }
             }
+            () = &mut lever, if !watch.is_pulled => watch.is_pulled = true,
             () = sleep_until(next) => {}
         }
         // One that was told to stop and goes on is no better than one that is silent.
@@ -121,6 +129,26 @@ async fn until_over(watch: &mut Watch, silence: Duration) -> anyhow::Result<Over
         }
         watch.look()?;
     }
+}
+
+/// Returns only once the lever is pulled in the etcd of the platform that the run of a folder is about.
+async fn pulled_in_etcd(folder: &Path) {
+    match Platform::find(run_dir(folder)) {
+        Ok(Some(platform)) => {
+            let say = |said: &str| complain(&format!("the guard: {said}"));
+            Key::of(&platform).until_pulled(say).await;
+        }
+        Ok(None) => pending().await,
+        Err(err) => {
+            complain(&format!("the guard looks at the lever's file alone: failed to {err:#}"));
+            pending::<()>().await;
+        }
+    }
+}
+
+/// A run's folder is in `drills` of its run directory, wherever its report goes.
+fn run_dir(folder: &Path) -> &Path {
+    folder.ancestors().nth(2).unwrap_or(folder)
 }
 
 impl Watch {
@@ -143,7 +171,8 @@ impl Watch {
         }
         let now = BootTime::now();
         let is_due = self.told.first_due().is_some_and(|due| due <= now);
-        let is_stopped = self.stopped.is_some() || lever::of_run(&self.folder).is_some();
+        let is_pulled = self.is_pulled || lever::of_run(&self.folder).is_some();
+        let is_stopped = self.stopped.is_some() || is_pulled;
         let all = is_stopped && !self.told.open.is_empty();
         if !is_due && !all {
             return Ok(());
@@ -155,8 +184,7 @@ impl Watch {
     fn look_at_others(&mut self) {
         let Some(hit) = &self.told.hit else { return };
         if let (Looking::NotYet, Some(watching)) = (&self.others, &self.told.watching) {
-            let run_dir = self.folder.ancestors().nth(2).unwrap_or(&self.folder);
-            let others = Platform::find(run_dir).and_then(|platform| {
+            let others = Platform::find(run_dir(&self.folder)).and_then(|platform| {
                 let platform = platform.context("find the platform running")?;
                 Others::new(&platform, watching.clone())
             });

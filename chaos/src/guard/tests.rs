@@ -91,7 +91,7 @@ fn a_fault_whose_time_is_over_is_taken_away_though_the_run_goes_on() {
 #[test]
 fn a_pulled_lever_takes_away_everything_though_the_run_goes_on() {
     let case = Case::start("lever", "file made");
-    crate::lever::pull(&case.run_dir, "a real incident").unwrap();
+    block_on(crate::lever::pull(&case.run_dir, "a real incident")).unwrap();
     case.wait_until(Case::is_clean);
     assert!(Process::from(case.told().runner.unwrap()).is_alive());
 }
@@ -151,13 +151,17 @@ fn check(step: &str, blow: Blow) {
         Blow::StopBoth => [guard, runner].into_iter().for_each(|p| send(p, Signal::STOP)),
     }
     if matches!(blow, Blow::KillBoth | Blow::StopBoth) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let recovered = runtime.block_on(recover::recover(&case.run_dir)).unwrap();
+        let recovered = block_on(recover::recover(&case.run_dir)).unwrap();
         assert_eq!(recovered.left, Vec::<String>::new(), "{name}");
     }
     case.wait_until(|case| case.is_clean() && case.told().is_closed);
     // Nobody is left who might wake up and go on.
     case.wait_until(|_| !runner.is_alive() && !guard.is_alive());
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(future)
 }
 
 /// A run directory of its own, the processes to be broken in it, and the run that breaks them.
@@ -244,8 +248,7 @@ impl Drop for Case {
 #[ignore = "started by the other tests"]
 fn the_run() {
     let Ok(folder) = std::env::var(FOLDER).map(PathBuf::from) else { return };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    block_on(async {
         let program = std::env::current_exe().unwrap();
         let program = program.parent().unwrap().with_file_name("chaos");
         let guard = command(Some(&program), &folder, QUIET);

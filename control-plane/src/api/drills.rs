@@ -10,6 +10,7 @@ use runtime::Problem;
 use schemars::JsonSchema;
 use serde::Serialize;
 use topology::wire::drill::{DrillRecord, DrillVerdict, Took};
+use topology::wire::lever::LeverRecord;
 use topology::wire::suite::{Became, Outcome, SuitePlan, Timed};
 
 use super::call::Call;
@@ -26,6 +27,17 @@ struct Rehearsed {
     /// Missing where no control plane has ever had drills run.
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<Scheduled>,
+    /// Missing while the lever is released.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lever: Option<Pulled>,
+}
+
+/// Drills that run are stopped, and none begins.
+#[derive(Serialize, JsonSchema)]
+struct Pulled {
+    /// Why, in the words of who pulled it.
+    reason: String,
+    since_unix_ms: u64,
 }
 
 /// Drills by schedule.
@@ -52,7 +64,7 @@ pub(super) fn list_call() -> Call {
             "What each came to, in short; its report is where it was run. `chaos run` writes them \
              at its end, and the newest 200 are kept. Where control planes have drills run \
              (`--drills`), `schedule` says which one does, what goes on, what is due next, and what \
-             became of the last ones.",
+             became of the last ones. `lever` says why none runs, while `chaos lever pull` stops them.",
         )
         .query::<PageQuery>()
         .answers("A page of the runs, and what is due", &example_page())
@@ -72,12 +84,13 @@ pub(super) async fn list(
     let runs: Vec<&(String, DrillRecord)> = earlier.take(limit + 1).collect();
     let next = runs.get(limit).map(|_| runs[limit - 1].0.clone());
     let data = runs.into_iter().take(limit).map(|(id, record)| run(id, record)).collect();
-    let schedule = api
-        .schedule
-        .borrow()
-        .as_ref()
+    let known = api.schedule.borrow().clone();
+    let known = known.as_deref();
+    let schedule = known
+        .filter(|known| known.is_kept())
         .map(|known| Scheduled { executor: known.executor.clone(), plan: known.plan.clone() });
-    let rehearsed = Rehearsed { page: Page { data, next }, schedule };
+    let lever = known.and_then(|known| known.lever.as_ref()).map(pulled);
+    let rehearsed = Rehearsed { page: Page { data, next }, schedule, lever };
     Ok(etag::hashed_at(&headers, drills.read_at, rehearsed))
 }
 
@@ -106,6 +119,10 @@ fn known(api: &Api) -> Result<Arc<Drills>, Problem> {
     drills.read_at.is_some().then_some(drills).ok_or_else(error::nothing_known)
 }
 
+fn pulled(record: &LeverRecord) -> Pulled {
+    Pulled { reason: record.reason.clone(), since_unix_ms: record.since_unix_ms }
+}
+
 fn run(id: &str, record: &DrillRecord) -> Run {
     Run { id: id.to_owned(), record: record.clone() }
 }
@@ -129,7 +146,10 @@ fn example_page() -> Rehearsed {
         last: vec![Became { due: last, outcome: Outcome::Succeeded, why: None }],
     };
     let schedule = Scheduled { executor: Some("east".to_owned()), plan: Some(plan) };
-    Rehearsed { page: Page { data: vec![example()], next: None }, schedule: Some(schedule) }
+    let reason = "c2 is slow for its users".to_owned();
+    let lever = Some(Pulled { reason, since_unix_ms: AT_UNIX_MS + 80_000 });
+    let page = Page { data: vec![example()], next: None };
+    Rehearsed { page, schedule: Some(schedule), lever }
 }
 
 fn example() -> Run {

@@ -24,9 +24,16 @@ const UNSEEN: &str = "–";
 pub(super) struct DrillsPage<'a> {
     t: &'a Texts,
     caption: String,
+    /// Why no drill runs, if the lever is pulled.
+    lever: Option<Pulled>,
     schedule: Option<Schedule>,
     trends: Vec<Trend>,
     runs: Vec<Run>,
+}
+
+struct Pulled {
+    why: String,
+    since: Moment,
 }
 
 struct Run {
@@ -50,10 +57,14 @@ impl<'a> DrillsPage<'a> {
     #[must_use]
     pub(super) fn of(scene: &Scene<'a>) -> Self {
         let drills = scene.console.drills.borrow().clone();
+        let known = scene.console.schedule.borrow().clone();
+        let lever = known.and_then(|known| known.lever.clone());
         let shown = drills.runs.len().min(SHOWN);
         Self {
             t: scene.t,
             caption: fill(scene.t.drills_caption, &[("count", &shown.to_string())]),
+            lever: lever
+                .map(|lever| Pulled { why: lever.reason, since: Moment::at(lever.since_unix_ms) }),
             schedule: Schedule::of(scene),
             trends: trends(scene.t, &drills.runs),
             runs: drills.runs.iter().take(SHOWN).map(|(id, run)| told(scene.t, id, run)).collect(),

@@ -328,6 +328,7 @@ texts! {
 
     // Drills.
     drills_lead: "Failures that were rehearsed, and what came of it. The newest first.", "已演练的故障及其结果，最新在前。";
+    drills_stopped: "The lever is pulled, and no drill runs:", "演练开关已拉下，不进行任何演练：";
     by_schedule: "By schedule", "定期演练";
     suite_caption: "{suite}: {title}", "{suite}：{title}";
     suite_by: "Run by the control plane of {region}", "由 {region} 的控制面执行";

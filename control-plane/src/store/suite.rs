@@ -2,6 +2,7 @@
 
 use client::etcd::{EtcdError, PutIf};
 use topology::wire::key;
+use topology::wire::lever::LeverRecord;
 use topology::wire::suite::{ExecutorRecord, SuitePlan};
 
 use super::etcd::{Store, json};
@@ -14,6 +15,8 @@ pub struct StoredSuite {
     /// Where the holder was written; 0 if there is none.
     pub revision: u64,
     pub plan: Option<SuitePlan>,
+    /// Why no drill runs, if the lever is pulled.
+    pub lever: Option<LeverRecord>,
     /// What could not be understood.
     pub malformed: Option<String>,
 }
@@ -22,7 +25,7 @@ impl Store {
     /// Reads what can be understood. A right that cannot be is nobody's, and can be taken.
     pub async fn suite(&self) -> Result<StoredSuite, EtcdError> {
         let mut suite = StoredSuite::default();
-        for entry in self.etcd.read(&[key::SUITE]).await? {
+        for entry in self.etcd.read(&[key::SUITE, key::LEVER]).await? {
             let understood = match entry.key.as_str() {
                 key::SUITE_EXECUTOR => {
                     suite.revision = entry.revision;
@@ -33,6 +36,10 @@ impl Store {
                 }
                 key::SUITE_PLAN => {
                     serde_json::from_slice(&entry.value).map(|plan| suite.plan = Some(plan))
+                }
+                key::LEVER => {
+                    suite.lever = LeverRecord::pulled(&entry.value);
+                    Ok(())
                 }
                 _ => Ok(()),
             };

@@ -8,6 +8,7 @@ use runtime::{Board, reconcile};
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use topology::wire::lever::LeverRecord;
 use topology::wire::suite::SuitePlan;
 
 use crate::decide::happenings::rehearsals::since;
@@ -24,9 +25,17 @@ pub struct Schedule {
     /// Whether this control plane was told to have some run.
     pub is_told: bool,
     pub plan: Option<SuitePlan>,
+    /// Why no drill runs, whoever would run it, if the lever is pulled.
+    pub lever: Option<LeverRecord>,
 }
 
 impl Schedule {
+    /// Whether drills are, or were, run by schedule at all.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.executor.is_some() || self.plan.is_some()
+    }
+
     /// Returns the plan where it is meant to be followed: it stays in etcd when nobody is told to any more.
     /// Whoever is told to, and may not or cannot, is no executor.
     #[must_use]
@@ -35,7 +44,7 @@ impl Schedule {
     }
 }
 
-/// Shows nothing where none are run so.
+/// Shows nothing where none are run so and none is stopped.
 pub type Shown = watch::Sender<Option<Arc<Schedule>>>;
 
 /// What is kept from one look to the next.
@@ -44,6 +53,7 @@ struct Kept {
     right: Right,
     has_looked: bool,
     plan: Option<SuitePlan>,
+    lever: Option<LeverRecord>,
 }
 
 /// Reads until stopped. While etcd cannot be read the plan stays, and whoever had drills run is soon not known
@@ -69,7 +79,7 @@ pub async fn read(
 }
 
 fn learn(kept: &mut Kept, stored: StoredSuite, log: &EventLog) -> anyhow::Result<()> {
-    let StoredSuite { holder, plan, malformed, .. } = stored;
+    let StoredSuite { holder, plan, lever, malformed, .. } = stored;
     kept.right.saw(holder, Instant::now());
     if let Some(plan) = plan {
         // What is there at the first look may be of a platform that was stopped long ago.
@@ -80,6 +90,7 @@ fn learn(kept: &mut Kept, stored: StoredSuite, log: &EventLog) -> anyhow::Result
         }
         kept.plan = Some(plan);
     }
+    kept.lever = lever;
     kept.has_looked = true;
     match malformed {
         Some(why) => bail!("understand the schedule of drills: {why}"),
@@ -89,13 +100,14 @@ fn learn(kept: &mut Kept, stored: StoredSuite, log: &EventLog) -> anyhow::Result
 
 fn show(kept: &Kept, is_told: bool, shown: &Shown) {
     let executor = kept.right.holder(Instant::now()).map(str::to_owned);
-    let is_known = executor.is_some() || kept.plan.is_some();
     let mut plan = kept.plan.clone();
     // Where nobody has drills run nothing goes on, whatever was written last.
     if let Some(plan) = plan.as_mut().filter(|_| executor.is_none()) {
         (plan.running, plan.held) = (None, None);
     }
-    let schedule = is_known.then(|| Arc::new(Schedule { executor, is_told, plan }));
+    let schedule = Schedule { executor, is_told, plan, lever: kept.lever.clone() };
+    let is_known = schedule.is_kept() || schedule.lever.is_some();
+    let schedule = is_known.then(|| Arc::new(schedule));
     shown.send_if_modified(|known| {
         let is_news = *known != schedule;
         *known = schedule;
@@ -131,5 +143,17 @@ mod tests {
             assert_eq!(schedule.plan, Some(plan.clone()));
             assert_eq!(schedule.followed().is_some(), is_followed, "{schedule:?}");
         }
+    }
+    #[test]
+    fn a_pulled_lever_is_shown_where_nothing_is_run_by_schedule() {
+        let pulled =
+            LeverRecord { pulled: true, reason: "an incident".to_owned(), since_unix_ms: 7 };
+        let kept = Kept { lever: Some(pulled.clone()), ..Kept::default() };
+        let (shown, schedule) = watch::channel(None);
+        show(&kept, false, &shown);
+        let known = schedule.borrow().clone().unwrap();
+        assert_eq!((known.lever.as_ref(), known.is_kept()), (Some(&pulled), false));
+        show(&Kept::default(), false, &shown);
+        assert_eq!(*schedule.borrow(), None);
     }
 }

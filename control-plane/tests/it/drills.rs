@@ -1,6 +1,7 @@
 use axum::http::HeaderMap;
 use serde_json::{Value, json};
 use topology::wire::drill::DrillRecord;
+use topology::wire::key;
 
 use crate::platform::Platform;
 
@@ -43,6 +44,35 @@ async fn runs_of_drills_are_listed_page_by_page_and_missed_when_none_passes() {
         let alerts = alerts["data"].as_array().unwrap();
         let alert = alerts.iter().find(|alert| alert["name"] == "no-passing-drill").unwrap();
         assert_eq!(alert["detail"], "no drill has passed since 2023-11-14 22:18:20Z");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pulled_lever_is_told_until_it_is_released() {
+    Platform::run(&["north"], async |platform| {
+        platform.until_known("north").await;
+        let told = async |expected: &Value| {
+            platform
+                .until(async || {
+                    let listed = platform.get("north", "/v1/drills").await;
+                    listed.is_some_and(|listed| listed["lever"] == *expected)
+                })
+                .await
+        };
+        for (stored, expected) in [
+            (
+                r#"{"pulled":true,"reason":"an incident","since_unix_ms":7}"#,
+                json!({ "reason": "an incident", "since_unix_ms": 7 }),
+            ),
+            (r#"{"pulled":false,"reason":"","since_unix_ms":8}"#, Value::Null),
+        ] {
+            platform.client.put(key::LEVER, stored).await.unwrap();
+            assert!(told(&expected).await, "{stored} is not told");
+        }
+        // Nothing is run by schedule here.
+        let listed = platform.get("north", "/v1/drills").await.unwrap();
+        assert_eq!(listed["schedule"], Value::Null);
     })
     .await;
 }

@@ -1,5 +1,7 @@
 //! What drills claim holds, again and again, on one platform.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use serde_json::Value;
 use tests::Platform;
@@ -54,6 +56,55 @@ fn a_second_start_finds_the_data_of_the_first() -> anyhow::Result<()> {
     let report = drill(&platform, "switchover")?;
     assert_holds(&report);
     Ok(())
+}
+
+/// As from another machine, whose run directory is not this one.
+#[test]
+fn a_lever_pulled_in_etcd_alone_stops_drills() -> anyhow::Result<()> {
+    let platform = Platform::up()?;
+    let pulled_in_etcd = || {
+        platform.run("chaos", &["lever", "pull", "a real incident"])?;
+        std::fs::remove_file(platform.run_dir().join("drills/lever")).context("remove the file")
+    };
+    let code = |arguments: &[&str]| anyhow::Ok(platform.run("chaos", arguments)?.status.code());
+    pulled_in_etcd()?;
+    let told = platform.run("chaos", &["lever"])?;
+    assert_eq!(told.status.code(), Some(8));
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert_eq!(told, "file: released\netcd: pulled: a real incident\n");
+    assert_eq!(code(&["run", "switchover"])?, Some(8));
+    assert_eq!(code(&["lever", "release"])?, Some(0));
+
+    std::thread::scope(|scope| -> anyhow::Result<()> {
+        let soak = scope.spawn(|| drill_for(&platform, "soak", "2m"));
+        until_broken(&platform)?;
+        pulled_in_etcd()?;
+        let report = soak.join().unwrap()?;
+        let stopped = Value::from("stopped by the lever: a real incident");
+        let reasons = report["reasons"].as_array().context("find why it ended")?;
+        assert!(reasons.contains(&stopped), "{report:#}");
+        Ok(())
+    })?;
+    assert_eq!(code(&["lever", "release"])?, Some(0));
+    assert_eq!(code(&["lever"])?, Some(0));
+    Ok(())
+}
+
+/// Returns once a drill has done something.
+fn until_broken(platform: &Platform) -> anyhow::Result<()> {
+    let drills = platform.run_dir().join("drills");
+    // A busy machine is ready for it within three minutes.
+    for _ in 0..1800 {
+        for run in std::fs::read_dir(&drills).context("list the runs")? {
+            let journal = run.context("list the runs")?.path().join("journal.jsonl");
+            let told = std::fs::read_to_string(journal).unwrap_or_default();
+            if told.contains("applied") {
+                return Ok(());
+            }
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    anyhow::bail!("wait for a drill to break something")
 }
 
 /// Whether this machine can cut answers short; says so where it cannot.

@@ -18,6 +18,8 @@ pub const DRILLS: &str = "/bulkhead/v1/drills/";
 pub const SUITE: &str = "/bulkhead/v1/suite/";
 pub const SUITE_EXECUTOR: &str = "/bulkhead/v1/suite/executor";
 pub const SUITE_PLAN: &str = "/bulkhead/v1/suite/plan";
+/// Whether drills are stopped, whoever would run them.
+pub const LEVER: &str = "/bulkhead/v1/lever";
 /// Operations that go on. Those that have ended are elsewhere: these are read again and again.
 pub const OPERATIONS: &str = "/bulkhead/v1/operations/";
 pub const ENDED: &str = "/bulkhead/v1/ended/";

@@ -28,7 +28,7 @@ pub(super) struct Row {
 impl Schedule {
     /// Returns nothing where no drills are run so.
     pub(super) fn of(scene: &Scene<'_>) -> Option<Self> {
-        let known = scene.console.schedule.borrow().clone()?;
+        let known = scene.console.schedule.borrow().clone().filter(|known| known.is_kept())?;
         let t = scene.t;
         let executor = known.executor.as_deref().map_or_else(
             || t.suite_by_nobody.to_owned(),
