@@ -30,8 +30,8 @@ use crate::relay::Late;
 
 Exit codes: 0 pass, 1 a limit was exceeded or data is not safe, 2 wrong usage or drill file,
 3 stopped and cleaned up, 4 inconclusive, 5 no steady state before, 6 something was left behind,
-7 the drill itself failed, 8 refused: another drill is running, the lever is pulled, or the
-environment does not allow drills."
+7 the drill itself failed, 8 refused: another drill is running, the lever is pulled, the environment
+does not allow drills, or more would be broken than the drill's scope."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]

@@ -36,6 +36,8 @@ pub(crate) struct Course {
     pub(crate) final_state: FinalState,
     /// Why the steady state was not met before.
     pub(crate) unsteady: Vec<String>,
+    /// Why it is more than the drill may break; nothing was broken then.
+    pub(crate) refused: Option<String>,
     /// Why the fault is not proven.
     pub(crate) unproven: Option<String>,
     /// Why the run was ended early.

@@ -15,7 +15,7 @@ pub enum Exit {
     Inconclusive,
     /// The steady state was not met before; nothing was injected.
     Unsteady,
-    /// Another run is going on.
+    /// Another run is going on, the lever is pulled, or more would be broken than may be.
     Refused,
     /// The drill itself failed.
     Harness,

@@ -158,8 +158,9 @@ fn told(exit: Exit) -> DrillVerdict {
         Exit::Aborted => DrillVerdict::Aborted,
         Exit::Residue => DrillVerdict::Residue,
         Exit::Harness => DrillVerdict::HarnessError,
-        // Neither is a run.
-        Exit::Refused | Exit::Invalid => DrillVerdict::Unknown,
+        Exit::Refused => DrillVerdict::Skipped,
+        // It is no run.
+        Exit::Invalid => DrillVerdict::Unknown,
     }
 }
 

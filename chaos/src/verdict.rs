@@ -78,6 +78,7 @@ pub(crate) fn verdict(drill: &Drill, course: &Course, metrics: &Metrics, goals: 
     against.extend(residue.map(|reason| (Exit::Residue, reason)));
     let said = |why: &String| Reason::Said(why.clone());
     against.extend(course.aborted.iter().map(|why| (Exit::Aborted, said(why))));
+    against.extend(course.refused.iter().map(|why| (Exit::Refused, said(why))));
     against.extend(course.harness.iter().map(|why| (Exit::Harness, said(why))));
     against.extend(course.unsteady.iter().map(|why| (Exit::Unsteady, Reason::unsteady(why))));
     let mut warnings: Vec<Reason> = Vec::new();

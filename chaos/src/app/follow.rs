@@ -90,7 +90,8 @@ impl Follow {
                     self.tell_plan(&mut told, plan).await;
                     let (exit, why) = self.begin(item, pick, first, tied.as_ref()).await;
                     worst = worst.max(exit);
-                    if exit == Exit::Refused {
+                    // A run that was refused for what it would break is refused again.
+                    if exit == Exit::Refused && why.is_empty() {
                         // Another drill runs, or none may: it is still due, until it is too late.
                         past.take_back(&begun.drill, due).context("write down that it waits")?;
                         if *once {

@@ -117,6 +117,7 @@ fn verdict(word: &str) -> String {
         "aborted" => "已中止",
         "residue" => "有残留",
         "harness-error" => "演练工具出错",
+        "refused" => "已拒绝",
         _ => "未运行",
     };
     both(word, chinese)

@@ -66,12 +66,18 @@ pub(super) async fn act(
             let turn = Turn { action, seed, before, event: event.as_ref(), expected };
             step(run, turn, safeguard, control_plane, known.clone(), injection)
         });
-        let mut unproven = None;
+        let (mut unproven, mut beyond) = (None, None);
+        let mut is_broken = noted > 0;
         for done in join_all(doing).await {
             match done? {
-                Done::Proven(cells) => known = cells,
-                Done::Unproven(why) => unproven = unproven.or(Some(why)),
+                Done::Proven(cells) => (known, is_broken) = (cells, true),
+                Done::Unproven(why) => (unproven, is_broken) = (unproven.or(Some(why)), true),
+                Done::Beyond(why) => beyond = beyond.or(Some(why)),
             }
+        }
+        if let Some(why) = beyond {
+            refuse(course, why, is_broken);
+            return Ok(());
         }
         course.unproven = unproven;
         if course.unproven.is_some() {
@@ -111,6 +117,18 @@ enum Done {
     /// With where the cells were then.
     Proven(Vec<Cell>),
     Unproven(String),
+    /// Nothing was done: it is more than the drill may break.
+    Beyond(String),
+}
+
+/// Where nothing was broken the run is refused. Otherwise it is stopped, like any that must not go on.
+fn refuse(course: &mut Course, why: String, is_broken: bool) {
+    if is_broken {
+        course.aborted = Some(format!("stopped: {why}"));
+    } else {
+        course.injections.clear();
+        course.refused = Some(why);
+    }
 }
 
 /// Does one thing to the platform, and proves it.
@@ -135,7 +153,7 @@ async fn step(
     let target = settle(&action.fault, &cells, seed);
     let target = target.map_err(|why| anyhow::anyhow!("settle the target: {why}"))?;
     if let Some(beyond) = target.beyond(&run.drill.scope) {
-        anyhow::bail!("stay within the scope: {beyond}");
+        return Ok(Done::Beyond(beyond));
     }
     if let Some(expected) = expected.filter(|expected| **expected != target) {
         run.terminal.line(&format!("cells moved meanwhile: {target} instead of {expected}"));
@@ -281,6 +299,20 @@ mod tests {
         assert!(names(&drill, 6, 60).is_empty());
         assert_eq!(observed(&drill, &drill.actions[0], 2, seconds(21)), seconds(9));
         assert_eq!(observed(&drill, &drill.actions[0], 2, seconds(35)), seconds(0));
+    }
+
+    #[test]
+    fn what_is_beyond_the_scope_is_refused_or_stopped_where_something_was_broken() {
+        let mut course = Course { injections: vec![Injection::default()], ..Course::default() };
+        refuse(&mut course, "too much".to_owned(), true);
+        assert_eq!(
+            (course.aborted.as_deref(), course.injections.len()),
+            (Some("stopped: too much"), 1)
+        );
+        course.aborted = None;
+        refuse(&mut course, "too much".to_owned(), false);
+        assert_eq!((course.refused.as_deref(), course.injections.len()), (Some("too much"), 0));
+        assert_eq!(course.aborted, None);
     }
 
     #[test]

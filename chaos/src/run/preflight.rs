@@ -9,7 +9,7 @@ use super::Run;
 use super::settled::settled;
 use crate::control_plane::{Cell, ControlPlane};
 use crate::course::Course;
-use crate::drill::{Action, Probe};
+use crate::drill::{Action, Drill, Probe};
 use crate::fault::{Target, settle};
 use crate::history::User;
 use crate::load::{self, Client};
@@ -52,6 +52,10 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
         course.unsteady = vec!["no target: the drill does nothing".to_owned()];
         return Ok(None);
     };
+    if let Some(why) = beyond(run.drill, &cells) {
+        course.refused = Some(why);
+        return Ok(None);
+    }
     // Users that nobody can hit are not made.
     let own = match settle(&first.fault, &cells, run.drill.seed) {
         Ok(target) => target,
@@ -80,6 +84,15 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
             Ok(None)
         }
     }
+}
+
+/// Returns why one of the actions is more than the drill may break, as far as its target can be told by where
+/// the cells are now; each is looked at again when it is its turn.
+fn beyond(drill: &Drill, cells: &[Cell]) -> Option<String> {
+    drill.actions.iter().find_map(|action| {
+        // One that nobody is hit by yet may have its target by then.
+        settle(&action.fault, cells, drill.seed).ok()?.beyond(&drill.scope)
+    })
 }
 
 /// Returns whom the first action hits, and the seed that says so: the drill's own and its target, unless the
@@ -126,5 +139,50 @@ async fn whole(run: &Run<'_>, control_plane: &ControlPlane) -> Result<Vec<Cell>,
             return Err(trouble);
         }
         sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use topology::{Epoch, RegionId};
+
+    use super::*;
+    use crate::course::Tally;
+    use crate::drill::catalogue::DRILLS;
+
+    #[test]
+    fn what_is_beyond_the_scope_is_refused_before_anything_is_broken() {
+        let mut drill = drill("cell-loss");
+        assert_eq!(beyond(&drill, &cells()), None);
+        drill.scope.max_cells = 0;
+        let why = beyond(&drill, &cells()).unwrap();
+        assert!(why.ends_with(" has 1 active cells; scope.max-cells is 0"), "{why}");
+    }
+
+    #[test]
+    fn so_is_what_only_a_later_action_would_do() {
+        let mut drill = drill("cell-loss");
+        drill.actions.extend(self::drill("region-loss").actions);
+        drill.scope.max_regions = 0;
+        let why = beyond(&drill, &cells()).unwrap();
+        assert!(why.ends_with(" is a region; scope.max-regions is 0"), "{why}");
+    }
+
+    fn drill(name: &str) -> Drill {
+        let (name, text) = DRILLS.iter().find(|(own, _)| *own == name).unwrap();
+        Drill::parse(name, text).unwrap()
+    }
+
+    fn cells() -> Vec<Cell> {
+        let regions: [RegionId; 3] =
+            ["east", "north", "south"].map(|region| region.parse().unwrap());
+        vec![Cell {
+            id: "c1".parse().unwrap(),
+            active: Some(regions[0].clone()),
+            standbys: regions[1..].to_vec(),
+            redundant: true,
+            phase: "steady".to_owned(),
+            tally: Tally { epoch: Epoch(1), rebuilt: 0 },
+        }]
     }
 }

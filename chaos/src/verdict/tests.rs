@@ -68,6 +68,18 @@ fn a_missed_goal_is_a_warning_unless_goals_are_strict() {
 }
 
 #[test]
+fn what_is_more_than_a_drill_may_break_is_refused() {
+    let course = Course {
+        refused: Some("region east is a region; scope.max-regions is 0".to_owned()),
+        injections: Vec::new(),
+        ..course()
+    };
+    let verdict = judged(&drill(), &course, Goals::Warn);
+    assert_eq!((verdict.exit, verdict.exit.code()), (Exit::Refused, 8));
+    assert_eq!(verdict.reasons, ["region east is a region; scope.max-regions is 0"]);
+}
+
+#[test]
 fn an_exceeded_limit_fails() {
     let mut drill = drill();
     drill.limits.insert(Measure::Recover99, Value::Time(Duration::from_secs(1)));
