@@ -16,6 +16,12 @@ pub(crate) fn lines(a: &Document, b: &Document) -> Vec<String> {
     if a.drill != b.drill {
         lines.push(format!("two drills: {} and {}", a.drill, b.drill));
     }
+    for (([of, _], one), (_, two)) in a.all_versions().into_iter().zip(b.all_versions()) {
+        if one != two {
+            let told = |version: Option<&str>| version.unwrap_or(NOT_KNOWN).to_owned();
+            lines.push(format!("two versions of {of}: {} and {}", told(one), told(two)));
+        }
+    }
     lines.push(format!("{:<22} {:>10} {:>10} {:>10}", "measure", "A", "B", "B − A"));
     for claim in either(&a.claims, &b.claims, |claim| &claim.name) {
         let (name, unit) = (&claim.name, &claim.unit);
@@ -46,6 +52,9 @@ pub(crate) fn lines(a: &Document, b: &Document) -> Vec<String> {
 
 /// What is told of a claim, a check or a stage that only the other report has.
 const NOT_THERE: &str = "not there";
+
+/// What is told of a version that a report does not have.
+const NOT_KNOWN: &str = "not known";
 
 /// A line that both have: its name, its unit and where it is.
 type Shared = (&'static str, &'static str, fn(&Document) -> Value);
@@ -133,6 +142,29 @@ mod tests {
         );
         assert!(told.contains(&"detect                          –          –".to_owned()));
         assert!(told.contains(&"no-lost-ack: unknown → fail".to_owned()));
+    }
+
+    #[test]
+    fn versions_that_differ_are_named_and_others_are_not() {
+        let (mut a, mut b) = (example(), example());
+        (a.version, b.version) = ("0.1.0".to_owned(), "0.2.0".to_owned());
+        a.versions.etcd = Some("3.5.28".to_owned());
+        b.versions.etcd = Some("3.6.9".to_owned());
+        b.versions.kernel = Some("6.18.0".to_owned());
+        for document in [&mut a, &mut b] {
+            document.versions.postgresql = Some("15.18".to_owned());
+        }
+        let told = lines(&a, &b);
+        let versions: Vec<&str> =
+            told.iter().filter_map(|line| line.strip_prefix("two versions of ")).collect();
+        assert_eq!(
+            versions,
+            [
+                "Bulkhead: 0.1.0 and 0.2.0",
+                "etcd: 3.5.28 and 3.6.9",
+                "Linux kernel: not known and 6.18.0"
+            ]
+        );
     }
 
     #[test]

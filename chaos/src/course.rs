@@ -8,10 +8,12 @@ use topology::{CellId, Epoch, RegionId, SiteId};
 use crate::drill::Drill;
 use crate::fault::Injection;
 use crate::history::{Event, Operation, StreamStep, User};
+use crate::versions::Versions;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Course {
     pub(crate) users: Vec<User>,
+    pub(crate) versions: Versions,
     /// The seed by which whom to hit was chosen; nothing where nobody was.
     pub(crate) seed: Option<u64>,
     pub(crate) operations: Vec<Operation>,

@@ -29,6 +29,7 @@ mod filter;
 mod platform;
 mod process;
 mod token;
+mod versions;
 mod wan;
 
 mod fault;

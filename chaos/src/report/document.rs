@@ -21,6 +21,9 @@ pub(crate) struct Document {
     pub(crate) tags: Vec<String>,
     pub(crate) seed: u64,
     pub(crate) version: String,
+    /// Of what else it ran on; missing in reports of earlier versions.
+    #[serde(default)]
+    pub(crate) versions: VersionsTold,
     pub(crate) begun_unix_ms: u64,
     /// The command that does it again.
     pub(crate) again: String,
@@ -53,10 +56,32 @@ pub(crate) struct Document {
 }
 
 impl Document {
+    /// Returns each version with what it is of, in both languages.
+    pub(crate) fn all_versions(&self) -> [([&'static str; 2], Option<&str>); 5] {
+        let VersionsTold { commit, postgresql, etcd, kernel } = &self.versions;
+        [
+            (["Bulkhead", "Bulkhead"], Some(self.version.as_str())),
+            (["commit", "提交"], commit.as_deref()),
+            (["PostgreSQL", "PostgreSQL"], postgresql.as_deref()),
+            (["etcd", "etcd"], etcd.as_deref()),
+            (["Linux kernel", "Linux 内核"], kernel.as_deref()),
+        ]
+    }
+
     /// Whether the fault was aimed at a cell.
     pub(super) fn was_hit(&self, cell: &str) -> bool {
         self.fault.as_ref().is_some_and(|fault| fault.cells.contains_key(cell))
     }
+}
+
+/// `null` where nobody told; where several differ, all of them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct VersionsTold {
+    /// What the program that ran the drill was built from.
+    pub(crate) commit: Option<String>,
+    pub(crate) postgresql: Option<String>,
+    pub(crate) etcd: Option<String>,
+    pub(crate) kernel: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -83,6 +83,8 @@ pub(super) fn page(document: &Document, points: &[Point], earlier: &[Document]) 
     heading(&mut page, "The last runs", "最近的运行");
     page.push_str(&trend::chart(document, earlier));
     tables::events(&mut page, document);
+    heading(&mut page, "Versions", "版本");
+    tables::versions(&mut page, document);
     heading(&mut page, "Again", "再次运行");
     push(
         &mut page,

@@ -9,7 +9,7 @@ use super::Report;
 use super::availability::availability;
 use super::document::{
     CheckTold, ClaimTold, CleanUpTold, Document, EventTold, FaultTold, HeldTold, Latency,
-    QuantilesTold, Requests, SCHEMA, StepTold,
+    QuantilesTold, Requests, SCHEMA, StepTold, VersionsTold,
 };
 use super::stages::stages;
 use super::tenures::tenures;
@@ -18,6 +18,7 @@ use crate::exit::Exit;
 use crate::metrics::{Measured, Quantiles, Unit, Value as Bound};
 use crate::refusals::Refusals;
 use crate::verdict::{Claim, Standing};
+use crate::versions::{Versions, commit};
 
 /// Returns everything the report says, for programs.
 pub(crate) fn document(report: &Report<'_>) -> Document {
@@ -36,6 +37,7 @@ pub(crate) fn document(report: &Report<'_>) -> Document {
         tags: report.drill.tags.clone(),
         seed: course.seed_of(report.drill),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        versions: versions(&course.versions),
         begun_unix_ms: report.clock.begun_unix_ms,
         again: report.again.clone(),
         verdict: name(verdict.exit).to_owned(),
@@ -103,6 +105,11 @@ pub(crate) fn document(report: &Report<'_>) -> Document {
             left: course.residue.clone(),
         },
     }
+}
+
+fn versions(read: &Versions) -> VersionsTold {
+    let Versions { postgresql, etcd, kernel } = read.clone();
+    VersionsTold { commit: commit().map(str::to_owned), postgresql, etcd, kernel }
 }
 
 fn fault(report: &Report<'_>) -> Option<FaultTold> {

@@ -139,6 +139,23 @@ fn while_writes_were_to_be_refused_is_told_in_both_languages_and_a_refusal_is_no
 }
 
 #[test]
+fn versions_are_told_in_the_report_and_on_its_page_and_are_not_known_in_earlier_ones() {
+    let mut course = course();
+    course.versions.etcd = Some("3.5.28".to_owned());
+    let document = with_report_of(&course, document);
+    let json = serde_json::to_value(&document).unwrap();
+    assert_eq!(json["versions"]["etcd"], "3.5.28");
+    assert_eq!(json["versions"]["postgresql"], serde_json::Value::Null);
+    let page = html::page(&document, &[], &[]);
+    assert!(page.contains("<td>3.5.28</td>"), "{page}");
+    let mut earlier = json;
+    earlier.as_object_mut().unwrap().remove("versions").unwrap();
+    let earlier: Document = serde_json::from_value(earlier).unwrap();
+    let page = html::page(&earlier, &[], &[]);
+    assert_eq!(page.matches("<td><span class=\"en\">not known</span>").count(), 4, "{page}");
+}
+
+#[test]
 fn the_table_ends_with_the_verdict() {
     let table = with_report(table);
     assert!(table.contains("longest-hold"));

@@ -13,6 +13,7 @@ use crate::drill::{Action, Drill, Probe};
 use crate::fault::{Target, settle};
 use crate::history::User;
 use crate::load::{self, Client};
+use crate::versions;
 
 /// A platform that has just been started, or has just been through a drill, becomes whole within
 /// this.
@@ -38,6 +39,7 @@ pub(super) async fn preflight(run: &Run<'_>, course: &mut Course) -> anyhow::Res
             return Ok(None);
         }
     };
+    course.versions = Box::pin(versions::read(run.platform)).await;
     if let Some(why) = run.drill.lacks(run.platform.offers()) {
         course.unsteady = vec![format!("no target: {why}")];
         return Ok(None);

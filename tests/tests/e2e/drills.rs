@@ -41,6 +41,9 @@ fn a_second_start_finds_the_data_of_the_first() -> anyhow::Result<()> {
     let platform = Platform::up()?;
     let report = drill(&platform, "switchover")?;
     assert_holds(&report);
+    for of in ["postgresql", "etcd", "kernel"] {
+        assert!(report["versions"][of].is_string(), "{of}: {}", report["versions"]);
+    }
     let told = platform.run("bulkhead", &["--json", "drills"])?;
     let told: Value = serde_json::from_slice(&told.stdout).context("read the list of drills")?;
     assert_eq!(told["data"][0]["run"], report["id"], "{told:#}");

@@ -45,6 +45,16 @@ pub(super) fn claims(page: &mut String, document: &Document) {
     push(page, TABLE_END);
 }
 
+/// Which versions the run was about.
+pub(super) fn versions(page: &mut String, document: &Document) {
+    push(page, TABLE);
+    for ([english, chinese], version) in document.all_versions() {
+        let version = version.map_or_else(|| both("not known", "未知"), escape);
+        push(page, &format!("<tr><th>{}</th><td>{version}</td></tr>", both(english, chinese)));
+    }
+    push(page, TABLE_END);
+}
+
 pub(super) fn checks(page: &mut String, document: &Document) {
     push(page, "<ul class=\"checks\">");
     for check in &document.checks {
