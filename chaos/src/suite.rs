@@ -22,7 +22,10 @@ use crate::drill::Drill;
 use crate::drill::yaml::Finding;
 
 /// The suites that come with the program.
-pub(crate) const SUITES: [(&str, &str); 1] = [("weekly", include_str!("../suites/weekly.yaml"))];
+pub(crate) const SUITES: [(&str, &str); 2] = [
+    ("weekly", include_str!("../suites/weekly.yaml")),
+    ("monthly", include_str!("../suites/monthly.yaml")),
+];
 
 /// A suite as meant. Cannot be wrong: it only comes out of [`Suite::parse`].
 #[derive(Clone, Debug)]

@@ -43,6 +43,7 @@ pub(crate) enum Command {
                                    regions.yaml says; needs root
   platform up --volumes 512m       a small disk for each database, for drills to fill; needs root
   platform up --drills weekly      rehearse a loss each weekday night, by schedule
+  platform up --drills monthly     rehearse what is rarer, at weekends
 
 A second `up` finds the data of the first.")]
     Up(UpArgs),

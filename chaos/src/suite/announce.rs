@@ -10,8 +10,11 @@ use super::past::{Entry, Outcome};
 /// With these bounds what is told is some kilobytes.
 const NEXT: usize = 12;
 const LAST: usize = 12;
-/// How far is looked ahead: each drill of a weekly suite is due once.
-const AHEAD_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+/// How far is looked ahead: each drill of a weekly suite is due once …
+const AHEAD_MS: u64 = 7 * DAY_MS;
+/// … and of a monthly one, which may have none due for weeks.
+const FAR_AHEAD_MS: u64 = 36 * DAY_MS;
 /// Letters of a reason.
 const WHY_MAX: usize = 300;
 
@@ -26,7 +29,9 @@ pub(crate) fn announce(
 ) -> SuitePlan {
     // What goes on is written down as past already, lest it is run twice.
     let is_over = |entry: &&Entry| running != Some(*entry);
-    let planned = plan(suite, world, past, now, now.saturating_add(AHEAD_MS));
+    let within = |ahead| plan(suite, world, past, now, now.saturating_add(ahead));
+    let planned = within(AHEAD_MS)
+        .and_then(|planned| if planned.is_empty() { within(FAR_AHEAD_MS) } else { Ok(planned) });
     let (planned, unplanned) = match planned {
         Ok(planned) => (planned, None),
         Err(why) => (Vec::new(), Some(format!("what comes next is not known: {why}"))),

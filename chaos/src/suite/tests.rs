@@ -41,6 +41,32 @@ fn each_suite_that_comes_along_is_right_and_has_every_drill_of_its_tag() {
     }
 }
 
+/// Whoever wants both puts the lines of both into one file, which may have each drill once.
+#[test]
+fn no_drill_is_in_two_suites_and_the_monthly_ones_come_every_month() {
+    let [weekly, monthly] = SUITES.map(|(name, text)| Suite::parse(name, text).unwrap());
+    for item in &monthly.items {
+        let name = &item.drill.name;
+        assert!(weekly.items.iter().all(|other| other.drill.name != *name), "{name} is in both");
+        // As far as any month's first Saturday is from the next one's.
+        let first = monthly.next(item, MONDAY + 5 * WEEK).unwrap();
+        let second = monthly.next(item, first).unwrap();
+        assert!((4 * WEEK..=5 * WEEK).contains(&(second - first)), "{name}");
+    }
+}
+
+#[test]
+fn of_a_suite_that_has_nothing_due_for_a_week_the_next_one_is_told_all_the_same() {
+    let suite = suite("", "\n    - {drill: cell-loss, cron: \"0 2 * * sat#1\"}");
+    // After the first Saturday of December.
+    let now = MONDAY + WEEK;
+    let told = announce(&suite, &world(), &[], None, None, now);
+    let due = suite.next(&suite.items[0], now).unwrap();
+    assert!(due > now + WEEK);
+    assert_eq!(told.next.first().map(|next| next.due_unix_ms), Some(due));
+    assert_eq!(told.first_due_unix_ms, Some(due));
+}
+
 #[test]
 fn everything_that_is_wrong_with_a_file_is_said() {
     let text = r#"
