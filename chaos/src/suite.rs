@@ -7,6 +7,7 @@ pub(crate) mod announce;
 mod calendar;
 pub(crate) mod coverage;
 pub(crate) mod due;
+mod expected;
 pub(crate) mod incident;
 pub(crate) mod past;
 mod read;

@@ -89,8 +89,8 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     };
     let executor = Executor::new(hands.clone(), orders, under_way_in);
     let (rehearsed, drills) = watch::channel(Arc::new(Drills::default()));
-    let runs = (store.clone(), board.clone());
     let (planned, schedule) = watch::channel(None);
+    let runs = (store.clone(), schedule.clone(), board.clone());
     let is_told = rehearsals.is_some();
     let rehearse = rehearsals.map(|rehearsals| Rehearse {
         rehearsals,
@@ -126,8 +126,8 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     tasks.start("look at the sites", |stop| sight::look(looking.0, looking.1, stop));
     hear_past_etcd(&mut tasks, hearing);
     tasks.start("read the drills", |stop| {
-        let (store, board) = runs;
-        drills::read(store, rehearsed, board, stop)
+        let (store, schedule, board) = runs;
+        drills::read(store, rehearsed, schedule, board, stop)
     });
     tasks.start("read the schedule of drills", |stop| {
         let (store, log, planned, board) = planning;

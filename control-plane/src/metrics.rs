@@ -156,9 +156,30 @@ static DRILL_PASSED: LazyLock<IntGauge> = LazyLock::new(|| {
     .expect("registered once")
 });
 
+static LAST_PASS: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    register_int_gauge_vec!(
+        "control_plane_last_pass_timestamp_seconds",
+        "When each drill of the suite that is followed last passed, in seconds since 1970; 0 where none is known to have",
+        &["drill"]
+    )
+    .expect("registered once")
+});
+
+/// Shows when each drill that is expected last passed, and no other one.
+pub fn last_passes<'a>(passes: impl Iterator<Item = (&'a str, Option<u64>)>) {
+    LAST_PASS.reset();
+    for (drill, unix_ms) in passes {
+        LAST_PASS.with_label_values(&[drill]).set(seconds(unix_ms));
+    }
+}
+
+fn seconds(unix_ms: Option<u64>) -> i64 {
+    i64::try_from(unix_ms.unwrap_or(0) / 1000).unwrap_or(i64::MAX)
+}
+
 /// Shows when a drill last passed.
 pub fn drill_passed(unix_ms: Option<u64>) {
-    DRILL_PASSED.set(i64::try_from(unix_ms.unwrap_or(0) / 1000).unwrap_or(i64::MAX));
+    DRILL_PASSED.set(seconds(unix_ms));
 }
 
 /// Makes all series exist from the start.
@@ -167,6 +188,7 @@ pub fn register() {
     LazyLock::force(&FRESH);
     LazyLock::force(&BLIND);
     LazyLock::force(&DRILL_PASSED);
+    LazyLock::force(&LAST_PASS);
     LazyLock::force(&DECISIONS);
     LazyLock::force(&DURATION);
     LazyLock::force(&LOOK);

@@ -5,6 +5,7 @@ use topology::wire::suite::{Became, SuitePlan, Timed};
 use super::Suite;
 use super::coverage::plan;
 use super::due::World;
+use super::expected::expected;
 use super::past::{Entry, Outcome};
 
 /// With these bounds what is told is some kilobytes.
@@ -55,6 +56,7 @@ pub(crate) fn announce(
         next: next.collect(),
         last: past.iter().rev().filter(is_over).take(LAST).map(became).collect(),
         first_due_unix_ms,
+        expected: expected(suite, world, past, now),
     }
 }
 

@@ -35,6 +35,15 @@ impl Cron {
         millis(self.cron.find_previous_occurrence(&utc(unix_ms)?, true).ok()?)
     }
 
+    /// Returns the longest time between two moments, as far as the first ones show it; `None` where there are no two.
+    pub(crate) fn longest_ms(&self) -> Option<u64> {
+        // Ten years of a monthly pattern, six weeks of an hourly one.
+        const MOMENTS: usize = 120;
+        let moments = std::iter::successors(self.after(0), |last| self.after(*last));
+        let moments: Vec<u64> = moments.take(MOMENTS).collect();
+        moments.windows(2).map(|two| two[1] - two[0]).max()
+    }
+
     fn has(&self, unix_ms: u64) -> bool {
         // A pattern's moments are whole minutes, and stand for all of them.
         let minute = utc(unix_ms - unix_ms % 60_000);

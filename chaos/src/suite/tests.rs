@@ -347,6 +347,38 @@ fn the_platform_is_told_since_when_a_drill_should_have_succeeded_however_many_we
 }
 
 #[test]
+fn each_drill_that_can_be_run_here_is_expected_to_pass_within_a_time_of_its_own() {
+    let drills = r#"
+    - {drill: region-loss, cron: "0 2 * * mon"}
+    - {drill: cell-loss, cron: "0 3 * * *"}
+    - {drill: gray-site, cron: "0 2 * * sat#1"}
+    - {drill: region-silence, cron: "0 2 * * fri"}"#;
+    let suite = suite("", drills);
+    let at = |day: u64, hour: u64| MONDAY + day * DAY + hour * 60 * MINUTE;
+    let past = [
+        entry("region-loss", at(0, 2), "east", Outcome::Succeeded),
+        entry("cell-loss", at(0, 3), "c1", Outcome::Succeeded),
+        entry("cell-loss", at(1, 3), "c2", Outcome::Failed),
+        entry("cell-loss", at(2, 3), "c3", Outcome::Skipped),
+    ];
+    let told = announce(&suite, &world(), &past, None, None, at(2, 12)).expected;
+    let told: Vec<_> = told
+        .iter()
+        .map(|it| (it.drill.as_str(), it.within_ms / DAY, it.first_due_unix_ms))
+        .collect();
+    let expected = [
+        ("region-loss", 8, at(7, 2)),
+        // Every day: it may fail for a week all the same.
+        ("cell-loss", 8, at(1, 3)),
+        // The first Saturdays of two months are up to five weeks apart.
+        ("gray-site", 36, at(5, 2)),
+    ];
+    assert_eq!(told, expected);
+    let on_a_wan = World { offers: ON_A_WAN, ..world() };
+    assert_eq!(announce(&suite, &on_a_wan, &past, None, None, at(2, 12)).expected.len(), 4);
+}
+
+#[test]
 fn where_nothing_can_be_planned_the_platform_is_told_why() {
     let suite = suite("", TWO);
     let nobody = World { cells: Vec::new(), ..world() };

@@ -15,7 +15,7 @@ use super::cells::known;
 use super::list::List;
 use super::{Api, etag, problem, view};
 use crate::decide::automatic::Held;
-use crate::decide::drills::Drills;
+use crate::decide::drills::{Drills, Missed};
 use crate::decide::happenings::way_out;
 use crate::decide::verdict::matrix::Matrix;
 use crate::decide::verdict::{Verdict, World, gray, judge};
@@ -103,13 +103,17 @@ pub(super) async fn list(State(api): State<Api>, headers: HeaderMap) -> Result<R
 
 fn of_drills(drills: &Drills, plan: Option<&SuitePlan>, now_unix_ms: u64) -> Option<Alert> {
     let overdue = drills.overdue(plan, now_unix_ms)?;
+    let first = match &overdue.missed {
+        Missed::Any { .. } => None,
+        Missed::Each(drills) => drills.first().map(|(drill, _)| drill.as_str()),
+    };
     Some(Alert {
         name: UNREHEARSED.to_owned(),
         cell: None,
         region: None,
-        detail: view::overdue(overdue),
+        detail: view::overdue(&overdue),
         since_unix_ms: overdue.since_unix_ms,
-        way_out: Some("chaos run region-loss".to_owned()),
+        way_out: Some(format!("chaos run {}", first.unwrap_or("region-loss"))),
     })
 }
 

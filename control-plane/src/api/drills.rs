@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use topology::wire::drill::{DrillRecord, DrillVerdict, Took};
 use topology::wire::lever::LeverRecord;
-use topology::wire::suite::{Became, Outcome, SuitePlan, Timed};
+use topology::wire::suite::{Became, ExpectedPass, Outcome, SuitePlan, Timed};
 
 use super::call::Call;
 use super::list::{Asked, Page, PageQuery};
@@ -63,8 +63,9 @@ pub(super) fn list_call() -> Call {
         .about(
             "What each came to, in short; its report is where it was run. `chaos run` writes them \
              at its end, and the newest 200 are kept. Where control planes have drills run \
-             (`--drills`), `schedule` says which one does, what goes on, what is due next, and what \
-             became of the last ones. `lever` says why none runs, while `chaos lever pull` stops them.",
+             (`--drills`), `schedule` says which one does, what goes on, what is due next, what \
+             became of the last ones, and which drills are to pass within which time (`expected`). \
+             `lever` says why none runs, while `chaos lever pull` stops them.",
         )
         .query::<PageQuery>()
         .answers("A page of the runs, and what is due", &example_page())
@@ -142,6 +143,11 @@ fn example_page() -> Rehearsed {
         running: None,
         held: None,
         first_due_unix_ms: Some(next.due_unix_ms),
+        expected: vec![ExpectedPass {
+            drill: next.drill.clone(),
+            within_ms: 8 * 24 * 3_600_000,
+            first_due_unix_ms: next.due_unix_ms,
+        }],
         next: vec![next],
         last: vec![Became { due: last, outcome: Outcome::Succeeded, why: None }],
     };

@@ -16,7 +16,7 @@ use topology::wire::report::SiteReport;
 use topology::{CellId, Phase, RegionId};
 
 use crate::decide::State;
-use crate::decide::drills::Overdue;
+use crate::decide::drills::{Missed, Overdue};
 use crate::decide::happenings::way_out;
 use crate::decide::state::SeenCell;
 
@@ -222,11 +222,23 @@ fn phase(phase: &Phase) -> &'static str {
     }
 }
 
-/// Says for how long no drill has passed.
-pub(crate) fn overdue(overdue: Overdue) -> String {
-    match overdue.passed_unix_ms {
-        Some(passed) => format!("no drill has passed since {}", clock::utc(passed)),
-        None => "no drill has passed as far as is known".to_owned(),
+/// Says for how long no drill has passed, or which ones have not.
+pub(crate) fn overdue(overdue: &Overdue) -> String {
+    const NAMED: usize = 10;
+    let since = |passed: Option<u64>| match passed {
+        Some(passed) => format!("since {}", clock::utc(passed)),
+        None => "as far as is known".to_owned(),
+    };
+    match &overdue.missed {
+        Missed::Any { passed_unix_ms } => format!("no drill has passed {}", since(*passed_unix_ms)),
+        Missed::Each(drills) => {
+            let named = drills.iter().take(NAMED);
+            let named: Vec<String> =
+                named.map(|(drill, passed)| format!("{drill} {}", since(*passed))).collect();
+            let rest = drills.len().saturating_sub(NAMED);
+            let rest = if rest == 0 { String::new() } else { format!(", and {rest} more") };
+            format!("not passed: {}{rest}", named.join(", "))
+        }
     }
 }
 

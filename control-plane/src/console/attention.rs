@@ -187,7 +187,7 @@ fn unrehearsed(scene: &Scene<'_>) -> Option<Item> {
         what: scene.t.alert_no_passing_drill.to_owned(),
         place: scene.t.drills.to_owned(),
         path: "/console/drills".to_owned(),
-        detail: view::overdue(overdue),
+        detail: view::overdue(&overdue),
         since: Some(Moment::at(overdue.since_unix_ms)),
         ..empty(scene, Tone::Warn)
     })

@@ -87,7 +87,7 @@ texts! {
     alert_backup_missing: "There is no recent base backup", "缺少近期基础备份";
     alert_disk_full: "The database has no room to write in", "数据库没有可写空间";
     alert_voters_lag: "The voters are far behind", "投票站点严重落后";
-    alert_no_passing_drill: "No drill has passed for eight days", "已有八天没有通过的演练";
+    alert_no_passing_drill: "Drills have not passed for too long", "有演练过久未通过";
     alert_lost_writes_not_kept: "Lost writes could not be kept", "丢失的写入未能保留";
 
     // The map.

@@ -34,6 +34,20 @@ pub struct SuitePlan {
     /// Missing where nothing is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_due_unix_ms: Option<u64>,
+    /// Which drills are to pass again and again: those of the suite that this platform can have. Missing where an
+    /// earlier version follows it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expected: Vec<ExpectedPass>,
+}
+
+/// A drill that is to pass again and again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExpectedPass {
+    pub drill: String,
+    /// How long it may be without a pass: eight days, or a day more than the longest time between two that are due.
+    pub within_ms: u64,
+    /// When the first was due, or is, of those since it last succeeded by this suite.
+    pub first_due_unix_ms: u64,
 }
 
 /// A drill at its time.
@@ -97,7 +111,7 @@ mod tests {
         let plan: SuitePlan = serde_json::from_str(text).unwrap();
         assert_eq!(plan.next[0].target.as_deref(), Some("c1"));
         // An earlier version does not say.
-        assert_eq!(plan.first_due_unix_ms, None);
+        assert_eq!((plan.first_due_unix_ms, plan.expected.len()), (None, 0));
         let Became { due, outcome, why } = &plan.last[0];
         assert_eq!((due.target.as_ref(), *outcome, why), (None, Outcome::Unknown, &None));
     }

@@ -137,6 +137,7 @@ mod tests {
             next: Vec::new(),
             last: last.iter().map(became).collect(),
             first_due_unix_ms: None,
+            expected: Vec::new(),
         }
     }
 }
