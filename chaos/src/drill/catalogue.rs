@@ -48,6 +48,9 @@ pub(crate) const DRILLS: [(&str, &str); 41] = [
     ("thundering-herd", include_str!("../../drills/thundering-herd.yaml")),
     ("commit-ack-cut", include_str!("../../drills/commit-ack-cut.yaml")),
     ("clock-jump", include_str!("../../drills/clock-jump.yaml")),
+    ("restart-each", include_str!("../../drills/restart-each.yaml")),
+    ("failover-unpublished", include_str!("../../drills/failover-unpublished.yaml")),
+    ("connects-one-way", include_str!("../../drills/connects-one-way.yaml")),
     ("soak", include_str!("../../drills/soak.yaml")),
 ];
 

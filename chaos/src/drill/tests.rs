@@ -131,6 +131,25 @@ fn what_is_done_in_the_middle_of_a_move_says_which_event_it_waits_for() {
 }
 
 #[test]
+fn control_planes_die_only_once_a_successor_is_promoted() {
+    let drill = Drill::parse("failover-unpublished", text("failover-unpublished")).unwrap();
+    let [loss, death] = &drill.actions[..] else { panic!("{:?}", drill.actions) };
+    assert!(matches!(loss.fault, Fault::SiteKill { .. }) && loss.after.is_zero());
+    assert_eq!(death.when.as_ref().map(|when| when.event.as_str()), Some("promoting"));
+    assert_eq!(death.fault, Fault::ControlPlaneKill { region: None });
+}
+
+#[test]
+fn every_component_is_restarted_and_the_move_is_the_only_epoch() {
+    let drill = Drill::parse("restart-each", text("restart-each")).unwrap();
+    let kinds: Vec<&str> = drill.actions.iter().map(|action| action.fault.kind()).collect();
+    let services = ["process.kill"; 4];
+    let others = ["switchover", "etcd.leader-kill", "router.kill", "control-plane.kill"];
+    assert_eq!(kinds, [services, others].concat());
+    assert_eq!(drill.limits[&Measure::EpochsChanged], Value::Count(1));
+}
+
+#[test]
 fn a_soak_claims_that_no_epoch_changes_and_may_be_made_shorter() {
     let mut drill = Drill::parse("soak", text("soak")).unwrap();
     assert_eq!(drill.limits[&Measure::EpochsChanged], Value::Count(0));
