@@ -46,7 +46,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   chaos suite check my-suite.yaml   say what is wrong with a suite's file
   chaos suite plan --weeks 8        the next runs, and every drill against every cell and region
-  chaos suite plan monthly          the same of the monthly suite
+  chaos suite plan monthly --weeks 5   the same of the monthly suite
   chaos suite run                   begin each drill of the weekly suite when it is due, until stopped
   chaos suite run --once            do what is due now, and end")]
     Suite(SuiteArgs),
