@@ -6,6 +6,7 @@
 pub(crate) mod catalogue;
 mod cut;
 mod fault;
+mod flap;
 mod lines;
 mod load;
 mod offers;
@@ -27,6 +28,7 @@ pub(crate) use cut::Cut;
 pub(crate) use fault::{
     Choice, Death, EtcdMember, Fault, Lasting, Outage, Place, ProcessRole, Reach, Routers, Standbys,
 };
+pub(crate) use flap::Flap;
 pub(crate) use lines::{Effect, Lines, Only, Others, Towards};
 pub(crate) use load::{Arrivals, Load, Retries};
 pub(crate) use offers::Offers;

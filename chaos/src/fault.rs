@@ -110,14 +110,14 @@ pub(crate) async fn inject(
         Target::RegionsKill { lost, death, .. } => {
             region_kill::inject(bench, lost, *death, safeguard, injection).await
         }
-        Target::Net { region, cells, lines, effect } => {
+        Target::Net { region, cells, lines, effect, seed } => {
             let whole = *effect == Effect::Partition && *lines == Lines::default();
             // They are alone with their connections, and must have stopped by themselves.
             let alone = cells.iter().filter(|_| whole);
             injection
                 .frozen
                 .extend(alone.map(|cell| SiteId { cell: cell.clone(), region: region.clone() }));
-            net::inject(bench, region, lines, effect, safeguard, injection).await
+            net::inject(bench, region, lines, effect, *seed, safeguard, injection).await
         }
         Target::Evacuate { region, .. } => evacuate::inject(bench, region, injection).await,
         Target::Switchover { cell, to, .. } => switchover::inject(bench, cell, to, injection).await,

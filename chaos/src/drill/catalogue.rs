@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::{Drill, Finding};
 
 /// Embedded, so that a name works wherever the program is.
-pub(crate) const DRILLS: [(&str, &str); 41] = [
+pub(crate) const DRILLS: [(&str, &str); 42] = [
     ("region-loss", include_str!("../../drills/region-loss.yaml")),
     ("cell-loss", include_str!("../../drills/cell-loss.yaml")),
     ("postgres-kill", include_str!("../../drills/postgres-kill.yaml")),
@@ -36,6 +36,7 @@ pub(crate) const DRILLS: [(&str, &str); 41] = [
     ("slow-site", include_str!("../../drills/slow-site.yaml")),
     ("gray-site", include_str!("../../drills/gray-site.yaml")),
     ("flapping", include_str!("../../drills/flapping.yaml")),
+    ("flapping-line", include_str!("../../drills/flapping-line.yaml")),
     ("region-silence", include_str!("../../drills/region-silence.yaml")),
     ("region-partition", include_str!("../../drills/region-partition.yaml")),
     ("region-mute", include_str!("../../drills/region-mute.yaml")),
@@ -105,7 +106,7 @@ mod tests {
     fn what_takes_long_has_to_be_asked_for_by_name() {
         let all = find("all").unwrap().unwrap();
         let asked = |name| find(name).unwrap().unwrap().len();
-        let apart = ["soak", "etcd-loss", "flapping"];
+        let apart = ["soak", "etcd-loss", "flapping", "flapping-line"];
         assert_eq!(all.len(), DRILLS.len() - apart.len());
         assert!(all.iter().all(|found| !apart.contains(&found.place.as_str())));
         assert_eq!((asked("soak"), asked("etcd-loss")), (1, 1));

@@ -69,7 +69,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const KINDS: [&str; 34] = [
+    pub(crate) const KINDS: [&str; 35] = [
         "process.kill",
         "process.freeze",
         "process.pause",
@@ -103,6 +103,7 @@ impl Fault {
         "net.loss",
         "net.rate",
         "net.cut-established",
+        "net.flap",
         "net.stream",
     ];
 
@@ -163,6 +164,7 @@ impl Fault {
             | Self::EtcdMajorityLoss { mode: Outage::Kill }
             | Self::EtcdKill { .. } => "by lifting the holds",
             Self::Net { effect: Effect::CutEstablished, .. } => "by opening new connections",
+            Self::Net { effect: Effect::Flap(_), .. } => "by itself, after each turn",
             Self::Net { .. } => "by lifting the policy of the WAN",
             Self::RouterStale
             | Self::EtcdLeaderIsolate

@@ -10,6 +10,7 @@ use std::time::Duration;
 use topology::RegionId;
 use topology::address::Port;
 
+use super::flap::Flap;
 use super::yaml::{Need, Reader, Section};
 
 /// The keys of a target that say which lines.
@@ -60,10 +61,19 @@ pub(crate) enum Only {
 pub(crate) enum Effect {
     Partition,
     Connects,
-    Latency { delay: Duration, jitter: Duration },
-    Loss { percent: u8 },
-    Rate { kbit: u64 },
+    Latency {
+        delay: Duration,
+        jitter: Duration,
+    },
+    Loss {
+        percent: u8,
+    },
+    Rate {
+        kbit: u64,
+    },
     CutEstablished,
+    /// Cut and mended, again and again.
+    Flap(Flap),
 }
 
 impl Effect {
@@ -75,6 +85,7 @@ impl Effect {
             Self::Loss { .. } => "net.loss",
             Self::Rate { .. } => "net.rate",
             Self::CutEstablished => "net.cut-established",
+            Self::Flap(_) => "net.flap",
         }
     }
 
@@ -84,6 +95,7 @@ impl Effect {
             "net.partition" => Some(Self::Partition),
             "net.one-way-connect" => Some(Self::Connects),
             "net.cut-established" => Some(Self::CutEstablished),
+            "net.flap" => Flap::read(reader, provider).map(Self::Flap),
             "net.latency" => {
                 let keys = ["delay", "jitter"];
                 let item = reader.section(provider, "arguments", Need::Must, &keys)?;

@@ -48,7 +48,7 @@ load: {rate: 0}
              etcd.majority-loss, etcd.snapshot, etcd.wipe, control-plane.kill, control-plane.blind, router.kill, router.stale, cpu.starve, clock.offset, disk.full, \
              disk.slow, net.partition, \
              net.one-way-connect, \
-             net.latency, net.loss, net.rate, net.cut-established, net.stream, found \"net.melt\"",
+             net.latency, net.loss, net.rate, net.cut-established, net.flap, net.stream, found \"net.melt\"",
             "7: method[0].provider.ttl: expected a duration such as 500ms, 6s or 5m, found \"90\"",
             "8: method[0].pauses.before: expected a duration such as 500ms, 6s or 5m, found \"6\"",
             "9: limits.lost: unknown key; expected one of recover-99, recover-all-users, \
@@ -302,4 +302,26 @@ fn a_stream_is_of_one_user_and_needs_messages_and_its_check_needs_streams() {
     let none =
         "26: checks: stream-order is about streams: say in `load: streams` how many there are";
     assert_eq!(with(" streams: 15,", ""), [none]);
+}
+
+#[test]
+fn a_line_that_flaps_says_between_what_and_for_how_long() {
+    let whole = text("flapping-line");
+    let seconds = Duration::from_secs;
+    let flap = Flap { shortest: seconds(2), longest: seconds(7), lasting: seconds(120) };
+    let Fault::Net { effect, .. } = Drill::parse("test", whole).unwrap().actions[0].fault.clone()
+    else {
+        panic!("no fault of the net")
+    };
+    assert_eq!(effect, Effect::Flap(flap));
+    let wrong =
+        whole.replace("{between: [2s, 7s], lasting: 120s}", "{between: [7s, 2s], lasting: 11m}");
+    assert_eq!(
+        findings(&wrong),
+        [
+            "20: method[0].provider.arguments.between: expected two durations from 1500ms on, the \
+             shorter first, such as [2s, 7s]",
+            "20: method[0].provider.arguments.lasting: at most 10m",
+        ]
+    );
 }

@@ -4,6 +4,7 @@
 
 mod connects;
 mod cut_established;
+mod flap;
 mod latency;
 mod loss;
 mod partition;
@@ -16,6 +17,7 @@ use topology::wire::wan::{Cut, Policy, Way};
 
 use super::{Bench, Injection};
 use crate::drill::{Effect, Lines, Others, Towards};
+use crate::journal::Step;
 use crate::safeguard::Safeguard;
 use crate::undo::{Undo, label_within};
 use crate::wan;
@@ -26,6 +28,7 @@ pub(super) async fn inject(
     region: &RegionId,
     lines: &Lines,
     effect: &Effect,
+    seed: u64,
     safeguard: &Safeguard,
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
@@ -39,6 +42,7 @@ pub(super) async fn inject(
         Effect::Loss { percent } => loss::inject(&net, *percent, safeguard, injection).await,
         Effect::Rate { kbit } => rate::inject(&net, *kbit, safeguard, injection).await,
         Effect::CutEstablished => cut_established::inject(&net, injection).await,
+        Effect::Flap(flap) => flap::inject(&net, *flap, seed, safeguard, injection).await,
     }
 }
 
@@ -80,11 +84,17 @@ impl Net<'_> {
 
     /// Puts a policy in force; its undo is in the journal before.
     fn set(&self, effect: &Policy, safeguard: &Safeguard) -> anyhow::Result<String> {
+        self.put(effect, safeguard).map(|(id, _)| id)
+    }
+
+    /// The same, with what lifts it again.
+    fn put(&self, effect: &Policy, safeguard: &Safeguard) -> anyhow::Result<(String, Step)> {
         let Bench { run, action, .. } = self.bench;
         let id = label_within(run, &action.name, safeguard.upcoming());
         let ttl = action.ttl;
         let socket = wan::socket(&self.bench.platform.run_dir);
-        safeguard.intend(Undo::Lift { socket: socket.clone(), id: id.clone() }, ttl)?;
+        let lift = Undo::Lift { socket: socket.clone(), id: id.clone() };
+        let step = safeguard.intend(lift, ttl)?;
         let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
         let policy = Policy {
             id: id.clone(),
@@ -94,7 +104,7 @@ impl Net<'_> {
             ..effect.clone()
         };
         wan::set(&socket, policy)?;
-        Ok(id)
+        Ok((id, step))
     }
 
     /// Returns whether, and how soon, each of these connects.

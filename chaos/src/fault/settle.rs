@@ -53,7 +53,8 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
         }
         Fault::Net { region, lines, effect } => {
             let (region, cells) = home(region, cells, &mut random)?;
-            Ok(Target::Net { region, cells, lines: lines.clone(), effect: *effect })
+            let (lines, seed) = (lines.clone(), random.random());
+            Ok(Target::Net { region, cells, lines, effect: *effect, seed })
         }
         Fault::Evacuate { region } => {
             let (region, cells) = home(region, cells, &mut random)?;

@@ -56,6 +56,8 @@ pub(crate) enum Target {
         cells: Vec<CellId>,
         lines: Lines,
         effect: Effect,
+        /// Of what is left to chance.
+        seed: u64,
     },
     Switchover {
         cell: CellId,
