@@ -35,6 +35,7 @@ use topology::spec::{Durability, Public};
 use uuid::Uuid;
 
 use crate::config::Site;
+use crate::database::idempotency::Writer;
 use crate::database::{self, Connections, Failure, Transaction};
 use crate::gateway::{
     self, Canary, Gateway, PassOn, Permit, Right, Strength, guard, refusal, secure,
@@ -115,6 +116,11 @@ impl Session {
             Durability::Weak => Ok(()),
             Durability::Strong => permit.demand_strong(),
         }
+    }
+
+    /// Returns who makes the write that `permit` admits.
+    fn writer(&self, permit: Permit) -> Writer {
+        Writer { site: self.site.clone(), epoch: permit.epoch }
     }
 
     /// Begins to write a message or a conversation. While the voters lag, it is answered only when

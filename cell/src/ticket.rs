@@ -18,6 +18,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use runtime::{Board, Tasks, admin, server};
 use tokio::sync::Semaphore;
+use topology::SiteId;
 use topology::address::Port;
 
 use crate::config::Site;
@@ -35,9 +36,9 @@ const STRONG_MAX: usize = IN_FLIGHT_MAX * 3 / 4;
 ///
 /// Without a bound on the whole request: every step has its own, and a commit that was sent must be
 /// answered as unknown, not as too late.
-pub fn routes(connections: Connections) -> Router {
+pub fn routes(site: SiteId, connections: Connections) -> Router {
     let shown = connections.clone();
-    shedding(routes::routes(connections, shown))
+    shedding(routes::routes(site, connections, shown))
 }
 
 fn shedding(routes: Router) -> Router {
@@ -76,7 +77,7 @@ pub async fn run(site: &Site) -> anyhow::Result<()> {
     } else {
         connections.clone()
     };
-    let routes = shedding(routes::routes(connections.clone(), shown));
+    let routes = shedding(routes::routes(site.id.clone(), connections.clone(), shown));
     let mut tasks = Tasks::default();
     tasks.start("keep connections warm", |stop| database::keep_warm(connections, stop));
     tasks.start("serve the admin endpoint", |stop| {

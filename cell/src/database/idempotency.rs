@@ -3,14 +3,17 @@
 //! The key is written in the transaction that has the effect. A second request with the same key
 //! waits for the first one's transaction, and then finds its answer or, if it was rolled back, is
 //! the first itself.
+//!
+//! With the key goes who made the write, under which epoch, and where the log was then: it says afterwards
+//! in whose right what was written. A write without a key, and what the bot adds by itself, has no such row.
 
 use axum::http::HeaderMap;
 use runtime::Problem;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use topology::Slot;
 use topology::wire::header;
+use topology::{Epoch, SiteId, Slot};
 
 use super::{Failure, Transaction};
 use crate::defect::Defect;
@@ -18,9 +21,17 @@ use crate::defect::Defect;
 /// Longest key accepted; a UUID has 36 characters.
 const KEY_MAX: usize = 255;
 
-/// What makes two requests the same.
+/// The site that makes a write, and the epoch under which it was admitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Writer {
+    pub site: SiteId,
+    pub epoch: Epoch,
+}
+
+/// What makes two requests the same, and who does this one if it is the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
+    writer: Writer,
     slot: Slot,
     user: String,
     key: String,
@@ -38,6 +49,7 @@ impl Claim {
     /// `request` is the body as it was understood: white space and the order of fields do not make
     /// a request another one.
     pub fn new(
+        writer: Writer,
         slot: Slot,
         user: &str,
         key: String,
@@ -50,7 +62,7 @@ impl Claim {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        Self { slot, user: user.to_owned(), key, fingerprint: hash.finalize().into() }
+        Self { writer, slot, user: user.to_owned(), key, fingerprint: hash.finalize().into() }
     }
 
     /// Takes the key for this transaction. Returns what it was answered before, if it was; that may
@@ -59,11 +71,21 @@ impl Claim {
         if Defect::NoDeduplication.is_on() {
             return Ok(None);
         }
+        let Writer { site, epoch } = &self.writer;
         let taken = transaction
             .execute(
-                "INSERT INTO idempotency_keys (slot, user_id, key, fingerprint)
-                 VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-                &[&self.row_slot(), &self.user, &self.key, &self.fingerprint.as_slice()],
+                "INSERT INTO idempotency_keys
+                     (slot, user_id, key, fingerprint, epoch, writer, lsn)
+                 VALUES ($1, $2, $3, $4, $5, $6, pg_current_wal_insert_lsn())
+                 ON CONFLICT DO NOTHING",
+                &[
+                    &self.row_slot(),
+                    &self.user,
+                    &self.key,
+                    &self.fingerprint.as_slice(),
+                    &epoch.0.cast_signed(),
+                    &site.to_string(),
+                ],
             )
             .await?;
         if taken == 1 {
@@ -169,7 +191,9 @@ mod tests {
     use super::*;
 
     fn fingerprint(path: &str, request: &Value) -> [u8; 32] {
-        Claim::new(Slot::of("ada"), "ada", "k".to_owned(), ("POST", path), request).fingerprint
+        let writer = Writer { site: "c1@east".parse().unwrap(), epoch: Epoch(7) };
+        let key = "k".to_owned();
+        Claim::new(writer, Slot::of("ada"), "ada", key, ("POST", path), request).fingerprint
     }
 
     #[test]

@@ -146,6 +146,14 @@ pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     std::str::from_utf8(headers.get(name)?.as_bytes()).ok()
 }
 
+/// Returns the epoch under which the gateway has admitted a request.
+pub fn admitted_under(headers: &HeaderMap) -> Result<Epoch, Problem> {
+    let epoch = text(headers, header::EPOCH)
+        .ok_or_else(|| refusal::routing_headers("the epoch is missing"))?;
+    let epoch = epoch.parse().map(Epoch);
+    epoch.map_err(|_not| refusal::routing_headers("the epoch is no number"))
+}
+
 /// Writes the headers of a request that one of the site's services makes of another, for a user.
 pub fn write(headers: &mut HeaderMap, caller: &Caller, cell: &CellId, epoch: Epoch) {
     for (name, value) in [

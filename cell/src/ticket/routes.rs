@@ -7,7 +7,7 @@
 //! until the epoch's barrier; the gateway marks what is read before the barrier.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{FromRef, Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header as http_header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
@@ -15,19 +15,19 @@ use runtime::Problem;
 use runtime::json_body::{JsonBody, invalid};
 use serde::Deserialize;
 use serde_json::Value;
-use topology::Slot;
 use topology::public_id::{Kind, PublicId};
 use topology::spec::Durability;
 use topology::wire::header;
+use topology::{SiteId, Slot};
 use uuid::Uuid;
 
 use super::model::{NewTicket, NewTransition, Ticket, Transition};
 use super::store;
-use crate::database::idempotency::{Claim, key_of, required_key};
+use crate::database::idempotency::{Claim, Writer, key_of, required_key};
 use crate::database::{Connections, Failure, Transaction};
 use crate::gateway::query::{Page, Query, limit};
 use crate::gateway::refusal::{not_allowed, not_found};
-use crate::gateway::{Actor, Caller};
+use crate::gateway::{Actor, Caller, caller};
 
 /// Longest subject, in characters: a line.
 const SUBJECT_MAX: usize = 200;
@@ -35,9 +35,22 @@ const SUBJECT_MAX: usize = 200;
 const DESCRIPTION_MAX: usize = 8_000;
 const REASON_MAX: usize = 1_000;
 
+/// Whose tickets these are, and where they are kept.
+#[derive(Clone)]
+struct Tickets {
+    site: SiteId,
+    connections: Connections,
+}
+
+impl FromRef<Tickets> for Connections {
+    fn from_ref(tickets: &Tickets) -> Self {
+        tickets.connections.clone()
+    }
+}
+
 /// Returns the routes. `shown` is the database that a ticket is shown from: this site's own, unless the site
 /// is made to do wrong.
-pub(super) fn routes(connections: Connections, shown: Connections) -> Router {
+pub(super) fn routes(site: SiteId, connections: Connections, shown: Connections) -> Router {
     Router::new()
         .route("/v1/tickets", post(create).get(list))
         .route("/v1/tickets/{id}", get(show).with_state(shown))
@@ -45,11 +58,11 @@ pub(super) fn routes(connections: Connections, shown: Connections) -> Router {
         .route("/v1/tickets/{id}/transitions", post(transition))
         .fallback(async || not_found())
         .method_not_allowed_fallback(async || not_allowed())
-        .with_state(connections)
+        .with_state(Tickets { site, connections })
 }
 
 async fn create(
-    State(connections): State<Connections>,
+    State(Tickets { site, connections }): State<Tickets>,
     caller: Caller,
     method: Method,
     uri: Uri,
@@ -60,7 +73,9 @@ async fn create(
     check_text("/description", &new.description, DESCRIPTION_MAX)?;
     let conversation = conversation_of(&new, &caller)?;
     let key = required_key(&headers)?;
-    let claim = Claim::new(caller.slot, &caller.user, key, (method.as_str(), uri.path()), &new);
+    let writer = Writer { site, epoch: caller::admitted_under(&headers)? };
+    let place = (method.as_str(), uri.path());
+    let claim = Claim::new(writer, caller.slot, &caller.user, key, place, &new);
     let transaction = Transaction::begin(&connections, Durability::Strong).await?;
     let outcome = open(&transaction, &caller, &new, conversation, &claim).await;
     transaction.end(outcome).await
@@ -83,7 +98,7 @@ async fn open(
 }
 
 async fn transition(
-    State(connections): State<Connections>,
+    State(Tickets { site, connections }): State<Tickets>,
     actor: Actor,
     Path(id): Path<String>,
     (method, uri): (Method, Uri),
@@ -96,7 +111,9 @@ async fn transition(
     let id = ticket_id(&id, actor.slot)?;
     let seen = seen_version(&headers)?;
     let place = (method.as_str(), uri.path());
-    let claim = key_of(&headers)?.map(|key| Claim::new(actor.slot, &actor.user, key, place, &new));
+    let writer = Writer { site, epoch: caller::admitted_under(&headers)? };
+    let claim =
+        key_of(&headers)?.map(|key| Claim::new(writer, actor.slot, &actor.user, key, place, &new));
     let transaction = Transaction::begin(&connections, Durability::Strong).await?;
     let outcome = move_on(&transaction, &actor, id, seen, &new, claim.as_ref()).await;
     transaction.end(outcome).await

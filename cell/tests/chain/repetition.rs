@@ -1,4 +1,4 @@
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method};
 use cell::session;
 use futures_util::future::join_all;
 use serde_json::json;
@@ -32,6 +32,35 @@ async fn a_repeated_request_has_one_effect_and_one_answer() {
     assert_eq!((again.status, &again.body), (201, &first.body));
     assert!(!is_replayed(&first.headers) && is_replayed(&again.headers));
     assert_eq!(site.database.count("SELECT count(*) FROM messages").await, 2);
+}
+
+#[tokio::test]
+async fn every_write_says_who_made_it_under_which_epoch_and_after_which_others() {
+    let site = Site::serving().await;
+    let messages = site.conversation("ada").await + "/messages";
+    let ticket = json!({ "subject": "s", "description": "d" });
+    site.post("ada", &messages, "k1", &json!({ "text": "hello" })).await;
+    let opened = site.post("ada", "/v1/tickets", "k2", &ticket).await;
+    let path = format!("/v1/tickets/{}/transitions", opened.body["id"].as_str().unwrap());
+    let headers = [("if-match", "\"1\""), ("idempotency-key", "k3")];
+    let to_open = json!({ "to": "open" });
+    let moved = site.ask_with("ada", (Method::POST, &path), &headers, &to_open).await;
+    assert_eq!((opened.status, moved.status), (201, 200));
+    let first = written(&site).await;
+    let by = |key: &str| (key.to_owned(), 7_i64, "c1@east".to_owned());
+    assert_eq!(first, [by("k1"), by("k2"), by("k3")]);
+
+    // What repeats a write makes none.
+    site.post("ada", "/v1/tickets", "k2", &ticket).await;
+    assert_eq!(written(&site).await, first);
+}
+
+/// Returns key, epoch and writer of ada's writes `k…` in the order of the log, as far as it goes.
+async fn written(site: &Site) -> Vec<(String, i64, String)> {
+    let rows = "SELECT key, epoch, writer FROM idempotency_keys
+                WHERE key LIKE 'k_' AND lsn <= pg_current_wal_insert_lsn() ORDER BY lsn";
+    let rows = site.database.as_owner(async |owner| owner.query(rows, &[]).await.unwrap()).await;
+    rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
 }
 
 #[tokio::test]

@@ -70,6 +70,7 @@ impl Site {
     }
 
     pub(super) async fn of(database: Database<'static>, messages: Durability) -> Self {
+        let id: SiteId = "c1@east".parse().unwrap();
         let neighbours = Arc::<Fakes>::default();
         let mut tasks = Tasks::default();
         let nlp = Router::new().route("/v1/nlu/parse", post(parse)).with_state(neighbours.clone());
@@ -78,9 +79,8 @@ impl Site {
         let at = Neighbours {
             nlp: serve(&mut tasks, nlp).await,
             knowledge: serve(&mut tasks, knowledge).await,
-            ticket: serve(&mut tasks, ticket::routes(database.connections())).await,
+            ticket: serve(&mut tasks, ticket::routes(id.clone(), database.connections())).await,
         };
-        let id: SiteId = "c1@east".parse().unwrap();
         let (right, heard) = watch::channel(None);
         // Nothing but the snapshot's last value is looked at.
         let (_, snapshot) = watch::channel(Some(everything_is_c1()));

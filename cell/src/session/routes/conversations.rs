@@ -41,7 +41,8 @@ pub(super) async fn create(
     session.demand_write(permit)?;
     let key = required_key(&headers)?;
     let place = (method.as_str(), uri.path());
-    let claim = Claim::new(caller.slot, &caller.user, key, place, &new);
+    let writer = session.writer(permit);
+    let claim = Claim::new(writer, caller.slot, &caller.user, key, place, &new);
     let transaction = session.begin(permit.strength()).await?;
     let outcome = begin(&transaction, &caller, &new, &claim).await;
     let outcome = outcome.and_then(|(body, repeated)| {

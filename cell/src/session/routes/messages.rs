@@ -50,7 +50,8 @@ pub(super) async fn send(
     };
     let id = conversation_id(&id, caller.slot)?;
     let place = (method.as_str(), uri.path());
-    let claim = key.map(|key| Claim::new(caller.slot, &caller.user, key, place, &new));
+    let claim = key
+        .map(|key| Claim::new(session.writer(permit), caller.slot, &caller.user, key, place, &new));
     let posted = turn::post(&session, &caller, permit, id, &new, claim.as_ref()).await?;
     let reply = match posted.reply {
         Some(reply) => reply,
