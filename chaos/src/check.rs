@@ -3,7 +3,10 @@
 
 mod blast_radius;
 mod clean_refusals;
+mod convergence;
 mod exactly_once;
+mod ledger;
+mod log_patterns;
 mod lost_writes_reported;
 mod no_forbidden_ack;
 mod no_late_ack;
@@ -16,6 +19,7 @@ mod stream_order;
 
 use crate::course::Course;
 
+pub(crate) use convergence::apart;
 pub(crate) use no_lost_ack::lost_strong;
 pub(crate) use session_order::lost_weak;
 pub(crate) use stream_order::unheard;
@@ -37,6 +41,9 @@ pub(crate) enum Check {
     ObserverAlone,
     NoForbiddenAck,
     CleanRefusals,
+    Ledger,
+    Convergence,
+    LogPatterns,
 }
 
 /// What a check came to, with what shows it.
@@ -49,7 +56,7 @@ pub(crate) enum Finding {
 }
 
 impl Check {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::NoLostAck,
         Self::ExactlyOnce,
         Self::SingleWriter,
@@ -62,13 +69,17 @@ impl Check {
         Self::ObserverAlone,
         Self::NoForbiddenAck,
         Self::CleanRefusals,
+        Self::Ledger,
+        Self::Convergence,
+        Self::LogPatterns,
     ];
     /// Of the drills in which writes are to be refused for a while.
     pub(crate) const OF_REFUSALS: [Self; 2] = [Self::NoForbiddenAck, Self::CleanRefusals];
     pub(crate) const NAMES: &str = "no-lost-ack, exactly-once, single-writer, no-late-ack, \
                                     no-stale-strong-read, session-order, stream-order, \
                                     blast-radius, lost-writes-reported, observer-alone, \
-                                    no-forbidden-ack, clean-refusals";
+                                    no-forbidden-ack, clean-refusals, ledger, convergence, \
+                                    log-patterns";
 
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|check| check.name() == name)
@@ -88,6 +99,9 @@ impl Check {
             Self::ObserverAlone => "observer-alone",
             Self::NoForbiddenAck => "no-forbidden-ack",
             Self::CleanRefusals => "clean-refusals",
+            Self::Ledger => "ledger",
+            Self::Convergence => "convergence",
+            Self::LogPatterns => "log-patterns",
         }
     }
 
@@ -120,6 +134,11 @@ impl Check {
             Self::CleanRefusals => {
                 "what could not be done was refused, with when to come again, and reads went on"
             }
+            Self::Ledger => {
+                "each write is noted under the epoch that answered it, and each epoch has one writer"
+            }
+            Self::Convergence => "in the end every site's database of a cell has the same in it",
+            Self::LogPatterns => "no process logged a panic, or data that is not whole",
         }
     }
 
@@ -127,7 +146,11 @@ impl Check {
     pub(crate) fn is_safety(self) -> bool {
         !matches!(
             self,
-            Self::StreamOrder | Self::BlastRadius | Self::ObserverAlone | Self::CleanRefusals
+            Self::StreamOrder
+                | Self::BlastRadius
+                | Self::ObserverAlone
+                | Self::CleanRefusals
+                | Self::LogPatterns
         )
     }
 
@@ -145,6 +168,9 @@ impl Check {
             Self::ObserverAlone => observer_alone::check(course),
             Self::NoForbiddenAck => no_forbidden_ack::check(course),
             Self::CleanRefusals => clean_refusals::check(course),
+            Self::Ledger => ledger::check(course),
+            Self::Convergence => convergence::check(course),
+            Self::LogPatterns => log_patterns::check(course),
         }
     }
 }

@@ -8,6 +8,9 @@ use topology::{CellId, Epoch, RegionId, SiteId};
 use crate::drill::Drill;
 use crate::fault::Injection;
 use crate::history::{Event, Operation, StreamStep, User};
+use crate::ledger::LedgerRead;
+use crate::logs::LogsRead;
+use crate::replica::ReplicaRead;
 use crate::versions::Versions;
 
 #[derive(Clone, Debug, Default)]
@@ -78,6 +81,12 @@ pub(crate) struct FinalState {
     pub(crate) versions: BTreeMap<usize, FinalVersion>,
     /// … and as each database that could be read has it; nothing where it has none.
     pub(crate) versions_in: BTreeMap<SiteId, BTreeMap<usize, u64>>,
+    /// What each database has noted of the run's writes.
+    pub(crate) ledger: BTreeMap<SiteId, LedgerRead>,
+    /// What each database is made of, at or after the primary's position.
+    pub(crate) replicas: BTreeMap<SiteId, ReplicaRead>,
+    /// What was found in the logs of the run; nothing where nobody looked.
+    pub(crate) logs: Option<LogsRead>,
     /// Each user's messages, oldest first.
     pub(crate) conversations: BTreeMap<usize, ConversationRead>,
     /// What the platform itself says each cell has lost.

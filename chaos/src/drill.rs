@@ -64,6 +64,8 @@ pub(crate) struct Drill {
     /// Exceeding one is a warning.
     pub(crate) goals: BTreeMap<Measure, Value>,
     pub(crate) checks: Vec<Check>,
+    /// Parts of lines that logs may have, however grave: what the fault is known to lead to.
+    pub(crate) allow_logs: Vec<String>,
     pub(crate) stop_conditions: Vec<StopCondition>,
     pub(crate) scope: Scope,
     pub(crate) seed: u64,

@@ -1,6 +1,8 @@
 //! What is there in the end: for its users through the router, and in every site's database.
 
 pub(crate) mod database;
+mod ledger;
+mod replicas;
 
 use std::collections::BTreeMap;
 
@@ -9,6 +11,7 @@ use topology::SiteId;
 
 use crate::course::{Course, DatabaseRead, FinalState, FinalVersion, Seen};
 use crate::history::{Effect, Operation, Outcome, User};
+use crate::ledger::LedgerRead;
 use crate::load::Client;
 use crate::platform::Platform;
 
@@ -45,6 +48,7 @@ pub(crate) async fn read(platform: &Platform, client: &Client, course: &Course) 
 
     let mut databases = BTreeMap::new();
     let mut versions_in = BTreeMap::new();
+    let (mut ledger, mut replicas) = (BTreeMap::new(), BTreeMap::new());
     for cell in &platform.spec.cells {
         let sites =
             cell.regions().map(|region| SiteId { cell: cell.id.clone(), region: region.clone() });
@@ -53,18 +57,26 @@ pub(crate) async fn read(platform: &Platform, client: &Client, course: &Course) 
             let read = match rows {
                 Ok(rows) => {
                     versions_in.insert(site.clone(), of_users(&course.users, &rows.versions));
+                    ledger.insert(site.clone(), rows.ledger);
                     DatabaseRead::Tickets(rows.tickets)
                 }
-                Err(err) => DatabaseRead::Unread(format!("{err:#}")),
+                Err(err) => {
+                    let why = format!("{err:#}");
+                    ledger.insert(site.clone(), LedgerRead::Unread(why.clone()));
+                    DatabaseRead::Unread(why)
+                }
             };
             databases.insert(site, read);
         }
+        replicas.extend(replicas::read(platform, &sites).await);
     }
     FinalState {
         through_router,
         databases,
         versions,
         versions_in,
+        ledger,
+        replicas,
         conversations,
         ..FinalState::default()
     }
@@ -98,3 +110,6 @@ async fn seen(client: &Client, operation: &Operation, id: &str) -> (u32, Seen) {
     }
     (operation.number, seen)
 }
+
+#[cfg(test)]
+mod tests;

@@ -188,6 +188,8 @@ pub(crate) struct Served {
     pub(crate) cell: CellId,
     pub(crate) region: RegionId,
     pub(crate) epoch: Epoch,
+    /// Whether it is the answer to an earlier try, given again.
+    pub(crate) replayed: bool,
 }
 
 impl Operation {

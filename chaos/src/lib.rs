@@ -51,6 +51,7 @@ mod load;
 
 mod final_reads;
 mod lost_writes;
+mod replica;
 
 mod fresh;
 mod logbook;
@@ -60,6 +61,8 @@ mod run;
 mod compare;
 mod doctor;
 mod edn;
+mod ledger;
+mod logs;
 mod report;
 mod selftest;
 mod series;

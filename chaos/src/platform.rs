@@ -117,6 +117,11 @@ impl Platform {
         self.run_dir.join("sites").join(site.to_string()).join("postgres/data")
     }
 
+    /// Returns where every process logs, PostgreSQL too.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.run_dir.join("logs")
+    }
+
     pub(crate) fn drills(&self) -> PathBuf {
         self.run_dir.join("drills")
     }

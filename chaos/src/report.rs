@@ -1,5 +1,5 @@
-//! What a run leaves behind for people and programs: `report.json`, `report.html`, the history and
-//! the events, in one folder.
+//! What a run leaves behind for people and programs: `report.json`, `report.html`, the history, the
+//! events and the cells' ledger, in one folder.
 
 mod availability;
 mod columns;
@@ -20,6 +20,7 @@ use anyhow::{Context as _, ensure};
 use crate::course::Course;
 use crate::drill::Drill;
 use crate::history::{Clock, events_jsonl, history_jsonl};
+use crate::ledger::ledger_jsonl;
 use crate::metrics::Metrics;
 use crate::verdict::Verdict;
 
@@ -65,7 +66,14 @@ pub(crate) fn write(
     let json = serde_json::to_string_pretty(&document).context("write the report as JSON")?;
     let page = html::page(&document, &points::of_course(course), earlier);
     let events = events_jsonl(&course.events);
-    let files = [(REPORT, json), (HISTORY, history), ("events.jsonl", events), (PAGE, page)];
+    let ledger = ledger_jsonl(&course.final_state.ledger);
+    let files = [
+        (REPORT, json),
+        (HISTORY, history),
+        ("events.jsonl", events),
+        ("ledger.jsonl", ledger),
+        (PAGE, page),
+    ];
     for (name, content) in files {
         let path = folder.join(name);
         fs::write(&path, content).with_context(|| format!("write {}", path.display()))?;

@@ -39,7 +39,7 @@ use crate::recorder::Recorder;
 use crate::safeguard::Safeguard;
 use crate::suite::watch::Watch;
 use crate::terminal::Terminal;
-use crate::{doubts, events, final_reads, lever, lost_writes, recover, sweep, verdict};
+use crate::{doubts, events, final_reads, lever, logs, lost_writes, recover, sweep, verdict};
 
 /// How long redundancy may take to come back where the drill sets no limit.
 const SETTLE: Duration = Duration::from_mins(1);
@@ -146,6 +146,8 @@ async fn ended_early(run: &Run<'_>, guard: &mut Guard) -> String {
 
 async fn phases(run: &Run<'_>, course: &mut Course, safeguard: &Safeguard) -> anyhow::Result<()> {
     let Some(ready) = preflight::preflight(run, course).await? else { return Ok(()) };
+    let logs = run.platform.logs();
+    let logs_begun = logs::begin(&logs).context("note where the logs end")?;
     safeguard.watching(watching(run.drill, &course.users))?;
     let client = Arc::clone(&ready.client);
     let (load_stop, streams_stop) = (CancellationToken::new(), CancellationToken::new());
@@ -202,6 +204,7 @@ async fn phases(run: &Run<'_>, course: &mut Course, safeguard: &Safeguard) -> an
         course.final_state.lost_writes =
             lost_writes::read(&ready.control_plane, client.run(), course).await;
         course.final_state.doubts = doubts(run, &ready.control_plane, course).await;
+        course.final_state.logs = Some(logs::read(&logs, &logs_begun, &run.drill.allow_logs));
     }
     Ok(())
 }

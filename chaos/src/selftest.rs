@@ -4,10 +4,15 @@
 
 mod healthy;
 
+use topology::Epoch;
+
 use crate::check::{Check, Finding};
 use crate::course::{ConversationRead, Course, DatabaseRead, Doubts, LostWritesRead, Seen};
 use crate::drill::Expect;
 use crate::history::{Effect, Failure, Operation, Outcome, Step, StreamStep};
+use crate::ledger::{LedgerRead, Noted};
+use crate::logs::LogsRead;
+use crate::replica::ReplicaRead;
 use crate::selftest::healthy::{MOVED_AT, READ, healthy, served};
 
 /// Something a platform could do wrong.
@@ -27,7 +32,7 @@ pub(crate) struct Caught {
     pub(crate) by: Vec<Check>,
 }
 
-pub(crate) const DEFECTS: [Defect; 19] = [
+pub(crate) const DEFECTS: [Defect; 23] = [
     Defect {
         name: "ack-before-commit",
         what: "a ticket is acknowledged before it is committed, and its site dies in between",
@@ -221,6 +226,58 @@ pub(crate) const DEFECTS: [Defect; 19] = [
             (waiting.sent, waiting.ended) = (MOVED_AT * 3, MOVED_AT * 4);
         },
     },
+    Defect {
+        name: "written-under-an-old-epoch",
+        what: "the successor goes on writing under the epoch of the site it has succeeded",
+        meant: Check::Ledger,
+        put_in: |course| {
+            for row in rows_of(course, 4) {
+                if let Some(by) = &mut row.by {
+                    by.epoch = Epoch(1);
+                }
+            }
+        },
+    },
+    Defect {
+        name: "epoch-used-twice",
+        what: "a site writes under an epoch that another one had, and nobody is answered",
+        meant: Check::Ledger,
+        put_in: |course| {
+            for read in course.final_state.ledger.values_mut() {
+                if let LedgerRead::Rows(rows) = read
+                    && let Some(mut row) = rows.iter().find(|row| row.number == Some(8)).cloned()
+                {
+                    row.number = Some(6);
+                    row.by.iter_mut().for_each(|by| by.site.region = served("north", 3).region);
+                    rows.push(row);
+                }
+            }
+            let unanswered = Outcome::Unknown(Failure::Timeout);
+            operation(course, 6).outcome = unanswered;
+        },
+    },
+    Defect {
+        name: "copy-not-equal",
+        what: "a standby has lost a change of a ticket, and goes on replicating",
+        meant: Check::Convergence,
+        put_in: |course| {
+            let copies = course.final_state.replicas.values_mut();
+            for read in copies.filter(|read| !is_primary(read)).take(1) {
+                if let ReplicaRead::Is(replica) = read {
+                    replica.tables.values_mut().for_each(|table| table.checksum = "bad".to_owned());
+                }
+            }
+        },
+    },
+    Defect {
+        name: "panic-unseen",
+        what: "a process panics and is started again, and every request is answered all the same",
+        meant: Check::LogPatterns,
+        put_in: |course| {
+            let line = "c1@south.log: thread 'main' panicked at src/lib.rs:1:1: boom".to_owned();
+            course.final_state.logs = Some(LogsRead::Read { grave: vec![line], gaps: Vec::new() });
+        },
+    },
 ];
 
 /// Returns the checks that do not let the history without defects pass: none.
@@ -265,6 +322,19 @@ fn refuse_writes(course: &mut Course) {
 /// Whether the successor told a message.
 fn is_told_again(step: &StreamStep) -> bool {
     step.at > MOVED_AT && matches!(step.step, Step::Heard { .. })
+}
+
+/// Returns what every database has noted of an operation.
+fn rows_of(course: &mut Course, number: u32) -> impl Iterator<Item = &mut Noted> {
+    let rows = course.final_state.ledger.values_mut().flat_map(|read| match read {
+        LedgerRead::Rows(rows) => rows.as_mut_slice(),
+        LedgerRead::Unread(_) => &mut [],
+    });
+    rows.filter(move |row| row.number == Some(number))
+}
+
+fn is_primary(read: &ReplicaRead) -> bool {
+    matches!(read, ReplicaRead::Is(replica) if replica.is_primary)
 }
 
 fn forget_ticket(course: &mut Course, number: u32) {

@@ -94,11 +94,22 @@ fn found(place: &str, name: &str, text: &str) -> Found {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::Check;
 
     #[test]
     fn every_drill_that_comes_along_is_right() {
         for (name, text) in DRILLS {
             assert_eq!(Drill::parse(name, text).map(|drill| drill.name), Ok(name.to_owned()));
+        }
+    }
+
+    #[test]
+    fn every_drill_that_comes_along_asks_the_cells_themselves() {
+        for (name, text) in DRILLS {
+            let checks = Drill::parse(name, text).unwrap().checks;
+            for check in [Check::Ledger, Check::Convergence, Check::LogPatterns] {
+                assert!(checks.contains(&check), "{name}: {}", check.name());
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use crate::metrics::{Measure, Unit, Value};
 mod fault;
 mod method;
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "version",
     "title",
     "description",
@@ -27,6 +27,7 @@ const KEYS: [&str; 16] = [
     "limits",
     "goals",
     "checks",
+    "allow-logs",
     "stop-conditions",
     "expect",
     "scope",
@@ -51,6 +52,8 @@ const LAG_P99: Duration = Duration::from_millis(50);
 const TRIES_MAX: u32 = 10;
 /// Each is a connection of the routers and one of a site, beside those that requests need.
 const STREAMS_MAX: usize = 200;
+/// Less would allow what nobody has thought of.
+const ALLOWED_MIN: usize = 8;
 const OPS_BEFORE: usize = 100;
 const OPS_IN_WINDOW: usize = 100;
 
@@ -87,6 +90,7 @@ fn drill(reader: &mut Reader, name: &str, root: &marked_yaml::Node) -> Option<Dr
         let problem = "stream-order is about streams: say in `load: streams` how many there are";
         reader.report(&root, "checks", problem);
     }
+    let allow_logs = allow_logs(reader, &root, &checks);
     let stop_conditions = stop_conditions(reader, &root);
     let scope = scope(reader, &root);
     let seed = reader.number(&root, "seed").unwrap_or(1);
@@ -106,6 +110,7 @@ fn drill(reader: &mut Reader, name: &str, root: &marked_yaml::Node) -> Option<Dr
         limits,
         goals,
         checks,
+        allow_logs,
         stop_conditions,
         scope,
         seed,
@@ -130,6 +135,16 @@ fn refusals(reader: &mut Reader, root: &Section<'_>, actions: &[Action], checks:
             (true, true) | (false, false) => {}
         }
     }
+}
+
+fn allow_logs(reader: &mut Reader, root: &Section<'_>, checks: &[Check]) -> Vec<String> {
+    let expected = "a part of a line of a log, of 8 characters at least";
+    let part = |text: &str| (text.len() >= ALLOWED_MIN).then(|| text.to_owned());
+    let parts = reader.words(root, "allow-logs", expected, part);
+    if !parts.is_empty() && !checks.contains(&Check::LogPatterns) {
+        reader.report(root, "allow-logs", "of the check log-patterns: name that in `checks`, too");
+    }
+    parts
 }
 
 fn steady_state(reader: &mut Reader, root: &Section<'_>) -> Vec<Probe> {

@@ -17,7 +17,7 @@ fn the_region_drill_claims_what_the_design_promises() {
     assert_eq!(drill.limits[&Measure::Recover99], Value::Time(Duration::from_secs(5)));
     assert_eq!(drill.goals[&Measure::Recover99], Value::Time(Duration::from_secs(3)));
     assert_eq!(drill.limits[&Measure::AckedStrongLost], Value::Count(0));
-    assert_eq!(drill.checks.len(), 9);
+    assert_eq!(drill.checks.len(), 12);
 }
 
 #[test]
@@ -40,7 +40,7 @@ load: {rate: 0}
         [
             "2: colour: unknown key; expected one of version, title, description, tags, \
              steady-state-hypothesis, method, repeat, rollbacks, load, limits, goals, checks, \
-             stop-conditions, expect, scope, seed, validity",
+             allow-logs, stop-conditions, expect, scope, seed, validity",
             "7: method[0].provider.kind: expected process.kill, process.freeze, process.pause, \
              site.kill, site.freeze, site.slow, postgres.stall, replication.stall, region.kill, \
              regions.kill, switchover, \
@@ -60,7 +60,8 @@ load: {rate: 0}
             "9: limits.recover-99: expected a duration such as 500ms, 6s or 5m, found \"5\"",
             "10: checks[1]: expected no-lost-ack, exactly-once, single-writer, no-late-ack, \
              no-stale-strong-read, session-order, stream-order, blast-radius, \
-             lost-writes-reported, observer-alone, no-forbidden-ack, clean-refusals, found \"no-bugs\"",
+             lost-writes-reported, observer-alone, no-forbidden-ack, clean-refusals, ledger, \
+             convergence, log-patterns, found \"no-bugs\"",
             "11: load.rate: out of range: 1 to 5000 requests a second",
         ]
     );
@@ -89,6 +90,20 @@ fn what_is_missing_is_told_too() {
         findings("title: a drill\n"),
         ["1: drill: steady-state-hypothesis is missing", "1: drill: method is missing"]
     );
+}
+
+#[test]
+fn what_logs_may_say_is_said_by_the_drill_that_leads_to_it() {
+    let full = text("disk-full");
+    let drill = Drill::parse("disk-full", full).unwrap();
+    assert!(drill.allow_logs.contains(&"No space left on device".to_owned()));
+    let vague = full.replace("\"No space left on device\"", "PANIC");
+    let expected = "expected a part of a line of a log, of 8 characters at least, found \"PANIC\"";
+    let found = findings(&vague);
+    assert!(found.len() == 1 && found[0].ends_with(expected), "{found:?}");
+    let unasked = findings(&full.replace(", log-patterns]", "]"));
+    let expected = "allow-logs: of the check log-patterns: name that in `checks`, too";
+    assert!(unasked.len() == 1 && unasked[0].ends_with(expected), "{unasked:?}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Reads the tickets of a run from each database of a cell, the standbys' no earlier than the
-//! primary's.
+//! Reads the tickets and the ledger of a run from each database of a cell, the standbys' no earlier than
+//! the primary's.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,9 @@ use tokio_postgres::{Client, Config, NoTls};
 use topology::SiteId;
 use topology::address::Port;
 
+use super::ledger;
 use crate::history::{kept_mark, unmark};
+use crate::ledger::LedgerRead;
 use crate::platform::Platform;
 
 const CONNECT: Duration = Duration::from_secs(3);
@@ -24,6 +26,7 @@ pub(super) struct Rows {
     pub(super) tickets: BTreeMap<u32, u32>,
     /// The versions of the tickets that users keep, by their names.
     pub(super) versions: BTreeMap<String, u64>,
+    pub(super) ledger: LedgerRead,
 }
 
 /// Reads every site's database of one cell.
@@ -47,7 +50,10 @@ pub(super) async fn read_cell(
 }
 
 /// Returns how far the primary's log has been flushed; fails unless exactly one site is primary.
-async fn primary_position(platform: &Platform, sites: &[SiteId]) -> anyhow::Result<String> {
+pub(super) async fn primary_position(
+    platform: &Platform,
+    sites: &[SiteId],
+) -> anyhow::Result<String> {
     let mut positions = Vec::new();
     for site in sites {
         let position = ask(platform, site, async |client| {
@@ -74,13 +80,7 @@ async fn read_site(
     position: &str,
 ) -> anyhow::Result<Rows> {
     ask(platform, site, async |client| {
-        let due = Instant::now() + CATCH_UP;
-        while !has_reached(client, position).await? {
-            if Instant::now() >= due {
-                bail!("wait until {site} has replayed {position}");
-            }
-            sleep(PAUSE).await;
-        }
+        reached(client, position).await?;
         let rows = client
             .query(
                 "SELECT subject, count(*), max(version) FROM tickets
@@ -89,7 +89,12 @@ async fn read_site(
             )
             .await
             .context("read the tickets")?;
-        let mut read = Rows { tickets: BTreeMap::new(), versions: BTreeMap::new() };
+        // A cell of an earlier version has no ledger, and tickets all the same.
+        let ledger = match ledger::read(client, run).await {
+            Ok(rows) => LedgerRead::Rows(rows),
+            Err(err) => LedgerRead::Unread(format!("{err:#}")),
+        };
+        let mut read = Rows { tickets: BTreeMap::new(), versions: BTreeMap::new(), ledger };
         let kept = kept_mark(run, "");
         for row in rows {
             let subject: String = row.get(0);
@@ -105,6 +110,18 @@ async fn read_site(
         Ok(read)
     })
     .await
+}
+
+/// Waits until a database has replayed everything before a position; a primary has.
+pub(super) async fn reached(client: &Client, position: &str) -> anyhow::Result<()> {
+    let due = Instant::now() + CATCH_UP;
+    while !has_reached(client, position).await? {
+        if Instant::now() >= due {
+            bail!("wait until it has replayed {position}");
+        }
+        sleep(PAUSE).await;
+    }
+    Ok(())
 }
 
 async fn has_reached(client: &Client, position: &str) -> anyhow::Result<bool> {

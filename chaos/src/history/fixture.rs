@@ -69,7 +69,12 @@ pub(crate) fn refused(number: u32, sent: u64, ended: u64) -> Operation {
 }
 
 pub(crate) fn served(region: &str, epoch: u64) -> Served {
-    Served { cell: "c1".parse().unwrap(), region: region.parse().unwrap(), epoch: Epoch(epoch) }
+    Served {
+        cell: "c1".parse().unwrap(),
+        region: region.parse().unwrap(),
+        epoch: Epoch(epoch),
+        replayed: false,
+    }
 }
 
 /// A connection of user 0's stream, each of its steps so many milliseconds after the run began.

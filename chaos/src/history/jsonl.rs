@@ -138,6 +138,9 @@ fn by(line: &mut Value, served: Option<&Served>) {
     line["cell"] = json!(served.cell.as_str());
     line["region"] = json!(served.region.as_str());
     line["epoch"] = json!(served.epoch.0);
+    if served.replayed {
+        line["replayed"] = json!(true);
+    }
 }
 
 fn common(run: &str, user: &User, operation: &Operation) -> Value {
@@ -205,18 +208,23 @@ mod tests {
 
     #[test]
     fn of_a_request_that_was_asked_again_it_is_told_how_often_and_when_last() {
-        let operations = [ticket(0, 10, 15), again(30, ticket(1, 20, 40))];
+        let mut asked_again = again(30, ticket(1, 20, 40));
+        asked_again.served.as_mut().unwrap().replayed = true;
+        let operations = [ticket(0, 10, 15), asked_again];
         let text = history_jsonl("r", &Clock::start(), &users(), &operations, &[], &[]);
         let told: Vec<Value> = text
             .lines()
             .map(|line| serde_json::from_str::<Value>(line).unwrap())
-            .map(|line| json!([line["type"], line["time"], line["tries"], line["last_try"]]))
+            .map(|line| {
+                let keys = ["type", "time", "tries", "last_try", "replayed"];
+                json!(keys.map(|key| line[key].clone()))
+            })
             .collect();
         let expected = [
-            json!(["invoke", 10_000_000, null, null]),
-            json!(["ok", 15_000_000, null, null]),
-            json!(["invoke", 20_000_000, null, null]),
-            json!(["ok", 40_000_000, 2, 10_000_000]),
+            json!(["invoke", 10_000_000, null, null, null]),
+            json!(["ok", 15_000_000, null, null, null]),
+            json!(["invoke", 20_000_000, null, null, null]),
+            json!(["ok", 40_000_000, 2, 10_000_000, true]),
         ];
         assert_eq!(told, expected);
     }

@@ -120,6 +120,7 @@ pub(super) fn served(headers: &HeaderMap) -> Option<Served> {
         cell: text(header::CELL)?.parse().ok()?,
         region: text(header::REGION)?.parse().ok()?,
         epoch: Epoch(text(header::EPOCH)?.parse().ok()?),
+        replayed: headers.contains_key(header::IDEMPOTENCY_REPLAYED),
     })
 }
 
@@ -206,7 +207,10 @@ mod tests {
             cell: "c1".parse().unwrap(),
             region: "east".parse().unwrap(),
             epoch: Epoch(7),
+            replayed: false,
         };
-        assert_eq!(served(&headers), Some(expected));
+        assert_eq!(served(&headers), Some(expected.clone()));
+        headers.insert(header::IDEMPOTENCY_REPLAYED, "true".parse().unwrap());
+        assert_eq!(served(&headers), Some(Served { replayed: true, ..expected }));
     }
 }

@@ -163,7 +163,7 @@ fn the_table_ends_with_the_verdict() {
 }
 
 #[test]
-fn four_files_are_written_and_the_page_is_the_same_when_made_again() {
+fn five_files_are_written_and_the_page_is_the_same_when_made_again() {
     let drills = std::env::temp_dir().join(format!("chaos-report-{}", std::process::id()));
     let folder = drills.join("region-loss-1");
     with_report(|report| write(report, &folder, &[])).unwrap();
@@ -172,7 +172,8 @@ fn four_files_are_written_and_the_page_is_the_same_when_made_again() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["events.jsonl", "history.jsonl", "report.html", "report.json"]);
+    let expected = ["events.jsonl", "history.jsonl", "ledger.jsonl", "report.html", "report.json"];
+    assert_eq!(names, expected);
     let sizes = || fs::metadata(folder.join("report.html")).unwrap().len();
     let first = sizes();
     page_again(&folder).unwrap();

@@ -4,15 +4,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use topology::{Epoch, SiteId, Slot};
+use topology::{CellId, Epoch, SiteId, Slot};
 
 use crate::course::{
     ConversationRead, Course, DatabaseRead, FinalState, FinalVersion, LostRow, LostWritesRead, Seen,
 };
 use crate::fault::Injection;
 use crate::history::{
-    Effect, End, Failure, Kind, Operation, Outcome, Served, Step, StreamStep, User,
+    Effect, End, Failure, Kind, Operation, Outcome, Served, Step, StreamStep, User, mark,
 };
+use crate::ledger::{By, LedgerRead, Noted};
+use crate::logs::LogsRead;
+use crate::replica::{Contents, Replica, ReplicaRead};
 
 /// When the fault took effect.
 pub(super) const MOVED_AT: Duration = Duration::from_secs(10);
@@ -90,11 +93,15 @@ fn final_state() -> FinalState {
     let kept = regions.map(|region| (site("c1", region), [(0, 3)].into()));
     let lost = LostRow { number: LOST, region: id("east"), epoch: Epoch(1) };
     let reported = |rows| LostWritesRead::Reported { rows, gaps: Vec::new() };
+    let sites = || regions.into_iter().flat_map(move |r| [site("c1", r), site("c2", r)]);
     FinalState {
         through_router: [0, 2, 4, 5, 8].map(|number| (number, Seen::There)).into(),
         databases: of_c1.into_iter().chain(of_c2).collect(),
         versions: [(0, FinalVersion::Is(3))].into(),
         versions_in: kept.into(),
+        ledger: sites().map(|site| (site.clone(), ledger(&site.cell))).collect(),
+        replicas: sites().map(|site| (site.clone(), replica(&site))).collect(),
+        logs: Some(LogsRead::Read { grave: Vec::new(), gaps: Vec::new() }),
         conversations: [(0, ConversationRead::Messages(vec![(1, 1), (2, 7)]))].into(),
         lost_writes: BTreeMap::from([
             (id("c1"), reported(vec![lost])),
@@ -102,6 +109,30 @@ fn final_state() -> FinalState {
         ]),
         doubts: None,
     }
+}
+
+/// What a cell's databases have noted of everything that is left.
+fn ledger(cell: &CellId) -> LedgerRead {
+    let east = [1, 2, 9].map(|number| (number, "ada", ("c1@east", 1)));
+    let south = [4, 7, 8, 11].map(|number| (number, "ada", ("c1@south", 3)));
+    let north = [0, 5].map(|number| (number, "bob", ("c2@north", 4)));
+    let rows = east.into_iter().chain(south).chain(north).zip(1..);
+    let noted = rows.map(|((number, user, (site, epoch)), lsn)| Noted {
+        by: Some(By { lsn, epoch: Epoch(epoch), site: id(site) }),
+        key: mark("run", number),
+        number: Some(number),
+        slot: Slot::of(user).number(),
+        payload: "0a".to_owned(),
+    });
+    let is_of = |row: &Noted| row.by.as_ref().is_some_and(|by| by.site.cell == *cell);
+    LedgerRead::Rows(noted.filter(is_of).collect())
+}
+
+fn replica(site: &SiteId) -> ReplicaRead {
+    let is_primary = ["c1@south", "c2@north"].contains(&site.to_string().as_str());
+    let tickets = Contents { rows: 4, checksum: "c0ffee00c0ffee00".to_owned() };
+    let tables = [("tickets".to_owned(), tickets)].into();
+    ReplicaRead::Is(Replica { is_primary, timeline: 2, tables })
 }
 
 fn user((name, cell): (&str, &str)) -> User {
@@ -143,7 +174,7 @@ fn read(number: u32, sent: Duration, version: u64, served: Served) -> Operation 
 
 /// A ticket of the user whose cell is not hit.
 fn of_other(number: u32, sent: Duration) -> Operation {
-    let served = Served { cell: id("c2"), region: id("north"), epoch: Epoch(4) };
+    let served = Served { cell: id("c2"), ..self::served("north", 4) };
     Operation { user: 1, ..ticket(number, sent, served) }
 }
 
@@ -153,7 +184,7 @@ fn refused(number: u32, sent: Duration) -> Operation {
 }
 
 pub(super) fn served(region: &str, epoch: u64) -> Served {
-    Served { cell: id("c1"), region: id(region), epoch: Epoch(epoch) }
+    Served { cell: id("c1"), region: id(region), epoch: Epoch(epoch), replayed: false }
 }
 
 /// The ids of this page are right.

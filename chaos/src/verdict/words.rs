@@ -110,6 +110,9 @@ pub(crate) fn claim(check: Check) -> Text {
         Check::ObserverAlone => "被隔离的控制面如实说明了情况,之后重新可信",
         Check::NoForbiddenAck => "应拒绝写入期间,没有确认任何工单及其变更(I5)",
         Check::CleanRefusals => "无法执行的请求都得到明确拒绝并告知何时重试,读取照常",
+        Check::Ledger => "每个写入都记在应答它的纪元之下,每个纪元只有一个写入者",
+        Check::Convergence => "最终每个单元各站点的数据库内容相同",
+        Check::LogPatterns => "没有进程记录崩溃或数据损坏",
     };
     Text { english: check.claim(), chinese }
 }
