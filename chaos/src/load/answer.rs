@@ -96,10 +96,8 @@ fn version(answer: &Answer) -> Result<u64, serde_json::Error> {
 }
 
 fn of_error(err: &CallError) -> Outcome {
-    match failure(err) {
-        Failure::Refused => Outcome::Fail(Failure::Refused),
-        other => Outcome::Unknown(other),
-    }
+    let failure = failure(err);
+    if failure == Failure::Refused { Outcome::Fail(failure) } else { Outcome::Unknown(failure) }
 }
 
 pub(super) fn failure(err: &CallError) -> Failure {

@@ -62,15 +62,7 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
             let (cell, lasting) = (choice(reader, &target, "cell"), lasting(reader, provider));
             Some(Fault::PostgresStall { cell: cell?, lasting: lasting? })
         }
-        "replication.stall" => {
-            let (cell, lasting) = (choice(reader, &target, "cell"), lasting(reader, provider));
-            let words = [("all", Standbys::All), ("one", Standbys::One)];
-            let standbys = reader.value(&target, "standbys", Need::May, "all or one", |text| {
-                words.iter().find(|(word, _)| *word == text).map(|(_, standbys)| *standbys)
-            });
-            let standbys = standbys.unwrap_or(Standbys::All);
-            Some(Fault::ReplicationStall { cell: cell?, standbys, lasting: lasting? })
-        }
+        "replication.stall" => replication(reader, &target, provider),
         "cpu.starve" => {
             let cell = choice(reader, &target, "cell");
             let expected = "a share of one processor, from 1% to 90%";
@@ -159,6 +151,17 @@ fn keys(kind: &str) -> &'static [&'static str] {
         "router.kill" | "router.stale" => &["router"],
         _ => &["leader"],
     }
+}
+
+/// Of all standbys, where it is not said.
+fn replication(reader: &mut Reader, target: &Section<'_>, provider: &Section<'_>) -> Option<Fault> {
+    let (cell, lasting) = (choice(reader, target, "cell"), lasting(reader, provider));
+    let words = [("all", Standbys::All), ("one", Standbys::One)];
+    let standbys = reader.value(target, "standbys", Need::May, "all or one", |text| {
+        words.iter().find(|(word, _)| *word == text).map(|(_, standbys)| *standbys)
+    });
+    let standbys = standbys.unwrap_or(Standbys::All);
+    Some(Fault::ReplicationStall { cell: cell?, standbys, lasting: lasting? })
 }
 
 /// A fault of a cell's active site that says more than which.

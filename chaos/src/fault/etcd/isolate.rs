@@ -77,21 +77,21 @@ mod tests {
     #[test]
     fn a_leader_is_isolated_once_it_leads_nobody_and_the_others_follow_another() {
         let (east, north) = (ask::said("east", "1", ""), ask::said("north", "2", "2"));
-        check([east.clone(), north.clone(), ask::said("south", "3", "2")], Some("north"));
-        check([ask::said("east", "1", "0"), north, ask::said("south", "3", "2")], Some("north"));
+        check(&[east.clone(), north.clone(), ask::said("south", "3", "2")], Some("north"));
+        check(&[ask::said("east", "1", "0"), north, ask::said("south", "3", "2")], Some("north"));
         // It still takes itself for the leader.
         let (north, south) = (ask::said("north", "2", "2"), ask::said("south", "3", "2"));
-        check([ask::said("east", "1", "1"), north, south], None);
+        check(&[ask::said("east", "1", "1"), north, south], None);
         // Not all have heard yet.
         let (north, south) = (ask::said("north", "2", "2"), ask::said("south", "3", "1"));
-        check([east.clone(), north, south], None);
+        check(&[east.clone(), north, south], None);
         // Nobody leads yet.
-        check([east, ask::said("north", "2", ""), ask::said("south", "3", "")], None);
+        check(&[east, ask::said("north", "2", ""), ask::said("south", "3", "")], None);
     }
 
     #[track_caller]
-    fn check(views: [View; 3], expected: Option<&str>) {
-        let found = successor(&"east".parse().unwrap(), &views).map(ToString::to_string);
+    fn check(views: &[View; 3], expected: Option<&str>) {
+        let found = successor(&"east".parse().unwrap(), views).map(ToString::to_string);
         assert_eq!(found.as_deref(), expected);
     }
 }

@@ -17,7 +17,7 @@ use crate::history::Kind;
 use crate::history::fixture::served as by;
 
 /// On any machine that is not standing still.
-const ENOUGH: Duration = Duration::from_secs(60);
+const ENOUGH: Duration = Duration::from_mins(1);
 
 /// As the cell writes them.
 fn event(seq: u64, mark: Option<&str>) -> String {
