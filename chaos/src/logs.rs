@@ -91,7 +91,7 @@ fn list(folder: &Path) -> anyhow::Result<BTreeMap<String, Mark>> {
     for entry in entries {
         let entry = entry.with_context(|| format!("list {}", folder.display()))?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if name.ends_with(".log") {
+        if entry.path().extension().is_some_and(|extension| extension == "log") {
             found.extend(mark(&entry.path()).map(|mark| (name, mark)));
         }
     }

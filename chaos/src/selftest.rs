@@ -264,7 +264,8 @@ pub(crate) const DEFECTS: [Defect; 23] = [
             let copies = course.final_state.replicas.values_mut();
             for read in copies.filter(|read| !is_primary(read)).take(1) {
                 if let ReplicaRead::Is(replica) = read {
-                    replica.tables.values_mut().for_each(|table| table.checksum = "bad".to_owned());
+                    let tables = replica.tables.values_mut();
+                    tables.for_each(|table| "bad".clone_into(&mut table.checksum));
                 }
             }
         },

@@ -40,7 +40,8 @@ pub(super) async fn suite(args: &SuiteArgs) -> anyhow::Result<Exit> {
                     let run_dir = runtime::run_dir::run_dir(place.run_dir.clone())?;
                     let environment = environment.clone();
                     let tied = tied_to.clone().map(Tied::to).transpose()?;
-                    Follow::new(suite, run_dir, environment, *once).run(tied).await
+                    // On the heap: a run inside is large.
+                    Box::pin(Follow::new(suite, run_dir, environment, *once).run(tied)).await
                 }
                 Err(exit) => Ok(exit),
             }

@@ -13,6 +13,9 @@ use crate::course::{ConversationRead, Course};
 use crate::history::{Effect, Failure, Kind, Operation, Outcome, Served};
 use crate::ledger::{By, LedgerRead, Noted, place};
 
+/// A site's database, with what it has noted of each write by its number.
+type Database<'a> = (&'a SiteId, BTreeMap<u32, &'a Noted>);
+
 pub(super) fn check(course: &Course) -> Finding {
     let mut broken = BTreeSet::new();
     let mut missing = BTreeSet::new();
@@ -23,7 +26,7 @@ pub(super) fn check(course: &Course) -> Finding {
     }
     let acknowledged: BTreeSet<u32> =
         writes(course).filter(|write| has_done(write)).map(|write| write.number).collect();
-    let mut of_cells: BTreeMap<&CellId, Vec<(&SiteId, BTreeMap<u32, &Noted>)>> = BTreeMap::new();
+    let mut of_cells: BTreeMap<&CellId, Vec<Database<'_>>> = BTreeMap::new();
     for (site, read) in read {
         let rows = match read {
             LedgerRead::Rows(rows) => rows,
@@ -104,11 +107,7 @@ fn expected(course: &Course, write: &Operation) -> Result<Expected, String> {
     }
 }
 
-fn not_there(
-    course: &Course,
-    write: &Operation,
-    databases: &[(&SiteId, BTreeMap<u32, &Noted>)],
-) -> BTreeSet<String> {
+fn not_there(course: &Course, write: &Operation, databases: &[Database<'_>]) -> BTreeSet<String> {
     let slot = course.users[write.user].slot.number();
     let mut broken = BTreeSet::new();
     for (site, rows) in databases {
@@ -140,11 +139,7 @@ fn disagree(by: &By, served: &Served) -> Option<String> {
     ))
 }
 
-fn somewhere(
-    write: &Operation,
-    why: &str,
-    databases: &[(&SiteId, BTreeMap<u32, &Noted>)],
-) -> Vec<String> {
+fn somewhere(write: &Operation, why: &str, databases: &[Database<'_>]) -> Vec<String> {
     let there = databases.iter().filter(|(_, rows)| rows.contains_key(&write.number));
     there.map(|(site, _)| format!("{} {why}, and {site} has a row of it", name(write))).collect()
 }

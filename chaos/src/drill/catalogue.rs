@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::{Drill, Finding};
 
 /// Embedded, so that a name works wherever the program is.
-pub(crate) const DRILLS: [(&str, &str); 42] = [
+pub(crate) const DRILLS: [(&str, &str); 45] = [
     ("region-loss", include_str!("../../drills/region-loss.yaml")),
     ("cell-loss", include_str!("../../drills/cell-loss.yaml")),
     ("postgres-kill", include_str!("../../drills/postgres-kill.yaml")),

@@ -270,7 +270,8 @@ mod tests {
             (50, ended(End::Moved)),
         ];
         let mut streams = connection(1, steps);
-        let refused = Failure::Status { status: 503, code: "hold-timeout".to_owned() };
+        let refused =
+            Failure::Status { status: 503, code: "hold-timeout".to_owned(), says_when: false };
         streams.extend(connection(
             2,
             vec![(60, Step::Asked { after: Some(2) }), (90, ended(End::Failed(refused)))],

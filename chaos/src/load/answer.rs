@@ -83,7 +83,8 @@ fn of_answer(kind: Kind, answer: &Answer) -> Outcome {
 
 /// Returns what kept a stream from being opened.
 pub(super) fn refusal(answer: &Answer) -> Failure {
-    Failure::Status { status: answer.status.as_u16(), code: code(answer) }
+    let says_when = answer.headers.contains_key(RETRY_AFTER);
+    Failure::Status { status: answer.status.as_u16(), code: code(answer), says_when }
 }
 
 fn code(answer: &Answer) -> String {

@@ -138,7 +138,8 @@ async fn a_stream_is_opened_again_after_the_last_message_that_was_told_whole() {
     let told: Vec<(u32, Step)> =
         steps.into_iter().map(|step| (step.connection, step.step)).collect();
     let opened = || Step::Opened(Some(by("east", 4)));
-    let refused = Failure::Status { status: 503, code: "hold-timeout".to_owned() };
+    let refused =
+        Failure::Status { status: 503, code: "hold-timeout".to_owned(), says_when: false };
     let expected = [
         (1, Step::Asked { after: None }),
         (1, opened()),
