@@ -83,7 +83,7 @@ async fn a_reader_sees_the_page_whole_on_any_screen_in_either_language() {
 }
 
 /// Every panel, in the order of the page.
-const HEADINGS: [(&str, &str); 14] = [
+const HEADINGS: [(&str, &str); 15] = [
     ("Where the time went", "时间花在哪里"),
     ("Who was served, by slot and time", "各槽位随时间的可用性"),
     ("Who answered, under which epoch", "由谁应答,在哪个纪元"),
@@ -97,6 +97,7 @@ const HEADINGS: [(&str, &str); 14] = [
     ("Latency of answered requests", "已应答请求的延迟"),
     ("Cleaned up", "清理"),
     ("The last runs", "最近的运行"),
+    ("Versions", "版本"),
     ("Again", "再次运行"),
 ];
 
