@@ -67,17 +67,19 @@ impl Refusals {
                 .any(|one| operation.sent <= one.until && operation.ended >= one.from)
     }
 
-    /// Whether a request was asked for, for the last time, while writes were to be refused.
+    /// Whether a request was asked for, for the last time, and came to something while writes were to be
+    /// refused. One that is held until all is healed may be served.
     pub(crate) fn cover(&self, course: &Course, operation: &Operation) -> bool {
         let asked = operation.asked();
-        self.whiles_of(course, operation).any(|one| (one.from..one.until).contains(&asked))
+        self.whiles_of(course, operation)
+            .any(|one| asked >= one.from && operation.ended < one.until)
     }
 
     /// The same, and by then everybody knows.
     pub(crate) fn cover_noticed(&self, course: &Course, operation: &Operation) -> bool {
-        let sent = operation.sent;
-        self.whiles_of(course, operation)
-            .any(|one| (one.from.saturating_add(NOTICE)..one.until).contains(&sent))
+        self.whiles_of(course, operation).any(|one| {
+            operation.sent >= one.from.saturating_add(NOTICE) && operation.ended < one.until
+        })
     }
 
     fn whiles_of<'a>(

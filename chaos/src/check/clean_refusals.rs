@@ -77,6 +77,8 @@ mod tests {
         assert_eq!(finding(unknown(Failure::Reset, 500, 1100)), Finding::Pass);
         assert_eq!(finding(unknown(Failure::Timeout, 30_500, 45_500)), Finding::Pass);
         assert_eq!(finding(message(7, 12_000, 12_005, 1)), Finding::Pass);
+        // Held until all was healed, and then there was no room.
+        assert_eq!(finding(told(7, 25_000, 31_000, "overload", true)), Finding::Pass);
     }
 
     #[test]

@@ -73,5 +73,7 @@ mod tests {
         let held = again(30_100, ticket(1, 29_000, 30_200));
         assert_eq!(check(&course(vec![held.clone()])), Finding::Pass);
         assert_eq!(held.asked(), ms(30_100));
+        // A router has held it meanwhile.
+        assert_eq!(check(&course(vec![ticket(1, 25_000, 30_200)])), Finding::Pass);
     }
 }

@@ -50,7 +50,9 @@ async fn a_newer_version_ends_a_rollback() {
     let mut world = World::with_site(site.address).await;
     let good = version(&world).await;
     world.publish(9, &Is::ActiveIn("east"), nobody()).await;
-    assert!(world.rollback(&["--to", &good.to_string()]).0);
+    version(&world).await;
+    let (done, words) = world.rollback(&["--to", &good.to_string()]);
+    assert!(done, "{words}");
     world.publish(10, &Is::ActiveIn("north"), site.address).await;
     let answer = world.client().ask(Method::POST, &[], "hello").await;
     assert_eq!(answer.headers["x-bulkhead-epoch"], "10");
@@ -69,6 +71,7 @@ async fn the_generations_are_listed_with_what_changed_and_a_wrong_one_is_refused
     let mut world = World::with_site(site.address).await;
     let first = version(&world).await;
     world.publish(9, &Is::ActiveIn("north"), site.address).await;
+    version(&world).await;
     let listed = list(&world);
     let newest = &listed["generations"][0];
     assert_eq!(
@@ -88,8 +91,18 @@ async fn the_generations_are_listed_with_what_changed_and_a_wrong_one_is_refused
     assert!(!done && words.contains("find generations of router 7"), "{words}");
 }
 
+/// Returns the version that is applied, once it is on disk as well: it is written after it is used.
 async fn version(world: &World) -> u64 {
-    world.explain().await.unwrap()["version"].as_u64().unwrap()
+    let version = world.explain().await.unwrap()["version"].as_u64().unwrap();
+    world
+        .eventually("the version is kept", async || {
+            let (done, words) = world.rollback(&["--json"]);
+            let listed = done.then(|| serde_json::from_str::<Value>(&words).unwrap())?;
+            let kept = listed[0]["generations"].as_array()?;
+            kept.iter().any(|kept| kept["version"] == json!(version)).then_some(())
+        })
+        .await;
+    version
 }
 
 fn list(world: &World) -> Value {
