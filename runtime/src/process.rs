@@ -43,11 +43,11 @@ impl Process {
     /// this one, it is not their pid here. In each namespace there can be one.
     #[must_use]
     pub fn with_own_pid(pid: u32) -> Vec<Self> {
-        let has = |process: &Self| {
-            let status = fs::read_to_string(format!("/proc/{}/status", process.pid));
-            own_pid(&status.unwrap_or_default()).unwrap_or(process.pid) == pid
+        let has_it = |here: &u32| {
+            let status = fs::read_to_string(format!("/proc/{here}/status"));
+            status.is_ok_and(|status| own_pid(&status).unwrap_or(*here) == pid)
         };
-        all().into_iter().map(|living| living.process).filter(has).collect()
+        pids().filter(has_it).filter_map(Self::with_pid).collect()
     }
 
     #[must_use]
@@ -60,8 +60,11 @@ impl Process {
     /// one who does that for orphans of this machine some seconds.
     #[must_use]
     pub fn is_ending(self) -> bool {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
-        flags(&stat).is_some_and(|flags| flags & EXITING != 0)
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid));
+        let is_ending =
+            stat.is_ok_and(|stat| flags(&stat).is_some_and(|flags| flags & EXITING != 0));
+        // Looked at after reading: what was read is its own.
+        is_ending && self.is_alive()
     }
 
     /// Returns the arguments it was started with.
@@ -113,9 +116,12 @@ impl Process {
 /// Returns every living process.
 #[must_use]
 pub fn all() -> Vec<Living> {
+    pids().filter_map(living).collect()
+}
+
+fn pids() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(living).collect()
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 fn living(pid: u32) -> Option<Living> {
