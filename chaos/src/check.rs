@@ -8,6 +8,7 @@ mod exactly_once;
 mod ledger;
 mod log_patterns;
 mod lost_writes_reported;
+mod messages;
 mod no_forbidden_ack;
 mod no_late_ack;
 mod no_lost_ack;

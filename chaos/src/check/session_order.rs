@@ -6,22 +6,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Finding;
-use crate::course::{ConversationRead, Course};
-use crate::history::{Effect, Kind, Operation, Outcome};
+use super::messages::{Acked, acknowledged, stored};
+use crate::course::Course;
+use crate::history::Operation;
 
 pub(super) fn check(course: &Course) -> Finding {
     let mut broken = Vec::new();
     let mut missing = Vec::new();
     for (user, acked) in acknowledged(course) {
         let name = &course.users[user].name;
-        let stored = match course.final_state.conversations.get(&user) {
-            Some(ConversationRead::Messages(stored)) => stored,
-            Some(ConversationRead::Unread(why)) => {
-                missing.push(format!("conversation of {name}: {why}"));
-                continue;
-            }
-            None => {
-                missing.push(format!("conversation of {name} was not read back"));
+        let stored = match stored(course, user) {
+            Ok(stored) => stored,
+            Err(why) => {
+                missing.push(why);
                 continue;
             }
         };
@@ -49,28 +46,12 @@ pub(super) fn check(course: &Course) -> Finding {
 pub(crate) fn lost_weak(course: &Course) -> Option<Vec<&Operation>> {
     let mut lost = Vec::new();
     for (user, acked) in acknowledged(course) {
-        let ConversationRead::Messages(stored) = course.final_state.conversations.get(&user)?
-        else {
-            return None;
-        };
+        let stored = stored(course, user).ok()?;
         let there: BTreeSet<u32> = stored.iter().map(|(_, number)| *number).collect();
         let gone = acked.iter().filter(|(operation, _)| !there.contains(&operation.number));
         lost.extend(gone.map(|(operation, _)| *operation));
     }
     Some(lost)
-}
-
-/// A user's acknowledged messages, and the numbers they were told.
-pub(super) type Acked<'a> = Vec<(&'a Operation, u64)>;
-
-pub(super) fn acknowledged(course: &Course) -> BTreeMap<usize, Acked<'_>> {
-    let mut users: BTreeMap<usize, Acked<'_>> = BTreeMap::new();
-    for operation in course.operations.iter().filter(|op| op.kind == Kind::Message) {
-        if let Outcome::Ok(Effect::Message { seq }) = &operation.outcome {
-            users.entry(operation.user).or_default().push((operation, *seq));
-        }
-    }
-    users
 }
 
 /// A message that was sent after another had been acknowledged has a higher number.
@@ -108,6 +89,7 @@ fn out_of_order_within_an_epoch(name: &str, acked: &[(&Operation, u64)]) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::course::ConversationRead;
     use crate::history::fixture::{again, message, served, users};
 
     fn course(operations: Vec<Operation>, stored: &[(u64, u32)]) -> Course {

@@ -13,8 +13,8 @@ use std::time::Duration;
 use topology::Epoch;
 
 use super::Finding;
-use super::session_order::acknowledged;
-use crate::course::{ConversationRead, Course};
+use super::messages::{acknowledged, stored};
+use crate::course::Course;
 use crate::history::{Operation, Step, StreamStep, of_users};
 
 /// An open stream tells what was committed within milliseconds; a machine may be busy for longer.
@@ -33,14 +33,10 @@ pub(super) fn check(course: &Course) -> Finding {
             missing.push(format!("the stream of {name} was never open"));
             continue;
         }
-        let stored = match course.final_state.conversations.get(&user) {
-            Some(ConversationRead::Messages(stored)) => stored,
-            Some(ConversationRead::Unread(why)) => {
-                missing.push(format!("conversation of {name}: {why}"));
-                continue;
-            }
-            None => {
-                missing.push(format!("conversation of {name} was not read back"));
+        let stored = match stored(course, user) {
+            Ok(stored) => stored,
+            Err(why) => {
+                missing.push(why);
                 continue;
             }
         };
@@ -85,10 +81,7 @@ pub(crate) fn unheard(course: &Course) -> Option<usize> {
     let acked = acknowledged(course);
     let mut count = 0;
     for (user, steps) in of_users(&course.streams) {
-        let ConversationRead::Messages(stored) = course.final_state.conversations.get(&user)?
-        else {
-            return None;
-        };
+        let stored = stored(course, user).ok()?;
         let told = told(&steps);
         let of_user = acked.get(&user).into_iter().flatten();
         let covered = of_user

@@ -1,4 +1,5 @@
 use super::*;
+use crate::course::ConversationRead;
 use crate::history::End;
 use crate::history::fixture::{
     connection, ended, heard, heard_reply, message, ms, opened, served, users,
