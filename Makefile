@@ -4,8 +4,9 @@
 .PHONY: help install build run check test sim drill soak selftest bench-router bench-isolation bench-control-plane
 
 PROGRAMS := target/debug
-# What the programs are built from; reports of drills tell.
-export BULKHEAD_REVISION := $(shell git describe --always --dirty --abbrev=12 2>/dev/null)
+# What the programs are built from; reports of drills tell. Of sources without a history nothing is known,
+# whatever repository they lie in.
+export BULKHEAD_REVISION := $(shell GIT_CEILING_DIRECTORIES="$(CURDIR)/.." git describe --always --dirty --abbrev=12 2>/dev/null)
 # Passed on to `platform up`, as in `make run UP="--fresh --run-dir /tmp/bulkhead"`.
 UP ?=
 # The drill of `make drill`; chaos/drills has them.
