@@ -42,7 +42,7 @@ drill: build ## Run a drill against the running platform: make drill NAME=region
 soak: build ## Half an hour of small troubles, and no cell moves: make soak FOR=3m
 	@$(PROGRAMS)/chaos run soak --for $(FOR)
 
-selftest: install ## Cells that are made to do wrong, and the drills' checks that must see it
+selftest: install ## Programs that are made to do wrong, and the drills' checks that must see it
 	@scripts/selftest
 
 # As in `make bench-router ROUNDS=1 SECONDS=1` for a look.
