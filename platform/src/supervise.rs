@@ -75,7 +75,7 @@ impl Supervisor {
             member.reap(now)?;
         }
         // An init has ended once all who lived with it have been waited for.
-        self.start.inits.renew(now);
+        self.start.inits.renew(&self.start.programs.platform, now);
         for member in &mut self.members {
             if member.is_due(now)
                 && member.may_start(hold(&self.start.run_dir, member.name()).as_ref(), now)

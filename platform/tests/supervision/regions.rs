@@ -40,11 +40,7 @@ fn a_region_sees_and_signals_only_itself_and_dies_with_its_init() {
         let left = east.iter().any(is_there);
         (!left).then_some(())
     });
-    let again = platform.until("east is back", |again| {
-        let of = |fleet: &Fleet, name| find(fleet, name).unwrap().restarts;
-        let is_back = ["etcd@east", "control-plane@east", "c1@east"].map(|name| of(again, name));
-        (is_back.iter().all(|restarts| *restarts > 0)).then(|| again.clone())
-    });
+    let again = platform.east_again();
     assert_ne!(again.inits["east"], fleet.inits["east"]);
     for name in ["etcd@north", "c1@south", "router-1", "wan"] {
         assert_eq!(find(&again, name), find(&fleet, name));
@@ -56,6 +52,36 @@ fn a_region_sees_and_signals_only_itself_and_dies_with_its_init() {
     let said = String::from_utf8_lossy(&outcome.stderr);
     assert_eq!(said, "stopped; nothing is left running\n");
     assert!(!living.iter().any(is_there));
+}
+
+#[test]
+fn a_region_whose_dead_are_not_all_waited_for_is_down_and_the_supervisor_says_why() {
+    let Some(mut platform) = start("unburied") else { return };
+    let fleet = platform.regions_running();
+    // As one whose shell there was put aside with Ctrl-Z.
+    let mut visitor = runtime::child::tied("KILL", None);
+    visitor.args(["nsenter", "--target", &fleet.inits["east"].pid.to_string(), "--pid", "--"]);
+    let mut visitor = visitor.args(["sleep", "1000"]).spawn().unwrap();
+    let outside = Process::with_pid(visitor.id()).unwrap();
+    wait("a visitor is in east", || {
+        outside.descendants().iter().any(|it| has_begun(*it)).then_some(())
+    });
+    signal(visitor.id(), Signal::STOP);
+    let stat = format!("/proc/{}/stat", visitor.id());
+    wait("nobody waits for it", || {
+        fs::read_to_string(&stat).unwrap().contains(") T ").then_some(())
+    });
+
+    kill(fleet.inits["east"].pid);
+    let said = platform.folder.join(SAID);
+    let why =
+        "find the init of east: it is dead, and gone once every zombie there has been waited for";
+    wait("the supervisor says why", || {
+        fs::read_to_string(&said).unwrap().contains(why).then_some(())
+    });
+    signal(visitor.id(), Signal::CONT);
+    visitor.wait().unwrap();
+    platform.east_again();
 }
 
 #[test]
@@ -81,12 +107,12 @@ fn start(name: &str) -> Option<Platform> {
     Some(Platform::start_as(name, WITH_ORPHAN, |folder| {
         let spec = folder.join("regions.yaml");
         fs::write(&spec, SPEC.replace("NET", "2") + WAN).unwrap();
-        let mut up = command(folder, &[]);
+        let up = command(folder, &[]);
         let program = up.get_program().to_owned();
         let mut apart = Command::new("unshare");
         apart.args(["--net", "sh", "-c", "ip link set dev lo up && exec \"$@\"", "sh"]);
         apart.arg(program).args(["up", "--wan", "--spec"]).arg(spec);
-        apart.envs(up.args([""; 0]).get_envs().filter_map(|(name, value)| Some((name, value?))));
+        apart.envs(up.get_envs().filter_map(|(name, value)| Some((name, value?))));
         apart
     }))
 }
@@ -109,6 +135,18 @@ impl Platform {
             (fleet.processes.iter().all(is_running)
                 && ["east", "north", "south"].into_iter().all(is_whole))
             .then(|| fleet.clone())
+        })
+    }
+
+    /// Waits until all of a region that was killed has been started again.
+    fn east_again(&mut self) -> Fleet {
+        self.until("east is back", |fleet| {
+            let was_started_again =
+                |name| running(fleet, name).is_some_and(|process| process.restarts > 0);
+            ["etcd@east", "control-plane@east", "c1@east"]
+                .into_iter()
+                .all(was_started_again)
+                .then(|| fleet.clone())
         })
     }
 }
