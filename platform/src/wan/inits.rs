@@ -7,9 +7,6 @@
 //!             ├─ c1@east ┄┄┄┄┄┄ born in ┄┄┄┄┄ └─────────────────────────┘
 //!             └─ wan, and what has drills run: outside
 //! ```
-//!
-//! A namespace belongs to whoever a thread starts next, not to the thread: what is started there remains a
-//! child of the supervisor, which knows it by the machine's own pid.
 
 mod birth;
 

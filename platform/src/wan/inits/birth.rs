@@ -1,4 +1,7 @@
 //! How an init is born, and how others are born where it lives.
+//!
+//! A namespace belongs to whoever a thread starts next, not to the thread: what is started there remains a
+//! child of the supervisor, which knows it by the machine's own pid.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
