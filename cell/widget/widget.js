@@ -50,13 +50,12 @@ function tell(sentence) {
   state.textContent = sentence;
 }
 
+// By its id: a number is given again where a message was lost with its site.
 function show(message) {
-  lastSeq = Math.max(lastSeq, message.seq);
-  const id = `message-${message.seq}`;
-  if (document.getElementById(id)) return;
+  if (document.getElementById(message.id)) return;
   document.getElementById(message.client_message_id)?.remove();
   const item = line(message.text, message.author.type);
-  item.id = id;
+  item.id = message.id;
   for (const choice of message.choices ?? []) {
     const button = document.createElement("button");
     button.textContent = choice.text;
@@ -91,11 +90,16 @@ async function send(words) {
   }
 }
 
+function hear(message) {
+  lastSeq = message.seq;
+  show(message);
+}
+
 function conversation() {
   return localStorage.getItem(CONVERSATION);
 }
 
-// Reads on from the last message seen: whatever ends the stream, nothing is missed or shown twice.
+// Reads on from the last message heard: whatever ends the stream, what is there is not missed or shown twice.
 async function listen() {
   for (;;) {
     try {
@@ -119,7 +123,7 @@ async function read(reader) {
     buffer = events.pop();
     for (const event of events) {
       const fields = Object.fromEntries(event.split("\n").map((field) => field.split(/: ?(.*)/s)));
-      if (fields.event === "message.created") show(JSON.parse(fields.data));
+      if (fields.event === "message.created") hear(JSON.parse(fields.data));
     }
   }
 }
@@ -129,7 +133,7 @@ async function begin() {
   if (known) {
     try {
       const { data } = await ask("GET", `/v1/conversations/${known}/messages`);
-      data.forEach(show);
+      data.forEach(hear);
     } catch (error) {
       if (!(error instanceof Refused) || error.status !== 404) throw error;
       // Somebody else's, or gone.

@@ -174,7 +174,7 @@ pub(crate) const DEFECTS: [Defect; 23] = [
         put_in: |course| {
             let told = course.streams.iter().position(is_told_again);
             let at = told.expect("the history has a stream that goes on");
-            let again = Step::Heard { seq: 1, number: Some(1) };
+            let again = Step::Heard { seq: 1, id: "msg_1".to_owned(), number: Some(1) };
             course.streams.insert(at, StreamStep { step: again, ..course.streams[at].clone() });
         },
     },

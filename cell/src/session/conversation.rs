@@ -21,7 +21,7 @@ pub(super) struct Conversation {
     metadata: Value,
     status: String,
     /// The number of its last message; 0 without any.
-    last_seq: i64,
+    pub last_seq: i64,
     /// Once people have been asked to help.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ticket_id: Option<String>,

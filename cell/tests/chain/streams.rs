@@ -31,6 +31,20 @@ async fn a_client_that_comes_back_misses_nothing_and_hears_nothing_twice() {
 }
 
 #[tokio::test]
+async fn a_client_that_was_told_more_than_is_there_goes_on_after_what_is_there() {
+    let site = Site::serving().await;
+    let conversation = site.conversation("ada").await;
+    site.say("ada", &conversation, "where is my refund?").await;
+    let events = format!("{conversation}/events");
+    let mut stream = Stream::open(&site, &events, &[("last-event-id", "4")]).await;
+    site.say("ada", &conversation, "greet: hi").await;
+    assert_eq!(stream.seqs(2).await, [3, 4]);
+    let mut moved = Stream::open(&site, &events, &[("last-event-id", "9")]).await;
+    site.becomes(TenureName::Draining, true);
+    assert_eq!(moved.next().await.unwrap().data, json!({ "after_seq": 4 }));
+}
+
+#[tokio::test]
 async fn a_ticket_is_told_on_the_stream() {
     let site = Site::serving().await;
     let conversation = site.conversation("ada").await;

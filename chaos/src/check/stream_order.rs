@@ -4,10 +4,13 @@
 //! A conversation's messages and the answers to them are numbered without a gap, so that a number which is
 //! not the next one has been told before, or something was skipped. Messages are weak: one that was
 //! acknowledged may be gone after its site was lost, told or not, and its number given again. Whoever has
-//! been told the lost one comes back with that number, and is not told what has it now: that is counted
-//! ([`unheard`]), and is no failure; nor is it one that what is gone was not told.
+//! been told the lost one comes back with that number. Where the successor has not got that far, it goes on
+//! with the number after its own last one, which is of another message; where it has, what has that number
+//! now is not told: that is counted ([`unheard`]), and is no failure. Nor is it one that what is gone was not
+//! told.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use topology::Epoch;
@@ -51,7 +54,7 @@ pub(super) fn check(course: &Course) -> Finding {
                     broken.push(format!("{message} is {seq}, and another was told under it"));
                 }
                 Fate::Unclear(seq) => missing.push(format!(
-                    "{message} is {seq}, and who told another under it did not say under which epoch"
+                    "{message} is {seq}, and another was told under it; under which epochs is not known"
                 )),
                 Fate::Untold(open) if open >= TOLD => broken.push(format!(
                     "{message} was not told by a stream that was open for {:.1} s after it",
@@ -92,8 +95,9 @@ pub(crate) fn unheard(course: &Course) -> Option<usize> {
 }
 
 /// A number as it was told.
-struct Told {
+struct Told<'a> {
     seq: u64,
+    id: &'a str,
     /// The operation whose message it was; none of an answer to one.
     number: Option<u32>,
     connection: u32,
@@ -101,14 +105,15 @@ struct Told {
     epoch: Option<Epoch>,
 }
 
-fn told(steps: &[&StreamStep]) -> Vec<Told> {
+fn told<'a>(steps: &[&'a StreamStep]) -> Vec<Told<'a>> {
     let mut epoch = None;
     let mut told = Vec::new();
     for step in steps {
-        match step.step {
+        match &step.step {
             Step::Opened(_) => epoch = step.epoch(),
-            Step::Heard { seq, number } => {
-                told.push(Told { seq, number, connection: step.connection, epoch });
+            Step::Heard { seq, id, number } => {
+                let (seq, number, connection) = (*seq, *number, step.connection);
+                told.push(Told { seq, id, number, connection, epoch });
             }
             Step::Asked { .. } | Step::Ended(_) => {}
         }
@@ -116,13 +121,19 @@ fn told(steps: &[&StreamStep]) -> Vec<Told> {
     told
 }
 
-/// Each number is the next one.
-fn out_of_order(name: &str, told: &[Told]) -> Vec<String> {
-    let mut before = 0;
+/// Each number is the next one, or goes on after a loss, and is of a message that was not told before.
+fn out_of_order(name: &str, told: &[Told<'_>]) -> Vec<String> {
+    let (mut before, mut ids) = (0, BTreeSet::new());
     let mut broken = Vec::new();
-    for Told { seq, connection, .. } in told {
-        if *seq != before + 1 {
-            let how = if *seq > before { "skipped to" } else { "went back to" };
+    for (at, now) in told.iter().enumerate() {
+        let Told { seq, connection, .. } = now;
+        let is_due = *seq == before + 1 || *seq <= before && goes_on_after_loss(now, &told[..at]);
+        if !ids.insert(now.id) || !is_due {
+            let how = match seq.cmp(&(before + 1)) {
+                Ordering::Less => "went back to",
+                Ordering::Equal => "told again, as",
+                Ordering::Greater => "skipped to",
+            };
             broken.push(format!("{name}: after {before} connection {connection} {how} {seq}"));
         }
         before = *seq;
@@ -130,8 +141,15 @@ fn out_of_order(name: &str, told: &[Told]) -> Vec<String> {
     broken
 }
 
+/// A site that lost what its predecessors told goes back to behind what it has. Whether it does have that is
+/// for the ids to show.
+fn goes_on_after_loss(now: &Told<'_>, earlier: &[Told<'_>]) -> bool {
+    let mut again = earlier.iter().filter(|it| it.seq >= now.seq);
+    again.all(|it| it.epoch.zip(now.epoch).is_some_and(|(then, now)| then < now))
+}
+
 /// No connection, which is of one epoch, tells a message under two numbers.
-fn twice(name: &str, told: &[Told]) -> Vec<String> {
+fn twice(name: &str, told: &[Told<'_>]) -> Vec<String> {
     let mut seen: BTreeMap<(u32, u32), u64> = BTreeMap::new();
     let mut broken = Vec::new();
     for Told { seq, number, connection, .. } in told {
@@ -155,18 +173,18 @@ enum Fate {
     Covered,
     /// The number was told of another under the same epoch.
     Replaced(u64),
-    /// One or the other.
+    /// One or the other: a repeated answer does not say under which epoch it was given first.
     Unclear(u64),
     /// A later number was told.
     Skipped(u64),
-    /// Nothing was, for as long as the stream was open last.
+    /// The stream has not got that far, for as long as it was open last.
     Untold(Duration),
 }
 
 fn fate(
     operation: &Operation,
     stored: &[(u64, u32)],
-    told: &[Told],
+    told: &[Told<'_>],
     steps: &[&StreamStep],
 ) -> Fate {
     let Some((seq, _)) = stored.iter().find(|(_, number)| *number == operation.number) else {
@@ -175,18 +193,19 @@ fn fate(
     if told.iter().any(|it| it.number == Some(operation.number)) {
         return Fate::Told;
     }
-    if let Some(other) = told.iter().find(|it| it.seq == *seq) {
-        let acked = operation.served.as_ref().map(|served| served.epoch);
+    if told.last().is_none_or(|last| last.seq < *seq) {
+        return Fate::Untold(open_last(steps, operation.ended));
+    }
+    if let Some(other) = told.iter().rfind(|it| it.seq == *seq) {
+        let served = operation.served.as_ref().filter(|served| !served.replayed);
+        let acked = served.map(|served| served.epoch);
         return match other.epoch.zip(acked) {
             Some((told, acked)) if told < acked => Fate::Covered,
             Some(_) => Fate::Replaced(*seq),
             None => Fate::Unclear(*seq),
         };
     }
-    if told.iter().any(|it| it.seq > *seq) {
-        return Fate::Skipped(*seq);
-    }
-    Fate::Untold(open_last(steps, operation.ended))
+    Fate::Skipped(*seq)
 }
 
 /// Returns for how long after a moment the stream's last connection was open.

@@ -90,12 +90,12 @@ pub(crate) fn opened(epoch: u64) -> Step {
 
 /// An operation's message.
 pub(crate) fn heard(seq: u64, number: u32) -> Step {
-    Step::Heard { seq, number: Some(number) }
+    Step::Heard { seq, id: format!("msg_{seq}_{number}"), number: Some(number) }
 }
 
 /// An answer to one.
 pub(crate) fn heard_reply(seq: u64) -> Step {
-    Step::Heard { seq, number: None }
+    Step::Heard { seq, id: format!("msg_{seq}"), number: None }
 }
 
 pub(crate) fn ended(end: End) -> Step {

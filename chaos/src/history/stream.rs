@@ -24,8 +24,9 @@ pub(crate) enum Step {
     Asked { after: Option<u64> },
     /// It began; who tells it, if the answer says.
     Opened(Option<Served>),
-    /// A message was told under this number; of one that the load has sent, by which operation.
-    Heard { seq: u64, number: Option<u32> },
+    /// A message was told under this number, and with an id that no other has; of one that the load has
+    /// sent, by which operation.
+    Heard { seq: u64, id: String, number: Option<u32> },
     /// The connection was over, or did not come about.
     Ended(End),
 }

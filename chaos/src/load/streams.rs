@@ -37,6 +37,7 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Deserialize)]
 struct Told {
     seq: u64,
+    id: String,
     client_message_id: Option<String>,
 }
 
@@ -138,13 +139,13 @@ impl Stream<'_> {
             };
             match message.event.as_str() {
                 "message.created" => {
-                    let Some(Told { seq, client_message_id }) = told(&message) else {
+                    let Some(Told { seq, id, client_message_id }) = told(&message) else {
                         return End::Failed(Failure::Malformed);
                     };
                     *after = Some(seq);
                     let mark = client_message_id.as_deref();
                     let number = mark.and_then(|mark| unmark(self.client.run(), mark));
-                    self.record(connection, Step::Heard { seq, number });
+                    self.record(connection, Step::Heard { seq, id, number });
                 }
                 "moved" => return End::Moved,
                 // Tickets are no messages and have no number.
@@ -162,8 +163,8 @@ impl Stream<'_> {
 /// Reads a message; none where the number that a client comes back with is not the message's own.
 fn told(message: &Message) -> Option<Told> {
     let told: Told = serde_json::from_str(&message.data).ok()?;
-    let id: u64 = message.id.as_deref()?.parse().ok()?;
-    (id == told.seq).then_some(told)
+    let resumed: u64 = message.id.as_deref()?.parse().ok()?;
+    (resumed == told.seq).then_some(told)
 }
 
 /// Returns the pause after so many connections in a row that came to nothing. No two users wait alike.

@@ -66,11 +66,11 @@ fn stream() -> Vec<StreamStep> {
     let steps = [
         (1, 500, Step::Asked { after: None }),
         (1, 510, Step::Opened(Some(served("east", 1)))),
-        (1, 2005, Step::Heard { seq: 1, number: Some(1) }),
+        (1, 2005, Step::Heard { seq: 1, id: "msg_1".to_owned(), number: Some(1) }),
         (1, 8990, Step::Ended(End::Failed(Failure::Reset))),
         (2, 9090, Step::Asked { after: Some(1) }),
         (2, 12_000, Step::Opened(Some(served("south", 3)))),
-        (2, 14_005, Step::Heard { seq: 2, number: Some(7) }),
+        (2, 14_005, Step::Heard { seq: 2, id: "msg_2".to_owned(), number: Some(7) }),
         (2, 30_000, Step::Ended(End::Stopped)),
     ];
     let step = |(connection, millis, step)| StreamStep {

@@ -3,6 +3,11 @@
 //!
 //! A client that comes back with the last number it saw misses nothing: the stream is read from
 //! the database, and what happens in between only wakes it up.
+//!
+//! Messages may be lost with a site, and their numbers are given again. A number that is beyond the
+//! conversation's last one is of what was lost: its client is told whatever comes after the last that is
+//! there. Once others have been given the numbers up to it, nothing tells it from one that is not lost, and
+//! those others are not told.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -152,7 +157,9 @@ impl Reader {
     async fn catch_up(&mut self) -> Result<(), Failure> {
         let transaction = Transaction::begin(&self.session.connections, Durability::Weak).await?;
         let found = self.look(&transaction).await;
-        let (ticket, messages) = transaction.end(found).await?;
+        let (last, ticket, messages) = transaction.end(found).await?;
+        self.read = self.read.min(last);
+        self.told = self.told.min(last);
         self.behind = messages.len() == usize::from(READ);
         for message in messages {
             self.read = message.seq;
@@ -168,12 +175,12 @@ impl Reader {
     async fn look(
         &self,
         transaction: &Transaction,
-    ) -> Result<(Option<String>, Vec<Message>), Failure> {
+    ) -> Result<(i64, Option<String>, Vec<Message>), Failure> {
         let found = conversation::find(transaction, &self.actor, self.conversation).await?;
         let found = found.ok_or_else(not_found)?;
         let slot = self.actor.slot;
         let messages =
             message::list(transaction, slot, self.conversation, self.read, READ.into()).await?;
-        Ok((found.ticket_id, messages))
+        Ok((found.last_seq, found.ticket_id, messages))
     }
 }

@@ -21,7 +21,7 @@ const ENOUGH: Duration = Duration::from_mins(1);
 
 /// As the cell writes them.
 fn event(seq: u64, mark: Option<&str>) -> String {
-    let data = json!({ "id": "msg_1", "seq": seq, "client_message_id": mark, "text": "hello" });
+    let data = json!({ "id": format!("msg_{seq}"), "seq": seq, "client_message_id": mark, "text": "hello" });
     format!("id: {seq}\nevent: message.created\ndata: {data}\n\n")
 }
 
@@ -138,24 +138,25 @@ async fn a_stream_is_opened_again_after_the_last_message_that_was_told_whole() {
     let told: Vec<(u32, Step)> =
         steps.into_iter().map(|step| (step.connection, step.step)).collect();
     let opened = || Step::Opened(Some(by("east", 4)));
+    let heard = |seq: u64, number| Step::Heard { seq, id: format!("msg_{seq}"), number };
     let refused =
         Failure::Status { status: 503, code: "hold-timeout".to_owned(), says_when: false };
     let expected = [
         (1, Step::Asked { after: None }),
         (1, opened()),
-        (1, Step::Heard { seq: 1, number: Some(7) }),
-        (1, Step::Heard { seq: 2, number: None }),
+        (1, heard(1, Some(7))),
+        (1, heard(2, None)),
         (1, Step::Ended(End::Moved)),
         (2, Step::Asked { after: Some(2) }),
         (2, opened()),
         // Another run's mark is none of ours.
-        (2, Step::Heard { seq: 3, number: None }),
+        (2, heard(3, None)),
         (2, Step::Ended(End::Closed)),
         (3, Step::Asked { after: Some(3) }),
         (3, Step::Ended(End::Failed(refused))),
         (4, Step::Asked { after: Some(3) }),
         (4, opened()),
-        (4, Step::Heard { seq: 4, number: Some(9) }),
+        (4, heard(4, Some(9))),
         (4, Step::Ended(End::Stopped)),
     ];
     assert_eq!(told, expected);
@@ -203,7 +204,7 @@ fn an_event_whose_number_is_not_its_message_is_not_understood() {
     let message = |id: &str| Message {
         id: Some(id.to_owned()),
         event: "message.created".to_owned(),
-        data: "{\"seq\":4}".to_owned(),
+        data: "{\"seq\":4,\"id\":\"msg_4\"}".to_owned(),
     };
     assert_eq!(told(&message("4")).map(|told| told.seq), Some(4));
     assert!(told(&message("5")).is_none());
