@@ -39,8 +39,9 @@ impl Refusals {
                 continue;
             }
             let from = injection.ended;
-            // One that was never begun ends nothing.
-            let next = injections.get(index + 1).map(|next| next.begun).filter(|at| *at >= from);
+            // What is done at the same time, or was never begun, ends nothing.
+            let mut later = injections[index + 1..].iter().map(|later| later.begun);
+            let next = later.find(|at| *at >= from);
             let until = next.or(course.healed).unwrap_or(Duration::MAX);
             let hit = injections[..=index].iter().flat_map(|injection| injection.cells.keys());
             whiles.push(While { from, until, cells: hit.cloned().collect() });
@@ -184,6 +185,9 @@ mod tests {
         assert_eq!(times(&course), [(ms(1000), ms(15_000))]);
         course.injections[1].begun = Duration::ZERO;
         assert_eq!(times(&course), [(ms(1000), ms(30_000))]);
+        course.injections[1].begun = ms(900);
+        course.injections.push(Injection { begun: ms(20_000), ..Injection::default() });
+        assert_eq!(times(&course), [(ms(1000), ms(20_000))]);
         course.injections[0].expect = Expect::Serve;
         assert!(Refusals::of(&course).is_empty());
     }
