@@ -41,6 +41,10 @@ pub(super) fn check(course: &Course) -> Finding {
         let numbered = rows.iter().filter_map(|row| Some((row.number?, row))).collect();
         of_cells.entry(&site.cell).or_default().push((site, numbered));
     }
+    let unserved = writes(course).filter(|write| has_done(write) && write.served.is_none());
+    missing.extend(
+        unserved.map(|write| format!("the answer to {} does not say whose it is", name(write))),
+    );
     for write in writes(course) {
         let databases = of_cells.get(course.cell_of(write)).map_or(&[][..], Vec::as_slice);
         match expected(course, write) {
@@ -128,7 +132,8 @@ fn not_there(course: &Course, write: &Operation, databases: &[Database<'_>]) -> 
 
 /// Returns how an answer is not that of a write. To whoever asks again a later epoch answers for an earlier one.
 fn disagree(by: &By, served: &Served) -> Option<String> {
-    let is_its = by.epoch == served.epoch && by.site.region == served.region;
+    let is_there = by.site.cell == served.cell && by.site.region == served.region;
+    let is_its = is_there && by.epoch == served.epoch;
     if is_its || (served.replayed && by.epoch < served.epoch) {
         return None;
     }

@@ -121,6 +121,20 @@ fn a_row_under_another_epoch_than_its_answer_is_caught() {
 }
 
 #[test]
+fn a_row_of_another_site_or_cell_than_its_answer_is_caught() {
+    let noted_of = |site: &'static str| {
+        row(1, move |row| row.by.as_mut().unwrap().site = site.parse().unwrap())
+    };
+    let told =
+        "message 1 was answered by c1@east under epoch 1, and is noted of c2@east under epoch 1";
+    broken(noted_of("c2@east"), &[told]);
+    let twice = "c1@east and c1@north both wrote in c1 under epoch 1";
+    let told =
+        "message 1 was answered by c1@east under epoch 1, and is noted of c1@north under epoch 1";
+    broken(noted_of("c1@north"), &[twice, told]);
+}
+
+#[test]
 fn whoever_asks_again_may_be_answered_under_a_later_epoch_and_nobody_else() {
     let told =
         "ticket 0 was answered by c1@south under epoch 3, and is noted of c1@east under epoch 1";
@@ -198,6 +212,9 @@ fn a_ledger_that_is_not_there_or_does_not_say_proves_nothing() {
     let why = LedgerRead::Unread("it is away".to_owned());
     away.final_state.ledger.insert("c1@south".parse().unwrap(), why);
     unknown(&away, &["ledger of c1@south: it is away"]);
+    let mut unserved = whole();
+    unserved.operations[0].served = None;
+    unknown(&unserved, &["the answer to ticket 0 does not say whose it is"]);
     let mut old = whole();
     row(0, |row| row.by = None)(&mut old);
     let of = |site: &str| format!("1 rows of {site} do not say who wrote, the first is r/0");
