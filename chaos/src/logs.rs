@@ -13,6 +13,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use tokio::task::spawn_blocking;
 
 use self::pattern::{is_cut, is_grave};
 
@@ -59,7 +60,13 @@ pub(crate) fn begin(folder: &Path) -> anyhow::Result<Begun> {
 }
 
 /// Looks through what was written since, but for lines in which one of `allowed` is.
-pub(crate) fn read(folder: &Path, begun: &Begun, allowed: &[String]) -> LogsRead {
+pub(crate) async fn read(folder: PathBuf, begun: Begun, allowed: Vec<String>) -> LogsRead {
+    // Long logs take seconds, and whoever is silent for that long is ended by its guard.
+    let looked = spawn_blocking(move || look(&folder, &begun, &allowed)).await;
+    looked.unwrap_or_else(|err| LogsRead::Unread(format!("look through the logs: {err}")))
+}
+
+fn look(folder: &Path, begun: &Begun, allowed: &[String]) -> LogsRead {
     let now = match list(folder) {
         Ok(now) => now,
         Err(err) => return LogsRead::Unread(format!("{err:#}")),

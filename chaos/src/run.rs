@@ -204,7 +204,8 @@ async fn phases(run: &Run<'_>, course: &mut Course, safeguard: &Safeguard) -> an
         course.final_state.lost_writes =
             lost_writes::read(&ready.control_plane, client.run(), course).await;
         course.final_state.doubts = doubts(run, &ready.control_plane, course).await;
-        course.final_state.logs = Some(logs::read(&logs, &logs_begun, &run.drill.allow_logs));
+        let allowed = run.drill.allow_logs.clone();
+        course.final_state.logs = Some(logs::read(logs, logs_begun, allowed).await);
     }
     Ok(())
 }

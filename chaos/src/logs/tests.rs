@@ -1,5 +1,10 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::pin::pin;
+use std::sync::mpsc;
+
+use futures_util::FutureExt as _;
+use tokio::runtime::Builder;
 
 use super::*;
 
@@ -35,7 +40,7 @@ impl Logs {
 
     fn read(&self, begun: &Begun, allowed: &[&str]) -> (Vec<String>, Vec<String>) {
         let allowed: Vec<String> = allowed.iter().map(|part| (*part).to_owned()).collect();
-        match read(&self.0, begun, &allowed) {
+        match look(&self.0, begun, &allowed) {
             LogsRead::Read { grave, gaps } => (grave, gaps),
             LogsRead::Unread(why) => panic!("{why}"),
         }
@@ -135,5 +140,25 @@ fn long_lines_are_told_shortened_and_endless_logs_not_whole() {
 fn a_folder_that_is_not_there_is_no_clean_log() {
     let gone = std::env::temp_dir().join(format!("chaos-logs-gone-{}", std::process::id()));
     assert!(begin(&gone).is_err());
-    assert!(matches!(read(&gone, &Begun::default(), &[]), LogsRead::Unread(_)));
+    assert!(matches!(look(&gone, &Begun::default(), &[]), LogsRead::Unread(_)));
+}
+
+/// Its guard is told that the run lives while its logs are looked through.
+#[test]
+fn whoever_waits_for_the_logs_goes_on_meanwhile() {
+    let logs = Logs::new("meanwhile");
+    let begun = logs.begin();
+    logs.says("c1@east", "TRAP: x\n");
+    let runtime = Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        // The only thread that may block is not there yet.
+        let (let_go, held) = mpsc::channel::<()>();
+        let holding = spawn_blocking(move || held.recv());
+        let mut reading = pin!(read(logs.0.clone(), begun, Vec::new()));
+        assert_eq!(reading.as_mut().now_or_never(), None);
+        let_go.send(()).unwrap();
+        holding.await.unwrap().unwrap();
+        let grave = vec!["c1@east.log: TRAP: x".to_owned()];
+        assert_eq!(reading.await, LogsRead::Read { grave, gaps: Vec::new() });
+    });
 }
