@@ -16,6 +16,8 @@ use crate::ledger::LedgerRead;
 use crate::platform::Platform;
 
 const CONNECT: Duration = Duration::from_secs(3);
+/// More than to catch up and to read everything take. Whoever stands still with a connection open says nothing.
+const WORK: Duration = Duration::from_mins(1);
 /// A standby that streams is behind by milliseconds.
 const CATCH_UP: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
@@ -157,7 +159,10 @@ pub(crate) async fn ask<T>(
         .with_context(|| format!("connect to the database of {site}: no answer"))?
         .with_context(|| format!("connect to the database of {site}"))?;
     tokio::select! {
-        result = work(&client) => result.with_context(|| format!("read the database of {site}")),
+        result = timeout(WORK, work(&client)) => {
+            let result = result.with_context(|| format!("read the database of {site}: no end"))?;
+            result.with_context(|| format!("read the database of {site}"))
+        }
         ended = connection => {
             ended.with_context(|| format!("stay connected to the database of {site}"))?;
             bail!("stay connected to the database of {site}: it closed the connection")
