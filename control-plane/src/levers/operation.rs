@@ -106,7 +106,8 @@ fn unchanged(operation: &Operation) -> String {
     format!("change nothing: {why}")
 }
 
-/// Cancels an operation: no step is begun any more. Twice is once. A cell that moves alone is not stopped.
+/// Cancels an operation: no step is begun any more. Twice is once, and what takes back what it has done goes on
+/// with that. A cell that moves alone is not stopped.
 pub async fn cancel(
     api: &Api,
     id: &str,
@@ -118,13 +119,13 @@ pub async fn cancel(
         if let Some(expected) = expected {
             error::matches(expected, &tag(&kept.value))?;
         }
-        if kept.value.cancel.is_some() {
-            return Ok(kept.value);
+        let next = cancelled(&kept.value, who, clock::unix_millis());
+        if next == kept.value {
+            return Ok(next);
         }
         if kept.value.is_one_move() {
             in_time(id, &kept.value, &fresh(api).await?)?;
         }
-        let next = cancelled(&kept.value, who, clock::unix_millis());
         let next = Operation { sequence: kept.value.sequence + 1, ..next };
         let replace = || api.store.replace_operation(id, kept.revision, &next);
         if asked(replace).await?.is_some() {

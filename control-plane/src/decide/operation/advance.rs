@@ -120,9 +120,13 @@ pub fn too_late_to_cancel(operation: &Operation, state: &State) -> Option<String
     moves.then(|| format!("{cell} is at {activation} by now"))
 }
 
-/// Returns the operation as a person cancels it.
+/// Returns the operation as a person cancels it: as it is where it has ended, is cancelled already, or takes
+/// back what it has done, which it does for whatever reason it has failed.
 #[must_use]
 pub fn cancelled(operation: &Operation, who: &str, unix_ms: u64) -> Operation {
+    if operation.status != Status::Running || operation.cancel.is_some() {
+        return operation.clone();
+    }
     let cancel = super::Cancel { who: who.to_owned(), at_unix_ms: unix_ms };
     Operation { cancel: Some(cancel), ..operation.clone() }
 }

@@ -2,13 +2,14 @@
 //!
 //! Nothing is decided here: a step that goes on is judged as its executor judges it, and what is taken back is
 //! found as [`advance`](super::advance) finds it. What an executor alone knows is not known here: a move that
-//! it has begun at this moment is told as left out as long as its cell does not show it.
+//! it has begun at this moment is told as left out as long as its cell does not show it, and one of many that
+//! was refused, which is left out, as brought to its end.
 
 use super::going::{Found, Going};
 use super::{Situation, cancelled};
 use crate::decide::State;
 use crate::decide::operation::memory::{Memory, Place};
-use crate::decide::operation::{Operation, Status, Step, StepState, What};
+use crate::decide::operation::{Operation, Step, StepState, What};
 
 /// What becomes of a step once its operation is cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +26,11 @@ pub enum Fate {
 /// that has ended, is cancelled already, or takes back what it has done.
 #[must_use]
 pub fn fates(operation: &Operation, at: Situation<'_>) -> Vec<(Place, Fate)> {
-    if operation.status != Status::Running || operation.cancel.is_some() {
+    let cancelled = cancelled(operation, "", at.unix_ms);
+    if cancelled == *operation {
         return Vec::new();
     }
-    let operation = cancelled(operation, "", at.unix_ms);
+    let operation = cancelled;
     let steps = operation.waves.iter().enumerate().flat_map(|(wave, steps)| {
         steps.iter().enumerate().map(move |(index, step)| ((wave, index), step))
     });

@@ -143,11 +143,9 @@ impl Going<'_> {
             }
             // The state of before its own answer may be seen after it.
             Phase::Steady { .. } if self.memory.is_going_on(self.place) => Found::Wait,
-            // One of many that has been begun is brought to its end, and one that came to nothing is not begun
-            // once more.
             Phase::Steady { .. }
                 if self.operation.cancel.is_some()
-                    && alone == (activation.epoch == planned.epoch) =>
+                    && self.is_left_out(alone, activation.epoch > planned.epoch) =>
             {
                 Found::LeftOut
             }
@@ -170,6 +168,21 @@ impl Going<'_> {
             Phase::Steady { .. } => self.again(planned),
             Phase::Switching { .. } | Phase::Electing { .. } | Phase::Promoting { .. } => {
                 self.wait(&format!("the cell is {}", activation.phase))
+            }
+        }
+    }
+
+    /// Whether a move is not begun, or not once more, that nobody carries out and whose operation is cancelled.
+    /// One of many that its record says is begun is brought to its end, but for what a freeze holds, or what was
+    /// refused. One alone that has interrupted users is told as what came of it.
+    fn is_left_out(&self, alone: bool, has_begun: bool) -> bool {
+        match (alone, has_begun) {
+            (true, has_begun) => !has_begun,
+            (false, true) => true,
+            (false, false) => {
+                let last = self.memory.last(self.place);
+                let was_refused = matches!(last, Some((Answer::Refused(_), _)));
+                was_refused || safety::frozen(self.at.state, self.at.now).is_some()
             }
         }
     }

@@ -151,6 +151,37 @@ fn what_goes_on_when_it_is_cancelled_comes_to_its_end() {
 }
 
 #[test]
+fn what_a_freeze_holds_or_was_refused_is_left_out_once_it_is_cancelled() {
+    for (refuses, said) in [(0, "frozen"), (usize::MAX, "")] {
+        let mut run = Run::new("east east", "evacuate east");
+        run.refuses = refuses;
+        while !run
+            .operation
+            .steps()
+            .any(|step| matches!(step.what, What::Move(_)) && step.is_going())
+        {
+            run.round();
+        }
+        while refuses > 0 && run.log.len() < 2 {
+            run.round();
+        }
+        run.say(said);
+        run.round();
+        run.refuses = 0;
+        run.operation = cancelled(&run.operation, "token 2", 5);
+        let carried_out = run.log.len();
+        for _ in 0..20 {
+            run.round();
+            run.later(Duration::from_secs(1));
+        }
+        run.say("thawed");
+        run.until_it_ends();
+        run.ended("cancelled", "c1 east, c2 east", "");
+        assert_eq!(run.log[carried_out..], ["wave 3: undrain east"], "{:?}", run.log);
+    }
+}
+
+#[test]
 fn a_cell_that_has_left_by_itself_is_not_moved() {
     let mut run = Run::new(HOMES, "evacuate east");
     run.round();

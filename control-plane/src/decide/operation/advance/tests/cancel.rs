@@ -8,16 +8,28 @@ use super::*;
 const TABLE: &str = "
     evacuate east        |                                    |
     evacuate east        |                                    | east is a target
+    evacuate east        |                                    | frozen
+    evacuate east        |                                    | c1 is in north, c2 is in south
+    evacuate east        |                                    | c1 is electing
     evacuate east        | east is drained                    |
     restore east         | east is drained, c1 is in north    |
+    restore east         | east is drained, c1 is in north    | c1 is in south
+    restore east         | east is drained, c1 is in north    | c1 was failed over to south
+    restore east         | east is drained, c1 is in north, c2 is in south, c3 is in north | frozen
     drain east           |                                    |
     undrain east         | east is drained                    |
     retire-site c1@south |                                    |
     retire-site c1@south | c1@south is kept out               |
+    retire-site c1@south |                                    | frozen
+    retire-site c1@south |                                    | c1 is in south
     add-site c1@south    | c1@south is kept out, c1@south has left |
+    add-site c1@south    | c1@south is kept out, c1@south has left | frozen
     switchover c1@south  |                                    |
     switchover c1@south  |                                    | frozen
+    switchover c1@south  |                                    | c1 is in north
     failover c1@south    | east is down                       |
+    failover c1@south    | east is down                       | frozen
+    failover c1@south    | east is down                       | c1 is in north
     force c1@south       | east is down                       |
     force c1@south       | east is down                       | c1 is electing
 ";
@@ -111,7 +123,7 @@ fn a_move_home_that_came_to_nothing_is_told_as_left_out() {
 }
 
 #[test]
-fn what_is_taken_back_already_is_not_told_again() {
+fn what_is_taken_back_already_is_not_told_again_and_has_failed_all_the_same() {
     let mut run = begun("retire-site c1@south", "");
     run.nobody_leaves_or_joins = true;
     while run.operation.status != Status::Undoing {
@@ -119,11 +131,13 @@ fn what_is_taken_back_already_is_not_told_again() {
         run.later(Duration::from_secs(1));
     }
     assert_eq!(told(&run), [""; 0]);
+    assert_eq!(cancelled(&run.operation, "token 2", 5), run.operation);
 }
 
 /// An operation as it is written down: one that moves one cell goes on from the start.
 fn begun(goal: &str, said: &str) -> Run {
-    let mut world = World::new("east east north", 10);
+    // Five cells leave a region in waves of one, two and two.
+    let mut world = World::new("east east east east east north", 10);
     world.say(said);
     let mut run = Run::of(world, goal);
     if run.operation.is_one_move() {
@@ -152,6 +166,10 @@ fn comes_as_told(mut run: Run, context: &str) {
                 _ => false,
             };
             let came = match (&step.state, &after.state) {
+                // Its cell has left by itself.
+                (StepState::Going { .. }, StepState::Skipped(why)) if why != CANCELLED => {
+                    Some(Fate::BroughtToItsEnd)
+                }
                 (StepState::Waiting | StepState::Going { .. }, StepState::Skipped(_)) => {
                     let line = format!(": {}", step.what);
                     let done = run.log[logged..].iter().any(|logged| logged.ends_with(&line));
