@@ -22,6 +22,7 @@ use runtime::{Problem, clock};
 use tokio::time::{Instant, timeout};
 use topology::Spec;
 use topology::spec::Closed;
+use tracing::debug;
 
 use crate::api::{Api, error};
 use crate::decide::operation::Goal;
@@ -76,13 +77,19 @@ pub(crate) async fn glanced<T, F>(state: &State, mut ask: impl FnMut() -> F) -> 
 where
     F: Future<Output = Result<T, EtcdError>>,
 {
-    if state.is_fresh(Instant::now()) {
-        return asked(ask).await;
+    let answer = if state.is_fresh(Instant::now()) {
+        asked(ask).await
+    } else {
+        match timeout(GLANCE, ask()).await {
+            Ok(answer) => answer.map_err(|err| error::etcd_unreachable(&err)),
+            Err(_) => Err(error::etcd_silent(GLANCE)),
+        }
+    };
+    // Whoever asks goes on without it, and the answer does not say why.
+    if let Err(problem) = &answer {
+        debug!(error = problem.detail, "what etcd has is not told, or only as it is remembered");
     }
-    match timeout(GLANCE, ask()).await {
-        Ok(answer) => answer.map_err(|err| error::etcd_unreachable(&err)),
-        Err(_) => Err(error::etcd_silent(GLANCE)),
-    }
+    answer
 }
 
 /// Refuses a plan that breaks a rule that was not overridden, naming all of them.
