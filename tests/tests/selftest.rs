@@ -1,7 +1,8 @@
 //! `make selftest`: a platform that is made to do wrong, and the drill's check that is meant to say so. It
 //! needs programs built with the feature `defects`, which `scripts/selftest` sees to.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
@@ -84,17 +85,10 @@ fn and_so_is_a_ticket_that_is_acknowledged_under_an_epoch_that_is_over() -> anyh
 fn programs_that_do_right_are_accused_of_nothing() -> anyhow::Result<()> {
     let platform = up(None)?;
     make_late(&platform)?;
-    for name in [
-        "strong-read-from-standby",
-        "no-deduplication",
-        "ack-before-commit",
-        "keys-not-replicated",
-        "lagging-standby-promoted",
-        "no-fence-on-thaw",
-        "epoch-ignored",
-    ] {
-        let report = drill(&platform, name)?;
-        ensure!(report["verdict"] == "pass", "{name}: {report:#}");
+    for entry in fs::read_dir(folder())? {
+        let file = entry?.path();
+        let report = run(&platform, &file)?;
+        ensure!(report["verdict"] == "pass", "{}: {report:#}", file.display());
     }
     Ok(())
 }
@@ -135,8 +129,16 @@ fn make_late(platform: &Platform) -> anyhow::Result<()> {
 }
 
 fn drill(platform: &Platform, name: &str) -> anyhow::Result<Value> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("selftest/{name}.yaml"));
+    run(platform, &folder().join(format!("{name}.yaml")))
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("selftest")
+}
+
+fn run(platform: &Platform, file: &Path) -> anyhow::Result<Value> {
     let run = platform.run("chaos", &["run", &file.to_string_lossy(), "--json"])?;
-    serde_json::from_slice(&run.stdout)
-        .with_context(|| format!("read {name}: {}", String::from_utf8_lossy(&run.stderr)))
+    serde_json::from_slice(&run.stdout).with_context(|| {
+        format!("read {}: {}", file.display(), String::from_utf8_lossy(&run.stderr))
+    })
 }
