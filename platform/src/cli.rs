@@ -39,8 +39,8 @@ pub(crate) enum Command {
   platform up
   platform up --detach --run-dir /tmp/bulkhead --spec regions.yaml
   platform up --fresh              forget all data of an earlier run
-  platform up --wan                every region in a network of its own, as far away as
-                                   regions.yaml says; needs root
+  platform up --wan                every region in a network and among processes of its own,
+                                   as far away as regions.yaml says; needs root
   platform up --volumes 512m       a small disk for each database, for drills to fill; needs root
   platform up --drills weekly      rehearse a loss each weekday night, by schedule
   platform up --drills monthly     rehearse what is rarer, at weekends
@@ -140,7 +140,8 @@ pub(crate) struct UpArgs {
 /// In which world it runs: drills need one that they can change.
 #[derive(Clone, Args)]
 pub(crate) struct WorldArgs {
-    /// Emulate the distances between regions, and from the edge to them.
+    /// Emulate the distances between regions, and from the edge to them; each lives among processes of its own. Needs
+    /// root.
     #[arg(long)]
     pub(crate) wan: bool,
     /// Start sites so that drills can set their wall clocks; needs libfaketime.
