@@ -56,6 +56,7 @@ async fn a_newer_version_ends_a_rollback() {
     world.publish(10, &Is::ActiveIn("north"), site.address).await;
     let answer = world.client().ask(Method::POST, &[], "hello").await;
     assert_eq!(answer.headers["x-bulkhead-epoch"], "10");
+    version(&world).await;
     let over = world
         .eventually("the order is gone", async || {
             let listed = list(&world);
