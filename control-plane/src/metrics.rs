@@ -1,6 +1,7 @@
 //! Every metric of this process, besides those that the kit brings.
 
-use std::sync::LazyLock;
+use std::collections::BTreeSet;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::{
@@ -165,12 +166,23 @@ static LAST_PASS: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     .expect("registered once")
 });
 
-/// Shows when each drill that is expected last passed, and no other one.
+/// Which drills have a series.
+static EXPECTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Shows when each drill that is expected last passed, and no other one. Only what is not expected any more is
+/// taken away: whoever reads meanwhile misses none.
 pub fn last_passes<'a>(passes: impl Iterator<Item = (&'a str, Option<u64>)>) {
-    LAST_PASS.reset();
+    let mut before = EXPECTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut now = BTreeSet::new();
     for (drill, unix_ms) in passes {
         LAST_PASS.with_label_values(&[drill]).set(seconds(unix_ms));
+        now.insert(drill.to_owned());
     }
+    for gone in before.difference(&now) {
+        // It is there: it was shown before.
+        drop(LAST_PASS.remove_label_values(&[gone.as_str()]));
+    }
+    *before = now;
 }
 
 fn seconds(unix_ms: Option<u64>) -> i64 {
@@ -216,4 +228,20 @@ pub fn read(duration: Duration) {
 
 pub fn violated(violation: &Violation) {
     VIOLATIONS.with_label_values(&[violation.invariant.to_string().as_str()]).inc();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drill_that_is_not_expected_any_more_has_no_series_and_the_others_keep_theirs() {
+        last_passes([("cell-loss", Some(7000)), ("renamed", None)].into_iter());
+        let kept = LAST_PASS.with_label_values(&["cell-loss"]);
+        last_passes([("cell-loss", Some(7000))].into_iter());
+        assert!(LAST_PASS.remove_label_values(&["renamed"]).is_err(), "it is still there");
+        // Of a series that was taken away and made anew this would be another gauge.
+        kept.set(9);
+        assert_eq!(LAST_PASS.with_label_values(&["cell-loss"]).get(), 9);
+    }
 }
