@@ -88,11 +88,10 @@ impl Follow {
                     let (entries, running) = (past.entries(), Some(&begun));
                     let plan = announce(suite, &world, entries, running, None, now);
                     self.tell_plan(&mut told, plan).await;
-                    let (exit, why) = self.begin(item, pick, first, tied.as_ref()).await;
-                    worst = worst.max(exit);
-                    // A run that was refused for what it would break is refused again.
-                    if exit == Exit::Refused && why.is_empty() {
-                        // Another drill runs, or none may: it is still due, until it is too late.
+                    let Some((exit, why)) = self.begin(item, pick, first, tied.as_ref()).await
+                    else {
+                        worst = worst.max(Exit::Refused);
+                        // It is still due, until it is too late.
                         past.take_back(&begun.drill, due).context("write down that it waits")?;
                         if *once {
                             return Ok(worst);
@@ -101,7 +100,8 @@ impl Follow {
                             () = &mut stop => return Ok(worst),
                             () = sleep(REFUSED) => continue,
                         }
-                    }
+                    };
+                    worst = worst.max(exit);
                     let (outcome, ended_unix_ms) = (outcome_of(exit), clock::unix_millis());
                     note(&mut past, Entry { ended_unix_ms, outcome, why, ..begun })?;
                     // Whom the next one hits depends on what became of this one. Should the platform not
@@ -178,14 +178,15 @@ impl Follow {
         }
     }
 
-    /// Runs a drill, and returns what became of it, and why.
+    /// Runs a drill, and returns what became of it, and why; `None` if it was refused before it began, since
+    /// another one runs, or none may. What is refused for what it would break would be so again.
     async fn begin(
         &self,
         item: &Item,
         pick: Pick,
         first: Sight,
         tied: Option<&Arc<Tied>>,
-    ) -> (Exit, Vec<String>) {
+    ) -> Option<(Exit, Vec<String>)> {
         let Pick { target, seed, hit } = pick;
         let tied = tied.filter(|tied| !tied.is_hit_by(&item.drill, &hit)).cloned();
         Terminal::Text.line(&format!("{} is due, and hits {target}", item.drill.name));
@@ -207,11 +208,12 @@ impl Follow {
         let watch = Watch { suite, first, hit, alarms, tied };
         let ran = drills::run_all(&args, std::slice::from_ref(&item.drill), Some(&watch)).await;
         match ran {
+            Ok(Rehearsed { exit: Exit::Refused, samples }) if samples.is_empty() => None,
             Ok(Rehearsed { exit, samples }) => {
                 let reasons = samples.into_iter().flat_map(|sample| sample.reasons);
-                (exit, reasons.collect())
+                Some((exit, reasons.collect()))
             }
-            Err(err) => (Exit::Harness, vec![format!("failed to {err:#}")]),
+            Err(err) => Some((Exit::Harness, vec![format!("failed to {err:#}")])),
         }
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn outcome_of(exit: Exit) -> Outcome {
         | Exit::Inconclusive
         | Exit::Invalid => Outcome::Failed,
         Exit::Aborted => Outcome::Interrupted,
-        // Whoever is refused tries again: it is not over.
+        // Nothing was broken.
         Exit::Unsteady | Exit::Refused => Outcome::Skipped,
     }
 }
