@@ -91,7 +91,7 @@ fn a_fault_whose_time_is_over_is_taken_away_though_the_run_goes_on() {
 #[test]
 fn a_pulled_lever_takes_away_everything_though_the_run_goes_on() {
     let case = Case::start("lever", "file made");
-    block_on(crate::lever::pull(&case.run_dir, "a real incident")).unwrap();
+    block_on(crate::lever::pull(&case.run_dir, "a real incident")).file.unwrap();
     case.wait_until(Case::is_clean);
     assert!(Process::from(case.told().runner.unwrap()).is_alive());
 }

@@ -27,19 +27,25 @@ impl Key {
         Self { etcd: Etcd::connect(spec.etcd_endpoints(None)).over(spec.round_trip) }
     }
 
-    /// Returns why it is pulled; `None` if it is not.
-    pub(crate) async fn read(&self) -> anyhow::Result<Option<String>> {
+    /// Returns who pulled it, and why; `None` if it is not pulled.
+    pub(crate) async fn read(&self) -> anyhow::Result<Option<LeverRecord>> {
         let read = timeout(PATIENCE, Box::pin(self.etcd.read(&[key::LEVER])));
         let stored = read.await.context("wait for etcd")?.context("read the lever")?;
         let stored = stored.iter().find(|stored| stored.key == key::LEVER);
-        let pulled = stored.and_then(|stored| LeverRecord::pulled(&stored.value));
-        Ok(pulled.map(|record| record.reason))
+        Ok(stored.and_then(|stored| LeverRecord::pulled(&stored.value)))
     }
 
-    pub(crate) async fn write(&self, record: &LeverRecord) -> anyhow::Result<()> {
+    /// Writes it, and returns how it was pulled before, if it was and etcd says so.
+    pub(crate) async fn replace(
+        &self,
+        record: &LeverRecord,
+    ) -> anyhow::Result<Option<LeverRecord>> {
+        // Only told: that it cannot be read keeps nobody from setting it.
+        let before = self.read().await.ok().flatten();
         let value = serde_json::to_vec(record).expect("a record is plain JSON");
         let put = timeout(PATIENCE, Box::pin(self.etcd.put(key::LEVER, value)));
-        put.await.context("wait for etcd")?.context("write the lever")
+        put.await.context("wait for etcd")?.context("write the lever")?;
+        Ok(before)
     }
 
     /// Returns only once it is pulled there, and why. `say` is told when nobody knows any more, and when somebody
@@ -48,7 +54,7 @@ impl Key {
         let mut is_known = true;
         loop {
             match self.read().await {
-                Ok(Some(why)) => return why,
+                Ok(Some(record)) => return record.reason,
                 Ok(None) if !is_known => {
                     is_known = true;
                     say("etcd answers again: the lever is released there");

@@ -33,18 +33,22 @@ fn in_drills(drills: &Path) -> Option<String> {
     }
 }
 
-pub(crate) fn pull(run_dir: &Path, reason: &str) -> anyhow::Result<()> {
+/// Writes it; returns why it was there before, if it was.
+pub(crate) fn pull(run_dir: &Path, reason: &str) -> anyhow::Result<Option<String>> {
     let path = place(run_dir)?;
+    let before = pulled(run_dir);
     runtime::file::replace(&path, format!("{reason}\n").as_bytes(), MODE)
-        .with_context(|| format!("write {}", path.display()))
+        .with_context(|| format!("write {}", path.display()))?;
+    Ok(before)
 }
 
-/// Lets drills start again; returns whether they were stopped.
-pub(crate) fn release(run_dir: &Path) -> anyhow::Result<bool> {
+/// Removes it; returns why it was there, if it was.
+pub(crate) fn release(run_dir: &Path) -> anyhow::Result<Option<String>> {
     let path = place(run_dir)?;
+    let before = pulled(run_dir);
     match fs::remove_file(&path) {
-        Ok(()) => Ok(true),
-        Err(err) if err.kind() == ErrorKind::NotFound => Ok(false),
+        Ok(()) => Ok(before),
+        Err(err) if err.kind() == ErrorKind::NotFound => Ok(None),
         Err(err) => Err(err).with_context(|| format!("remove {}", path.display())),
     }
 }
@@ -63,10 +67,11 @@ mod tests {
     fn a_pulled_lever_says_why_until_it_is_released() {
         let run_dir = std::env::temp_dir().join(format!("chaos-lever-{}", std::process::id()));
         assert_eq!(pulled(&run_dir), None);
-        pull(&run_dir, "a real incident").unwrap();
-        assert_eq!(pulled(&run_dir), Some("a real incident".to_owned()));
-        assert_eq!(of_run(&run_dir.join("drills/run-1")), Some("a real incident".to_owned()));
-        assert_eq!((release(&run_dir).unwrap(), release(&run_dir).unwrap()), (true, false));
+        let why = || Some("a real incident".to_owned());
+        assert_eq!(pull(&run_dir, "a first one").unwrap(), None);
+        assert_eq!(pull(&run_dir, "a real incident").unwrap(), Some("a first one".to_owned()));
+        assert_eq!((pulled(&run_dir), of_run(&run_dir.join("drills/run-1"))), (why(), why()));
+        assert_eq!((release(&run_dir).unwrap(), release(&run_dir).unwrap()), (why(), None));
         assert_eq!(pulled(&run_dir), None);
         fs::remove_dir_all(&run_dir).unwrap();
     }

@@ -35,9 +35,14 @@ struct Rehearsed {
 /// Drills that run are stopped, and none begins.
 #[derive(Serialize, JsonSchema)]
 struct Pulled {
-    /// Why, in the words of who pulled it.
+    /// Why, in the words of who pulled it; or that what is stored is not understood, which stops drills too.
     reason: String,
-    since_unix_ms: u64,
+    /// Who pulled it, as far as their machine knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    who: Option<String>,
+    /// Missing where what is stored is not understood.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since_unix_ms: Option<u64>,
 }
 
 /// Drills by schedule.
@@ -121,7 +126,8 @@ fn known(api: &Api) -> Result<Arc<Drills>, Problem> {
 }
 
 fn pulled(record: &LeverRecord) -> Pulled {
-    Pulled { reason: record.reason.clone(), since_unix_ms: record.since_unix_ms }
+    let LeverRecord { reason, who, since_unix_ms, .. } = record.clone();
+    Pulled { reason, who, since_unix_ms }
 }
 
 fn run(id: &str, record: &DrillRecord) -> Run {
@@ -153,7 +159,8 @@ fn example_page() -> Rehearsed {
     };
     let schedule = Scheduled { executor: Some("east".to_owned()), plan: Some(plan) };
     let reason = "c2 is slow for its users".to_owned();
-    let lever = Some(Pulled { reason, since_unix_ms: AT_UNIX_MS + 80_000 });
+    let who = Some("ada@edge-1".to_owned());
+    let lever = Some(Pulled { reason, who, since_unix_ms: Some(AT_UNIX_MS + 80_000) });
     let page = Page { data: vec![example()], next: None };
     Rehearsed { page, schedule: Some(schedule), lever }
 }

@@ -33,7 +33,8 @@ pub(super) struct DrillsPage<'a> {
 
 struct Pulled {
     why: String,
-    since: Moment,
+    who: Option<String>,
+    since: Option<Moment>,
 }
 
 struct Run {
@@ -63,8 +64,11 @@ impl<'a> DrillsPage<'a> {
         Self {
             t: scene.t,
             caption: fill(scene.t.drills_caption, &[("count", &shown.to_string())]),
-            lever: lever
-                .map(|lever| Pulled { why: lever.reason, since: Moment::at(lever.since_unix_ms) }),
+            lever: lever.map(|lever| Pulled {
+                why: lever.reason,
+                who: lever.who,
+                since: lever.since_unix_ms.map(Moment::at),
+            }),
             schedule: Schedule::of(scene),
             trends: trends(scene.t, &drills.runs),
             runs: drills.runs.iter().take(SHOWN).map(|(id, run)| told(scene.t, id, run)).collect(),

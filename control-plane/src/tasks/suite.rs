@@ -144,10 +144,10 @@ mod tests {
             assert_eq!(schedule.followed().is_some(), is_followed, "{schedule:?}");
         }
     }
+
     #[test]
     fn a_pulled_lever_is_shown_where_nothing_is_run_by_schedule() {
-        let pulled =
-            LeverRecord { pulled: true, reason: "an incident".to_owned(), since_unix_ms: 7 };
+        let pulled = LeverRecord::pulled(br#"{"pulled":true,"reason":"an incident"}"#).unwrap();
         let kept = Kept { lever: Some(pulled.clone()), ..Kept::default() };
         let (shown, schedule) = watch::channel(None);
         show(&kept, false, &shown);

@@ -62,8 +62,13 @@ async fn a_pulled_lever_is_told_until_it_is_released() {
         };
         for (stored, expected) in [
             (
-                r#"{"pulled":true,"reason":"an incident","since_unix_ms":7}"#,
-                json!({ "reason": "an incident", "since_unix_ms": 7 }),
+                r#"{"pulled":true,"reason":"an incident","who":"ada@edge","since_unix_ms":7}"#,
+                json!({ "reason": "an incident", "who": "ada@edge", "since_unix_ms": 7 }),
+            ),
+            (
+                "perhaps",
+                json!({ "reason":
+                    "what is stored of the lever is not understood: expected value at line 1 column 1" }),
             ),
             (r#"{"pulled":false,"reason":"","since_unix_ms":8}"#, Value::Null),
         ] {

@@ -74,7 +74,9 @@ fn a_lever_pulled_in_etcd_alone_stops_drills() -> anyhow::Result<()> {
     let told = platform.run("chaos", &["lever"])?;
     assert_eq!(told.status.code(), Some(8));
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
-    assert_eq!(told, "file: released\netcd: pulled: a real incident\n");
+    let (pulled, by) = told.split_once(" (by ").context("find who pulled it")?;
+    assert_eq!(pulled, "file: released\netcd: pulled: a real incident");
+    assert!(by.contains('@') && by.contains(", since "), "{told}");
     assert_eq!(code(&["run", "switchover"])?, Some(8));
     assert_eq!(code(&["lever", "release"])?, Some(0));
 

@@ -32,7 +32,13 @@ pub struct LeverRecord {
     pub pulled: bool,
     /// Why; whoever is refused reads it.
     pub reason: String,
-    pub since_unix_ms: u64,
+    /// Who pulled or released it, as far as the machine knows on which that was done. Missing where an earlier
+    /// version did, or what is stored is not understood.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+    /// Missing where what is stored is not understood.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_unix_ms: Option<u64>,
 }
 
 impl LeverRecord {
@@ -46,7 +52,8 @@ impl LeverRecord {
             Err(err) => Some(Self {
                 pulled: true,
                 reason: format!("what is stored of the lever is not understood: {err}"),
-                since_unix_ms: 0,
+                who: None,
+                since_unix_ms: None,
             }),
         }
     }
@@ -60,10 +67,17 @@ mod tests {
     fn a_lever_that_is_not_understood_is_pulled() {
         let told = |stored: &str| LeverRecord::pulled(stored.as_bytes());
         let why = |stored: &str| told(stored).map(|record| record.reason);
-        let pulled = r#"{"pulled":true,"reason":"an incident","since_unix_ms":7,"who":"later"}"#;
+        let pulled = r#"{"pulled":true,"reason":"an incident","since_unix_ms":7,"where":"later"}"#;
         assert_eq!(why(pulled), Some("an incident".to_owned()));
         assert_eq!(why(r#"{"pulled":false,"reason":"","since_unix_ms":8}"#), None);
-        let odd = why("perhaps").unwrap();
-        assert!(odd.starts_with("what is stored of the lever is not understood: "), "{odd}");
+        for odd in ["", "perhaps", "\u{0}", r#"{"pulled":"no","reason":""}"#, r#"{"pulled":false}"#]
+        {
+            let told = told(odd).unwrap();
+            assert!(
+                told.reason.starts_with("what is stored of the lever is not understood: "),
+                "{odd}"
+            );
+            assert_eq!((told.pulled, told.since_unix_ms), (true, None), "{odd}");
+        }
     }
 }
