@@ -49,7 +49,11 @@ pub(crate) struct Found {
 
 impl Found {
     /// Takes over what was found of one kind, or why that is not known.
-    fn take<T>(&mut self, found: anyhow::Result<Vec<T>>, left: impl Fn(T) -> Left) {
+    fn take<T>(
+        &mut self,
+        found: anyhow::Result<impl IntoIterator<Item = T>>,
+        left: impl Fn(T) -> Left,
+    ) {
         match found {
             Ok(found) => self.left.extend(found.into_iter().map(left)),
             Err(err) => self.unknown(&err),

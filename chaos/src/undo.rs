@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::etcd::swap;
-use crate::fault::{clock_offset, disk_full};
+use crate::fault::{clock_offset, disk_full, hold};
 use crate::filter::Filter;
 use crate::freeze::Cgroup;
 use crate::journal::Step;
@@ -137,8 +137,14 @@ fn lift(path: &Path, reason: &str) -> anyhow::Result<Undone> {
     };
     // What cannot be read is of nobody, and would be in everybody's way.
     let hold = serde_json::from_slice::<topology::wire::fleet::Hold>(&text);
-    if hold.is_ok_and(|hold| hold.reason != reason) {
+    if hold.as_ref().is_ok_and(|hold| hold.reason != reason) {
         return Ok(Undone::Before);
+    }
+    // Whoever is held while its data are exchanged must not begin with half of them.
+    if hold.is_ok_and(|hold| hold.until == hold::FOR_GOOD)
+        && let Some(run_dir) = path.ancestors().nth(2)
+    {
+        swap::ensure_settled(run_dir)?;
     }
     remove(path)
 }
@@ -169,20 +175,25 @@ fn go_on(process: Process) -> anyhow::Result<Undone> {
     Ok(if was_stopped { Undone::Now } else { Undone::Before })
 }
 
-/// Returns once all of them are gone: what one of them has just begun is not done any more.
 fn end(label: &str) -> anyhow::Result<Undone> {
     let found = labelled(label);
-    for process in &found {
+    end_all(&found).with_context(|| format!("end the processes called {label}"))?;
+    Ok(if found.is_empty() { Undone::Before } else { Undone::Now })
+}
+
+/// Returns once all of them are gone: what one of them has just begun is not done any more.
+pub(crate) fn end_all(processes: &[Process]) -> anyhow::Result<()> {
+    for process in processes {
         let sent = process.signal(Signal::KILL);
         sent.with_context(|| format!("end process {}", process.pid))?;
     }
     for _ in 0..ENDED_LOOKS {
-        if !found.iter().any(|process| process.is_alive()) {
-            return Ok(if found.is_empty() { Undone::Before } else { Undone::Now });
+        if !processes.iter().any(|process| process.is_alive()) {
+            return Ok(());
         }
         std::thread::sleep(ENDED_LOOK);
     }
-    bail!("see the processes called {label} end: {found:?}")
+    bail!("see them end: {processes:?}")
 }
 
 /// Returns the processes that have this among their arguments, and whom they have started: each leads a
@@ -244,6 +255,28 @@ mod tests {
         assert!(path.exists());
         assert_eq!(of("b").play().unwrap(), Undone::Now);
         assert_eq!(of("b").play().unwrap(), Undone::Before);
+    }
+
+    #[test]
+    fn nobody_is_let_go_with_half_of_what_was_exchanged() {
+        let run_dir = std::env::temp_dir().join(format!("chaos-half-{}", std::process::id()));
+        let aside = swap::folder(&run_dir).join(label_within("a-run", "wipe", Step::FIRST));
+        let data = swap::folder(&run_dir).join("east");
+        for folder in [&aside.join("east"), &data, &run_dir.join("holds")] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        let path = run_dir.join("holds/etcd@east.json");
+        let reason = "drill a-run".to_owned();
+        let hold = |until| serde_json::to_vec(&Hold { until, reason: reason.clone() }).unwrap();
+        fs::write(&path, hold(hold::FOR_GOOD)).unwrap();
+        swap::mark(&aside, "east").unwrap();
+        swap::exchange(&aside, "east").unwrap();
+        let undo = Undo::Hold { path: path.clone(), reason: reason.clone() };
+        let refused = undo.play().unwrap_err().to_string();
+        assert!(refused.starts_with("see etcd given what it had, from ") && path.exists());
+        assert_eq!(Undo::Etcd { aside }.play().unwrap(), Undone::Now);
+        assert_eq!(undo.play().unwrap(), Undone::Now);
+        fs::remove_dir_all(&run_dir).unwrap();
     }
 
     #[test]

@@ -6,29 +6,30 @@
 //!   exchange                  etcd/east ↔ etcd/LABEL/east: at no moment is there no data at all, with which
 //!                             a member would begin a cluster anew, and give out every epoch again
 //!   keep                      etcd/LABEL → etcd/LABEL.done: from here on what was restored is what counts
+//!   put back                  etcd/LABEL → etcd/LABEL.back: from here on nobody else exchanges or keeps anything
 //! ```
 //!
-//! Members must not run meanwhile: who holds them down sees to that.
+//! Members must not run meanwhile: who holds them down sees to that, and no hold of theirs is lifted as long as one
+//! of them has data that may be taken from it again.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use runtime::process::all;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
-use rustix::process::Signal;
 
 use crate::process::Process;
-use crate::undo::{PREFIX, Undone};
+use crate::undo::{PREFIX, Undone, end_all};
 
 /// In the folder of data that was restored and not yet kept. etcd lets it be.
 const MARK: &str = "restored-by-a-drill";
 const DONE: &str = ".done";
-/// What is killed may still be in the middle of a call.
-const ENDED_LOOK: Duration = Duration::from_millis(5);
-const ENDED_LOOKS: usize = 400;
+const BACK: &str = ".back";
+/// How whoever uses data, or makes them, is told where they are.
+const DATA: &str = "--data-dir=";
 
 /// Where members' data are, and where a drill makes others.
 pub(crate) fn folder(run_dir: &Path) -> PathBuf {
@@ -36,13 +37,13 @@ pub(crate) fn folder(run_dir: &Path) -> PathBuf {
 }
 
 /// Marks what was restored for a member, before it is exchanged.
-pub(super) fn mark(aside: &Path, member: &str) -> anyhow::Result<()> {
+pub(crate) fn mark(aside: &Path, member: &str) -> anyhow::Result<()> {
     let path = aside.join(member).join(MARK);
     File::create(&path).map(|_| ()).with_context(|| format!("write {}", path.display()))
 }
 
 /// Exchanges what a member has for what was restored for it.
-pub(super) fn exchange(aside: &Path, member: &str) -> anyhow::Result<()> {
+pub(crate) fn exchange(aside: &Path, member: &str) -> anyhow::Result<()> {
     let (there, data) = (aside.join(member), data_of(aside, member)?);
     ensure_unused(&data)?;
     renameat_with(CWD, &there, CWD, &data, RenameFlags::EXCHANGE)
@@ -51,42 +52,67 @@ pub(super) fn exchange(aside: &Path, member: &str) -> anyhow::Result<()> {
 
 /// Deletes what the members had: what was restored is theirs from here on.
 pub(super) fn keep(aside: &Path) -> anyhow::Result<()> {
-    fs::rename(aside, done(aside)).with_context(|| format!("rename {}", aside.display()))?;
+    fs::rename(aside, called(aside, DONE))
+        .with_context(|| format!("rename {}", aside.display()))?;
     tidy(aside)
 }
 
 /// Gives the members back what they had, or tidies up where what was restored is theirs.
 pub(crate) fn put_back(aside: &Path) -> anyhow::Result<Undone> {
-    if done(aside).exists() {
+    if called(aside, DONE).exists() {
         tidy(aside)?;
         return Ok(Undone::Now);
     }
     end_writers(aside)?;
-    if !aside.exists() {
-        return Ok(Undone::Before);
-    }
-    for member in names(aside)? {
-        if data_of(aside, &member)?.join(MARK).exists() {
-            exchange(aside, &member)?;
+    let back = called(aside, BACK);
+    if !back.exists() {
+        match fs::rename(aside, &back) {
+            Err(err) if err.kind() == ErrorKind::NotFound => return Ok(Undone::Before),
+            renamed => renamed.with_context(|| format!("rename {}", aside.display()))?,
         }
     }
-    remove(aside)?;
+    for member in names(&back)? {
+        if is_marked(aside, &member)? {
+            exchange(&back, &member)?;
+        }
+    }
+    remove(&back)?;
     Ok(Undone::Now)
 }
 
-/// Returns what drills have left beside the members' data.
-pub(crate) fn of_drills(run_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// Fails while a member has data that may be taken from it again: it must not begin with them.
+pub(crate) fn ensure_settled(run_dir: &Path) -> anyhow::Result<()> {
+    for aside in of_drills(run_dir)? {
+        for left in [aside.clone(), called(&aside, BACK)].iter().filter(|left| left.exists()) {
+            for member in names(left)? {
+                let is_marked = is_marked(&aside, &member)?;
+                ensure!(!is_marked, "see etcd given what it had, from {}", left.display());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_marked(aside: &Path, member: &str) -> anyhow::Result<bool> {
+    Ok(data_of(aside, member)?.join(MARK).exists())
+}
+
+/// Returns what drills have left beside the members' data, each once.
+pub(crate) fn of_drills(run_dir: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
     let folder = folder(run_dir);
     if !folder.exists() {
-        return Ok(Vec::new());
+        return Ok(BTreeSet::new());
     }
     let names = names(&folder)?.into_iter().filter(|name| name.starts_with(PREFIX));
-    let asides = names.map(|name| folder.join(name.strip_suffix(DONE).unwrap_or(&name)));
-    Ok(asides.collect())
+    let plain = |name: &str| {
+        let ending = [DONE, BACK].into_iter().find_map(|ending| name.strip_suffix(ending));
+        ending.unwrap_or(name).to_owned()
+    };
+    Ok(names.map(|name| folder.join(plain(&name))).collect())
 }
 
 fn tidy(aside: &Path) -> anyhow::Result<()> {
-    let done = done(aside);
+    let done = called(aside, DONE);
     for member in names(&done)? {
         let mark = data_of(aside, &member)?.join(MARK);
         match fs::remove_file(&mark) {
@@ -101,9 +127,9 @@ fn remove(folder: &Path) -> anyhow::Result<()> {
     fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))
 }
 
-fn done(aside: &Path) -> PathBuf {
+fn called(aside: &Path, ending: &str) -> PathBuf {
     let mut name = aside.as_os_str().to_owned();
-    name.push(DONE);
+    name.push(ending);
     name.into()
 }
 
@@ -138,7 +164,7 @@ pub(super) fn ensure_is(data: &Path, expected: &Path) -> anyhow::Result<()> {
 fn ensure_unused(data: &Path) -> anyhow::Result<()> {
     let data = whole(data)?;
     let is_it = |word: &str| {
-        let path = word.strip_prefix("--data-dir=");
+        let path = word.strip_prefix(DATA);
         path.is_some_and(|path| fs::canonicalize(path).is_ok_and(|path| path == data))
     };
     if let Some(user) = users(is_it).first() {
@@ -153,19 +179,10 @@ fn whole(path: &Path) -> anyhow::Result<PathBuf> {
 
 /// Ends whoever still restores something there: its starter is gone.
 fn end_writers(aside: &Path) -> anyhow::Result<()> {
-    let path = aside.to_string_lossy();
-    let writers = users(|word| word.contains(path.as_ref()));
-    for writer in &writers {
-        let sent = writer.signal(Signal::KILL);
-        sent.with_context(|| format!("end process {}", writer.pid))?;
-    }
-    for _ in 0..ENDED_LOOKS {
-        if !writers.iter().any(|writer| writer.is_alive()) {
-            return Ok(());
-        }
-        std::thread::sleep(ENDED_LOOK);
-    }
-    bail!("see those end who write to {}: {writers:?}", aside.display())
+    let is_it =
+        |word: &str| word.strip_prefix(DATA).is_some_and(|made| Path::new(made).starts_with(aside));
+    let told = || format!("end whoever writes to {}", aside.display());
+    end_all(&users(is_it)).with_context(told)
 }
 
 fn users(is_it: impl Fn(&str) -> bool) -> Vec<Process> {
@@ -213,8 +230,10 @@ mod tests {
             for member in &MEMBERS[..exchanged] {
                 exchange(&aside, member).unwrap();
             }
-            assert_eq!(of_drills(&run_dir).unwrap(), [aside.as_path()]);
+            assert_eq!(of_drills(&run_dir).unwrap(), [aside.clone()].into());
+            assert_eq!(ensure_settled(&run_dir).is_ok(), exchanged == 0);
             assert_eq!(put_back(&aside).unwrap(), Undone::Now);
+            assert!(ensure_settled(&run_dir).is_ok());
             assert_eq!(found(&run_dir), (vec!["old".to_owned(); 2], false, 2), "{exchanged}");
             assert_eq!(put_back(&aside).unwrap(), Undone::Before);
             fs::remove_dir_all(&run_dir).unwrap();
@@ -228,11 +247,48 @@ mod tests {
             exchange(&aside, member).unwrap();
         }
         // Killed in the middle of keeping it.
-        fs::rename(&aside, done(&aside)).unwrap();
-        assert_eq!(of_drills(&run_dir).unwrap(), [aside.as_path()]);
+        fs::rename(&aside, called(&aside, DONE)).unwrap();
+        assert!(ensure_settled(&run_dir).is_ok());
+        assert_eq!(of_drills(&run_dir).unwrap(), [aside.clone()].into());
         assert_eq!(put_back(&aside).unwrap(), Undone::Now);
         assert_eq!(found(&run_dir), (vec!["new".to_owned(); 2], false, 2));
         assert_eq!(put_back(&aside).unwrap(), Undone::Before);
+        fs::remove_dir_all(&run_dir).unwrap();
+    }
+
+    #[test]
+    fn whoever_exchanges_on_while_it_is_put_back_exchanges_and_keeps_nothing() {
+        let (run_dir, aside) = prepared("late");
+        exchange(&aside, "east").unwrap();
+        // Killed as soon as it had begun to put back.
+        fs::rename(&aside, called(&aside, BACK)).unwrap();
+        assert!(exchange(&aside, "north").is_err() && keep(&aside).is_err());
+        assert!(ensure_settled(&run_dir).is_err());
+        assert_eq!(of_drills(&run_dir).unwrap(), [aside.clone()].into());
+        assert_eq!(put_back(&aside).unwrap(), Undone::Now);
+        assert_eq!(found(&run_dir), (vec!["old".to_owned(); 2], false, 2));
+        fs::remove_dir_all(&run_dir).unwrap();
+    }
+
+    #[test]
+    fn who_only_looks_at_what_is_restored_is_let_be() {
+        let (run_dir, aside) = prepared("looked-at");
+        let start = |word: &str| {
+            let mut process = std::process::Command::new("sh");
+            process.args(["-c", "read line", word]).stdin(std::process::Stdio::piped());
+            process.spawn().unwrap()
+        };
+        let east = aside.join("east");
+        let mut looks = start(&east.display().to_string());
+        let mut writes = start(&format!("{DATA}{}", east.display()));
+        // In the middle of an exec a process has no arguments at all.
+        while users(|word| word.ends_with(&east.display().to_string())).len() < 2 {
+            std::thread::yield_now();
+        }
+        assert_eq!(put_back(&aside).unwrap(), Undone::Now);
+        assert!(writes.try_wait().unwrap().is_some() && looks.try_wait().unwrap().is_none());
+        looks.kill().unwrap();
+        looks.wait().unwrap();
         fs::remove_dir_all(&run_dir).unwrap();
     }
 

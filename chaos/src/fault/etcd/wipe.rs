@@ -1,9 +1,9 @@
 //! `etcd.snapshot` saves what etcd has, in the folder of the run; `etcd.wipe` deletes all that etcd has and
 //! restores it from there: whatever was written in between is forgotten, epochs too.
 //!
-//! Members are held down without an end while their data are exchanged: one that began with half of it would be
-//! worse than none. A guard, or `chaos recover`, gives them back what they had, or lets them go on with what was
-//! restored for all of them.
+//! Members are held down without an end for the moment in which their data are exchanged: one that began with half
+//! of it would be worse than none. A guard, or `chaos recover`, gives them back what they had, or lets them go on with
+//! what was restored for all of them. Before that moment their holds end by themselves, and they have what they had.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -63,7 +63,7 @@ pub(in crate::fault) async fn wipe(
     // Lifted last: until then nobody runs on what is exchanged.
     let mut holds = BTreeSet::new();
     for region in &regions {
-        holds.insert(hold::place_for_good(bench, safeguard, &ask::name(region))?);
+        holds.insert(hold::place_longer(bench, safeguard, &ask::name(region))?);
     }
     let label = label_within(bench.run, &bench.action.name, safeguard.upcoming());
     let aside = folder.join(label);
@@ -83,6 +83,9 @@ pub(in crate::fault) async fn wipe(
         swap::mark(&aside, region.as_str())?;
     }
     keep_down(bench, &regions, injection).await?;
+    for region in &regions {
+        hold::prolong(bench, &ask::name(region))?;
+    }
     for region in &regions {
         swap::exchange(&aside, region.as_str())?;
     }
