@@ -11,7 +11,7 @@ const LASTING_MAX: Duration = Duration::from_mins(10);
 
 const EXPECTED: &str = "expected two durations from 1500ms on, the shorter first, such as [2s, 7s]";
 
-/// Each time for longer than the shortest and shorter than the longest, by the seed.
+/// Each time for the shortest at least and the longest at most, by the seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Flap {
     pub(crate) shortest: Duration,
@@ -25,8 +25,8 @@ impl Flap {
         let keys = ["between", "lasting"];
         let item = reader.section(provider, "arguments", Need::Must, &keys)?;
         let lasting = reader.duration(&item, "lasting", Need::Must);
-        if lasting.is_some_and(|lasting| lasting > LASTING_MAX) {
-            reader.report(&item, "lasting", "at most 10m");
+        if lasting.is_some_and(|lasting| lasting.is_zero() || lasting > LASTING_MAX) {
+            reader.report(&item, "lasting", "expected more than nothing and at most 10m");
         }
         let bounds = reader.words(&item, "between", "a duration such as 2s", duration);
         let [shortest, longest] = bounds[..] else {

@@ -11,9 +11,13 @@ mod partition;
 mod probe;
 mod rate;
 
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
 use topology::RegionId;
 use topology::spec::End;
-use topology::wire::wan::{Cut, Policy, Way};
+use topology::wire::wan::{Cut, InForce, Policy, Way};
 
 use super::{Bench, Injection};
 use crate::drill::{Effect, Lines, Others, Towards};
@@ -84,15 +88,19 @@ impl Net<'_> {
 
     /// Puts a policy in force; its undo is in the journal before.
     fn set(&self, effect: &Policy, safeguard: &Safeguard) -> anyhow::Result<String> {
-        self.put(effect, safeguard).map(|(id, _)| id)
+        self.set_for(self.bench.action.ttl, effect, safeguard).map(|(id, _)| id)
     }
 
-    /// The same, with what lifts it again.
-    fn put(&self, effect: &Policy, safeguard: &Safeguard) -> anyhow::Result<(String, Step)> {
+    /// The same, until this is over at the latest. Returns what lifts it again, too.
+    fn set_for(
+        &self,
+        ttl: Duration,
+        effect: &Policy,
+        safeguard: &Safeguard,
+    ) -> anyhow::Result<(String, Step)> {
         let Bench { run, action, .. } = self.bench;
         let id = label_within(run, &action.name, safeguard.upcoming());
-        let ttl = action.ttl;
-        let socket = wan::socket(&self.bench.platform.run_dir);
+        let socket = self.socket();
         let lift = Undo::Lift { socket: socket.clone(), id: id.clone() };
         let step = safeguard.intend(lift, ttl)?;
         let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
@@ -105,6 +113,17 @@ impl Net<'_> {
         };
         wan::set(&socket, policy)?;
         Ok((id, step))
+    }
+
+    /// Returns what a policy has done so far; fails where it is in force no more.
+    fn in_force(&self, id: &str) -> anyhow::Result<InForce> {
+        let mut all = wan::policies(&self.socket())?.into_iter();
+        let found = all.find(|force| force.policy.id == id);
+        found.with_context(|| format!("find the policy {id} in force: it was lifted"))
+    }
+
+    fn socket(&self) -> PathBuf {
+        wan::socket(&self.bench.platform.run_dir)
     }
 
     /// Returns whether, and how soon, each of these connects.

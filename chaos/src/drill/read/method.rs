@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::yaml::{Need, Reader, Section};
-use super::super::{Action, Aim, Expect, REPEAT_MAX, Repeat, TTL_MAX, When};
+use super::super::{Action, Aim, Effect, Expect, Fault, REPEAT_MAX, Repeat, TTL_MAX, When};
 use super::fault;
 
 /// What the control plane says of a cell that moves, in the order it does.
@@ -142,6 +142,15 @@ fn action(reader: &mut Reader, item: &Section<'_>, turn: Turn) -> Option<(Action
         && ttl <= after
     {
         reader.report(&provider, "ttl", "must be longer than pauses.after, or it ends observed");
+    }
+    if let (Some(ttl), Some(Fault::Net { effect: Effect::Flap(flap), .. })) = (ttl, &fault)
+        && ttl < flap.longest
+    {
+        reader.report(
+            &provider,
+            "ttl",
+            "must be as long as any cut (`between`), or it ends in one",
+        );
     }
     let verify = reader.section(&provider, "verify", Need::May, &["within"]);
     let within = verify.and_then(|item| reader.duration(&item, "within", Need::Must));

@@ -12,8 +12,8 @@ use topology::wire::wan::{Cut, Policy};
 use super::partition::{answered, silent};
 use super::{Injection, Net};
 use crate::drill::Flap;
+use crate::guard::SILENCE;
 use crate::safeguard::Safeguard;
-use crate::wan;
 
 pub(super) async fn inject(
     net: &Net<'_>,
@@ -23,7 +23,6 @@ pub(super) async fn inject(
     injection: &mut Injection,
 ) -> anyhow::Result<()> {
     let bench = net.bench;
-    let socket = wan::socket(&bench.platform.run_dir);
     let (others, _) = net.others();
     let back: Vec<(End, End)> = others.iter().map(|end| (end.clone(), net.here())).collect();
     let turns = turns(flap, seed);
@@ -31,7 +30,9 @@ pub(super) async fn inject(
     let (mut at, mut dropped) = (Instant::now(), 0_u64);
     for (index, Turn { down, up }) in turns.iter().enumerate() {
         let cut = Policy { cut: Some(Cut::All), ..Policy::default() };
-        let (id, step) = net.put(&cut, safeguard)?;
+        // Whoever is silent for longer mends nothing any more: the WAN does, if the guard is gone, too.
+        let ttl = bench.action.ttl.min(*down + SILENCE);
+        let (id, step) = net.set_for(ttl, &cut, safeguard)?;
         injection.step(&bench.clock, format!("cut {} for {down:.1?}", net.told()));
         // A probe takes a second; of the other turns the packets say enough.
         if index == 0 {
@@ -39,9 +40,7 @@ pub(super) async fn inject(
         }
         at += *down;
         sleep_until(at).await;
-        let force = wan::policies(&socket)?;
-        let of_cut = force.iter().find(|force| force.policy.id == id);
-        let of_cut = of_cut.map_or(0, |force| force.dropped);
+        let of_cut = net.in_force(&id)?.dropped;
         ensure!(of_cut > 0, "see packets dropped in cut {}: there was none", index + 1);
         dropped += of_cut;
         safeguard.revert(&[step].into())?;

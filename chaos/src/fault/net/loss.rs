@@ -2,11 +2,10 @@
 
 use anyhow::ensure;
 use tokio::time::{Duration, Instant, sleep};
-use topology::wire::wan::Policy;
+use topology::wire::wan::{InForce, Policy};
 
 use super::{Injection, Net};
 use crate::safeguard::Safeguard;
-use crate::wan;
 
 /// Of so many packets the share that is lost says something.
 const PACKETS: u64 = 500;
@@ -24,11 +23,8 @@ pub(super) async fn inject(
         net.set(&Policy { loss: f64::from(percent) / 100.0, ..Policy::default() }, safeguard)?;
     injection.step(&bench.clock, format!("lose {percent} % of what goes over {}", net.told()));
     let due = Instant::now() + bench.action.verify_within;
-    let socket = wan::socket(&bench.platform.run_dir);
     loop {
-        let policies = wan::policies(&socket)?;
-        let force = policies.iter().find(|force| force.policy.id == id);
-        let (packets, dropped) = force.map_or((0, 0), |force| (force.packets, force.dropped));
+        let InForce { packets, dropped, .. } = net.in_force(&id)?;
         if packets >= PACKETS {
             // Half of it at least: chance has its part in a few hundred packets.
             let is_seen = dropped * 200 >= packets * u64::from(percent);

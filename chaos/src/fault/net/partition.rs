@@ -7,7 +7,6 @@ use topology::wire::wan::{Cut, Policy};
 use super::probe::Probe;
 use super::{Injection, Net};
 use crate::safeguard::Safeguard;
-use crate::wan;
 
 pub(super) async fn inject(
     net: &Net<'_>,
@@ -27,8 +26,7 @@ pub(super) async fn inject(
     let mut open: Vec<(End, End)> = apart.iter().map(|end| (end.clone(), net.here())).collect();
     open.extend(others.first().zip(others.get(1)).map(|(a, b)| (a.clone(), b.clone())));
     answered(&net.probe(&open).await?)?;
-    let force = wan::policies(&wan::socket(&bench.platform.run_dir))?;
-    let dropped = force.iter().find(|force| force.policy.id == id).map_or(0, |force| force.dropped);
+    let dropped = net.in_force(&id)?.dropped;
     ensure!(dropped > 0, "see packets dropped: there was none");
     injection.proof.push(format!("nobody connects between {} and {}", net.region, names(&others)));
     injection.proof.push(format!("{dropped} packets were dropped"));
