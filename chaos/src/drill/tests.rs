@@ -338,7 +338,31 @@ fn a_line_that_flaps_says_between_what_and_for_how_long() {
         [
             "20: method[0].provider.arguments.between: expected two durations from 1500ms on, the \
              shorter first, such as [2s, 7s]",
-            "20: method[0].provider.arguments.lasting: at most 10m",
+            "20: method[0].provider.arguments.lasting: expected more than nothing and at most 10m",
         ]
     );
+    let cut_short = whole.replace("between: [2s, 7s]", "between: [2s, 61s]");
+    assert_eq!(
+        findings(&cut_short),
+        ["21: method[0].provider.ttl: must be as long as any cut (`between`), or it ends in one"]
+    );
+}
+
+#[test]
+fn what_a_kind_of_fault_does_not_know_is_told_and_not_passed_over() {
+    let with = |name: &str, word: &str| {
+        let kind = if name == "etcd-leader-kill" { "etcd.leader-kill" } else { "site.kill" };
+        let more = format!("kind: {kind}\n      {word}");
+        findings(&text(name).replace(&format!("kind: {kind}"), &more))
+    };
+    let told = |found: Vec<String>, expected: &str| {
+        assert!(found.len() == 1 && found[0].ends_with(expected), "{found:?}");
+    };
+    told(
+        with("etcd-leader-kill", "for: [1s, 2s]"),
+        "of pauses and stalls only; others last until healed",
+    );
+    told(with("cell-loss", "share: 10%"), "provider.share: site.kill has none: leave it out");
+    let arguments = "arguments: {delay: 1s}";
+    told(with("cell-loss", arguments), "provider.arguments: site.kill has none: leave it out");
 }

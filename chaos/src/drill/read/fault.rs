@@ -20,16 +20,12 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
     let kind = reader.value(provider, "kind", Need::Must, &known.join(", "), |text| {
         known.into_iter().find(|kind| *kind == text)
     })?;
+    only_own(reader, provider, kind);
     if let Some(fault) = of_etcd(kind) {
         no_target(reader, provider, kind);
         return Some(fault);
     }
     let target = reader.section(provider, "target", Need::Must, keys(kind))?;
-    if !["process.pause", "postgres.stall", "replication.stall"].contains(&kind)
-        && provider.keys().iter().any(|key| key == "for")
-    {
-        reader.report(provider, "for", "of pauses and stalls only; others last until healed");
-    }
     let sites: &[(&str, Place)] = match kind {
         "site.kill" => &[("active", Place::Active), ("standby", Place::Standby)],
         _ => &[("active", Place::Active)],
@@ -107,6 +103,26 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
             let to = choice(reader, &target, "to");
             Some(Fault::Switchover { cell: cell?, to: to? })
         }
+    }
+}
+
+/// Reports what is said of a fault, besides its target, that its kind does not have.
+fn only_own(reader: &mut Reader, provider: &Section<'_>, kind: &str) {
+    let own = match kind {
+        "process.pause" | "postgres.stall" | "replication.stall" => "for",
+        "cpu.starve" => "share",
+        "site.slow" | "clock.offset" | "disk.slow" | "net.stream" | "net.latency" | "net.loss"
+        | "net.rate" | "net.flap" => "arguments",
+        _ => "",
+    };
+    let written = provider.keys();
+    let is_foreign = |key: &&str| *key != own && written.iter().any(|written| written == *key);
+    for key in ["arguments", "for", "share"].into_iter().filter(is_foreign) {
+        let problem = match key {
+            "for" => "of pauses and stalls only; others last until healed".to_owned(),
+            _ => format!("{kind} has none: leave it out"),
+        };
+        reader.report(provider, key, problem);
     }
 }
 

@@ -1,7 +1,7 @@
 //! `etcd.majority-loss`: as many members as make a majority are killed and kept down, or stand still, until
 //! healed; the leader is one of them. Those that are left run, and cannot say what holds now.
 
-use std::collections::BTreeSet;
+use std::iter::zip;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -38,7 +38,6 @@ pub(in crate::fault) async fn lose_majority(
         }
         Outage::Freeze => stand_still(bench, &lost, safeguard, injection).await?,
     }
-    let left: BTreeSet<RegionId> = left.into_iter().collect();
     for region in &left {
         let why = refused(bench, region, within).await?;
         let name = ask::name(region);
@@ -59,10 +58,10 @@ async fn stand_still(
         processes.push(bench.platform.running(&ask::name(region))?);
     }
     injection.begin(&bench.clock);
-    for process in &processes {
+    for (region, process) in zip(lost, &processes) {
         stop_one(*process, safeguard, ttl, within).await?;
+        injection.step(&bench.clock, format!("froze {}", ask::name(region)));
     }
-    injection.step(&bench.clock, format!("froze {}", ask::names(lost)));
     let pids: Vec<u32> = processes.iter().map(|process| process.pid).collect();
     injection.proof.push(format!("processes {pids:?} of {} are in state T", ask::names(lost)));
     Ok(())
@@ -98,6 +97,8 @@ fn split(leader: RegionId, mut others: Vec<RegionId>, seed: u64) -> (Vec<RegionI
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
