@@ -86,7 +86,7 @@ async fn a_request_for_a_cell_waits_for_its_next_site_and_is_counted() {
     assert_eq!((answer.status, &answer.body[..]), (StatusCode::OK, b"ok\n".as_slice()));
     assert_eq!(answer.headers["x-bulkhead-epoch"], "9");
     let answered = "router_upstream_attempts_total{cell=\"c1\",outcome=\"answered\"}";
-    assert_eq!(world.metric(answered).await, Some(1.0));
+    world.eventually_counts(answered, 1.0).await;
 }
 
 async fn ask(world: &World, method: Method, path: &str) -> Answer {

@@ -21,12 +21,8 @@ async fn a_request_without_an_active_site_waits_for_one() {
     assert_eq!(answer.headers["x-bulkhead-region"], "north");
     assert_eq!(answer.headers["x-bulkhead-epoch"], "9");
     assert_eq!(site.seen()[0].body, b"hello");
-    assert_eq!(
-        world
-            .metric("router_hold_seconds_count{cause=\"no-active-site\",outcome=\"released\"}")
-            .await,
-        Some(1.0)
-    );
+    let released = "router_hold_seconds_count{cause=\"no-active-site\",outcome=\"released\"}";
+    world.eventually_counts(released, 1.0).await;
 }
 
 #[tokio::test]
@@ -53,7 +49,7 @@ async fn a_failover_that_takes_longer_than_a_hold_is_told() {
     assert_eq!(answer.headers["x-bulkhead-cell"], "c1");
     assert!(site.seen().is_empty());
     let series = "router_hold_seconds_count{cause=\"no-active-site\",outcome=\"timed-out\"}";
-    assert_eq!(world.metric(series).await, Some(1.0));
+    world.eventually_counts(series, 1.0).await;
     let waited = world
         .metric("router_hold_seconds_sum{cause=\"no-active-site\",outcome=\"timed-out\"}")
         .await;
@@ -143,10 +139,8 @@ async fn a_client_that_leaves_gives_its_place_back() {
     drop(stream);
     world.held(0.0).await;
     world.publish(9, &Is::ActiveIn("north"), site.address).await;
-    assert_eq!(
-        world.metric("router_hold_seconds_count{cause=\"no-active-site\",outcome=\"gone\"}").await,
-        Some(1.0)
-    );
+    let gone = "router_hold_seconds_count{cause=\"no-active-site\",outcome=\"gone\"}";
+    world.eventually_counts(gone, 1.0).await;
     assert!(site.seen().is_empty());
 }
 
@@ -176,7 +170,7 @@ async fn one_request_too_many_is_refused_and_the_others_are_released() {
     for (outcome, count) in [("full", 2.0), ("released", 100.0), ("gone", 0.0), ("stale", 0.0)] {
         let series =
             format!("router_hold_seconds_count{{cause=\"no-active-site\",outcome=\"{outcome}\"}}");
-        assert_eq!(world.metric(&series).await, Some(count), "{outcome}");
+        world.eventually_counts(&series, count).await;
     }
 }
 

@@ -34,7 +34,7 @@ async fn a_request_that_is_taken_back_while_it_is_held_gives_its_place_back() {
     world.held(0.0).await;
     world.publish(9, &Is::ActiveIn("north"), site.address).await;
     let gone = "router_hold_seconds_count{cause=\"no-active-site\",outcome=\"gone\"}";
-    assert_eq!(world.metric(gone).await, Some(1.0));
+    world.eventually_counts(gone, 1.0).await;
     assert!(site.seen().is_empty());
 }
 

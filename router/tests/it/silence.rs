@@ -45,7 +45,7 @@ async fn of_a_site_that_says_nothing_a_get_is_asked_again_and_a_post_is_told_as_
     let sent = |method| seen.iter().filter(|seen| seen.line.starts_with(method)).count();
     assert_eq!((sent("GET"), sent("POST")), (2, 1));
     let lost = "router_upstream_attempts_total{cell=\"c1\",outcome=\"lost\"}";
-    assert_eq!(world.metric(lost).await, Some(2.0));
+    world.eventually_counts(lost, 2.0).await;
 }
 
 /// An address at which nobody answers, not even to refuse: its queue has room for one connection, and

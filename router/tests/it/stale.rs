@@ -25,7 +25,7 @@ async fn a_read_that_may_be_old_does_not_wait_for_an_active_site() {
     assert_eq!((&*seen["x-bulkhead-stale-ok"], &*seen["x-bulkhead-user"]), ("1", "ada"));
     assert_eq!((east.seen().len(), south.seen().len()), (1, 0));
     let stale = "router_upstream_attempts_total{cell=\"c1\",outcome=\"stale\"}";
-    assert_eq!(world.metric(stale).await, Some(1.0));
+    world.eventually_counts(stale, 1.0).await;
     let route = world.explain().await.unwrap();
     assert_eq!(route["stale_reads"], serde_json::json!(["c1@east", "c1@north", "c1@south"]));
 }

@@ -45,6 +45,14 @@ impl World {
         text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
     }
 
+    /// Waits until a metric has a value: a router counts a request after whoever asked has the answer.
+    pub(crate) async fn eventually_counts(&self, series: &str, expected: f64) {
+        self.eventually(&format!("{series} is {expected}"), async || {
+            self.metric(series).await.filter(|value| (value - expected).abs() < f64::EPSILON)
+        })
+        .await;
+    }
+
     /// Returns all metrics.
     pub(crate) async fn metrics(&self) -> String {
         let url = format!("http://127.{}.0.1:9080/metrics", self.network);
