@@ -27,6 +27,9 @@ pub use refused::Refused;
 /// How often everything is read again, wake-up or not: a lost watch event costs at most this. A
 /// little different in each process, so that they do not all ask at once.
 const PERIOD: Duration = Duration::from_secs(2);
+/// How soon a read that failed is repeated: users may wait for a cell that has moved, and a member of etcd
+/// that is just starting is there a moment later.
+const AGAIN: Duration = Duration::from_millis(250);
 /// A snapshot is called stale when etcd has not confirmed it for this long.
 const STALE_AFTER: Duration = Duration::from_secs(6);
 
@@ -146,7 +149,10 @@ impl Follower {
                     confirmed = Instant::now();
                     self.take(&stored, &mut placed).await.err()
                 }
-                Err(err) => Some(err.to_string()),
+                Err(err) => {
+                    whole_at = Instant::now() + AGAIN + jitter();
+                    Some(err.to_string())
+                }
             };
             match (&trouble, &now) {
                 (_, None) | (Some(_), Some(_)) => {}
