@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
 use runtime::Problem;
 use tokio::time::Instant;
 use topology::CellId;
@@ -67,9 +66,9 @@ impl Protection {
         (total as usize / cells.max(1)).max(1)
     }
 
-    /// Tells a cell's breaker what its active site has answered: a plain 5xx is a failure.
-    pub(crate) fn answered(&self, cell: &Memory, site: &Site, status: StatusCode) {
-        let outcome = if status.is_server_error() { Outcome::Failed } else { Outcome::Answered };
+    /// Tells a cell's breaker how its active site has answered: not well by a plain 5xx.
+    pub(crate) fn answered(&self, cell: &Memory, site: &Site, is_well: bool) {
+        let outcome = if is_well { Outcome::Answered } else { Outcome::Failed };
         self.saw(cell, site, outcome);
     }
 

@@ -41,9 +41,10 @@ const TO_SERVICE: [&str; 9] = [
     "if-match",
     "accept-language",
 ];
-const TO_CLIENT: [&str; 7] = [
+const TO_CLIENT: [&str; 8] = [
     header::IDEMPOTENCY_REPLAYED,
     header::OUTCOME,
+    header::REFUSED,
     header::STATE,
     "content-type",
     "etag",
@@ -101,6 +102,9 @@ async fn pass(
     if target.strong && head.method != Method::GET {
         permit.demand_strong()?;
     }
+    if target.strong && !permit.shows_durable() && wants_no_old_answer(&head.headers) {
+        return Err(refusal::unsettled());
+    }
     let body = to_bytes(body, BODY_MAX).await.map_err(|_too_long| {
         Problem::new(413, "payload-too-large", "The request's body is too large")
             .detail(format!("at most {BODY_MAX} bytes are read"))
@@ -122,6 +126,14 @@ async fn pass(
         }
         Err(err) => Err(gone(err)),
     }
+}
+
+/// Whether a client would rather have no answer than one that may be old: RFC 9111, section 5.2.1.4.
+fn wants_no_old_answer(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(http::header::CACHE_CONTROL).iter();
+    let mut directives =
+        lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
+    directives.any(|directive| directive.trim().eq_ignore_ascii_case("no-cache"))
 }
 
 impl Target {

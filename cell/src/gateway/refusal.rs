@@ -10,6 +10,8 @@ use super::metrics::{self, Reason};
 const RETRY_AFTER_SECONDS: &str = "1";
 /// When to come back while voters are missing: a restart in place takes a standby about as long.
 const AT_RISK_SECONDS: &str = "2";
+/// The code of what a site at risk refuses, and the name by which routers know that it serves all the same.
+const AT_RISK: &str = "at-risk";
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
@@ -66,12 +68,26 @@ pub fn fenced() -> Problem {
 /// are back nobody knows.
 pub fn at_risk() -> Problem {
     metrics::refused(Reason::AtRisk);
-    Problem::new(503, "at-risk", "Strong writes are refused: too few regions hold a copy")
+    Problem::new(503, AT_RISK, "Refused: too few regions hold a copy")
         .detail(
-            "too few standby sites replicate this cell's data for the write to survive the loss of \
+            "too few standby sites replicate this cell's data for a strong write to survive the loss of \
              a region; nothing was done; reads and weak writes go on",
         )
         .header("retry-after", AT_RISK_SECONDS)
+        .header(header::REFUSED, AT_RISK)
+}
+
+/// The same for a read that must not be old: what would be shown may not last until enough voters are back.
+pub fn unsettled() -> Problem {
+    metrics::refused(Reason::AtRisk);
+    Problem::new(503, AT_RISK, "Refused: too few regions hold a copy")
+        .detail(
+            "too few standby sites replicate this cell's data to know whether what would be shown \
+             survives the loss of a region; without `Cache-Control: no-cache` it is shown, and \
+             `x-bulkhead-stale` says that it may not last",
+        )
+        .header("retry-after", AT_RISK_SECONDS)
+        .header(header::REFUSED, AT_RISK)
 }
 
 /// No room: shed before anything happened, so that what is in progress stays quick.

@@ -1,5 +1,6 @@
 //! Too few voters for a strong commit: what is refused, and what goes on.
 
+use axum::http::Method;
 use cell::session;
 use serde_json::{Value, json};
 use topology::spec::Durability;
@@ -65,6 +66,26 @@ async fn a_strong_read_before_the_barrier_says_that_it_may_not_last() {
         assert_eq!(marked, stale);
         let is_kept = shown.headers.get("cache-control").is_none_or(|kept| kept != "no-store");
         assert_eq!(is_kept, open);
+    }
+}
+
+#[tokio::test]
+async fn who_wants_no_old_answer_is_shown_nothing_before_the_barrier() {
+    let site = Site::serving().await;
+    let ticket = json!({ "subject": "s", "description": "d" });
+    site.post("ada", "/v1/tickets", "k", &ticket).await;
+    let conversation = site.conversation("ada").await;
+    for directives in ["no-cache", "max-age=0, No-Cache"] {
+        let ask = async |path: &str| {
+            let headers = [("cache-control", directives)];
+            site.ask_with("ada", (Method::GET, path), &headers, &Value::Null).await
+        };
+        site.is_at_risk(true);
+        let shown = ask("/v1/tickets").await;
+        assert_eq!((shown.status, shown.headers.contains_key("x-bulkhead-stale")), (200, false));
+        site.is_at_risk(false);
+        is_refused(&ask("/v1/tickets").await);
+        assert_eq!(ask(&conversation).await.status, 200, "weak ones go on");
     }
 }
 
@@ -152,6 +173,7 @@ fn is_refused(answer: &Answer) {
     // A router waits with a request whose answer has one of these.
     assert!(!answer.headers.contains_key("x-bulkhead-state"));
     assert!(!answer.headers.contains_key("x-bulkhead-outcome"));
+    assert_eq!(answer.headers["x-bulkhead-refused"], "at-risk");
 }
 
 fn refused_at_risk() -> f64 {

@@ -36,6 +36,8 @@ impl Repeatable {
 pub(crate) enum Reply {
     /// It is the answer, whatever its status: a plain 5xx is the cell's own business.
     Answer,
+    /// It is the answer: the site serves, and does not do this for now. Nothing was done.
+    Refused,
     /// The site does not serve now. Nothing was done.
     NotServing,
     /// The site does not own the slot, or knows a later epoch. Nothing was done.
@@ -56,6 +58,8 @@ pub(crate) fn reply(status: StatusCode, headers: &HeaderMap) -> Reply {
         Reply::OutcomeUnknown
     } else if headers.contains_key(header::STATE) {
         Reply::NotServing
+    } else if headers.contains_key(header::REFUSED) {
+        Reply::Refused
     } else {
         Reply::Answer
     }
@@ -130,6 +134,8 @@ mod tests {
             (503, header::STATE, "draining", Reply::NotServing),
             (503, header::STATE, "fenced", Reply::NotServing),
             (503, header::OUTCOME, "unknown", Reply::OutcomeUnknown),
+            (503, header::REFUSED, "at-risk", Reply::Refused),
+            (500, header::REFUSED, "at-risk", Reply::Answer),
             (421, "", "", Reply::Misdirected),
             (500, header::STATE, "draining", Reply::Answer),
         ];

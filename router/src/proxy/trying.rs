@@ -159,18 +159,18 @@ impl Proxy {
                 self.tried(ctx, Attempt::OutcomeUnknown);
                 ctx.lost();
             }
-            Reply::OutcomeUnknown | Reply::Answer => {
+            Reply::OutcomeUnknown | Reply::Answer | Reply::Refused => {
                 attempt.answering = true;
-                let is_well = reply == Reply::Answer && !response.status.is_server_error();
+                let is_well = reply == Reply::Refused || !response.status.is_server_error();
                 if let Some(turn) = attempt.turn.take_if(|_| is_well) {
                     turn.answered();
                 }
                 if ctx.may_be_done && is_of_this_try_alone(response.status) {
                     response.insert_header(header::OUTCOME, "unknown")?;
                 }
-                if reply == Reply::Answer {
+                if reply != Reply::OutcomeUnknown {
                     let (cell, site) = (attempt.place.cell(), &attempt.site);
-                    self.holder.protection.answered(cell, site, response.status);
+                    self.holder.protection.answered(cell, site, is_well);
                 }
                 self.tried(ctx, Attempt::Answered);
                 return Ok(());

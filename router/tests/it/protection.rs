@@ -107,6 +107,22 @@ async fn a_cell_that_never_answers_and_is_flooded_takes_nothing_from_another() {
 }
 
 #[tokio::test]
+async fn a_cell_that_refuses_some_of_it_is_asked_for_the_rest() {
+    let site = Site::start(std::iter::repeat_n(Act::Refuse, 20));
+    let limits = "limits: {breaker: {requests: 5, pause: 1h}}";
+    let world = World::with_site_and(limits, site.address).await;
+    let client = world.client();
+    for _ in 0..20 {
+        let answer = client.ask(Method::POST, &[], "").await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer.headers["x-bulkhead-refused"], "at-risk");
+    }
+    assert_eq!(client.ask(Method::POST, &[], "").await.status, StatusCode::OK);
+    assert_eq!(site.seen().len(), 21);
+    assert_eq!(world.metric("router_breaker_open{cell=\"c1\"}").await, Some(0.0));
+}
+
+#[tokio::test]
 async fn a_cell_that_goes_on_failing_is_left_alone_until_a_later_epoch() {
     let failing = Site::start(std::iter::repeat_n(Act::Fail, 100));
     let sound = Site::start([]);

@@ -18,6 +18,8 @@ pub(crate) enum Act {
     Fail,
     /// Refuses with a plain 503: there is no room.
     Shed,
+    /// Refuses with 503 and `x-bulkhead-refused`: it serves, and does not do this.
+    Refuse,
     /// Refuses with 421.
     Misdirect,
     /// The same, and says that north serves under epoch 9.
@@ -186,6 +188,7 @@ fn answer(act: Act) -> Option<String> {
             .to_owned(),
         Act::Fail => refusal("500 Internal Server Error", ""),
         Act::Shed => refusal("503 Service Unavailable", ""),
+        Act::Refuse => refusal("503 Service Unavailable", "x-bulkhead-refused: at-risk\r\n"),
         Act::Misdirect => refusal("421 Misdirected Request", ""),
         Act::PointNorth => refusal("421 Misdirected Request", "x-bulkhead-active: 9 north\r\n"),
         Act::NotServing | Act::RefuseUnread => {

@@ -14,6 +14,8 @@ pub const ROUTE_VERSION: &str = "x-bulkhead-route-version";
 pub const REGION: &str = "x-bulkhead-region";
 /// On a `503` of a site that does not serve: `failing-over`, `draining` or `fenced`.
 pub const STATE: &str = "x-bulkhead-state";
+/// On a `503` of a site that serves, and does not do this for now: `at-risk`. It has not failed.
+pub const REFUSED: &str = "x-bulkhead-refused";
 /// On a refusal of a site that is not the active one: who is, as it has heard (`wire::hint`).
 pub const ACTIVE: &str = "x-bulkhead-active";
 /// On a read whose answer may be old: `1` lets a site that does not serve answer it.
