@@ -1,5 +1,7 @@
 //! Asks the control plane, of a region that is not to be broken.
 
+mod failover;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use runtime::HttpClient;
-use runtime::http_client::CallError;
+use runtime::http_client::{Answer, CallError};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use topology::wire::history::HistoryRecord;
@@ -17,6 +19,7 @@ use topology::{CellId, Epoch, RegionId};
 
 use crate::course::Tally;
 use crate::platform::Platform;
+pub(crate) use failover::FailedOver;
 
 /// A control plane on the same machine or the same continent; the next one is asked after this.
 const ASK: Duration = Duration::from_secs(2);
@@ -296,12 +299,21 @@ impl ControlPlane {
         Err(last.context("ask a control plane: the spec has no region")?.into())
     }
 
-    /// Orders something of the first control plane that can be reached.
     async fn order<T: DeserializeOwned>(
         &self,
         path: &str,
         body: &serde_json::Value,
     ) -> anyhow::Result<T> {
+        let (url, answer) = self.ordered(path, body).await?;
+        Ok(answer.json(&url)?)
+    }
+
+    /// Orders something of the first control plane that can be reached, and returns which, with its answer.
+    async fn ordered(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> anyhow::Result<(String, Answer)> {
         let mut headers = self.headers.clone();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         for at in &self.urls {
@@ -309,7 +321,7 @@ impl ControlPlane {
             let sent =
                 self.http.call(Method::POST, &url, headers.clone(), body.to_string(), SWITCH);
             match sent.await {
-                Ok(answer) => return Ok(answer.json(&url)?),
+                Ok(answer) => return Ok((url, answer)),
                 // Nothing was sent: another one may be asked.
                 Err(CallError::Connect { .. }) => {}
                 Err(err) => return Err(err.into()),

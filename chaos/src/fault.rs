@@ -11,6 +11,7 @@ pub(crate) mod disk_full;
 pub(crate) mod disk_slow;
 pub(crate) mod etcd;
 mod evacuate;
+mod failover;
 pub(crate) mod hold;
 mod lead;
 mod net;
@@ -121,6 +122,7 @@ pub(crate) async fn inject(
         }
         Target::Evacuate { region, .. } => evacuate::inject(bench, region, injection).await,
         Target::Switchover { cell, to, .. } => switchover::inject(bench, cell, to, injection).await,
+        Target::Failover(cell) => failover::inject(bench, cell, injection).await,
         Target::PostgresStall { site, lasting } => {
             postgres_stall::inject(bench, site, *lasting, safeguard, injection).await
         }

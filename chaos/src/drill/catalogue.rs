@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::{Drill, Finding};
 
 /// Embedded, so that a name works wherever the program is.
-pub(crate) const DRILLS: [(&str, &str); 45] = [
+pub(crate) const DRILLS: [(&str, &str); 46] = [
     ("region-loss", include_str!("../../drills/region-loss.yaml")),
     ("cell-loss", include_str!("../../drills/cell-loss.yaml")),
     ("postgres-kill", include_str!("../../drills/postgres-kill.yaml")),
@@ -18,6 +18,7 @@ pub(crate) const DRILLS: [(&str, &str); 45] = [
     ("freeze-postgres", include_str!("../../drills/freeze-postgres.yaml")),
     ("freeze-agent", include_str!("../../drills/freeze-agent.yaml")),
     ("home-and-voter-loss", include_str!("../../drills/home-and-voter-loss.yaml")),
+    ("last-standby-lags", include_str!("../../drills/last-standby-lags.yaml")),
     ("two-regions-die", include_str!("../../drills/two-regions-die.yaml")),
     ("two-regions-loss", include_str!("../../drills/two-regions-loss.yaml")),
     ("etcd-leader-kill", include_str!("../../drills/etcd-leader-kill.yaml")),

@@ -30,6 +30,8 @@ pub(crate) enum Fault {
     Net { region: Choice<RegionId>, lines: Lines, effect: Effect },
     /// Move a cell by plan, as an operator would.
     Switchover { cell: Choice<CellId>, to: Choice<RegionId> },
+    /// Have a cell served by what is left of it, whatever is given up, as an operator would.
+    Failover { cell: Choice<CellId> },
     /// Move every cell out of a region by plan, and let them come home again.
     Evacuate { region: Choice<RegionId> },
     /// SIGKILL members of etcd, and keep them down.
@@ -69,7 +71,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const KINDS: [&str; 35] = [
+    pub(crate) const KINDS: [&str; 36] = [
         "process.kill",
         "process.freeze",
         "process.pause",
@@ -81,6 +83,7 @@ impl Fault {
         "region.kill",
         "regions.kill",
         "switchover",
+        "failover",
         "evacuate",
         "etcd.kill",
         "etcd.leader-kill",
@@ -120,6 +123,7 @@ impl Fault {
             Self::RegionKill { .. } => "region.kill",
             Self::RegionsKill { .. } => "regions.kill",
             Self::Switchover { .. } => "switchover",
+            Self::Failover { .. } => "failover",
             Self::Evacuate { .. } => "evacuate",
             Self::EtcdKill { .. } => "etcd.kill",
             Self::EtcdLeaderKill => "etcd.leader-kill",
@@ -174,7 +178,9 @@ impl Fault {
             Self::EtcdWipe => {
                 "by itself, unless it is ended in the middle: then etcd has what it had"
             }
-            Self::EtcdSnapshot | Self::Switchover { .. } => "by nobody: it is no fault",
+            Self::EtcdSnapshot | Self::Switchover { .. } | Self::Failover { .. } => {
+                "by nobody: it is no fault"
+            }
             Self::Evacuate { .. } => "by restoring the region, which is part of it",
         }
     }

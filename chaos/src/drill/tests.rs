@@ -44,7 +44,7 @@ load: {rate: 0}
             "7: method[0].provider.kind: expected process.kill, process.freeze, process.pause, \
              site.kill, site.freeze, site.slow, postgres.stall, replication.stall, region.kill, \
              regions.kill, switchover, \
-             evacuate, etcd.kill, etcd.leader-kill, etcd.leader-freeze, etcd.leader-isolate, \
+             failover, evacuate, etcd.kill, etcd.leader-kill, etcd.leader-freeze, etcd.leader-isolate, \
              etcd.majority-loss, etcd.snapshot, etcd.wipe, control-plane.kill, control-plane.blind, router.kill, router.stale, cpu.starve, clock.offset, disk.full, \
              disk.slow, net.partition, \
              net.one-way-connect, \

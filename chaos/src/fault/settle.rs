@@ -31,9 +31,7 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
             };
             Ok(Target::SiteKill(site))
         }
-        Fault::SiteFreeze { cell } => {
-            Ok(Target::SiteFreeze(active_site(cell, cells, &mut random)?))
-        }
+        Fault::SiteFreeze { cell } => active_site(cell, cells, &mut random).map(Target::SiteFreeze),
         Fault::PostgresStall { cell, lasting } => {
             let site = active_site(cell, cells, &mut random)?;
             Ok(Target::PostgresStall { site, lasting: lasting.settled(&mut random) })
@@ -64,6 +62,7 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
             let from = active_site(cell, cells, &mut random)?;
             switchover(from, to, cells, &mut random)
         }
+        Fault::Failover { cell } => Ok(Target::Failover(any_cell(cell, cells, &mut random)?)),
         Fault::EtcdKill { member } => {
             Ok(Target::EtcdKill { member: member.clone(), homes: homes() })
         }
@@ -94,10 +93,8 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
             Ok(Target::SiteSlow { site, by: *by })
         }
         Fault::DiskFull { cell } => Ok(Target::DiskFull(active_site(cell, cells, &mut random)?)),
-        Fault::DiskSlow { cell, writes } => {
-            let site = active_site(cell, cells, &mut random)?;
-            Ok(Target::DiskSlow { site, writes: *writes })
-        }
+        Fault::DiskSlow { cell, writes } => active_site(cell, cells, &mut random)
+            .map(|site| Target::DiskSlow { site, writes: *writes }),
         Fault::ClockOffset { cell, offset } => {
             let site = active_site(cell, cells, &mut random)?;
             Ok(Target::ClockOffset { site, offset: *offset })
@@ -180,12 +177,21 @@ fn active_site(
     cells: &[Cell],
     random: &mut StdRng,
 ) -> Result<SiteId, String> {
-    let ids: Vec<&CellId> = cells.iter().map(|cell| &cell.id).collect();
-    let id = settled(choice, &ids, random).ok_or("there is no cell")?;
+    let id = any_cell(choice, cells, random)?;
     let cell = cells.iter().find(|cell| cell.id == id);
     let cell = cell.ok_or_else(|| format!("there is no cell {id}"))?;
     let region = cell.active.clone().ok_or_else(|| format!("{id} is active nowhere"))?;
     Ok(SiteId { cell: id, region })
+}
+
+/// Returns the same cell for the same seed, wherever it is active.
+fn any_cell(
+    choice: &Choice<CellId>,
+    cells: &[Cell],
+    random: &mut StdRng,
+) -> Result<CellId, String> {
+    let ids: Vec<&CellId> = cells.iter().map(|cell| &cell.id).collect();
+    settled(choice, &ids, random).ok_or_else(|| "there is no cell".to_owned())
 }
 
 fn settled<T: Clone>(choice: &Choice<T>, among: &[&T], random: &mut StdRng) -> Option<T> {
@@ -286,6 +292,18 @@ mod tests {
                 panic!("no target");
             };
             assert!(from == region("east") && to != from);
+        }
+    }
+
+    #[test]
+    fn the_cell_that_was_hit_is_failed_over_although_it_is_active_nowhere() {
+        for seed in 0..16 {
+            let hit = settle(&Fault::SiteFreeze { cell: Choice::Auto }, &cells(), seed).unwrap();
+            let (hit, _) = hit.cells().pop_first().unwrap();
+            let mut cells = cells();
+            cells.iter_mut().find(|cell| cell.id == hit).unwrap().active = None;
+            let target = settle(&Fault::Failover { cell: Choice::Auto }, &cells, seed);
+            assert_eq!(target, Ok(Target::Failover(hit)));
         }
     }
 

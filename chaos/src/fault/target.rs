@@ -64,6 +64,8 @@ pub(crate) enum Target {
         from: RegionId,
         to: RegionId,
     },
+    /// It is active nowhere.
+    Failover(CellId),
     Evacuate {
         region: RegionId,
         cells: Vec<CellId>,
@@ -166,6 +168,7 @@ impl Target {
             Self::RouterStale { .. } | Self::ControlPlaneBlind { .. } | Self::EtcdSnapshot => {
                 Homes::new()
             }
+            Self::Failover(cell) => [(cell.clone(), None)].into(),
             Self::Switchover { cell, from, .. } => [(cell.clone(), Some(from.clone()))].into(),
             Self::EtcdKill { homes, .. }
             | Self::EtcdLeaderKill { homes }
@@ -202,7 +205,8 @@ impl Target {
             Self::RegionsKill { lost, .. } => lost.first(),
             Self::Switchover { from, .. } => Some(from),
             Self::ControlPlaneKill { region, .. } => region.as_ref(),
-            Self::EtcdKill { .. }
+            Self::Failover(_)
+            | Self::EtcdKill { .. }
             | Self::EtcdLeaderKill { .. }
             | Self::EtcdFreeze { .. }
             | Self::EtcdLeaderIsolate { .. }

@@ -103,6 +103,7 @@ fn over(fault: &Fault) -> Over<'_> {
         | Fault::PostgresStall { cell, .. }
         | Fault::ReplicationStall { cell, .. }
         | Fault::Switchover { cell, .. }
+        | Fault::Failover { cell }
         | Fault::CpuStarve { cell, .. }
         | Fault::NetStream { cell, .. }
         | Fault::SiteSlow { cell, .. }

@@ -97,6 +97,7 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
             let effect = Effect::read(reader, provider, net);
             Some(Fault::Net { region: region?, lines, effect: effect? })
         }
+        "failover" => Some(Fault::Failover { cell: choice(reader, &target, "cell")? }),
         "evacuate" => Some(Fault::Evacuate { region: choice(reader, &target, "region")? }),
         _ => {
             let cell = choice(reader, &target, "cell");
@@ -160,6 +161,7 @@ fn keys(kind: &str) -> &'static [&'static str] {
         "regions.kill" => &["left", "mode"],
         net if net.starts_with("net.") => &lines::TARGET,
         "switchover" => &["cell", "to"],
+        "failover" => &["cell"],
         "evacuate" => &["region"],
         "etcd.kill" | "control-plane.kill" => &["member"],
         "control-plane.blind" => &["control-plane", "reaches"],

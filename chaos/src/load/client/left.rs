@@ -1,7 +1,7 @@
 //! What users are left with: read back through the routers once all is over.
 
 use anyhow::ensure;
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode, header};
 use runtime::http_client::Answer;
 use serde::Deserialize;
 
@@ -97,7 +97,9 @@ impl Client {
     }
 
     async fn get(&self, user: usize, url: &str) -> anyhow::Result<Answer> {
-        let headers = headers(&self.users[user].bearer, None)?;
+        let mut headers = headers(&self.users[user].bearer, None)?;
+        // What a standby has heard of is not what they are left with.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         Ok(self.http.call(Method::GET, url, headers, bytes::Bytes::new(), ASK).await?)
     }
 }
