@@ -99,11 +99,10 @@ async fn pass(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    if target.strong && head.method != Method::GET {
+    let is_read = head.method == Method::GET;
+    let needs_voters = !is_read || !permit.shows_durable() && wants_no_old_answer(&head.headers);
+    if target.strong && needs_voters {
         permit.demand_strong()?;
-    }
-    if target.strong && !permit.shows_durable() && wants_no_old_answer(&head.headers) {
-        return Err(refusal::unsettled());
     }
     let body = to_bytes(body, BODY_MAX).await.map_err(|_too_long| {
         Problem::new(413, "payload-too-large", "The request's body is too large")
@@ -120,7 +119,7 @@ async fn pass(
         Ok(answer) => Ok(answered(answer)),
         Err(err @ (CallError::Connect { .. } | CallError::Address { .. })) => Err(gone(err)),
         // It may have been worked on.
-        Err(err) if target.strong && head.method != Method::GET => {
+        Err(err) if target.strong && !is_read => {
             warn!(error = chain(err), "service did not answer");
             Err(refusal::outcome_unknown())
         }

@@ -70,21 +70,8 @@ pub fn at_risk() -> Problem {
     metrics::refused(Reason::AtRisk);
     Problem::new(503, AT_RISK, "Refused: too few regions hold a copy")
         .detail(
-            "too few standby sites replicate this cell's data for a strong write to survive the loss of \
-             a region; nothing was done; reads and weak writes go on",
-        )
-        .header("retry-after", AT_RISK_SECONDS)
-        .header(header::REFUSED, AT_RISK)
-}
-
-/// The same for a read that must not be old: what would be shown may not last until enough voters are back.
-pub fn unsettled() -> Problem {
-    metrics::refused(Reason::AtRisk);
-    Problem::new(503, AT_RISK, "Refused: too few regions hold a copy")
-        .detail(
-            "too few standby sites replicate this cell's data to know whether what would be shown \
-             survives the loss of a region; without `Cache-Control: no-cache` it is shown, and \
-             `x-bulkhead-stale` says that it may not last",
+            "too few standby sites replicate this cell's data for what is strong to survive the \
+             loss of a region; nothing was done; weak writes go on, and reads that may be old",
         )
         .header("retry-after", AT_RISK_SECONDS)
         .header(header::REFUSED, AT_RISK)

@@ -86,6 +86,11 @@ async fn who_wants_no_old_answer_is_shown_nothing_before_the_barrier() {
         site.is_at_risk(false);
         is_refused(&ask("/v1/tickets").await);
         assert_eq!(ask(&conversation).await.status, 200, "weak ones go on");
+        // With enough voters the barrier is about to be passed, and the router waits for that.
+        site.becomes(TenureName::Serving, false);
+        let waits = ask("/v1/tickets").await;
+        assert_eq!(waits.status, 503);
+        assert_eq!(waits.headers["x-bulkhead-state"], "failing-over");
     }
 }
 

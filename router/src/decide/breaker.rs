@@ -8,8 +8,9 @@
 //!     └──────────────────────────────────────────────────── HalfOpen ─────┘
 //! ```
 //!
-//! A fail-over is none of its business, nor what a site at risk refuses: a site that refuses by type, or that
-//! cannot be reached while its requests may still be held, has not failed here; and a later epoch begins with a clean slate.
+//! A fail-over is none of its business, nor what a site at risk refuses: a site that refuses by
+//! type, or that cannot be reached while its requests may still be held, has not failed here; and a
+//! later epoch begins with a clean slate.
 //! What counts is a plain 5xx, a site that stays silent, and a hold that was in vain because the
 //! site could not be reached.
 //!

@@ -21,7 +21,8 @@ pub const ACTIVE: &str = "x-bulkhead-active";
 /// On a read whose answer may be old: `1` lets a site that does not serve answer it.
 pub const STALE_OK: &str = "x-bulkhead-stale-ok";
 /// On such an answer: how many seconds ago the last commit was made that the site has heard of, or
-/// `unknown`. Also on strong reads of an active site whose epoch is not open.
+/// `unknown`. Also on strong reads of an active site whose epoch is not open, unless they say that
+/// they want no old answer.
 pub const STALE: &str = "x-bulkhead-stale";
 /// On a `503` after work was done whose outcome nobody knows: `unknown`.
 pub const OUTCOME: &str = "x-bulkhead-outcome";
