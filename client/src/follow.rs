@@ -27,8 +27,9 @@ pub use refused::Refused;
 /// How often everything is read again, wake-up or not: a lost watch event costs at most this. A
 /// little different in each process, so that they do not all ask at once.
 const PERIOD: Duration = Duration::from_secs(2);
-/// How soon a read that failed is repeated: users may wait for a cell that has moved, and a member of etcd
-/// that is just starting is there a moment later.
+/// How soon a read that failed is repeated at first: users may wait for a cell that has moved, and a member of
+/// etcd that is just starting is there a moment later. Twice as late each time, up to [`PERIOD`]: an etcd
+/// that is down, or overloaded, is not helped by being asked more often than one that is well.
 const AGAIN: Duration = Duration::from_millis(250);
 /// A snapshot is called stale when etcd has not confirmed it for this long.
 const STALE_AFTER: Duration = Duration::from_secs(6);
@@ -127,6 +128,7 @@ impl Follower {
         let mut trouble = None;
         let mut placed: Option<Placed> = None;
         let mut whole_at = Instant::now();
+        let mut again = AGAIN;
         while !stop.is_cancelled() {
             let known = placed.as_ref().filter(|_| Instant::now() < whole_at);
             let known = known.map(|known| (known.revision, known.placement.version()));
@@ -146,11 +148,12 @@ impl Follower {
             }
             let now = match read {
                 Ok(stored) => {
-                    confirmed = Instant::now();
+                    (confirmed, again) = (Instant::now(), AGAIN);
                     self.take(&stored, &mut placed).await.err()
                 }
                 Err(err) => {
-                    whole_at = Instant::now() + AGAIN + jitter();
+                    whole_at = Instant::now() + again + jitter();
+                    again = (again * 2).min(PERIOD);
                     Some(err.to_string())
                 }
             };
