@@ -299,6 +299,7 @@ impl ControlPlane {
         Err(last.context("ask a control plane: the spec has no region")?.into())
     }
 
+    /// Orders something, and returns what it came to; a refusal is an error.
     async fn order<T: DeserializeOwned>(
         &self,
         path: &str,

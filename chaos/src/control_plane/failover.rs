@@ -18,6 +18,7 @@ pub(crate) enum FailedOver {
 
 #[derive(Deserialize)]
 pub(crate) struct Promoted {
+    cell: String,
     pub(crate) to: String,
     epoch: u64,
     /// Missing where nothing may be lost.
@@ -65,7 +66,7 @@ impl ControlPlane {
 
 impl fmt::Display for Promoted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "promoted the site in {} under epoch {}", self.to, self.epoch)
+        write!(f, "promoted {}@{} under epoch {}", self.cell, self.to, self.epoch)
     }
 }
 
@@ -77,5 +78,26 @@ impl fmt::Display for GivesUp {
             f,
             "given up is what only {unheard} had; an acknowledged strong write {among} among it"
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_up_is_told_as_the_control_plane_has_it() {
+        let promoted: Promoted = serde_json::from_value(serde_json::json!({
+            "operation": "01J", "cell": "c3", "from": "south", "to": "east", "epoch": 3,
+            "took_ms": 5200, "opened": false,
+            "gives_up": {
+                "further": null, "bytes": 0, "later_timeline": false, "unheard": ["north", "south"],
+                "acknowledged_writes": true,
+            },
+        }))
+        .unwrap();
+        assert_eq!(promoted.to_string(), "promoted c3@east under epoch 3");
+        let told = "given up is what only north and south had; an acknowledged strong write may be among it";
+        assert_eq!(promoted.gives_up.unwrap().to_string(), told);
     }
 }

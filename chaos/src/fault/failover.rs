@@ -29,7 +29,9 @@ pub(super) async fn inject(
         FailedOver::Refused(code) if code == TOO_FEW => {}
         FailedOver::Refused(code) => bail!("be refused a failover of {cell} as {TOO_FEW}: {code}"),
         FailedOver::Done(promoted) => {
-            bail!("be refused a failover of {cell} that gives up nothing: {promoted}")
+            let told = format!("{promoted}, though nothing was to be given up");
+            injection.step(&bench.clock, told.clone());
+            bail!("be refused a failover of {cell}: {told}");
         }
     }
     injection.step(&bench.clock, format!("was refused a failover of {cell} that gives up nothing"));
@@ -37,7 +39,7 @@ pub(super) async fn inject(
         FailedOver::Done(promoted) => promoted,
         FailedOver::Refused(code) => bail!("give up what {cell} may have lost: refused as {code}"),
     };
-    injection.step(&bench.clock, format!("{promoted} of {cell}"));
+    injection.step(&bench.clock, promoted.to_string());
     let to: RegionId = promoted.to.parse().context("read a region's id")?;
     until_serves(bench, cell, &to).await?;
     injection.proof.push(format!("alerts of {cell}: {}", told.join(", ")));
