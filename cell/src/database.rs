@@ -6,6 +6,7 @@ mod connect;
 pub mod failure;
 pub mod idempotency;
 mod migrate;
+mod places;
 pub mod transaction;
 
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use tokio::sync::Semaphore;
 use tokio_postgres::Config;
 use tokio_util::sync::CancellationToken;
 use topology::address::Port;
+use topology::spec::Durability;
 use tracing::debug;
 
 use crate::config::Site;
@@ -25,13 +27,9 @@ use crate::config::Site;
 use connect::Connector;
 pub use failure::Failure;
 pub use migrate::{is_current, migrate};
+use places::Places;
 pub use transaction::Transaction;
 
-/// Connections per service: twice the cores a cell is given, times the two writes a turn makes.
-const CONNECTIONS: usize = 16;
-/// Strong transactions at once. A quarter of the connections stays for the others: when the voters
-/// are gone, strong commits wait, and reads and weak writes go on.
-const STRONG: usize = CONNECTIONS * 3 / 4;
 /// How long a request waits for a connection before it is shed.
 const WAIT: Duration = Duration::from_secs(2);
 const CONNECT: Duration = Duration::from_secs(1);
@@ -55,12 +53,20 @@ pub struct Connections {
     pool: Pool,
     /// A place for each strong transaction, kept until PostgreSQL has done with it.
     strong: Arc<Semaphore>,
+    places: Places,
 }
 
-/// Opens a service's connections. It connects when first asked: the database may not be running
-/// yet.
-pub fn connections(site: &Site, service: &str) -> anyhow::Result<Connections> {
-    connections_to(site, service, site.address(Port::Postgres))
+impl Connections {
+    /// Returns how many there are at most.
+    pub(crate) fn most(&self) -> usize {
+        self.places.connections
+    }
+}
+
+/// Opens the connections of a service that writes so mostly. It connects when first asked: the database
+/// may not be running yet.
+pub fn connections(site: &Site, service: &str, writes: Durability) -> anyhow::Result<Connections> {
+    connections_to(site, (service, writes), site.address(Port::Postgres))
 }
 
 /// Opens connections to the database of another site of the cell, which is a standby while this one is
@@ -69,10 +75,15 @@ pub(crate) fn connections_elsewhere(site: &Site, service: &str) -> anyhow::Resul
     let cell = site.spec.cell(&site.id.cell).context("find the cell")?;
     let elsewhere = cell.regions().find(|region| **region != site.id.region);
     let elsewhere = elsewhere.context("find another site of the cell")?;
-    connections_to(site, service, site.peer_address(elsewhere, Port::Postgres))
+    let address = site.peer_address(elsewhere, Port::Postgres);
+    connections_to(site, (service, Durability::Strong), address)
 }
 
-fn connections_to(site: &Site, service: &str, address: SocketAddr) -> anyhow::Result<Connections> {
+fn connections_to(
+    site: &Site,
+    (service, writes): (&str, Durability),
+    address: SocketAddr,
+) -> anyhow::Result<Connections> {
     let password = site.password_file("service");
     let password = std::fs::read_to_string(&password)
         .with_context(|| format!("read {}", password.display()))?;
@@ -86,7 +97,11 @@ fn connections_to(site: &Site, service: &str, address: SocketAddr) -> anyhow::Re
         .application_name(service)
         .connect_timeout(CONNECT)
         .tcp_user_timeout(WAIT);
-    connections_of(config)
+    let waits = match writes {
+        Durability::Strong => site.spec.round_trip,
+        Durability::Weak => Duration::ZERO,
+    };
+    connections_of(config, waits)
 }
 
 /// Keeps a few connections open while nobody asks, on a standby too: they live through its
@@ -133,18 +148,19 @@ async fn warm_up(connection: &Object) {
     }
 }
 
-/// Opens connections made as `config` says.
-pub fn connections_of(mut config: Config) -> anyhow::Result<Connections> {
+/// Opens connections made as `config` says, for writes that mostly wait for voters so long at most.
+pub fn connections_of(mut config: Config, waits: Duration) -> anyhow::Result<Connections> {
+    let places = Places::over(waits);
     // Ends the wait for a row that a commit without a standby holds. It never ends the wait for the
     // standby itself: nothing does that without calling the commit a success.
     config.options(format!("-c lock_timeout={}", LOCK.as_millis()));
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let pool = Pool::builder(Manager::from_connect(config, Connector, recycling))
-        .max_size(CONNECTIONS)
+        .max_size(places.connections)
         .wait_timeout(Some(WAIT))
         .create_timeout(Some(WAIT))
         .runtime(Runtime::Tokio1)
         .build()
         .context("open the connection pool")?;
-    Ok(Connections { pool, strong: Arc::new(Semaphore::new(STRONG)) })
+    Ok(Connections { pool, strong: Arc::new(Semaphore::new(places.strong)), places })
 }

@@ -173,7 +173,7 @@ pub async fn relay(session: &Session) -> anyhow::Result<()> {
 pub async fn run(site: &Site) -> anyhow::Result<()> {
     let listener = admin::bind(site.address(Port::Gateway)).await?;
     let admin_listener = admin::bind(site.address(Port::SessionAdmin)).await?;
-    let connections = database::connections(site, "session")?;
+    let connections = database::connections(site, "session", site.spec.messages)?;
     let board = Board::default();
     let etcd =
         Etcd::connect(site.spec.etcd_endpoints(Some(&site.id.region))).over(site.spec.round_trip);

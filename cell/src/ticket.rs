@@ -20,6 +20,7 @@ use runtime::{Board, Tasks, admin, server};
 use tokio::sync::Semaphore;
 use topology::SiteId;
 use topology::address::Port;
+use topology::spec::Durability;
 
 use crate::config::Site;
 use crate::database::{self, Connections};
@@ -27,33 +28,33 @@ use crate::defect::Defect;
 use crate::gateway::refusal;
 
 const GRACE: Duration = Duration::from_secs(4);
-/// Requests worked on at once: four for each connection, the rest would be answered too late.
-const IN_FLIGHT_MAX: usize = 64;
-/// Of these, those that change something: when no standby confirms, the rest can still read.
-const STRONG_MAX: usize = IN_FLIGHT_MAX * 3 / 4;
+/// Requests worked on at once for each connection; the rest would be answered too late.
+const IN_FLIGHT: usize = 4;
 
 /// Returns the service's routes.
 ///
 /// Without a bound on the whole request: every step has its own, and a commit that was sent must be
 /// answered as unknown, not as too late.
 pub fn routes(site: SiteId, connections: Connections) -> Router {
-    let shown = connections.clone();
-    shedding(routes::routes(site, connections, shown))
+    let (shown, room) = (connections.clone(), Room::over(&connections));
+    shedding(routes::routes(site, connections, shown), room)
 }
 
-fn shedding(routes: Router) -> Router {
-    let room = Arc::new(Room::default());
+fn shedding(routes: Router, room: Room) -> Router {
+    let room = Arc::new(room);
     server::observed(routes.layer(from_fn_with_state(room, shed)))
 }
 
 struct Room {
     all: Semaphore,
+    /// Of these, those that change something: when no standby confirms, the rest can still read.
     strong: Semaphore,
 }
 
-impl Default for Room {
-    fn default() -> Self {
-        Self { all: Semaphore::new(IN_FLIGHT_MAX), strong: Semaphore::new(STRONG_MAX) }
+impl Room {
+    fn over(connections: &Connections) -> Self {
+        let all = connections.most() * IN_FLIGHT;
+        Self { all: Semaphore::new(all), strong: Semaphore::new(all * 3 / 4) }
     }
 }
 
@@ -71,13 +72,14 @@ async fn shed(State(room): State<Arc<Room>>, request: Request, next: Next) -> Re
 pub async fn run(site: &Site) -> anyhow::Result<()> {
     let listener = admin::bind(site.address(Port::Ticket)).await?;
     let admin_listener = admin::bind(site.address(Port::TicketAdmin)).await?;
-    let connections = database::connections(site, "ticket")?;
+    let connections = database::connections(site, "ticket", Durability::Strong)?;
     let shown = if Defect::StrongReadFromStandby.is_on() {
         database::connections_elsewhere(site, "ticket")?
     } else {
         connections.clone()
     };
-    let routes = shedding(routes::routes(site.id.clone(), connections.clone(), shown));
+    let room = Room::over(&connections);
+    let routes = shedding(routes::routes(site.id.clone(), connections.clone(), shown), room);
     let mut tasks = Tasks::default();
     tasks.start("keep connections warm", |stop| database::keep_warm(connections, stop));
     tasks.start("serve the admin endpoint", |stop| {

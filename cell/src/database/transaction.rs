@@ -30,8 +30,6 @@ const STATEMENT: Duration = Duration::from_secs(3);
 /// How long a commit may take before its outcome is called unknown: a strong one waits for a
 /// standby in another region, which may be failing over to another primary.
 const COMMIT: Duration = Duration::from_secs(5);
-/// How long a strong transaction waits for its place: a few strong commits' time while all is well.
-const PLACE: Duration = Duration::from_millis(500);
 /// Returns when enough voters have flushed everything before it: a commit that has written nothing
 /// into the log would not wait.
 const WAIT_FOR_VOTERS: &str = "BEGIN; SET LOCAL synchronous_commit = on;
@@ -82,7 +80,8 @@ impl Transaction {
         let place = match wait {
             Wait::Never => None,
             Wait::AtCommit | Wait::Afterwards => {
-                let place = tokio::time::timeout(PLACE, Arc::clone(&places).acquire_owned()).await;
+                let place = Arc::clone(&places).acquire_owned();
+                let place = tokio::time::timeout(connections.places.patience, place).await;
                 Some(place.ok().and_then(Result::ok).ok_or(Failure::Overloaded)?)
             }
         };

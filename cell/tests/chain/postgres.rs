@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use cell::database::{self, Connections};
 use tokio_postgres::{Client, Config, NoTls};
@@ -227,7 +228,7 @@ impl Database<'_> {
 
     /// Returns connections as the services have them.
     pub(super) fn connections(&self) -> Connections {
-        database::connections_of(self.config("service")).unwrap()
+        database::connections_of(self.config("service"), Duration::ZERO).unwrap()
     }
 
     /// Looks, or changes something, as the database's owner.
