@@ -19,6 +19,7 @@ mod follow_cell;
 mod keep;
 mod lost_writes;
 mod postgres;
+mod relay;
 mod report;
 mod right;
 mod shared;
@@ -55,7 +56,10 @@ pub async fn run(site: Site) -> anyhow::Result<()> {
         .with_context(|| format!("make {}", site.folder().display()))?;
     let ballot = Ballot::new(site.folder().join("ballot.json"));
     let voted = ballot.read()?;
-    let postgres = Arc::new(Postgres::open(&site)?);
+    let mut postgres = Postgres::open(&site)?;
+    let ways = relay::open(&site, &postgres.binaries);
+    postgres.comes_by(ways.iter().map(|way| (way.region.clone(), way.folder.clone())).collect());
+    let postgres = Arc::new(postgres);
     let backups = Backups::prepare(&site, &postgres)?;
     let shared = Arc::new(Shared::new(Voter::new(voted, BootTime::now())));
     let etcd =
@@ -102,6 +106,12 @@ pub async fn run(site: Site) -> anyhow::Result<()> {
         let (site, postgres) = (Arc::clone(&site), Arc::clone(&postgres));
         watchdog::feed(site, postgres, Arc::clone(&shared), board.clone(), stop)
     });
+    for way in ways {
+        let (own, postgres, shared) = (site.id.clone(), Arc::clone(&postgres), Arc::clone(&shared));
+        tasks.start(&format!("pass WAL on from {}", way.region), |stop| {
+            way.run(own, postgres, shared, stop)
+        });
+    }
     let alerts = backups.alerts();
     tasks.start("keep backups", |stop| backups.keep(shared.tenure.subscribe(), stop));
     tasks.start("report", |stop| {

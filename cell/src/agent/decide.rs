@@ -1,5 +1,6 @@
 //! What a site may do, decided without doing anything: pure, driven by facts and `now`.
 
+pub mod ahead;
 pub mod flush;
 pub mod folder;
 pub mod lag;

@@ -15,6 +15,7 @@ mod salvage;
 mod sql;
 mod wal;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use topology::RegionId;
 use topology::address::Port;
 use tracing::info;
 
@@ -36,8 +38,9 @@ use crate::config::Site;
 use archive::Archive;
 pub(crate) use archive::{Archiver, Sending};
 pub(crate) use binaries::Binaries;
-pub(crate) use configuration::{Upstream, standby_name};
+pub(crate) use configuration::{SOCKET_PORT, Source, Upstream, standby_name};
 pub(crate) use position::Position;
+pub(crate) use protocol::{Kept, name_asked, refusal};
 pub(crate) use rebuild::Own;
 pub(crate) use sql::{Replication, Sql};
 pub(crate) use wal::{Segment, SegmentSize};
@@ -80,6 +83,8 @@ pub(crate) struct Postgres {
     archive: Archive,
     /// How often the data directory was rewound or copied anew.
     rebuilt: AtomicU64,
+    /// The folders of the sockets by which the WAL of other regions comes; of the rest it comes directly.
+    ways: BTreeMap<RegionId, PathBuf>,
 }
 
 /// The cell's database passwords, by role.
@@ -120,6 +125,7 @@ impl Postgres {
             pid: watch::channel(None).0,
             archive: Archive::default(),
             rebuilt: AtomicU64::new(0),
+            ways: BTreeMap::new(),
         };
         postgres.write_static_configuration()?;
         postgres.binaries.own(&postgres.folder)?;
@@ -127,6 +133,16 @@ impl Postgres {
             postgres.put_back()?;
         }
         Ok(postgres)
+    }
+
+    /// Has the WAL of these regions come by sockets from now on, each in a folder of its own.
+    pub(crate) fn comes_by(&mut self, ways: BTreeMap<RegionId, PathBuf>) {
+        self.ways = ways;
+    }
+
+    /// Logs in to another site's server as its standby of this name, and asks for nothing yet.
+    pub(crate) async fn log_in(&self, server: SocketAddr, name: &str) -> anyhow::Result<Kept> {
+        protocol::log_in(server, &self.passwords.replicator, name).await
     }
 
     /// Returns how many bytes are left on the file system that the data is on.
@@ -423,4 +439,4 @@ fn remove_folder(folder: &Path) -> anyhow::Result<()> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -10,7 +10,7 @@ use tracing::{debug, info, warn};
 
 use super::{Done, Tools};
 use crate::agent::decide::line::{Line, line};
-use crate::agent::postgres::{Position, Upstream};
+use crate::agent::postgres::{Position, Source, Upstream};
 
 /// A source that is being started is ready within some tenths of a second, and a barrier may wait.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
@@ -36,13 +36,13 @@ impl Join {
     /// Starts the server first. Where it is not yet known to be in line it follows under a name that
     /// nobody counts: after a rewind it needs WAL of its source before it can be asked anything.
     pub(super) async fn start(self) -> anyhow::Result<Done> {
-        let Self { tools, source, .. } = &self;
+        let tools = &self.tools;
         let postgres = &tools.postgres;
         if self.own.is_some_and(|own| line(own, self.elected_at()) == Line::In) {
             postgres.start_standby(&self.target()).await.context("start as a standby")?;
             return Ok(self.joined());
         }
-        let upstream = Upstream::uncounted(*source, &tools.site.id);
+        let upstream = Upstream::uncounted(self.from(), &tools.site.id);
         postgres.start_standby(&upstream).await.context("start as a standby")?;
         self.take_name().await
     }
@@ -110,7 +110,11 @@ impl Join {
     }
 
     fn target(&self) -> Upstream {
-        Upstream::to(self.source, &self.tools.site.id, self.told.1)
+        Upstream::to(self.from(), &self.tools.site.id, self.told.1)
+    }
+
+    fn from(&self) -> Source {
+        Source { region: self.told.0.clone(), address: self.source }
     }
 
     fn joined(&self) -> Done {

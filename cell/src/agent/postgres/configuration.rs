@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use topology::{Epoch, RegionId, SiteId};
@@ -14,12 +15,22 @@ use super::Postgres;
 /// after the backends have. A server that has had names since its start never commits without.
 const NOBODY: &str = "synchronous_standby_names = 'ANY 1 (\"nobody\")'\n";
 
+/// What PostgreSQL's clients add to the name of a socket.
+pub(crate) const SOCKET_PORT: u16 = 5432;
+
+/// A site whose WAL is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) region: RegionId,
+    pub(crate) address: SocketAddr,
+}
+
 /// Where a standby gets its WAL from, and under which name. The name carries the epoch: a standby
 /// that follows another epoch never counts for a strong commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Upstream {
     /// `None`: from nowhere; replay what is there and wait.
-    pub(crate) source: Option<SocketAddr>,
+    pub(crate) source: Option<Source>,
     pub(crate) name: String,
 }
 
@@ -32,12 +43,12 @@ impl Upstream {
 
     /// Replicates from there under a name that nobody counts.
     #[must_use]
-    pub(crate) fn uncounted(source: SocketAddr, site: &SiteId) -> Self {
+    pub(crate) fn uncounted(source: Source, site: &SiteId) -> Self {
         Self { source: Some(source), name: format!("{}_{}", site.cell, site.region) }
     }
 
     #[must_use]
-    pub(crate) fn to(source: SocketAddr, site: &SiteId, epoch: Epoch) -> Self {
+    pub(crate) fn to(source: Source, site: &SiteId, epoch: Epoch) -> Self {
         Self { source: Some(source), name: standby_name(site, epoch) }
     }
 }
@@ -139,7 +150,12 @@ host all postgres,service all scram-sha-256
             "take the standbys' names from a running primary"
         );
         let passfile = self.folder.join("passfile").display().to_string();
-        self.write("role.conf", &standby_role(upstream, &passfile))
+        self.write("role.conf", &standby_role(upstream, &passfile, |region| self.way(region)))
+    }
+
+    /// Returns the folder of the socket by which a region's WAL comes, if it does not come directly.
+    fn way(&self, region: &RegionId) -> Option<&Path> {
+        self.ways.get(region).map(PathBuf::as_path)
     }
 
     /// Points a running standby somewhere else, without a restart.
@@ -175,15 +191,26 @@ host all postgres,service all scram-sha-256
 
 /// Returns what `role.conf` says on a standby. Nobody is asked for what the server does not have: each
 /// question is another round trip while users wait.
-fn standby_role(upstream: &Upstream, passfile: &str) -> String {
-    let conninfo = upstream.source.map_or_else(String::new, |source| {
+fn standby_role<'a>(
+    upstream: &Upstream,
+    passfile: &str,
+    way: impl Fn(&RegionId) -> Option<&'a Path>,
+) -> String {
+    let conninfo = upstream.source.as_ref().map_or_else(String::new, |source| {
+        let name = &upstream.name;
+        if let Some(folder) = way(&source.region) {
+            let folder = folder.display();
+            return format!(
+                "host={folder} port={SOCKET_PORT} user=replicator application_name={name} \
+                 sslmode=disable gssencmode=disable connect_timeout=2",
+            );
+        }
         format!(
-            "host={} port={} user=replicator application_name={} passfile={passfile} \
+            "host={} port={} user=replicator application_name={name} passfile={passfile} \
              sslmode=disable gssencmode=disable connect_timeout=2 tcp_user_timeout=2000 \
              keepalives_idle=1 keepalives_interval=1 keepalives_count=2",
-            source.ip(),
-            source.port(),
-            upstream.name,
+            source.address.ip(),
+            source.address.port(),
         )
     });
     format!("{NOBODY}primary_conninfo = '{conninfo}'\n")
@@ -211,11 +238,10 @@ mod tests {
     #[test]
     fn a_server_waits_for_somebody_in_every_role() {
         let site = site("east");
-        let source = "127.0.0.1:5432".parse().unwrap();
-        let to = Upstream::to(source, &site, Epoch(3));
+        let to = Upstream::to(source(), &site, Epoch(3));
         for role in [
-            standby_role(&Upstream::nowhere(), "passfile"),
-            standby_role(&to, "passfile"),
+            standby_role(&Upstream::nowhere(), "passfile", |_| None),
+            standby_role(&to, "passfile", |_| None),
             primary_role(&site, &BTreeSet::new(), 1, Epoch(3)),
         ] {
             assert!(
@@ -232,6 +258,23 @@ mod tests {
     }
 
     #[test]
+    fn wal_comes_by_the_socket_of_its_region_if_there_is_one() {
+        let to = Upstream::to(source(), &site("east"), Epoch(3));
+        let role = |way: Option<&'static str>| {
+            standby_role(&to, "passfile", |region| {
+                assert_eq!(*region, site_region("north"));
+                way.map(Path::new)
+            })
+        };
+        let asked = "user=replicator application_name=c1_east_e3";
+        let directly = format!("host=127.2.1.1 port=5433 {asked} passfile=passfile");
+        assert!(role(None).contains(&directly), "{}", role(None));
+        let by_socket = format!("host=/run/relay/north port=5432 {asked} sslmode");
+        let role = role(Some("/run/relay/north"));
+        assert!(role.contains(&by_socket), "{role}");
+    }
+
+    #[test]
     fn two_sites_never_share_a_standbys_name() {
         let name = |site: &str, epoch| standby_name(&site.parse().unwrap(), Epoch(epoch));
         assert_eq!(name("c1@east-e7", 7), "c1_east-e7_e7");
@@ -241,6 +284,11 @@ mod tests {
         // What stands between the parts is in none of them.
         assert!("c1_east".parse::<CellId>().is_err());
         assert!("east_e7".parse::<RegionId>().is_err());
+    }
+
+    fn source() -> Source {
+        let address = "127.2.1.1:5433".parse().unwrap();
+        Source { region: site_region("north"), address }
     }
 
     fn site(region: &str) -> SiteId {

@@ -1,5 +1,6 @@
-//! Asks a server over the replication protocol, which tells what SQL does not while a server recovers:
-//! the timeline it is on, and where it left the earlier ones.
+//! Speaks the replication protocol: asks a server what SQL does not tell while it recovers, the timeline
+//! it is on and where it left the earlier ones; logs in ahead of who will ask for WAL; and hears who
+//! that is.
 //!
 //! `tokio-postgres` opens no such connection. A `psql` for each question was most of a
 //! vote's time (50 ms measured, 15 ms so). The messages are those of the same library.
@@ -9,12 +10,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use bytes::BytesMut;
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use fallible_iterator::FallibleIterator as _;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
-use postgres_protocol::message::backend::{DataRowBody, ErrorResponseBody, Message};
+use postgres_protocol::message::backend::{
+    self, DataRowBody, ErrorResponseBody, Header, Message, READY_FOR_QUERY_TAG,
+};
 use postgres_protocol::message::frontend;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// The server is on this machine or one region away; what takes longer than this will not come.
@@ -22,6 +26,17 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// Longest message accepted. A timeline's history has a line of some 60 bytes for each before it.
 const MESSAGE_MAX: usize = 1024 * 1024;
 const USER: &str = "replicator";
+/// Version 3.0, the only one there is.
+const VERSION: u32 = 3 << 16;
+/// Longest first message that PostgreSQL takes itself.
+const STARTUP_MAX: usize = 10_000;
+/// What is sent and not taken for so long ends a connection, and so does a silence of about as long: what
+/// is asked of PostgreSQL's own.
+const UNTAKEN: Duration = Duration::from_secs(2);
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(1))
+    .with_interval(Duration::from_secs(1))
+    .with_retries(2);
 
 /// Asks one question and returns the fields of its one row.
 pub(super) async fn ask(
@@ -30,14 +45,80 @@ pub(super) async fn ask(
     question: &str,
 ) -> anyhow::Result<Vec<String>> {
     let asked = async {
-        let stream = TcpStream::connect(server).await.context("connect")?;
-        let mut server = Conversation { stream, received: BytesMut::new() };
-        server.log_in(password).await.context("log in")?;
+        let mut server = Conversation::begin(server).await?;
+        server.log_in(password, "agent").await.context("log in")?;
         server.ask(question).await
     };
     let answered = tokio::time::timeout(LIMIT, asked).await;
     let row = answered.unwrap_or_else(|_elapsed| bail!("no answer within {LIMIT:?}"));
     row.with_context(|| format!("ask {server}: {question}"))
+}
+
+/// A connection that is logged in, over which nothing has been asked yet.
+pub(crate) struct Kept {
+    pub(crate) stream: TcpStream,
+    /// The standby's name.
+    pub(crate) name: String,
+    /// What the server said once it knew the password.
+    pub(crate) greeting: Bytes,
+}
+
+impl Kept {
+    /// Returns once the connection has ended. Its server says nothing before it is asked.
+    pub(crate) async fn ended(&self) {
+        while self.stream.readable().await.is_ok() {
+            let read = self.stream.try_read(&mut [0]);
+            if !read.is_err_and(|err| err.kind() == io::ErrorKind::WouldBlock) {
+                return;
+            }
+        }
+    }
+}
+
+/// Logs in as the standby of this name.
+pub(super) async fn log_in(server: SocketAddr, password: &str, name: &str) -> anyhow::Result<Kept> {
+    let logged_in = async {
+        let mut server = Conversation::begin(server).await?;
+        let greeting = server.log_in(password, name).await.context("log in")?;
+        ensure!(server.received.is_empty(), "the server says more than it was asked");
+        Ok(Kept { stream: server.stream, name: name.to_owned(), greeting })
+    };
+    let logged_in = tokio::time::timeout(LIMIT, logged_in).await;
+    let kept = logged_in.unwrap_or_else(|_elapsed| bail!("no answer within {LIMIT:?}"));
+    kept.with_context(|| format!("log in to {server} as {name}"))
+}
+
+/// Hears, as a server does, under which name somebody wants to replicate.
+pub(crate) async fn name_asked(client: &mut (impl AsyncRead + Unpin)) -> anyhow::Result<String> {
+    let length = client.read_u32().await.context("hear how long the first message is")? as usize;
+    ensure!((8..=STARTUP_MAX).contains(&length), "a first message of {length} bytes");
+    let mut message = vec![0; length - 4];
+    client.read_exact(&mut message).await.context("hear the first message")?;
+    let mut message = message.as_slice();
+    let version = message.get_u32();
+    ensure!(version == VERSION, "another protocol than 3.0: {version:#x}");
+    let texts: Vec<&[u8]> = message.split(|byte| *byte == 0).collect();
+    let name = texts.chunks_exact(2).find(|pair| pair[0] == b"application_name");
+    let name = name.context("the first message names nobody")?[1];
+    Ok(String::from_utf8_lossy(name).into_owned())
+}
+
+/// Returns what a server says that lets nobody in.
+pub(crate) fn refusal(reason: &str) -> Bytes {
+    let reason = reason.replace('\0', " ");
+    let mut fields = BytesMut::new();
+    for (code, text) in [(b'S', "FATAL"), (b'V', "FATAL"), (b'C', "08006"), (b'M', reason.as_str())]
+    {
+        fields.put_u8(code);
+        fields.put_slice(text.as_bytes());
+        fields.put_u8(0);
+    }
+    fields.put_u8(0);
+    let mut message = BytesMut::new();
+    message.put_u8(backend::ERROR_RESPONSE_TAG);
+    message.put_u32(u32::try_from(fields.len() + 4).unwrap_or(u32::MAX));
+    message.put_slice(&fields);
+    message.freeze()
 }
 
 struct Conversation {
@@ -46,8 +127,18 @@ struct Conversation {
 }
 
 impl Conversation {
-    async fn log_in(&mut self, password: &str) -> anyhow::Result<()> {
-        let who = [("user", USER), ("replication", "true"), ("application_name", "agent")];
+    async fn begin(server: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(server).await.context("connect")?;
+        stream.set_nodelay(true).context("send at once")?;
+        let socket = SockRef::from(&stream);
+        socket.set_tcp_keepalive(&KEEPALIVE).context("ask whether the server is there")?;
+        socket.set_tcp_user_timeout(Some(UNTAKEN)).context("bound what is sent in vain")?;
+        Ok(Self { stream, received: BytesMut::new() })
+    }
+
+    /// Returns what the server says to who knows the password.
+    async fn log_in(&mut self, password: &str, name: &str) -> anyhow::Result<Bytes> {
+        let who = [("user", USER), ("replication", "true"), ("application_name", name)];
         self.send(|buffer| frontend::startup_message(who, buffer)).await?;
         let Message::AuthenticationSasl(asked) = self.next().await? else {
             bail!("the server does not ask for a password by SCRAM");
@@ -66,8 +157,31 @@ impl Conversation {
             bail!("no proof that the server knows the password");
         };
         scram.finish(proof.data()).context("check that the server knows the password")?;
-        while !matches!(self.next().await?, Message::ReadyForQuery(_)) {}
-        Ok(())
+        self.greeting().await
+    }
+
+    /// Returns, as they came, all messages up to the one that says that the server can be asked.
+    async fn greeting(&mut self) -> anyhow::Result<Bytes> {
+        let mut read = 0;
+        loop {
+            let rest = &self.received[read..];
+            let header = Header::parse(rest).context("understand the server")?;
+            let length = header.and_then(|header| usize::try_from(header.len()).ok());
+            match (header, length) {
+                (Some(header), Some(length)) if rest.len() > length => {
+                    if header.tag() == backend::ERROR_RESPONSE_TAG {
+                        self.received.advance(read);
+                        self.next().await?;
+                        bail!("an error that is none");
+                    }
+                    read += length + 1;
+                    if header.tag() == READY_FOR_QUERY_TAG {
+                        return Ok(self.received.split_to(read).freeze());
+                    }
+                }
+                _ => self.receive().await?,
+            }
+        }
     }
 
     async fn ask(&mut self, question: &str) -> anyhow::Result<Vec<String>> {
@@ -101,13 +215,16 @@ impl Conversation {
                 Some(Message::ErrorResponse(complaint)) => bail!("{}", text(&complaint)),
                 Some(Message::NoticeResponse(_) | Message::ParameterStatus(_)) => {}
                 Some(message) => return Ok(message),
-                None => {
-                    ensure!(self.received.len() <= MESSAGE_MAX, "the server's answer is too long");
-                    let read = self.stream.read_buf(&mut self.received).await;
-                    ensure!(read.context("read from the server")? > 0, "the server has hung up");
-                }
+                None => self.receive().await?,
             }
         }
+    }
+
+    async fn receive(&mut self) -> anyhow::Result<()> {
+        ensure!(self.received.len() <= MESSAGE_MAX, "the server's answer is too long");
+        let read = self.stream.read_buf(&mut self.received).await;
+        ensure!(read.context("read from the server")? > 0, "the server has hung up");
+        Ok(())
     }
 }
 

@@ -1,19 +1,21 @@
 //! The agent's hand on a real server.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 
+use tokio_postgres::types::FromSql;
 use topology::SiteId;
 
 use super::*;
 
-struct Server {
-    postgres: Postgres,
+pub(in crate::agent) struct Server {
+    pub(in crate::agent) postgres: Arc<Postgres>,
     site: SiteId,
 }
 
 impl Server {
     /// A folder of its own; nothing in it yet, and nothing runs.
-    fn new(name: &str) -> Self {
+    pub(in crate::agent) fn new(name: &str) -> Self {
         let folder = format!("bulkhead-{name}-{}", std::process::id());
         let folder = std::env::temp_dir().join(folder);
         remove_folder(&folder).unwrap();
@@ -24,7 +26,20 @@ impl Server {
         fs::create_dir_all(&folder).unwrap();
         let log = folder.join("log");
         let postgres = Postgres::at(folder.join("postgres"), (free(), free()), log, passwords);
-        Self { postgres: postgres.unwrap(), site: "c1@east".parse().unwrap() }
+        Self { postgres: Arc::new(postgres.unwrap()), site: "c1@east".parse().unwrap() }
+    }
+
+    /// Returns a folder that goes with the server's.
+    pub(in crate::agent) fn beside(&self, name: &str) -> PathBuf {
+        self.postgres.folder.parent().unwrap().join(name)
+    }
+
+    pub(in crate::agent) fn address(&self) -> SocketAddr {
+        self.postgres.address
+    }
+
+    pub(in crate::agent) async fn one<T: for<'a> FromSql<'a>>(&self, query: &str) -> T {
+        self.postgres.sql.one(query).await.unwrap()
     }
 
     /// Makes a database directory that nobody starts.

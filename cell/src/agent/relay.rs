@@ -1,0 +1,225 @@
+//! The way by which WAL comes from sites that are far away.
+//!
+//! A standby that changes its source opens a connection first: four round trips, for TCP and the
+//! password, while users wait for the barrier. Here they are made ahead. To every site that may be the next
+//! active one a connection is kept that is logged in, under the name that the next epoch counts.
+//! PostgreSQL connects to a socket of its agent, in a folder that only its user may enter, hears what
+//! the server had said, and from then on the agent passes on what both say.
+//!
+//! What is not there ahead is opened when it is asked for. Over a connection that is kept nothing is
+//! asked: it counts for no commit. PostgreSQL ends with its agent, so that it never wants a way that
+//! nobody keeps.
+
+use std::fs::{self, DirBuilder};
+use std::future::pending;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use tokio::io::{AsyncWriteExt as _, copy_bidirectional_with_sizes};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use topology::address::Port;
+use topology::{RegionId, SiteId};
+use tracing::{debug, info, warn};
+
+use super::decide::ahead::{Ahead, ahead};
+use super::postgres::{Binaries, Kept, Postgres, SOCKET_PORT, name_asked, refusal, standby_name};
+use super::shared::Shared;
+use crate::config::Site;
+
+/// What a socket's address has room for, less the zero at its end.
+const PATH_MAX: usize = 107;
+/// Of its ten senders a server has four for standbys, four for who keeps a connection, and two for
+/// copies. Cells of more sites are followed directly.
+const OTHERS_MAX: usize = 4;
+/// Between two that are opened ahead. So long after one is used, too: the cell is just moving.
+const AGAIN: Duration = Duration::from_secs(2);
+/// PostgreSQL, on this machine, says at once who it is.
+const NAME: Duration = Duration::from_secs(2);
+const BUFFER: usize = 64 * 1024;
+
+/// The way from one region.
+pub(crate) struct Relay {
+    pub(crate) region: RegionId,
+    /// The folder with the socket.
+    pub(crate) folder: PathBuf,
+    server: SocketAddr,
+    listener: UnixListener,
+}
+
+/// What is passed on, until one of both sides ends it.
+type Passing = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Opens a site's ways; none on one machine, where a round trip is nothing.
+pub(crate) fn open(site: &Site, binaries: &Binaries) -> Vec<Relay> {
+    let cell = site.spec.cell(&site.id.cell).into_iter();
+    let others = cell.flat_map(|cell| cell.regions());
+    let others: Vec<_> = others.filter(|region| **region != site.id.region).collect();
+    if site.spec.round_trip.is_zero() || others.len() > OTHERS_MAX {
+        return Vec::new();
+    }
+    let mut ways = Vec::new();
+    for region in others {
+        let folder = site.folder().join("relay").join(region.as_str());
+        let server = site.peer_address(region, Port::Postgres);
+        match Relay::listen(region.clone(), server, folder, binaries) {
+            Ok(way) => ways.push(way),
+            Err(err) => {
+                let error = format!("{err:#}");
+                warn!(%region, error, "WAL comes directly: changing to that source takes longer");
+            }
+        }
+    }
+    ways
+}
+
+impl Relay {
+    fn listen(
+        region: RegionId,
+        server: SocketAddr,
+        folder: PathBuf,
+        binaries: &Binaries,
+    ) -> anyhow::Result<Self> {
+        let socket = folder.join(format!(".s.PGSQL.{SOCKET_PORT}"));
+        let length = socket.as_os_str().len();
+        ensure!(length <= PATH_MAX, "{} is too long for a socket", socket.display());
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .with_context(|| format!("make {}", folder.display()))?;
+        if socket.exists() {
+            fs::remove_file(&socket).with_context(|| format!("remove {}", socket.display()))?;
+        }
+        let listener = UnixListener::bind(&socket);
+        let listener = listener.with_context(|| format!("listen at {}", socket.display()))?;
+        // PostgreSQL's user enters both, and nobody else.
+        binaries.own(folder.parent().context("find the folder of all ways")?)?;
+        binaries.own(&folder)?;
+        Ok(Self { region, folder, server, listener })
+    }
+
+    pub(crate) async fn run(
+        self,
+        own: SiteId,
+        postgres: Arc<Postgres>,
+        shared: Arc<Shared>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let mut known = shared.known.subscribe();
+        let mut wanted = None;
+        let mut kept: Option<Kept> = None;
+        let mut passing: Option<Passing> = None;
+        let mut not_before = Instant::now();
+        loop {
+            let told = known.borrow_and_update().as_ref().map_or(Ahead::AsBefore, |known| {
+                ahead(known.activation(), &own.region, &self.region)
+            });
+            match told {
+                Ahead::Under(epoch) => wanted = Some(standby_name(&own, epoch)),
+                Ahead::Nobody => wanted = None,
+                Ahead::AsBefore => {}
+            }
+            kept = kept.filter(|kept| wanted.as_ref() == Some(&kept.name));
+            let missing = wanted.as_ref().filter(|_| kept.is_none());
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                accepted = self.listener.accept() => {
+                    let (client, _) = accepted.context("hear PostgreSQL")?;
+                    not_before = Instant::now() + AGAIN;
+                    // A server has one receiver: with a new one the one before is over.
+                    passing = Some(Box::pin(self.pass(Arc::clone(&postgres), client, kept.take())));
+                }
+                () = ended(passing.as_mut()) => passing = None,
+                changed = known.changed() => changed.context("hear of the cell's record")?,
+                () = gone(kept.as_ref()) => {
+                    debug!(region = %self.region, "a connection that was kept has ended");
+                    kept = None;
+                }
+                opened = self.open_ahead(&postgres, missing, not_before) => match opened {
+                    Ok(opened) => kept = Some(opened),
+                    Err(err) => {
+                        debug!(region = %self.region, error = format!("{err:#}"), "not kept yet");
+                        not_before = Instant::now() + AGAIN;
+                    }
+                },
+            }
+        }
+    }
+
+    async fn open_ahead(
+        &self,
+        postgres: &Postgres,
+        missing: Option<&String>,
+        not_before: Instant,
+    ) -> anyhow::Result<Kept> {
+        let Some(name) = missing else { return pending().await };
+        sleep_until(not_before).await;
+        postgres.log_in(self.server, name).await
+    }
+
+    fn pass(
+        &self,
+        postgres: Arc<Postgres>,
+        client: UnixStream,
+        kept: Option<Kept>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let (region, server) = (self.region.clone(), self.server);
+        async move {
+            if let Err(err) = pass(&region, server, &postgres, client, kept).await {
+                debug!(%region, error = format!("{err:#}"), "WAL comes no more");
+            }
+        }
+    }
+}
+
+async fn pass(
+    region: &RegionId,
+    server: SocketAddr,
+    postgres: &Postgres,
+    mut client: UnixStream,
+    kept: Option<Kept>,
+) -> anyhow::Result<()> {
+    let name = timeout(NAME, name_asked(&mut client)).await.context("hear a name in time")??;
+    let kept = kept.filter(|kept| kept.name == name);
+    let was_kept = kept.is_some();
+    let opened = match kept {
+        Some(kept) => Ok(kept),
+        None => postgres.log_in(server, &name).await,
+    };
+    let Kept { mut stream, greeting, .. } = match opened {
+        Ok(opened) => opened,
+        Err(err) => {
+            client.write_all(&refusal(&format!("{err:#}"))).await.context("refuse PostgreSQL")?;
+            return Err(err);
+        }
+    };
+    info!(%region, name, was_kept, "passing WAL on");
+    client.write_all(&greeting).await.context("greet PostgreSQL")?;
+    let passed = copy_bidirectional_with_sizes(&mut client, &mut stream, BUFFER, BUFFER).await;
+    passed.context("pass WAL on").map(|_| ())
+}
+
+async fn ended(passing: Option<&mut Passing>) {
+    match passing {
+        Some(passing) => passing.await,
+        None => pending().await,
+    }
+}
+
+async fn gone(kept: Option<&Kept>) {
+    match kept {
+        Some(kept) => kept.ended().await,
+        None => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! The way to a real server.
+
+use std::collections::BTreeMap;
+
+use runtime::clock::BootTime;
+use topology::snapshot::RoutedCell;
+use topology::{Activation, Epoch, Phase, Version};
+
+use super::*;
+use crate::agent::decide::voter::Voter;
+use crate::agent::postgres::Stop;
+use crate::agent::postgres::tests::Server;
+use crate::agent::shared::Known;
+
+const LIMIT: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(20);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_ahead_is_taken_by_who_asks_under_its_name() {
+    let server = Server::new("relay");
+    let postgres = &server.postgres;
+    postgres.create().await.unwrap();
+    postgres.start().await.unwrap();
+    postgres.make_roles_and_database().await.unwrap();
+    let (folder, stop) = (server.beside("relay").join("north"), CancellationToken::new());
+    let north: RegionId = "north".parse().unwrap();
+    let way = Relay::listen(north, server.address(), folder.clone(), &postgres.binaries).unwrap();
+    let shared = Arc::new(Shared::new(Voter::new(Epoch(0), BootTime::now())));
+    #[expect(clippy::disallowed_methods, reason = "ends with the test")]
+    let running = tokio::spawn(way.run(
+        "c1@south".parse().unwrap(),
+        Arc::clone(postgres),
+        Arc::clone(&shared),
+        stop.clone(),
+    ));
+
+    // Before the cell is known of nothing is kept; who asks is let through.
+    assert!(ask(postgres, &folder, "c1_south_e3").await.unwrap().contains("|1|"));
+
+    shared.learn(steady("east", 7));
+    let kept = timeout(LIMIT, senders(&server, "c1_south_e9", 1)).await.expect("one is kept");
+    assert!(ask(postgres, &folder, "c1_south_e9").await.unwrap().contains("|1|"));
+    // It was that one: it has ended with who asked.
+    timeout(LIMIT, ended(&server, kept[0])).await.expect("the one that was kept is used");
+
+    // The next is of another server, and nothing is kept to who is active.
+    timeout(LIMIT, senders(&server, "c1_south_e9", 1)).await.expect("another one is kept");
+    shared.learn(steady("north", 9));
+    timeout(LIMIT, senders(&server, "c1_south_e9", 0)).await.expect("it is not needed any more");
+
+    postgres.stop(Stop::Immediate, LIMIT).await.unwrap();
+    let refused = ask(postgres, &folder, "c1_south_e9").await.unwrap_err();
+    assert!(format!("{refused:#}").contains("log in to 127.0.0.1"), "{refused:#}");
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}
+
+/// Asks through the socket, as PostgreSQL's user, what its WAL receiver asks first.
+async fn ask(postgres: &Postgres, folder: &std::path::Path, name: &str) -> anyhow::Result<String> {
+    let server = format!(
+        "host={} port={SOCKET_PORT} user=replicator dbname=replication replication=true \
+         sslmode=disable application_name={name}",
+        folder.display()
+    );
+    let asked = postgres.binaries.run("psql", |command| {
+        command.arg("-X").arg(server).args(["-Atc", "IDENTIFY_SYSTEM"]);
+    });
+    timeout(LIMIT, asked).await.expect("an answer or a refusal")
+}
+
+/// Waits until so many serve a standby of this name, and returns who they are.
+async fn senders(server: &Server, name: &str, count: usize) -> Vec<i32> {
+    let asked = format!(
+        "SELECT coalesce(array_agg(pid), '{{}}') FROM pg_stat_activity
+        WHERE backend_type = 'walsender' AND application_name = '{name}'"
+    );
+    loop {
+        let pids: Vec<i32> = server.one(&asked).await;
+        if pids.len() == count {
+            return pids;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn ended(server: &Server, pid: i32) {
+    let asked = format!("SELECT NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = {pid})");
+    while !server.one::<bool>(&asked).await {
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn steady(active: &str, epoch: u64) -> Known {
+    let activation = Activation {
+        epoch: Epoch(epoch),
+        phase: Phase::Steady { active: active.parse().unwrap() },
+        voters: ["north", "south"].map(|region| region.parse().unwrap()).into(),
+        retired: [].into(),
+        acks: 1,
+        system: Some(1),
+        elected_at: None,
+        cause: None,
+        reason: String::new(),
+    };
+    let cell = RoutedCell { activation, gateways: BTreeMap::new() };
+    Known { cell, revision: epoch, version: Version(epoch) }
+}
