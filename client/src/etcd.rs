@@ -9,6 +9,7 @@
 //! the next generation, and versions go on growing ([`Version`]).
 
 mod heard;
+mod lead;
 mod member;
 mod order;
 
@@ -27,6 +28,7 @@ use topology::wire::key;
 use tracing::{debug, error, warn};
 
 pub use self::heard::Heard;
+pub use self::lead::Standing;
 use self::member::Member;
 use self::order::order;
 use crate::generation::Progress;
@@ -320,9 +322,13 @@ impl Etcd {
             match self.members[index].txn(txn.clone(), self.patience).await {
                 Ok(response) => {
                     self.preferred.store(index, Ordering::Relaxed);
+                    self.members[index].was_asked(true);
                     return Ok(response);
                 }
-                Err(err) => failure = Some(err),
+                Err(err) => {
+                    self.members[index].was_asked(false);
+                    failure = Some(err);
+                }
             }
         }
         Err(failure.expect("there is at least one member"))

@@ -1,6 +1,7 @@
 //! Hears of changes, and reads them where they were heard of.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -12,10 +13,16 @@ use tokio_util::sync::CancellationToken;
 use topology::Version;
 use tracing::debug;
 
+use super::order::NEAREST;
 use super::{Etcd, EtcdError, Stored, reading, unsigned, version};
 
 /// Pause before a broken watch is opened again; the periodic read goes on meanwhile.
 const WATCH_PAUSE: Duration = Duration::from_millis(200);
+/// How long a watch is elsewhere at least before it goes back to the nearest member; twice as long each time
+/// that it has to leave that again within [`LASTING`].
+const LOOK: Duration = Duration::from_secs(1);
+const LOOK_MAX: Duration = Duration::from_mins(1);
+const LASTING: Duration = Duration::from_secs(10);
 
 /// A change that was heard of and not read yet. The member that told of it has it: reading it there
 /// takes no way to other regions.
@@ -142,6 +149,7 @@ impl Etcd {
         stop: &CancellationToken,
     ) {
         let mut turn = self.preferred.load(Ordering::Relaxed);
+        let mut look = LOOK;
         while !stop.is_cancelled() {
             let index = turn % self.members.len();
             let member = &self.members[index];
@@ -150,15 +158,40 @@ impl Etcd {
                 heard.tell(index);
                 wake.notify_one();
             };
+            let begun = Instant::now();
             tokio::select! {
                 ended = member.hint(prefixes, tell, self.patience) => {
                     debug!(endpoint = member.endpoint, reason = ended, "watch ended");
                 }
+                // Elsewhere each change is heard of, and read, a way between regions later. What comes
+                // while it is opened anew is read when it is open.
+                () = self.nearest_is_back(index, look) => {
+                    debug!(endpoint = member.endpoint, "watch goes back to the nearest member");
+                    turn = NEAREST;
+                    continue;
+                }
                 () = stop.cancelled() => return,
+            }
+            if index == NEAREST {
+                member.was_asked(false);
+                look = if begun.elapsed() < LASTING { (look * 2).min(LOOK_MAX) } else { LOOK };
             }
             turn += 1;
             wake.notify_one();
             tokio::time::sleep(WATCH_PAUSE).await;
+        }
+    }
+
+    /// Returns once requests are answered by the nearest member again, which is not this one.
+    async fn nearest_is_back(&self, index: usize, look: Duration) {
+        if index == NEAREST {
+            return pending().await;
+        }
+        loop {
+            tokio::time::sleep(look).await;
+            if self.members[NEAREST].answers() {
+                return;
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! One member of the cluster: its connection, and when it failed last.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,20 +9,26 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::EtcdError;
+use super::lead::Standing;
 use super::order::Failure;
 
 /// HTTP/2 pings on idle connections: a member that died silently is noticed by the watch.
 const PING: Duration = Duration::from_secs(1);
+/// A leader that hands over looks every heartbeat whether it is done, and gives up after an election's time.
+const HAND_OVER: Duration = Duration::from_secs(2);
 
 pub(super) struct Member {
     pub(super) endpoint: String,
     client: OnceCell<Client>,
     failed: Mutex<Option<Failure>>,
+    /// It has answered the last question for what a majority has.
+    answers: AtomicBool,
 }
 
 impl Member {
     pub(super) fn new(endpoint: String) -> Self {
-        Self { endpoint, client: OnceCell::new(), failed: Mutex::default() }
+        let answers = AtomicBool::default();
+        Self { endpoint, client: OnceCell::new(), failed: Mutex::default(), answers }
     }
 
     async fn client(&self, patience: Duration) -> Result<Client, EtcdError> {
@@ -56,8 +63,41 @@ impl Member {
         Err(err)
     }
 
+    /// Asks the member who it is and who leads.
+    pub(super) async fn standing(&self, patience: Duration) -> Option<Standing> {
+        let asked = async {
+            let mut client = self.client(patience).await.ok()?;
+            let status = client.status().await.ok()?;
+            Some(Standing { member: status.header()?.member_id(), leader: status.leader() })
+        };
+        tokio::time::timeout(patience, asked).await.ok().flatten()
+    }
+
+    /// Has the member, which leads, hand that over.
+    pub(super) async fn hand_lead_to(&self, to: u64, patience: Duration) -> Result<(), EtcdError> {
+        let patience = patience + HAND_OVER;
+        let asked = async {
+            let mut client = self.client(patience).await?;
+            client.move_leader(to).await.map_err(|err| self.error(err.to_string()))
+        };
+        match tokio::time::timeout(patience, asked).await {
+            Ok(moved) => moved.map(|_| ()),
+            Err(_) => Err(self.error(format!("no answer within {patience:?}: outcome unknown"))),
+        }
+    }
+
     pub(super) fn last_failure(&self) -> Option<Failure> {
         *self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It has said what a majority has, or has not.
+    pub(super) fn was_asked(&self, has_answered: bool) {
+        self.answers.store(has_answered, Ordering::Relaxed);
+    }
+
+    /// Returns whether it has answered the last question for what a majority has.
+    pub(super) fn answers(&self) -> bool {
+        self.answers.load(Ordering::Relaxed)
     }
 
     /// Watches until something ends it, and returns what.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The first of the endpoints is the nearest.
-const NEAREST: usize = 0;
+pub(super) const NEAREST: usize = 0;
 /// How long a member that did not answer is left out as long as there are others: half of what an
 /// observer bears a silent lease.
 const SILENCE: Duration = Duration::from_secs(1);

@@ -35,6 +35,13 @@ impl Etcd {
         connect(self.addresses[0])
     }
 
+    /// Returns a handle on both members, of which this one is the nearest.
+    pub(crate) fn handle_before(&self, other: &Self) -> client::Etcd {
+        client::Etcd::connect(
+            [self, other].map(|etcd| format!("http://{}", etcd.addresses[0])).into(),
+        )
+    }
+
     /// Starts the member on the data it has, and waits until it answers.
     pub(crate) async fn go_on(&mut self) {
         let [client, peer] = self.addresses.map(|address| format!("http://{address}"));

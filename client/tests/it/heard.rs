@@ -10,13 +10,13 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::etcd::{free_addresses, remove};
+use crate::etcd::{Etcd, free_addresses, remove};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_is_read_where_it_was_heard_of_and_nothing_else_is() {
-    let mut pair = Pair::start().await;
+    let mut pair = Pair::start("heard").await;
     let (etcd, heard, wake) = (&pair.client, Arc::new(Heard::default()), Arc::new(Notify::new()));
     let stop = CancellationToken::new();
     #[expect(clippy::disallowed_methods, reason = "ends with the test")]
@@ -49,17 +49,55 @@ async fn a_change_is_read_where_it_was_heard_of_and_nothing_else_is() {
     watching.await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_goes_back_to_the_nearest_member_once_that_answers() {
+    // Two that know nothing of each other, so that it shows which of them is watched.
+    let (mut near, far) = tokio::join!(Etcd::start("near"), Etcd::start("far"));
+    near.stop().await;
+    let etcd = near.handle_before(&far);
+    let (heard, wake) = (Arc::new(Heard::default()), Arc::new(Notify::new()));
+    let stop = CancellationToken::new();
+    #[expect(clippy::disallowed_methods, reason = "ends with the test")]
+    let watching = tokio::spawn({
+        let (etcd, heard, wake) = (etcd.clone(), Arc::clone(&heard), Arc::clone(&wake));
+        let stop = stop.clone();
+        async move { etcd.hint(&["/log/"], &heard, &wake, &stop).await }
+    });
+    let told_by = async |member: &Etcd| {
+        while !heard.is_unread() {
+            member.client.put("/log/1", "again").await.unwrap();
+            drop(timeout(Duration::from_millis(100), wake.notified()).await);
+        }
+    };
+    timeout(LIMIT, told_by(&far))
+        .await
+        .expect("the other one is watched while the nearest is away");
+
+    near.go_on().await;
+    // The nearest has none of what the other one was told.
+    let asked = async { while etcd.read(&["/log/"]).await.ok() != Some(Vec::new()) {} };
+    timeout(LIMIT, asked).await.expect("the nearest is asked first");
+    while heard.is_unread() {
+        etcd.read_heard(&heard, &["/log/"]).await.unwrap();
+    }
+    timeout(LIMIT, told_by(&near)).await.expect("the nearest is watched again");
+    stop.cancel();
+    watching.await.unwrap();
+}
+
 /// Two members, so that one alone is no majority. The handle knows the first.
-struct Pair {
+pub(crate) struct Pair {
     client: client::Etcd,
+    endpoints: [String; 2],
     second: Child,
     _first: Child,
     folder: std::path::PathBuf,
 }
 
 impl Pair {
-    async fn start() -> Self {
-        let folder = std::env::temp_dir().join(format!("bulkhead-heard-{}", std::process::id()));
+    pub(crate) async fn start(name: &str) -> Self {
+        let folder = format!("bulkhead-pair-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
         remove(&folder);
         let addresses = [free_addresses(), free_addresses()]
             .map(|addresses| addresses.map(|address| format!("http://{address}")));
@@ -84,7 +122,13 @@ impl Pair {
         let client = client::Etcd::connect(vec![addresses[0][0].clone()]);
         let answers = async { while client.read(&["/probe"]).await.is_err() {} };
         timeout(LIMIT, answers).await.expect("etcd answers");
-        Self { client, second, _first: first, folder }
+        let endpoints = addresses.map(|[client, _]| client);
+        Self { client, endpoints, second, _first: first, folder }
+    }
+
+    /// Returns a handle on both members.
+    pub(crate) fn both(&self) -> client::Etcd {
+        client::Etcd::connect(self.endpoints.to_vec())
     }
 }
 

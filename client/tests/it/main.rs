@@ -5,4 +5,5 @@
 mod etcd;
 mod heard;
 mod last;
+mod lead;
 mod went_back;
