@@ -141,8 +141,13 @@ impl Postgres {
     }
 
     /// Logs in to another site's server as its standby of this name, and asks for nothing yet.
-    pub(crate) async fn log_in(&self, server: SocketAddr, name: &str) -> anyhow::Result<Kept> {
-        protocol::log_in(server, &self.passwords.replicator, name).await
+    pub(crate) async fn log_in(
+        &self,
+        server: SocketAddr,
+        name: &str,
+        round_trip: Duration,
+    ) -> anyhow::Result<Kept> {
+        protocol::log_in(server, &self.passwords.replicator, name, round_trip).await
     }
 
     /// Returns how many bytes are left on the file system that the data is on.

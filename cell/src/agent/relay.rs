@@ -2,27 +2,26 @@
 //!
 //! A standby that changes its source opens a connection first: four round trips, for TCP and the
 //! password, while users wait for the barrier. Here they are made ahead. To every site that may be the next
-//! active one a connection is kept that is logged in, under the name that the next epoch counts.
+//! active one a connection is kept that is logged in, under the name that the epoch of that site would count.
 //! PostgreSQL connects to a socket of its agent, in a folder that only its user may enter, hears what
 //! the server had said, and from then on the agent passes on what both say.
 //!
 //! What is not there ahead is opened when it is asked for. Over a connection that is kept nothing is
-//! asked: it counts for no commit. PostgreSQL ends with its agent, so that it never wants a way that
-//! nobody keeps.
+//! asked: it counts for no commit. PostgreSQL ends with its agent.
 
 use std::fs::{self, DirBuilder};
 use std::future::pending;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use tokio::io::{AsyncWriteExt as _, copy_bidirectional_with_sizes};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use topology::address::Port;
 use topology::{RegionId, SiteId};
@@ -35,13 +34,15 @@ use crate::config::Site;
 
 /// What a socket's address has room for, less the zero at its end.
 const PATH_MAX: usize = 107;
-/// Of its ten senders a server has four for standbys, four for who keeps a connection, and two for
-/// copies. Cells of more sites are followed directly.
-const OTHERS_MAX: usize = 4;
-/// Between two that are opened ahead. So long after one is used, too: the cell is just moving.
+/// Of its ten senders a server needs one for each standby, one for who keeps a connection to it, and some
+/// for copies and questions. Cells of more sites are followed directly.
+const OTHERS_MAX: usize = 3;
+/// Before another one is opened ahead.
 const AGAIN: Duration = Duration::from_secs(2);
 /// PostgreSQL, on this machine, says at once who it is.
-const NAME: Duration = Duration::from_secs(2);
+const NAME: Duration = Duration::from_millis(500);
+/// Before the next one is heard where one could not be: there may be room for it then.
+const UNHEARD: Duration = Duration::from_millis(50);
 const BUFFER: usize = 64 * 1024;
 
 /// The way from one region.
@@ -50,6 +51,8 @@ pub(crate) struct Relay {
     /// The folder with the socket.
     pub(crate) folder: PathBuf,
     server: SocketAddr,
+    /// The longest there is between regions.
+    round_trip: Duration,
     listener: UnixListener,
 }
 
@@ -68,7 +71,7 @@ pub(crate) fn open(site: &Site, binaries: &Binaries) -> Vec<Relay> {
     for region in others {
         let folder = site.folder().join("relay").join(region.as_str());
         let server = site.peer_address(region, Port::Postgres);
-        match Relay::listen(region.clone(), server, folder, binaries) {
+        match Relay::listen(region.clone(), (server, site.spec.round_trip), folder, binaries) {
             Ok(way) => ways.push(way),
             Err(err) => {
                 let error = format!("{err:#}");
@@ -82,7 +85,7 @@ pub(crate) fn open(site: &Site, binaries: &Binaries) -> Vec<Relay> {
 impl Relay {
     fn listen(
         region: RegionId,
-        server: SocketAddr,
+        (server, round_trip): (SocketAddr, Duration),
         folder: PathBuf,
         binaries: &Binaries,
     ) -> anyhow::Result<Self> {
@@ -102,7 +105,7 @@ impl Relay {
         // PostgreSQL's user enters both, and nobody else.
         binaries.own(folder.parent().context("find the folder of all ways")?)?;
         binaries.own(&folder)?;
-        Ok(Self { region, folder, server, listener })
+        Ok(Self { region, folder, server, round_trip, listener })
     }
 
     pub(crate) async fn run(
@@ -113,37 +116,45 @@ impl Relay {
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
         let mut known = shared.known.subscribe();
-        let mut wanted = None;
         let mut kept: Option<Kept> = None;
         let mut passing: Option<Passing> = None;
         let mut not_before = Instant::now();
+        // Who has been heard in part is not forgotten when something else happens.
+        let mut asked = pin!(self.asked());
         loop {
             let told = known.borrow_and_update().as_ref().map_or(Ahead::AsBefore, |known| {
                 ahead(known.activation(), &own.region, &self.region)
             });
-            match told {
-                Ahead::Under(epoch) => wanted = Some(standby_name(&own, epoch)),
-                Ahead::Nobody => wanted = None,
-                Ahead::AsBefore => {}
-            }
-            kept = kept.filter(|kept| wanted.as_ref() == Some(&kept.name));
-            let missing = wanted.as_ref().filter(|_| kept.is_none());
+            let missing = match told {
+                Ahead::Under(epoch) => {
+                    let name = standby_name(&own, epoch);
+                    kept = kept.filter(|kept| kept.name == name);
+                    kept.is_none().then_some(name)
+                }
+                Ahead::Nobody => {
+                    kept = None;
+                    None
+                }
+                Ahead::AsBefore => None,
+            };
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                accepted = self.listener.accept() => {
-                    let (client, _) = accepted.context("hear PostgreSQL")?;
-                    not_before = Instant::now() + AGAIN;
+                (client, name) = &mut asked => {
+                    asked.set(self.asked());
+                    let fits = |kept: &mut Kept| kept.name == name && kept.is_open();
+                    let kept = kept.take_if(fits);
                     // A server has one receiver: with a new one the one before is over.
-                    passing = Some(Box::pin(self.pass(Arc::clone(&postgres), client, kept.take())));
+                    passing = Some(Box::pin(self.pass(Arc::clone(&postgres), client, name, kept)));
                 }
                 () = ended(passing.as_mut()) => passing = None,
                 changed = known.changed() => changed.context("hear of the cell's record")?,
                 () = gone(kept.as_ref()) => {
                     debug!(region = %self.region, "a connection that was kept has ended");
                     kept = None;
+                    not_before = Instant::now() + AGAIN;
                 }
-                opened = self.open_ahead(&postgres, missing, not_before) => match opened {
+                opened = self.open_ahead(&postgres, missing.as_deref(), not_before) => match opened {
                     Ok(opened) => kept = Some(opened),
                     Err(err) => {
                         debug!(region = %self.region, error = format!("{err:#}"), "not kept yet");
@@ -154,54 +165,69 @@ impl Relay {
         }
     }
 
+    /// Waits for PostgreSQL, and hears under which name it wants to replicate.
+    async fn asked(&self) -> (UnixStream, String) {
+        loop {
+            let heard = async {
+                let (mut client, _) = self.listener.accept().await.context("hear PostgreSQL")?;
+                let name = timeout(NAME, name_asked(&mut client)).await;
+                anyhow::Ok((client, name.context("hear a name in time")??))
+            };
+            match heard.await {
+                Ok(asked) => return asked,
+                Err(err) => {
+                    debug!(region = %self.region, error = format!("{err:#}"), "not heard");
+                    sleep(UNHEARD).await;
+                }
+            }
+        }
+    }
+
     async fn open_ahead(
         &self,
         postgres: &Postgres,
-        missing: Option<&String>,
+        missing: Option<&str>,
         not_before: Instant,
     ) -> anyhow::Result<Kept> {
         let Some(name) = missing else { return pending().await };
         sleep_until(not_before).await;
-        postgres.log_in(self.server, name).await
+        postgres.log_in(self.server, name, self.round_trip).await
     }
 
     fn pass(
         &self,
         postgres: Arc<Postgres>,
         client: UnixStream,
+        name: String,
         kept: Option<Kept>,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let (region, server) = (self.region.clone(), self.server);
+        let (region, server, round_trip) = (self.region.clone(), self.server, self.round_trip);
         async move {
-            if let Err(err) = pass(&region, server, &postgres, client, kept).await {
-                debug!(%region, error = format!("{err:#}"), "WAL comes no more");
+            info!(%region, name, was_kept = kept.is_some(), "passing WAL on");
+            let opening = async {
+                match kept {
+                    Some(kept) => Ok(kept),
+                    None => postgres.log_in(server, &name, round_trip).await,
+                }
+            };
+            if let Err(err) = pass(client, opening).await {
+                debug!(%region, name, error = format!("{err:#}"), "WAL comes no more");
             }
         }
     }
 }
 
 async fn pass(
-    region: &RegionId,
-    server: SocketAddr,
-    postgres: &Postgres,
     mut client: UnixStream,
-    kept: Option<Kept>,
+    opening: impl Future<Output = anyhow::Result<Kept>>,
 ) -> anyhow::Result<()> {
-    let name = timeout(NAME, name_asked(&mut client)).await.context("hear a name in time")??;
-    let kept = kept.filter(|kept| kept.name == name);
-    let was_kept = kept.is_some();
-    let opened = match kept {
-        Some(kept) => Ok(kept),
-        None => postgres.log_in(server, &name).await,
-    };
-    let Kept { mut stream, greeting, .. } = match opened {
+    let Kept { mut stream, greeting, .. } = match opening.await {
         Ok(opened) => opened,
         Err(err) => {
             client.write_all(&refusal(&format!("{err:#}"))).await.context("refuse PostgreSQL")?;
             return Err(err);
         }
     };
-    info!(%region, name, was_kept, "passing WAL on");
     client.write_all(&greeting).await.context("greet PostgreSQL")?;
     let passed = copy_bidirectional_with_sizes(&mut client, &mut stream, BUFFER, BUFFER).await;
     passed.context("pass WAL on").map(|_| ())

@@ -7,7 +7,7 @@ pub enum Ahead {
     /// The other site may be the next active one, and opens this epoch then.
     Under(Epoch),
     Nobody,
-    /// The cell moves: what there is may be needed at any moment.
+    /// The cell moves: what there is may be needed at any moment, and nothing else is opened.
     AsBefore,
 }
 

@@ -23,6 +23,8 @@ use tokio::net::TcpStream;
 
 /// The server is on this machine or one region away; what takes longer than this will not come.
 const LIMIT: Duration = Duration::from_secs(2);
+/// To log in: one for TCP, one to say who asks, two for the password.
+const ROUND_TRIPS: u32 = 4;
 /// Longest message accepted. A timeline's history has a line of some 60 bytes for each before it.
 const MESSAGE_MAX: usize = 1024 * 1024;
 const USER: &str = "replicator";
@@ -64,27 +66,34 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// Returns once the connection has ended. Its server says nothing before it is asked.
+    /// Returns once the connection has ended.
     pub(crate) async fn ended(&self) {
-        while self.stream.readable().await.is_ok() {
-            let read = self.stream.try_read(&mut [0]);
-            if !read.is_err_and(|err| err.kind() == io::ErrorKind::WouldBlock) {
-                return;
-            }
-        }
+        while self.stream.readable().await.is_ok() && self.is_open() {}
+    }
+
+    /// Whether nothing has come, not even an end: a server says nothing before it is asked.
+    pub(crate) fn is_open(&self) -> bool {
+        let read = self.stream.try_read(&mut [0]);
+        read.is_err_and(|err| err.kind() == io::ErrorKind::WouldBlock)
     }
 }
 
-/// Logs in as the standby of this name.
-pub(super) async fn log_in(server: SocketAddr, password: &str, name: &str) -> anyhow::Result<Kept> {
+/// Logs in as the standby of this name, with the round trips that takes.
+pub(super) async fn log_in(
+    server: SocketAddr,
+    password: &str,
+    name: &str,
+    round_trip: Duration,
+) -> anyhow::Result<Kept> {
+    let limit = LIMIT + round_trip * ROUND_TRIPS;
     let logged_in = async {
         let mut server = Conversation::begin(server).await?;
         let greeting = server.log_in(password, name).await.context("log in")?;
         ensure!(server.received.is_empty(), "the server says more than it was asked");
         Ok(Kept { stream: server.stream, name: name.to_owned(), greeting })
     };
-    let logged_in = tokio::time::timeout(LIMIT, logged_in).await;
-    let kept = logged_in.unwrap_or_else(|_elapsed| bail!("no answer within {LIMIT:?}"));
+    let logged_in = tokio::time::timeout(limit, logged_in).await;
+    let kept = logged_in.unwrap_or_else(|_elapsed| bail!("no answer within {limit:?}"));
     kept.with_context(|| format!("log in to {server} as {name}"))
 }
 

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use bytes::BytesMut;
+use postgres_protocol::message::frontend::startup_message;
 use runtime::clock::BootTime;
+use tokio::io::AsyncReadExt as _;
 use topology::snapshot::RoutedCell;
 use topology::{Activation, Epoch, Phase, Version};
 
@@ -24,7 +27,8 @@ async fn what_is_kept_ahead_is_taken_by_who_asks_under_its_name() {
     postgres.make_roles_and_database().await.unwrap();
     let (folder, stop) = (server.beside("relay").join("north"), CancellationToken::new());
     let north: RegionId = "north".parse().unwrap();
-    let way = Relay::listen(north, server.address(), folder.clone(), &postgres.binaries).unwrap();
+    let at = (server.address(), Duration::ZERO);
+    let way = Relay::listen(north, at, folder.clone(), &postgres.binaries).unwrap();
     let shared = Arc::new(Shared::new(Voter::new(Epoch(0), BootTime::now())));
     #[expect(clippy::disallowed_methods, reason = "ends with the test")]
     let running = tokio::spawn(way.run(
@@ -37,16 +41,21 @@ async fn what_is_kept_ahead_is_taken_by_who_asks_under_its_name() {
     // Before the cell is known of nothing is kept; who asks is let through.
     assert!(ask(postgres, &folder, "c1_south_e3").await.unwrap().contains("|1|"));
 
-    shared.learn(steady("east", 7));
+    shared.learn(activated("east", 7));
     let kept = timeout(LIMIT, senders(&server, "c1_south_e9", 1)).await.expect("one is kept");
-    assert!(ask(postgres, &folder, "c1_south_e9").await.unwrap().contains("|1|"));
-    // It was that one: it has ended with who asked.
-    timeout(LIMIT, ended(&server, kept[0])).await.expect("the one that was kept is used");
+    // Whoever asks under another name takes it away from nobody.
+    assert!(ask(postgres, &folder, "c1_south_e8").await.unwrap().contains("|1|"));
+    // While the cell moves it stays, and is the one that is asked over.
+    shared.learn(known(Phase::Electing { predecessor: None }, 8));
+    let client = connected(&folder, "c1_south_e9").await;
+    assert_eq!(senders(&server, "c1_south_e9", 1).await, kept);
+    drop(client);
+    timeout(LIMIT, senders(&server, "c1_south_e9", 0)).await.expect("it ends with who asked");
 
-    // The next is of another server, and nothing is kept to who is active.
-    timeout(LIMIT, senders(&server, "c1_south_e9", 1)).await.expect("another one is kept");
-    shared.learn(steady("north", 9));
-    timeout(LIMIT, senders(&server, "c1_south_e9", 0)).await.expect("it is not needed any more");
+    shared.learn(activated("east", 9));
+    timeout(LIMIT, senders(&server, "c1_south_e11", 1)).await.expect("another one is kept");
+    shared.learn(activated("north", 11));
+    timeout(LIMIT, senders(&server, "c1_south_e11", 0)).await.expect("none to who is active");
 
     postgres.stop(Stop::Immediate, LIMIT).await.unwrap();
     let refused = ask(postgres, &folder, "c1_south_e9").await.unwrap_err();
@@ -83,17 +92,33 @@ async fn senders(server: &Server, name: &str, count: usize) -> Vec<i32> {
     }
 }
 
-async fn ended(server: &Server, pid: i32) {
-    let asked = format!("SELECT NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = {pid})");
-    while !server.one::<bool>(&asked).await {
-        tokio::time::sleep(PAUSE).await;
-    }
+/// Connects as PostgreSQL does, and hears that it can ask.
+async fn connected(folder: &std::path::Path, name: &str) -> UnixStream {
+    let socket = folder.join(format!(".s.PGSQL.{SOCKET_PORT}"));
+    let mut client = UnixStream::connect(socket).await.unwrap();
+    let who = [("user", "replicator"), ("replication", "true"), ("application_name", name)];
+    let mut message = BytesMut::new();
+    startup_message(who, &mut message).unwrap();
+    client.write_all(&message).await.unwrap();
+    let mut greeting = BytesMut::new();
+    let heard = async {
+        // It ends with a message of five bytes and one: that the server is idle.
+        while !greeting.ends_with(b"Z\0\0\0\x05I") {
+            assert!(client.read_buf(&mut greeting).await.unwrap() > 0, "refused: {greeting:?}");
+        }
+    };
+    timeout(LIMIT, heard).await.expect("a greeting");
+    client
 }
 
-fn steady(active: &str, epoch: u64) -> Known {
+fn activated(active: &str, epoch: u64) -> Known {
+    known(Phase::Steady { active: active.parse().unwrap() }, epoch)
+}
+
+fn known(phase: Phase, epoch: u64) -> Known {
     let activation = Activation {
         epoch: Epoch(epoch),
-        phase: Phase::Steady { active: active.parse().unwrap() },
+        phase,
         voters: ["north", "south"].map(|region| region.parse().unwrap()).into(),
         retired: [].into(),
         acks: 1,
