@@ -74,11 +74,12 @@ impl Agents {
         self.http.get(&url, self.probe + RENEWAL).await
     }
 
-    /// Asks the site's session to try everything a user's write needs; nothing where it has no such
-    /// thing, being of an earlier version.
-    pub async fn canary(&self, site: &SiteId) -> Option<DeepOutcome> {
+    /// Asks the site's session to try everything a user's write needs, over a connection that is open, or
+    /// over one that is opened for it; nothing where it has no such thing, being of an earlier version.
+    pub async fn canary(&self, site: &SiteId, connects_anew: bool) -> Option<DeepOutcome> {
         let url = url(self.addresses.get(site).map(|at| at.session), "canary");
-        let reply = self.http.post::<CanaryReply>(&url, &(), DEEP).await;
+        let http = if connects_anew { HttpClient::default() } else { self.http.clone() };
+        let reply = http.post::<CanaryReply>(&url, &(), DEEP).await;
         match reply {
             Ok(CanaryReply { outcome, reason }) => {
                 if let Some(reason) = reason {

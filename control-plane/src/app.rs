@@ -28,7 +28,7 @@ use crate::tasks::hands::Hands;
 use crate::tasks::operate::Executor;
 use crate::tasks::rehearse::Rehearse;
 use crate::tasks::{
-    deeds, drills, hear, history, probe, read, remember, renewals, sight, suite, wishes,
+    deeds, drills, hear, history, lead, probe, read, remember, renewals, sight, suite, wishes,
 };
 
 /// How long requests and writes in flight may go on after the process was asked to stop.
@@ -107,15 +107,16 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     let hearing = (Arc::clone(&spec), region.clone(), agents.clone(), facts.clone());
     let kept = (store.clone(), region.clone(), state.clone(), board.clone());
     let (shelf, shown) = (store.clone(), board.clone());
+    let leading = (Arc::clone(&spec), region.clone(), state.clone());
     let answering = (store.clone(), agents.clone(), region, Arc::clone(&spec));
     let (memories, remembered) = mpsc::channel(MEMORIES);
     let control = Control::new(hands, out, log.clone(), decisions.clone(), memories, board.clone());
 
     let mut tasks = Tasks::default();
     tasks.start("read the store", |stop| read::read(store, facts.clone(), board.clone(), stop));
-    let probed = Arc::clone(&spec);
+    let (probed, known) = (Arc::clone(&spec), state.clone());
     tasks.start("probe the sites", |stop| async move {
-        probe::probe(&probed, &agents, facts, stop).await
+        probe::probe(&probed, &agents, &known, facts, stop).await
     });
     tasks.start("keep cells active", |stop| control.run(facts_in, orders_in, stop));
     tasks.start("execute operations", |stop| executor.run(stop));
@@ -143,6 +144,10 @@ pub async fn serve(config: Config, asked: impl Future<Output = ()>) -> anyhow::R
     tasks.start("write the history", |stop| {
         let (store, vantage, state, board) = kept;
         history::keep(store, vantage, state, board, stop)
+    });
+    tasks.start("keep etcd's leader where it belongs", |stop| {
+        let (spec, vantage, state) = leading;
+        lead::keep(spec, vantage, state, stop)
     });
     tasks.start("remember the evidence", |stop| remember::remember(shelf, remembered, shown, stop));
     tasks.start("carry out what is asked", |stop| deeds::carry_out(deeds_in, stop));

@@ -12,6 +12,7 @@ pub mod first_start;
 pub mod freeze;
 pub mod happenings;
 pub mod history;
+pub mod lead;
 pub mod operation;
 pub mod plan;
 pub mod rehearse;

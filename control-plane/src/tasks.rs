@@ -10,6 +10,7 @@ pub mod fail_over;
 pub mod hands;
 pub mod hear;
 pub mod history;
+pub mod lead;
 mod mark;
 pub mod note;
 pub mod operate;

@@ -1,19 +1,20 @@
 //! Asks every site's agent how it is, four times a second, and its services to do what users need, once
-//! a second.
+//! a second: over a connection of its own where routers find nobody, who come over new ones.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
 use topology::{SiteId, Spec};
 
 use crate::agents::{Agents, PROBE};
 use crate::decide::Fact;
-use crate::decide::state::Deep;
+use crate::decide::state::{Deep, State};
 
 /// How often: two misses are known within a second.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -30,6 +31,7 @@ const DEEP_PERIOD: Duration = Duration::from_secs(1);
 pub async fn probe(
     spec: &Spec,
     agents: &Agents,
+    state: &watch::Receiver<Arc<State>>,
     facts: mpsc::Sender<Fact>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -43,7 +45,7 @@ pub async fn probe(
     let probes = sites.into_iter().zip(0..).map(|(site, number)| async move {
         tokio::join!(
             again_and_again(site.clone(), ticks(number, PERIOD), agents, facts),
-            deeply(site, ticks(number, DEEP_PERIOD), agents, facts)
+            deeply(site, ticks(number, DEEP_PERIOD), agents, state, facts)
         )
     });
     tokio::select! {
@@ -102,17 +104,31 @@ async fn overlapping<T, F: Future<Output = T>>(
     }
 }
 
-async fn deeply(site: SiteId, mut ticks: Interval, agents: &Agents, facts: &mpsc::Sender<Fact>) {
+async fn deeply(
+    site: SiteId,
+    mut ticks: Interval,
+    agents: &Agents,
+    state: &watch::Receiver<Arc<State>>,
+    facts: &mpsc::Sender<Fact>,
+) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let begun = Instant::now();
-        let Some(outcome) = agents.canary(&site).await else { continue };
+        let connects_anew = is_not_found(&site, &state.borrow(), begun);
+        let Some(outcome) = agents.canary(&site, connects_anew).await else { continue };
         let deep = Deep { outcome, took: begun.elapsed() };
         if facts.send(Fact::Tried { site: site.clone(), deep }).await.is_err() {
             return;
         }
     }
+}
+
+/// Whether the site serves, and routers do not find it.
+fn is_not_found(site: &SiteId, state: &State, now: Instant) -> bool {
+    let active = state.cells().get(&site.cell).and_then(|seen| seen.routed.activation.serving());
+    active == Some(&site.region)
+        && state.traffic(&site.cell).is_some_and(|traffic| traffic.finds_nobody(now))
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ const FAILED_TIMES: f64 = 4.0;
 /// Nothing below this is slow.
 const SLOW_MIN_MS: f64 = 500.0;
 const SLOW_TIMES: f64 = 8.0;
+/// From which share on it is not chance that routers find nobody.
+const UNREACHABLE_MIN: f64 = 0.02;
 /// What is bad is over below this part of what made it bad, so that users who get now a little more and now
 /// a little less than that do not make it begin anew each time.
 const OVER: f64 = 0.5;
@@ -143,6 +145,13 @@ impl SeenTraffic {
         self.trouble.filter(|_| self.lately(now).is_some())
     }
 
+    /// Returns whether routers find nobody where they connect anew: what goes on over a connection that is
+    /// open says nothing of that.
+    #[must_use]
+    pub fn finds_nobody(&self, now: Instant) -> bool {
+        self.lately(now).is_some_and(|lately| lately.unreachable_share >= UNREACHABLE_MIN)
+    }
+
     /// Returns whether the cell is asked for far more than usual.
     #[must_use]
     pub fn is_busy(&self, now: Instant) -> bool {
@@ -187,6 +196,18 @@ mod tests {
         }
         let since = traffic.trouble(second(90)).map(|(_, since)| since);
         assert_eq!(since, Some(second(86)), "what comes after is its own");
+    }
+
+    #[test]
+    fn routers_that_find_nobody_now_and_then_are_no_chance() {
+        let now = Instant::now();
+        let finds_nobody = |unreachable| {
+            let mut traffic = SeenTraffic::default();
+            traffic.told(&[TrafficSecond { requests: 100, unreachable, ..WELL }], false, now);
+            traffic.finds_nobody(now)
+        };
+        assert_eq!([0, 2, 3, 100].map(finds_nobody), [false, false, true, true]);
+        assert!(!SeenTraffic::default().finds_nobody(now), "nobody asks");
     }
 
     #[test]
