@@ -54,18 +54,20 @@ pub(super) async fn settled(
         let trouble = match look(run, control_plane, users).await {
             Err(err) => format!("how long cells have been where they are is not known: {err:#}"),
             Ok((cells, tenures, watched)) => {
-                let (seed, cell) = aim(fault, &cells, &tenures, run.drill.seed, count)?;
-                let open = tenures.get(&cell).map_or(Duration::ZERO, |tenure| tenure.open);
-                let known = open.min(watched);
+                let (seed, hit) = aim(fault, &cells, &tenures, run.drill.seed, count)?;
+                let open = |cell| tenures.get(cell).map_or(Duration::ZERO, |tenure| tenure.open);
+                let known = hit.iter().map(open).min().unwrap_or_default().min(watched);
+                let hit: Vec<String> = hit.iter().map(ToString::to_string).collect();
+                let hit = hit.join(", ");
                 if known >= SETTLED {
                     if seed != run.drill.seed {
                         let told = "whom the seed names was moved within ten minutes";
-                        run.terminal.line(&format!("{told}: {cell} instead, as with seed {seed}"));
+                        run.terminal.line(&format!("{told}: {hit} instead, as with seed {seed}"));
                     }
                     return Ok(seed);
                 }
                 format!(
-                    "the epoch of {cell} has been known for {} s, of the {} s that control planes \
+                    "the epoch of {hit} has been known for {} s, of the {} s that control planes \
                      wait before they move it",
                     known.as_secs(),
                     SETTLED.as_secs()
@@ -130,31 +132,34 @@ fn tenure(records: &[HistoryRecord], epoch: Epoch, now_unix_ms: u64) -> Option<T
     })
 }
 
-/// Returns the first seed from the drill's own on that hits a cell which was not moved of late, and that
-/// cell.
+/// Returns the first seed from the drill's own on that hits nobody who was moved of late, and whom.
 fn aim(
     fault: &Fault,
     cells: &[Cell],
     tenures: &BTreeMap<CellId, Tenure>,
     seed: u64,
     count: u64,
-) -> Result<(u64, CellId), String> {
+) -> Result<(u64, Vec<CellId>), String> {
     let mut lately: BTreeMap<CellId, Duration> = BTreeMap::new();
+    let mut again = MOVED;
     for seed in (0..count).map(|offset| seed.wrapping_add(offset)) {
-        let target = settle(fault, cells, seed)?;
-        let hit = target.cells().into_keys().next();
-        let cell = hit.ok_or("the drill hits no cell that could be moved")?;
-        let moved = tenures.get(&cell).and_then(|tenure| tenure.moved);
-        match moved.filter(|ago| *ago < MOVED) {
-            None => return Ok((seed, cell)),
-            Some(ago) => lately.insert(cell, ago),
+        let hit: Vec<CellId> = settle(fault, cells, seed)?.cells().into_keys().collect();
+        if hit.is_empty() {
+            return Err("the drill hits no cell that could be moved".to_owned());
+        }
+        let moved = |cell: &CellId| tenures.get(cell).and_then(|tenure| tenure.moved);
+        let ago = |cell: &CellId| Some((cell.clone(), moved(cell).filter(|ago| *ago < MOVED)?));
+        let too_soon: Vec<(CellId, Duration)> = hit.iter().filter_map(ago).collect();
+        let Some(last) = too_soon.iter().map(|(_, ago)| *ago).min() else {
+            return Ok((seed, hit));
         };
+        again = again.min(MOVED.saturating_sub(last));
+        lately.extend(too_soon);
     }
     let told: Vec<String> = lately
         .iter()
         .map(|(cell, ago)| format!("{cell} was moved {} s ago", ago.as_secs()))
         .collect();
-    let again = lately.values().max().map_or(Duration::ZERO, |ago| MOVED.saturating_sub(*ago));
     Err(format!(
         "{}, and control planes leave a cell for {} s where it was moved to; begin again in {} s",
         told.join(", "),

@@ -81,7 +81,7 @@ fn whom_the_seed_names_is_hit_unless_it_was_moved_within_ten_minutes() {
     let (seed, named) = aim(&fault, &cells(), &moved([None; 3]), 7, SEEDS).unwrap();
     assert_eq!(seed, 7);
     let ago = |lately| {
-        let ago = cells().into_iter().map(|cell| (cell.id == named).then_some(lately));
+        let ago = cells().into_iter().map(|cell| (named == [cell.id]).then_some(lately));
         let ago: Vec<Option<u64>> = ago.collect();
         aim(&fault, &cells(), &moved([ago[0], ago[1], ago[2]]), 7, SEEDS).unwrap()
     };
@@ -102,6 +102,20 @@ fn where_nobody_may_be_moved_it_is_said_when_somebody_may() {
     assert_eq!(found, Err(told.to_owned()));
     let any = aim(&slow(Choice::Auto), &cells(), &moved([Some(9), Some(500), Some(7)]), 1, SEEDS);
     assert!(any.unwrap_err().ends_with("begin again in 101 s"));
+}
+
+#[test]
+fn of_a_region_nobody_was_moved_lately() {
+    let mut cells = cells();
+    cells[1].active = cells[0].active.clone();
+    let east = Choice::Named("east".parse().unwrap());
+    let fault = Fault::Evacuate { region: east };
+    let (seed, hit) = aim(&fault, &cells, &moved([None, Some(600), Some(1)]), 1, SEEDS).unwrap();
+    assert_eq!((seed, hit), (1, vec![cells[0].id.clone(), cells[1].id.clone()]));
+    let found = aim(&fault, &cells, &moved([Some(500), Some(200), None]), 1, SEEDS);
+    let told = "c1 was moved 500 s ago, c2 was moved 200 s ago, and control planes leave a cell \
+                for 600 s where it was moved to; begin again in 401 s";
+    assert_eq!(found, Err(told.to_owned()));
 }
 
 #[test]
