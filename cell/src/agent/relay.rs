@@ -24,6 +24,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use topology::address::Port;
+use topology::spec::Cell;
 use topology::{RegionId, SiteId};
 use tracing::{debug, info, warn};
 
@@ -62,7 +63,7 @@ type Passing = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Opens a site's ways; none on one machine, where a round trip is nothing.
 pub(crate) fn open(site: &Site, binaries: &Binaries) -> Vec<Relay> {
     let cell = site.spec.cell(&site.id.cell).into_iter();
-    let others = cell.flat_map(|cell| cell.regions());
+    let others = cell.flat_map(Cell::regions);
     let others: Vec<_> = others.filter(|region| **region != site.id.region).collect();
     if site.spec.round_trip.is_zero() || others.len() > OTHERS_MAX {
         return Vec::new();

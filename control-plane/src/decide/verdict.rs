@@ -122,15 +122,14 @@ pub fn judge(cell: &CellId, seen: &SeenCell, matrix: &Matrix<'_>, world: World<'
     let World { state, policy, now } = world;
     let unreachable = matrix.unreachable(cell, active);
     let lease = lease(seen, state, policy, now);
-    let evidence: Vec<Against> = [
-        probes(cell, active, matrix, now),
-        traffic(cell, state, now),
-        report(cell, active, state, now),
-        lease.clone(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let probes = probes(cell, active, matrix, now);
+    // Few users come anew, and fail: where vantages that do so fail, too, that is all that is needed.
+    let nobody = || probes.as_ref().and_then(|_| nobody(cell, state, now));
+    let traffic = traffic(cell, state, now).or_else(nobody);
+    let evidence: Vec<Against> = [probes, traffic, report(cell, active, state, now), lease.clone()]
+        .into_iter()
+        .flatten()
+        .collect();
     let mut since: Vec<Instant> = evidence.iter().map(|against| against.since).collect();
     since.sort_unstable();
     let (first, second) = (since.first().copied(), since.get(1).copied());
@@ -187,6 +186,15 @@ fn traffic(cell: &CellId, state: &State, now: Instant) -> Option<Against> {
         lately.unreachable_share * 100.0,
         lately.median_ms
     );
+    Some(Against { kind: Kind::Traffic, since, what })
+}
+
+fn nobody(cell: &CellId, state: &State, now: Instant) -> Option<Against> {
+    let traffic = state.traffic(cell)?;
+    let (since, lately) = traffic.finds_nobody(now).zip(traffic.lately(now))?;
+    let share = lately.unreachable_share * 100.0;
+    let what =
+        format!("routers find nobody {share:.1} % of the time, for {}", seconds(now - since));
     Some(Against { kind: Kind::Traffic, since, what })
 }
 

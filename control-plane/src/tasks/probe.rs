@@ -128,7 +128,7 @@ async fn deeply(
 fn is_not_found(site: &SiteId, state: &State, now: Instant) -> bool {
     let active = state.cells().get(&site.cell).and_then(|seen| seen.routed.activation.serving());
     active == Some(&site.region)
-        && state.traffic(&site.cell).is_some_and(|traffic| traffic.finds_nobody(now))
+        && state.traffic(&site.cell).is_some_and(|traffic| traffic.finds_nobody(now).is_some())
 }
 
 #[cfg(test)]

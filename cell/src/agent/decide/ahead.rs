@@ -50,7 +50,9 @@ mod tests {
             Phase::Electing { predecessor: None },
             Phase::Promoting { active: region("south") },
         ];
-        moving.iter().for_each(|phase| check(phase, ("north", "south"), Ahead::AsBefore));
+        for phase in &moving {
+            check(phase, ("north", "south"), Ahead::AsBefore);
+        }
     }
 
     #[test]

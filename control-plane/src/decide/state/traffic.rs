@@ -38,6 +38,8 @@ pub struct SeenTraffic {
     usual: Lately,
     samples: u32,
     trouble: Option<(Health, Instant)>,
+    /// Since when routers find nobody where they connect anew.
+    nobody: Option<Instant>,
     /// When another site became the active one.
     moved: Option<Instant>,
 }
@@ -56,7 +58,7 @@ impl SeenTraffic {
     /// usually get stays, as the cell is the same.
     pub(super) fn moved(&mut self, now: Instant) {
         self.seconds.clear();
-        self.trouble = None;
+        (self.trouble, self.nobody) = (None, None);
         self.moved = Some(now);
     }
 
@@ -70,9 +72,12 @@ impl SeenTraffic {
             self.seconds.pop_front();
         }
         let Some(lately) = self.lately(now) else {
-            self.trouble = None;
+            (self.trouble, self.nobody) = (None, None);
             return;
         };
+        let part = if self.nobody.is_some() { OVER } else { 1.0 };
+        let finds_nobody = lately.unreachable_share >= UNREACHABLE_MIN * part;
+        self.nobody = finds_nobody.then(|| self.nobody.unwrap_or(now));
         let is_bad = self.judge(lately, 1.0);
         let goes_on = || self.trouble.and_then(|_| self.judge(lately, OVER));
         self.trouble = is_bad
@@ -145,11 +150,11 @@ impl SeenTraffic {
         self.trouble.filter(|_| self.lately(now).is_some())
     }
 
-    /// Returns whether routers find nobody where they connect anew: what goes on over a connection that is
-    /// open says nothing of that.
+    /// Returns since when routers find nobody where they connect anew: what goes on over a connection that is
+    /// open says nothing of that, and may be nearly everything.
     #[must_use]
-    pub fn finds_nobody(&self, now: Instant) -> bool {
-        self.lately(now).is_some_and(|lately| lately.unreachable_share >= UNREACHABLE_MIN)
+    pub fn finds_nobody(&self, now: Instant) -> Option<Instant> {
+        self.nobody.filter(|_| self.lately(now).is_some())
     }
 
     /// Returns whether the cell is asked for far more than usual.
@@ -200,14 +205,33 @@ mod tests {
 
     #[test]
     fn routers_that_find_nobody_now_and_then_are_no_chance() {
-        let now = Instant::now();
+        let start = Instant::now();
         let finds_nobody = |unreachable| {
             let mut traffic = SeenTraffic::default();
-            traffic.told(&[TrafficSecond { requests: 100, unreachable, ..WELL }], false, now);
-            traffic.finds_nobody(now)
+            traffic.told(&[TrafficSecond { requests: 100, unreachable, ..WELL }], false, start);
+            traffic.finds_nobody(start)
         };
-        assert_eq!([0, 2, 3, 100].map(finds_nobody), [false, false, true, true]);
-        assert!(!SeenTraffic::default().finds_nobody(now), "nobody asks");
+        assert_eq!([0, 2, 3, 100].map(finds_nobody), [None, None, Some(start), Some(start)]);
+        assert_eq!(SeenTraffic::default().finds_nobody(start), None, "nobody asks");
+    }
+
+    #[test]
+    fn to_find_nobody_is_over_when_that_is_rare_again_or_another_site_serves() {
+        let (mut traffic, start) = (SeenTraffic::default(), Instant::now());
+        let second = |seconds| start + Duration::from_secs(seconds);
+        let at = |unreachable| TrafficSecond { requests: 100, unreachable, ..WELL };
+        let mut told = |seconds, unreachable| {
+            traffic.told(&[at(unreachable)], false, second(seconds));
+            traffic.finds_nobody(second(seconds))
+        };
+        // Each ten seconds hold one of these.
+        assert_eq!(told(0, 3), Some(start));
+        assert_eq!(told(10, 2), Some(start));
+        assert_eq!(told(20, 1), None);
+        assert_eq!(told(30, 2), None);
+        assert_eq!(told(40, 9), Some(second(40)));
+        traffic.moved(second(41));
+        assert_eq!(traffic.finds_nobody(second(41)), None);
     }
 
     #[test]

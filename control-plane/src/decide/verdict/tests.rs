@@ -65,6 +65,13 @@ fn one_kind_of_evidence_is_no_reason() {
     check("north", "80.0 c1@east has a slow disk", "");
 }
 
+/// Nearly all users are connected, and get what they ask for: those who come anew do not.
+#[test]
+fn a_site_that_nobody_can_connect_to_any_more_is_relieved() {
+    check("north", "80.0 users of c1 miss; 81.0 c1@east answers nothing", "EXPECTED");
+    check("north", "80.0 users of c1 miss", "");
+}
+
 #[test]
 fn users_and_the_site_itself_are_no_reason_while_the_vantages_see_it_well() {
     check("north", "80.0 users of c1 fail; 80.0 c1@east has no database", "");
