@@ -204,12 +204,14 @@ impl Relay {
     ) -> impl Future<Output = ()> + Send + use<> {
         let (region, server, round_trip) = (self.region.clone(), self.server, self.round_trip);
         async move {
-            info!(%region, name, was_kept = kept.is_some(), "passing WAL on");
+            let was_kept = kept.is_some();
             let opening = async {
-                match kept {
-                    Some(kept) => Ok(kept),
-                    None => postgres.log_in(server, &name, round_trip).await,
-                }
+                let opened = match kept {
+                    Some(kept) => kept,
+                    None => postgres.log_in(server, &name, round_trip).await?,
+                };
+                info!(%region, name, was_kept, "passing WAL on");
+                Ok(opened)
             };
             if let Err(err) = pass(client, opening).await {
                 debug!(%region, name, error = format!("{err:#}"), "WAL comes no more");
