@@ -68,7 +68,11 @@ fn one_kind_of_evidence_is_no_reason() {
 /// Nearly all users are connected, and get what they ask for: those who come anew do not.
 #[test]
 fn a_site_that_nobody_can_connect_to_any_more_is_relieved() {
-    check("north", "80.0 users of c1 miss; 81.0 c1@east answers nothing", "EXPECTED");
+    check(
+        "north",
+        "80.0 users of c1 miss; 81.0 c1@east answers nothing",
+        "94.0 relieve c1 from east to north",
+    );
     check("north", "80.0 users of c1 miss", "");
 }
 
