@@ -122,14 +122,15 @@ pub fn judge(cell: &CellId, seen: &SeenCell, matrix: &Matrix<'_>, world: World<'
     let World { state, policy, now } = world;
     let unreachable = matrix.unreachable(cell, active);
     let lease = lease(seen, state, policy, now);
-    let probes = probes(cell, active, matrix, now);
+    let seen_bad = probes(cell, active, matrix, now);
     // Few users come anew, and fail: where vantages that do so fail, too, that is all that is needed.
-    let nobody = || probes.as_ref().and_then(|_| nobody(cell, state, now));
+    let nobody = || seen_bad.as_ref().and_then(|_| nobody(cell, state, now));
     let traffic = traffic(cell, state, now).or_else(nobody);
-    let evidence: Vec<Against> = [probes, traffic, report(cell, active, state, now), lease.clone()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let evidence: Vec<Against> =
+        [seen_bad, traffic, report(cell, active, state, now), lease.clone()]
+            .into_iter()
+            .flatten()
+            .collect();
     let mut since: Vec<Instant> = evidence.iter().map(|against| against.since).collect();
     since.sort_unstable();
     let (first, second) = (since.first().copied(), since.get(1).copied());
