@@ -40,7 +40,7 @@ pub(crate) use archive::{Archiver, Sending};
 pub(crate) use binaries::Binaries;
 pub(crate) use configuration::{SOCKET_PORT, Source, Upstream, standby_name};
 pub(crate) use position::Position;
-pub(crate) use protocol::{Kept, name_asked, refusal};
+pub(crate) use protocol::Kept;
 pub(crate) use rebuild::Own;
 pub(crate) use sql::{Replication, Sql};
 pub(crate) use wal::{Segment, SegmentSize};

@@ -9,6 +9,8 @@
 //! What is not there ahead is opened when it is asked for. Over a connection that is kept nothing is
 //! asked: it counts for no commit. PostgreSQL ends with its agent.
 
+mod door;
+
 use std::fs::{self, DirBuilder};
 use std::future::pending;
 use std::net::SocketAddr;
@@ -29,9 +31,11 @@ use topology::{RegionId, SiteId};
 use tracing::{debug, info, warn};
 
 use super::decide::ahead::{Ahead, ahead};
-use super::postgres::{Binaries, Kept, Postgres, SOCKET_PORT, name_asked, refusal, standby_name};
+use super::postgres::{Binaries, Kept, Postgres, SOCKET_PORT, standby_name};
 use super::shared::Shared;
 use crate::config::Site;
+
+use door::{name_asked, refusal};
 
 /// What a socket's address has room for, less the zero at its end.
 const PATH_MAX: usize = 107;

@@ -42,7 +42,7 @@ impl Join {
             postgres.start_standby(&self.target()).await.context("start as a standby")?;
             return Ok(self.joined());
         }
-        let upstream = Upstream::uncounted(self.from(), &tools.site.id);
+        let upstream = Upstream::uncounted(self.as_source(), &tools.site.id);
         postgres.start_standby(&upstream).await.context("start as a standby")?;
         self.take_name().await
     }
@@ -110,10 +110,10 @@ impl Join {
     }
 
     fn target(&self) -> Upstream {
-        Upstream::to(self.from(), &self.tools.site.id, self.told.1)
+        Upstream::to(self.as_source(), &self.tools.site.id, self.told.1)
     }
 
-    fn from(&self) -> Source {
+    fn as_source(&self) -> Source {
         Source { region: self.told.0.clone(), address: self.source }
     }
 

@@ -1,6 +1,5 @@
 //! Speaks the replication protocol: asks a server what SQL does not tell while it recovers, the timeline
-//! it is on and where it left the earlier ones; logs in ahead of who will ask for WAL; and hears who
-//! that is.
+//! it is on and where it left the earlier ones, and logs in ahead of who will ask it for WAL.
 //!
 //! `tokio-postgres` opens no such connection. A `psql` for each question was most of a
 //! vote's time (50 ms measured, 15 ms so). The messages are those of the same library.
@@ -10,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use fallible_iterator::FallibleIterator as _;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 use postgres_protocol::message::backend::{
@@ -18,7 +17,7 @@ use postgres_protocol::message::backend::{
 };
 use postgres_protocol::message::frontend;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// The server is on this machine or one region away; what takes longer than this will not come.
@@ -28,10 +27,6 @@ const ROUND_TRIPS: u32 = 4;
 /// Longest message accepted. A timeline's history has a line of some 60 bytes for each before it.
 const MESSAGE_MAX: usize = 1024 * 1024;
 const USER: &str = "replicator";
-/// Version 3.0, the only one there is.
-const VERSION: u32 = 3 << 16;
-/// Longest first message that PostgreSQL takes itself.
-const STARTUP_MAX: usize = 10_000;
 /// What is sent and not taken for so long ends a connection, and so does a silence of about as long: what
 /// is asked of PostgreSQL's own.
 const UNTAKEN: Duration = Duration::from_secs(2);
@@ -95,39 +90,6 @@ pub(super) async fn log_in(
     let logged_in = tokio::time::timeout(limit, logged_in).await;
     let kept = logged_in.unwrap_or_else(|_elapsed| bail!("no answer within {limit:?}"));
     kept.with_context(|| format!("log in to {server} as {name}"))
-}
-
-/// Hears, as a server does, under which name somebody wants to replicate.
-pub(crate) async fn name_asked(client: &mut (impl AsyncRead + Unpin)) -> anyhow::Result<String> {
-    let length = client.read_u32().await.context("hear how long the first message is")? as usize;
-    ensure!((8..=STARTUP_MAX).contains(&length), "a first message of {length} bytes");
-    let mut message = vec![0; length - 4];
-    client.read_exact(&mut message).await.context("hear the first message")?;
-    let mut message = message.as_slice();
-    let version = message.get_u32();
-    ensure!(version == VERSION, "another protocol than 3.0: {version:#x}");
-    let texts: Vec<&[u8]> = message.split(|byte| *byte == 0).collect();
-    let name = texts.chunks_exact(2).find(|pair| pair[0] == b"application_name");
-    let name = name.context("the first message names nobody")?[1];
-    Ok(String::from_utf8_lossy(name).into_owned())
-}
-
-/// Returns what a server says that lets nobody in.
-pub(crate) fn refusal(reason: &str) -> Bytes {
-    let reason = reason.replace('\0', " ");
-    let mut fields = BytesMut::new();
-    for (code, text) in [(b'S', "FATAL"), (b'V', "FATAL"), (b'C', "08006"), (b'M', reason.as_str())]
-    {
-        fields.put_u8(code);
-        fields.put_slice(text.as_bytes());
-        fields.put_u8(0);
-    }
-    fields.put_u8(0);
-    let mut message = BytesMut::new();
-    message.put_u8(backend::ERROR_RESPONSE_TAG);
-    message.put_u32(u32::try_from(fields.len() + 4).unwrap_or(u32::MAX));
-    message.put_slice(&fields);
-    message.freeze()
 }
 
 struct Conversation {
