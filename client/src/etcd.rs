@@ -322,11 +322,11 @@ impl Etcd {
             match self.members[index].txn(txn.clone(), self.patience).await {
                 Ok(response) => {
                     self.preferred.store(index, Ordering::Relaxed);
-                    self.members[index].was_asked(true);
+                    self.members[index].take_for_answering(true);
                     return Ok(response);
                 }
                 Err(err) => {
-                    self.members[index].was_asked(false);
+                    self.members[index].take_for_answering(false);
                     failure = Some(err);
                 }
             }

@@ -173,7 +173,7 @@ impl Etcd {
                 () = stop.cancelled() => return,
             }
             if index == NEAREST {
-                member.was_asked(false);
+                member.take_for_answering(false);
                 look = if begun.elapsed() < LASTING { (look * 2).min(LOOK_MAX) } else { LOOK };
             }
             turn += 1;

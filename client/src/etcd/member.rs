@@ -21,7 +21,7 @@ pub(super) struct Member {
     pub(super) endpoint: String,
     client: OnceCell<Client>,
     failed: Mutex<Option<Failure>>,
-    /// It has answered the last question for what a majority has.
+    /// Whether it has answered the last question for what a majority has, and no watch on it has ended since.
     answers: AtomicBool,
 }
 
@@ -90,12 +90,13 @@ impl Member {
         *self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It has said what a majority has, or has not.
-    pub(super) fn was_asked(&self, has_answered: bool) {
-        self.answers.store(has_answered, Ordering::Relaxed);
+    /// It has said what a majority has; or has not, or a watch on it has ended.
+    pub(super) fn take_for_answering(&self, answers: bool) {
+        self.answers.store(answers, Ordering::Relaxed);
     }
 
-    /// Returns whether it has answered the last question for what a majority has.
+    /// Returns whether it has answered the last question for what a majority has, and no watch on it has
+    /// ended since.
     pub(super) fn answers(&self) -> bool {
         self.answers.load(Ordering::Relaxed)
     }
