@@ -56,7 +56,7 @@ pub(super) async fn settled(
             Ok((cells, tenures, watched)) => {
                 let (seed, hit) = aim(fault, &cells, &tenures, run.drill.seed, count)?;
                 let open = |cell| tenures.get(cell).map_or(Duration::ZERO, |tenure| tenure.open);
-                let known = hit.iter().map(open).min().unwrap_or_default().min(watched);
+                let known = hit.iter().map(open).fold(watched, Duration::min);
                 let hit: Vec<String> = hit.iter().map(ToString::to_string).collect();
                 let hit = hit.join(", ");
                 if known >= SETTLED {

@@ -190,6 +190,7 @@ fn traffic(cell: &CellId, state: &State, now: Instant) -> Option<Against> {
     Some(Against { kind: Kind::Traffic, since, what })
 }
 
+/// What few get, who come over new connections.
 fn nobody(cell: &CellId, state: &State, now: Instant) -> Option<Against> {
     let traffic = state.traffic(cell)?;
     let (since, lately) = traffic.finds_nobody(now).zip(traffic.lately(now))?;
