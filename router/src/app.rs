@@ -104,6 +104,7 @@ fn serve(config: Config) -> anyhow::Result<()> {
         room: Arc::clone(&room),
         metrics: Arc::clone(&metrics),
         protection,
+        round_trip: config.spec.round_trip,
     };
     let edge = Arc::clone(&metrics.edge);
     let near = Near::new(Arc::clone(&table), mutual.clone(), Arc::clone(&edge));

@@ -17,6 +17,7 @@ use topology::{CellId, Version};
 
 use crate::cell::{Cell, Memory};
 use crate::decide::hold::{Cause, DEADLINE, Evidence, Step, cause, pause, step};
+use crate::decide::release::Share;
 use crate::decide::retry::Budget;
 use crate::decide::stale::{self, Asked, Occasion, occasion};
 use crate::defect;
@@ -43,6 +44,8 @@ pub(crate) struct Holder {
     pub(crate) room: Arc<Room>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) protection: Arc<Protection>,
+    /// The longest there is to a site.
+    pub(crate) round_trip: Duration,
 }
 
 /// Why a request was not sent.
@@ -125,7 +128,8 @@ impl Holder {
                 (Step::Send | Step::SendWithinBudget, Some(site), Some((target, cell))) => {
                     if let (Some(hold), None) = (hold.as_ref(), &turn) {
                         let most = self.protection.share(asker, cells);
-                        let next = cell.memory.release.turn(site.epoch, most, spread(asker));
+                        let share = Share::over(self.round_trip, most);
+                        let next = cell.memory.release.turn(site.epoch, share, spread(asker));
                         let deadline = request.arrived + DEADLINE;
                         turn = Some(
                             hold.until(deadline, next, gone.as_mut())

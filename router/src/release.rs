@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use topology::Epoch;
 
-use crate::decide::release::{Ended, Pace};
+use crate::decide::release::{Ended, Pace, Share};
 
 /// One cell's release.
 pub(crate) struct Release {
@@ -30,12 +30,12 @@ impl Release {
     pub(crate) async fn turn(
         self: &Arc<Self>,
         epoch: Epoch,
-        most: usize,
+        share: Share,
         spread: Duration,
     ) -> Turn {
         loop {
             let (taken, wakes_another) = self.pace(|pace| {
-                (pace.take(epoch, most, self.started.elapsed()), pace.wakes_another(most))
+                (pace.take(epoch, share, self.started.elapsed()), pace.wakes_another(share))
             });
             match taken {
                 Ok(()) => {
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     /// More than any of these takes.
-    const MOST: usize = 1000;
+    const MOST: Share = Share { first: 8, most: 1000 };
     const EPOCH: Epoch = Epoch(7);
 
     #[tokio::test(start_paused = true)]

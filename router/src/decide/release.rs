@@ -6,7 +6,7 @@
 //!   ─────────────────────────────────────   ─────────────────────────────────────
 //!   has answered, well and quickly          twice as many
 //!   was slow                                as many as before
-//!   failed one turn in ten                  half as many, and never less than 8
+//!   failed one turn in ten                  half as many, and never fewer than at first
 //!   has said nothing                        as many as before: the step goes on
 //! ```
 //!
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use topology::Epoch;
 
-/// Under way at first, of those that were held.
+/// Under way at first, of those that were held, where a round trip is nothing.
 const AT_FIRST: usize = 8;
 /// The shortest step.
 const STEP: Duration = Duration::from_millis(100);
@@ -69,26 +69,43 @@ struct Step {
     took: Duration,
 }
 
+/// How many of a cell's held requests may be under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Share {
+    /// At first, and never fewer.
+    pub(crate) first: usize,
+    pub(crate) most: usize,
+}
+
+impl Share {
+    /// Over a distance an answer takes a round trip longer, and more are under way at the same pace.
+    pub(crate) fn over(round_trip: Duration, most: usize) -> Self {
+        let as_long = (STEP + round_trip).as_millis() / STEP.as_millis();
+        let first = AT_FIRST * usize::try_from(as_long).unwrap_or(1);
+        Self { first, most }
+    }
+}
+
 impl Pace {
-    /// Takes one of at most `most` turns under this epoch, or says how long until more may go.
+    /// Takes one of the share's turns under this epoch, or says how long until more may go.
     pub(crate) fn take(
         &mut self,
         epoch: Epoch,
-        most: usize,
+        share: Share,
         now: Duration,
     ) -> Result<(), Duration> {
         let is_quiet = self.last.is_none_or(|last| now.saturating_sub(last) > QUIET);
         if epoch > self.epoch || is_quiet && self.in_flight == 0 {
             let step = Step { began: now, ..Step::default() };
             let in_flight = self.in_flight;
-            *self = Self { epoch, allowed: AT_FIRST, in_flight, step, ..Self::default() };
+            *self = Self { epoch, allowed: share.first, in_flight, step, ..Self::default() };
         }
         let since = now.saturating_sub(self.step.began);
         if since >= STEP && (self.step.own > 0 || self.step.failed > 0) {
             self.was_late = since >= LATE;
-            self.go_on(most, now);
+            self.go_on(share, now);
         }
-        if self.in_flight < self.allowed.min(most) {
+        if self.in_flight < self.allowed.min(share.most) {
             self.in_flight += 1;
             self.last = Some(now);
             return Ok(());
@@ -98,8 +115,8 @@ impl Pace {
     }
 
     /// Whether somebody must be woken who would sleep although there is room.
-    pub(crate) fn wakes_another(&self, most: usize) -> bool {
-        self.was_late && self.in_flight < self.allowed.min(most)
+    pub(crate) fn wakes_another(&self, share: Share) -> bool {
+        self.was_late && self.in_flight < self.allowed.min(share.most)
     }
 
     /// Takes in how a turn under this epoch ended.
@@ -122,7 +139,7 @@ impl Pace {
     }
 
     /// Ends a step: what the site did in it says how many may be under way in the next.
-    fn go_on(&mut self, most: usize, now: Duration) {
+    fn go_on(&mut self, share: Share, now: Duration) {
         let Step { answered, failed, .. } = self.step;
         let is_failing = failed * TOLERATED > answered + failed;
         let allowed = match (is_failing, self.is_slow()) {
@@ -131,7 +148,7 @@ impl Pace {
             (false, false) => self.allowed * 2,
         };
         // More than the cell may have would only have to be halved in vain.
-        self.allowed = allowed.min(most).max(AT_FIRST);
+        self.allowed = allowed.min(share.most).max(share.first);
         self.step = Step { began: now, ..Step::default() };
     }
 

@@ -2,11 +2,22 @@ use super::*;
 
 const EPOCH: Epoch = Epoch(7);
 /// More than any of these takes.
-const MOST: usize = 10_000;
+const MOST: Share = Share { first: 8, most: 10_000 };
+const FEW: Share = Share { first: 8, most: 4 };
 
 #[test]
 fn eight_go_at_first_and_twice_as_many_after_each_step_with_good_answers() {
     check(&[(8, 0, 10), (16, 0, 10), (32, 0, 12), (64, 0, 11)], 128);
+}
+
+#[test]
+fn the_longer_an_answer_is_on_its_way_the_more_are_under_way_at_first() {
+    for (round_trip, first) in [(0, 8), (99, 8), (100, 16), (160, 16), (400, 40)] {
+        assert_eq!(Share::over(ms(round_trip), 30), Share { first, most: 30 }, "{round_trip} ms");
+    }
+    // What the cell may have is the bound all the same.
+    let mut pace = Pace::default();
+    assert_eq!(taken(&mut pace, EPOCH, Share { first: 40, most: 30 }, ms(0)), 30);
 }
 
 #[test]
@@ -91,8 +102,8 @@ fn a_release_after_a_quiet_while_starts_small_again() {
 #[test]
 fn there_are_never_more_than_the_cell_may_have() {
     let mut pace = Pace::default();
-    assert_eq!(taken(&mut pace, EPOCH, 4, ms(0)), 4);
-    assert_eq!(taken(&mut pace, EPOCH, 4, ms(3_600_000)), 0);
+    assert_eq!(taken(&mut pace, EPOCH, FEW, ms(0)), 4);
+    assert_eq!(taken(&mut pace, EPOCH, FEW, ms(3_600_000)), 0);
 }
 
 /// A site that works at 50 requests at once, each 300 ms long, and shares its time among more.
@@ -143,8 +154,8 @@ fn check(steps: &[(usize, usize, u64)], expected: usize) {
 }
 
 /// Takes the turns that can be had now.
-fn taken(pace: &mut Pace, epoch: Epoch, most: usize, now: Duration) -> usize {
-    std::iter::from_fn(|| pace.take(epoch, most, now).ok()).count()
+fn taken(pace: &mut Pace, epoch: Epoch, share: Share, now: Duration) -> usize {
+    std::iter::from_fn(|| pace.take(epoch, share, now).ok()).count()
 }
 
 fn ms(ms: u64) -> Duration {
