@@ -36,7 +36,8 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// How long a statement waits for a row that another transaction holds: less than the statement may
 /// take, so that the server gives up first and the connection stays usable.
 const LOCK: Duration = Duration::from_millis(2_500);
-/// Connections that are kept open: what the first paced release of a router asks for at once.
+/// Connections that are kept open on one machine, which other sites need as well: what the first paced
+/// release of a router asks for at once. Over distances, where more is held, it is all there may be.
 const WARM: usize = 8;
 const WARM_PERIOD: Duration = Duration::from_secs(1);
 /// Between two that are opened: a site whose database has just started takes no more of the machine than
@@ -54,6 +55,8 @@ pub struct Connections {
     /// A place for each strong transaction, kept until PostgreSQL has done with it.
     strong: Arc<Semaphore>,
     places: Places,
+    /// How many are kept open while nobody asks.
+    warm: usize,
 }
 
 impl Connections {
@@ -101,7 +104,11 @@ fn connections_to(
         Durability::Strong => site.spec.round_trip,
         Durability::Weak => Duration::ZERO,
     };
-    connections_of(config, waits)
+    let mut connections = connections_of(config, waits)?;
+    if !site.spec.round_trip.is_zero() {
+        connections.warm = connections.most();
+    }
+    Ok(connections)
 }
 
 /// Keeps a few connections open while nobody asks, on a standby too: they live through its
@@ -109,18 +116,14 @@ fn connections_to(
 pub async fn keep_warm(connections: Connections, stop: CancellationToken) -> anyhow::Result<()> {
     let warm = async {
         loop {
-            // Held at once, so that they are different ones. While the database is away there are none.
-            let mut held = Vec::new();
-            while held.len() < WARM {
-                let Ok(connection) = connections.pool.timeout_get(&AT_ONCE).await else { break };
-                if Object::metrics(&connection).recycled.is_none() {
-                    warm_up(&connection).await;
-                    tokio::time::sleep(WARM_PAUSE).await;
+            let pause = match open_another(&connections).await {
+                Some(opened) => {
+                    warm_up(&opened).await;
+                    WARM_PAUSE
                 }
-                held.push(connection);
-            }
-            drop(held);
-            tokio::time::sleep(WARM_PERIOD).await;
+                None => WARM_PERIOD,
+            };
+            tokio::time::sleep(pause).await;
         }
     };
     tokio::select! {
@@ -128,6 +131,20 @@ pub async fn keep_warm(connections: Connections, stop: CancellationToken) -> any
         () = stop.cancelled() => {}
     }
     Ok(())
+}
+
+/// Opens one that is kept open; none where there are enough, and while the database is away.
+async fn open_another(connections: &Connections) -> Option<Object> {
+    // Held at once, so that they are different ones, and only for as long as opening one takes.
+    let mut held = Vec::new();
+    while held.len() < connections.warm {
+        let connection = connections.pool.timeout_get(&AT_ONCE).await.ok()?;
+        if Object::metrics(&connection).recycled.is_none() {
+            return Some(connection);
+        }
+        held.push(connection);
+    }
+    None
 }
 
 /// Has a new connection look every table up, which its first query would do otherwise.
@@ -162,5 +179,5 @@ pub fn connections_of(mut config: Config, waits: Duration) -> anyhow::Result<Con
         .runtime(Runtime::Tokio1)
         .build()
         .context("open the connection pool")?;
-    Ok(Connections { pool, strong: Arc::new(Semaphore::new(places.strong)), places })
+    Ok(Connections { pool, strong: Arc::new(Semaphore::new(places.strong)), places, warm: WARM })
 }
