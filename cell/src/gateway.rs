@@ -11,6 +11,7 @@
 //! Nothing here waits for the control plane or etcd: placement and tenure are what was last heard
 //! (I6), and a tenure ends by itself when nobody extends it.
 
+mod barrier;
 pub mod caller;
 mod canary;
 pub mod decide;
@@ -23,6 +24,7 @@ pub mod refusal;
 pub mod secure;
 pub mod tenure;
 
+pub use barrier::Barrier;
 pub use caller::{Actor, Caller, Permit};
 pub use canary::Canary;
 pub use decide::admit::{Right, Strength};

@@ -38,7 +38,7 @@ use crate::config::Site;
 use crate::database::idempotency::Writer;
 use crate::database::{self, Connections, Failure, Transaction};
 use crate::gateway::{
-    self, Canary, Gateway, PassOn, Permit, Right, Strength, guard, refusal, secure,
+    self, Barrier, Canary, Gateway, PassOn, Permit, Right, Strength, guard, refusal, secure,
 };
 use downstream::Downstream;
 
@@ -62,6 +62,7 @@ pub struct Session {
     nlp: Downstream,
     knowledge: Downstream,
     right: watch::Receiver<Option<Right>>,
+    barrier: Barrier,
     /// Conversations that have just changed, for the streams that show them.
     changes: broadcast::Sender<Uuid>,
     streams: Arc<Semaphore>,
@@ -95,6 +96,7 @@ impl Session {
             nlp: Downstream::nlp(http.clone(), neighbours.nlp),
             knowledge: Downstream::knowledge(http.clone(), neighbours.knowledge),
             http,
+            barrier: Barrier::new(right.clone()),
             right,
             changes: broadcast::channel(CHANGES).0,
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
@@ -110,11 +112,12 @@ impl Session {
         (serves && right.strength() != Strength::Soon).then_some(right)
     }
 
-    /// Refuses a message or a conversation that is to be kept strongly and could not be.
-    fn demand_write(&self, permit: Permit) -> Result<(), Problem> {
+    /// Refuses a message or a conversation that is to be kept strongly and could not be; waits for the
+    /// barrier where it could then.
+    async fn demand_write(&self, permit: Permit) -> Result<Permit, Problem> {
         match self.durability {
-            Durability::Weak => Ok(()),
-            Durability::Strong => permit.demand_strong(),
+            Durability::Weak => Ok(permit),
+            Durability::Strong => self.barrier.strong(permit).await,
         }
     }
 
@@ -149,6 +152,7 @@ pub fn routes(
 ) -> Router {
     let pass_on = PassOn {
         http: session.http.clone(),
+        barrier: session.barrier.clone(),
         ticket: neighbours.ticket,
         knowledge: neighbours.knowledge,
         nlp: neighbours.nlp,

@@ -4,6 +4,7 @@
 mod chain {
     mod agents;
     mod at_risk;
+    mod barrier;
     mod commit;
     mod conversations;
     mod escalation;

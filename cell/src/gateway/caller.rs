@@ -5,10 +5,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use runtime::Problem;
 use topology::spec::Durability;
+use topology::wire::agent::TenureName;
 use topology::wire::header;
 use topology::{CellId, Epoch, Role, Slot};
 
-use super::decide::admit::{Asking, Mode, Refusal, Said, Strength, identity};
+use super::decide::admit::{Asking, Mode, Refusal, Right, Said, Strength, identity};
 use super::refusal;
 
 /// A contact, as the router authenticated them (I10), who asks for what is theirs.
@@ -58,6 +59,19 @@ impl Permit {
             Mode::Serve { strength, .. } => strength,
             Mode::Stale => Strength::Soon,
         }
+    }
+
+    /// Returns whether strong work would come through if it waited for the barrier.
+    #[must_use]
+    pub(super) fn is_before_barrier(self) -> bool {
+        matches!(self.mode, Mode::Serve { strength: Strength::Soon, .. })
+    }
+
+    /// Returns what is permitted under the right as it is now; none if that is another, or over.
+    pub(super) fn under(self, right: Right) -> Option<Self> {
+        let serves = right.tenure == TenureName::Serving && right.epoch == self.epoch;
+        let mode = Mode::Serve { open: right.open, strength: right.strength() };
+        serves.then_some(Self { mode, ..self })
     }
 
     /// Refuses a strong write, or the replay of one, that would not come through.

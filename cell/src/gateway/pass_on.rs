@@ -18,7 +18,7 @@ use topology::wire::header;
 use tracing::warn;
 
 use super::guard::stale;
-use super::{Permit, refusal};
+use super::{Barrier, Permit, refusal};
 use crate::database::age::Age;
 
 /// Longer than a strong commit may take, so that the ticket service is the one that says so.
@@ -56,6 +56,7 @@ const TO_CLIENT: [&str; 8] = [
 #[derive(Clone)]
 pub struct PassOn {
     pub http: HttpClient,
+    pub barrier: Barrier,
     pub ticket: SocketAddr,
     pub knowledge: SocketAddr,
     pub nlp: SocketAddr,
@@ -64,6 +65,7 @@ pub struct PassOn {
 #[derive(Clone)]
 pub(super) struct Target {
     http: HttpClient,
+    barrier: Barrier,
     address: SocketAddr,
     time: Duration,
     /// Whether what changes something there is a strong write.
@@ -89,20 +91,21 @@ impl PassOn {
     }
 
     fn target(&self, address: SocketAddr, time: Duration, strong: bool) -> Target {
-        Target { http: self.http.clone(), address, time, strong }
+        let (http, barrier) = (self.http.clone(), self.barrier.clone());
+        Target { http, barrier, address, time, strong }
     }
 }
 
 async fn pass(
     State(target): State<Target>,
-    permit: Permit,
+    mut permit: Permit,
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let is_read = head.method == Method::GET;
     let needs_voters = !is_read || !permit.shows_durable() && wants_no_old_answer(&head.headers);
     if target.strong && needs_voters {
-        permit.demand_strong()?;
+        permit = target.barrier.strong(permit).await?;
     }
     let body = to_bytes(body, BODY_MAX).await.map_err(|_too_long| {
         Problem::new(413, "payload-too-large", "The request's body is too large")

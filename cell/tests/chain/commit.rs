@@ -8,6 +8,7 @@ use serde_json::json;
 use topology::spec::Durability;
 use topology::wire::agent::TenureName;
 
+use super::barrier::waits;
 use super::postgres::{Database, Pair, Postgres};
 use super::site::{Answer, Site};
 
@@ -194,9 +195,7 @@ async fn after_a_crash_what_no_standby_has_is_visible_and_nothing_strong_is_answ
     assert_eq!(site.database.count("SELECT count(*) FROM tickets").await, 1);
 
     for (user, key) in [("ada", "k"), ("ada", "another"), ("bob", "k")] {
-        let answer = open(&site, user, key).await;
-        assert_eq!(told(&answer), (503, "failing-over"), "{user} {key}");
-        assert_eq!(answer.headers["x-bulkhead-state"], "failing-over");
+        assert!(waits(&mut Box::pin(open(&site, user, key))).await, "{user} {key}");
     }
     let shown = site.get("ada", TICKETS).await;
     assert_eq!(shown.headers["x-bulkhead-stale"], "unknown");

@@ -4,8 +4,10 @@ use axum::response::Json;
 use runtime::{HttpClient, Tasks};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use super::*;
+use crate::gateway::Barrier;
 
 #[tokio::test]
 async fn the_page_names_files_that_are_there_and_may_be_kept_for_ever() {
@@ -98,7 +100,8 @@ async fn site() -> Site {
     let mut tasks = Tasks::default();
     tasks.start("serve knowledge", |stop| server::serve(listener, knowledge, stop));
     let http = HttpClient::default();
-    let pass_on = PassOn { http, ticket: address, knowledge: address, nlp: address };
+    let barrier = Barrier::new(watch::channel(None).1);
+    let pass_on = PassOn { http, barrier, ticket: address, knowledge: address, nlp: address };
     let gate = Router::new().fallback(async || (StatusCode::BAD_REQUEST, "the gate"));
     Site { routes: in_front(gate, Public::default(), &pass_on), _tasks: tasks }
 }

@@ -38,7 +38,7 @@ pub(super) async fn create(
     JsonBody(new): JsonBody<NewConversation>,
 ) -> Result<Response, Failure> {
     check(&new)?;
-    session.demand_write(permit)?;
+    let permit = session.demand_write(permit).await?;
     let key = required_key(&headers)?;
     let place = (method.as_str(), uri.path());
     let writer = session.writer(permit);

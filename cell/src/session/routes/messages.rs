@@ -43,7 +43,7 @@ pub(super) async fn send(
     JsonBody(new): JsonBody<NewMessage>,
 ) -> Result<Response, Failure> {
     check(&new)?;
-    session.demand_write(permit)?;
+    let permit = session.demand_write(permit).await?;
     let key = match &new.client_message_id {
         Some(_) => key_of(&headers)?,
         None => Some(required_key(&headers)?),
