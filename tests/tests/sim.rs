@@ -88,7 +88,7 @@ static REGRESSIONS: [Regression; 4] = [
 ];
 
 /// Each mistake, and what brings it out.
-const SABOTAGES: [(Sabotage, Theme); 20] = [
+const SABOTAGES: [(Sabotage, Theme); 21] = [
     (Sabotage::RecordLeftUnsettled, Theme::Unsettled),
     (Sabotage::RenewalsCountedFromOne, Theme::Forget),
     (Sabotage::TrustTheTimeline, Theme::Twice),
@@ -98,6 +98,7 @@ const SABOTAGES: [(Sabotage, Theme); 20] = [
     (Sabotage::NoWaitAfterRestart, Theme::Promise),
     (Sabotage::OneVoteIsEnough, Theme::Half),
     (Sabotage::LeaseFromTheReply, Theme::Late),
+    (Sabotage::RightFromTheRecord, Theme::Unheard),
     (Sabotage::RenewalSaidTooSoon, Theme::Late),
     (Sabotage::LeaseNotCompared, Theme::Blink),
     (Sabotage::RecordBeforeName, Theme::Leave),

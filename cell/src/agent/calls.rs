@@ -20,7 +20,8 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use topology::wire::agent::{
-    HandOverReply, HandOverRequest, PromiseReply, PromiseRequest, Renewal, VoteReply, VoteRequest,
+    BegunTimeline, HandOverReply, HandOverRequest, PromiseReply, PromiseRequest, Renewal,
+    VoteReply, VoteRequest,
 };
 use topology::{Epoch, Phase, RegionId};
 
@@ -47,6 +48,9 @@ const TENURE_REPEAT: Duration = Duration::from_secs(1);
 /// How long who asks for the next renewal waits for it: a site that renews does so twice a second.
 const NO_RENEWAL: Duration = Duration::from_secs(2);
 
+/// How long who asks for a timeline waits for it: a promotion takes a few tenths of a second.
+const NO_TIMELINE: Duration = Duration::from_secs(2);
+
 /// Something only the keeper may answer: it owns PostgreSQL.
 pub(crate) enum Call {
     Vote(VoteRequest, oneshot::Sender<VoteReply>),
@@ -65,6 +69,7 @@ pub(crate) fn routes(site: Arc<Site>, shared: Arc<Shared>, calls: mpsc::Sender<C
         .route("/v1/status", get(status))
         .route("/v1/renewal", get(renewal))
         .route("/v1/tenure", get(tenure))
+        .route("/v1/timeline", get(timeline))
         .route("/v1/lost-writes", get(lost_writes))
         .route("/v1/promise", post(promise))
         .route("/v1/vote", post(vote))
@@ -95,6 +100,29 @@ async fn renewal(State(agent): State<Agent>, Query(known): Query<After>) -> Json
         Ok(Err(_)) | Err(_) => *agent.shared.renewal.borrow(),
     };
     Json(renewal)
+}
+
+#[derive(Deserialize)]
+struct Under {
+    epoch: u64,
+}
+
+async fn timeline(State(agent): State<Agent>, Query(asked): Query<Under>) -> Response {
+    let mut begun = agent.shared.begun.subscribe();
+    let is_asked = |begun: &Option<BegunTimeline>| {
+        begun.as_ref().is_some_and(|begun| begun.epoch == asked.epoch)
+    };
+    let told = match tokio::time::timeout(NO_TIMELINE, begun.wait_for(is_asked)).await {
+        Ok(Ok(begun)) => begun.clone(),
+        Ok(Err(_)) | Err(_) => None,
+    };
+    told.map_or_else(
+        || {
+            Problem::new(503, "not-promoted", "The site has not been promoted under that epoch")
+                .into_response()
+        },
+        |told| Json(told).into_response(),
+    )
 }
 
 /// What this site had written that the cell's history went on without.

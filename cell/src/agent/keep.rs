@@ -24,6 +24,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use client::Etcd;
 use client::etcd::Written;
+use runtime::clock::BootTime;
 use runtime::{Board, HttpClient};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -45,7 +46,7 @@ use super::shared::{Known, Shared};
 use crate::config::Site;
 use crate::defect;
 
-use work::{Done, Work, finish};
+use work::{Done, Telling, Work, finish};
 
 /// How often the site is looked at without any news: PostgreSQL does not announce that it died.
 const TICK: Duration = Duration::from_millis(50);
@@ -86,6 +87,23 @@ enum End {
     Flushed(Position),
 }
 
+/// A vote that this site gave.
+#[derive(Clone, Copy)]
+struct Frozen {
+    epoch: Epoch,
+    /// Where this site had come to.
+    place: Place,
+    /// Before the vote was sent.
+    at: BootTime,
+}
+
+impl Frozen {
+    /// Whether it is the vote by which this site became the active one.
+    fn elected(&self, activation: &Activation) -> bool {
+        self.epoch.next() == activation.epoch && activation.elected_at == Some(self.place)
+    }
+}
+
 pub(crate) struct Keeper {
     tools: Tools,
     ballot: Ballot,
@@ -98,8 +116,8 @@ pub(crate) struct Keeper {
     lapsed: Option<Instant>,
     /// The last planned move this site handed over.
     stopped: Option<Stopped>,
-    /// Where this site came to before it voted for this epoch.
-    frozen: Option<(Epoch, Place)>,
+    /// The last vote, as long as nothing has moved since.
+    frozen: Option<Frozen>,
     /// Who waits for a hand-over to end.
     waiting: Vec<oneshot::Sender<HandOverReply>>,
     stream: follow::Stream,
@@ -190,6 +208,10 @@ impl Keeper {
         if self.work.as_ref().is_some_and(|work| work.role == role) {
             return;
         }
+        let is_leaving = self.work.as_ref().is_some_and(|work| work.leaving);
+        if is_leaving && matches!(role, Role::Follow { .. }) {
+            return;
+        }
         if self.work.take().is_some() {
             info!(%role, "work dropped for another role");
         }
@@ -233,18 +255,20 @@ impl Keeper {
         rebuilding: bool,
         work: impl Future<Output = anyhow::Result<Done>> + Send + 'static,
     ) {
-        self.work = Some(Work { role, future: Box::pin(work), rebuilding });
+        self.work = Some(Work { role, future: Box::pin(work), rebuilding, leaving: false });
     }
 
     async fn finished(&mut self, (work, done): (Work, anyhow::Result<Done>)) {
-        let Work { role, rebuilding, .. } = work;
+        let Work { role, rebuilding, leaving, .. } = work;
         let result = done.as_ref().map(|_| ()).map_err(|err| format!("{err:#}"));
         if let (true, Err(error)) = (self.board.record("keep the role", result.clone()), result) {
             warn!(%role, error, "role not kept");
         }
         match done {
             Ok(Done::Opened { known, strong }) => self.opened(*known, strong),
-            Ok(Done::Stopped { epoch, checkpoint }) => self.handed_over(epoch, checkpoint).await,
+            Ok(Done::Stopped { epoch, checkpoint, told }) => {
+                self.handed_over(epoch, checkpoint, told);
+            }
             Ok(Done::Abandoned { epoch, flushed }) => self.abandoned(epoch, flushed).await,
             Ok(Done::Joined { told, history }) => self.joined(told, history),
             Ok(Done::Following | Done::Left) => {}
@@ -260,6 +284,8 @@ impl Keeper {
             Err(err) => {
                 self.not_before = Instant::now() + PAUSE;
                 match role {
+                    // It was handed over before; the site will have to be rebuilt.
+                    Role::HandOver { .. } if leaving => {}
                     Role::HandOver { .. } => {
                         self.end_serving(Event::Lapsed).await;
                         let reason = format!("{err:#}");
@@ -297,9 +323,7 @@ impl Keeper {
         self.lapsed = None;
         self.stopped = None;
         self.tools.shared.standing.send_modify(|standing| {
-            if let Some(claim) = &mut standing.claim {
-                claim.revision = known.revision;
-            }
+            standing.follow(&known);
             standing.tenure = standing.tenure.after(Event::Granted).unwrap_or(Tenure::Serving);
             standing.epoch = epoch;
             standing.open = strong;
@@ -310,15 +334,17 @@ impl Keeper {
         self.tools.shared.learn(known);
     }
 
-    async fn handed_over(&mut self, epoch: Epoch, checkpoint: Position) {
+    fn handed_over(&mut self, epoch: Epoch, checkpoint: Position, told: Option<Telling>) {
         let place = self.tools.postgres.located(checkpoint);
         let end = End::Clean(checkpoint);
         self.stopped = Some(Stopped { epoch, end, place, at: Instant::now() });
         let claim = self.close_gate(Event::Drained);
         info!(%epoch, ?checkpoint, "handed over");
-        // Users wait: the voters hear from here that it is over while they are asked for their votes.
+        // Users wait: what has not been sent yet comes to the target while it is asked for its vote.
         self.reply_hand_over(&stopped(end));
-        claim::release(&self.tools, claim).await;
+        let work = hand_over::end(self.tools.clone(), told, claim);
+        self.begin(Role::HandOver { epoch }, false, work);
+        self.work.iter_mut().for_each(|work| work.leaving = true);
     }
 
     /// The gate was closed, and the gateway knew, before it was settled what is handed over: nobody waits for

@@ -13,6 +13,7 @@ mod protocol;
 mod rebuild;
 mod salvage;
 mod sql;
+mod timeline;
 mod wal;
 
 use std::collections::BTreeMap;
@@ -43,7 +44,8 @@ pub(crate) use position::Position;
 pub(crate) use protocol::Kept;
 pub(crate) use rebuild::Own;
 pub(crate) use sql::{Replication, Sql};
-pub(crate) use wal::{Segment, SegmentSize};
+pub(crate) use timeline::Head;
+pub(crate) use wal::{Segment, SegmentSize, lsn, parse_lsn};
 
 /// How often a state that PostgreSQL does not announce is looked at.
 pub(crate) const POLL: Duration = Duration::from_millis(5);
@@ -334,6 +336,27 @@ impl Postgres {
             Stop::Fast => Signal::INT,
             Stop::Immediate => Signal::QUIT,
         });
+        self.end(how, limit).await;
+        Ok(())
+    }
+
+    /// Asks the server to stop, and returns where its last checkpoint begins once that is on disk. Nothing is
+    /// written after it; what the standbys do not have yet is sent meanwhile.
+    pub(crate) async fn last_checkpoint(&self, limit: Duration) -> anyhow::Result<Position> {
+        self.signal(Signal::INT);
+        let deadline = Instant::now() + limit;
+        while self.is_running() && !self.is_shut_down() {
+            if Instant::now() > deadline {
+                self.signal(Signal::QUIT);
+                self.end(Stop::Immediate, POLL).await;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        self.clean_end().await?.context("stop PostgreSQL cleanly")
+    }
+
+    /// Waits until a server that was asked to stop so has ended; after `limit` it is stopped at once.
+    pub(crate) async fn end(&self, how: Stop, limit: Duration) {
         let deadline = Instant::now() + limit;
         let mut asked_harder = how == Stop::Immediate;
         while self.is_running() {
@@ -345,7 +368,6 @@ impl Postgres {
             tokio::time::sleep(POLL).await;
         }
         self.sql.forget();
-        Ok(())
     }
 
     /// Stops the server at once, without waiting: for the moment the site's right runs out.

@@ -10,6 +10,7 @@
 //! asked: it counts for no commit. PostgreSQL ends with its agent.
 
 mod door;
+mod splice;
 
 use std::fs::{self, DirBuilder};
 use std::future::pending;
@@ -31,11 +32,12 @@ use topology::{RegionId, SiteId};
 use tracing::{debug, info, warn};
 
 use super::decide::ahead::{Ahead, ahead};
-use super::postgres::{Binaries, Kept, Postgres, SOCKET_PORT, standby_name};
+use super::postgres::{Binaries, Head, Kept, Postgres, SOCKET_PORT, standby_name};
 use super::shared::Shared;
 use crate::config::Site;
 
 use door::{name_asked, refusal};
+pub(crate) use splice::Fork;
 
 /// What a socket's address has room for, less the zero at its end.
 const PATH_MAX: usize = 107;
@@ -150,7 +152,9 @@ impl Relay {
                     let fits = |kept: &mut Kept| kept.name == name && kept.is_open();
                     let kept = kept.take_if(fits);
                     // A server has one receiver: with a new one the one before is over.
-                    passing = Some(Box::pin(self.pass(Arc::clone(&postgres), client, name, kept)));
+                    let fork = shared.fork.borrow().clone().filter(|fork| fork.name == name);
+                    let postgres = Arc::clone(&postgres);
+                    passing = Some(Box::pin(self.pass(postgres, client, name, kept, fork)));
                 }
                 () = ended(passing.as_mut()) => passing = None,
                 changed = known.changed() => changed.context("hear of the cell's record")?,
@@ -205,10 +209,15 @@ impl Relay {
         client: UnixStream,
         name: String,
         kept: Option<Kept>,
+        fork: Option<Fork>,
     ) -> impl Future<Output = ()> + Send + use<> {
         let (region, server, round_trip) = (self.region.clone(), self.server, self.round_trip);
         async move {
             let was_kept = kept.is_some();
+            let known = match fork {
+                Some(fork) => head(&postgres, fork).await,
+                None => None,
+            };
             let opening = async {
                 let opened = match kept {
                     Some(kept) => kept,
@@ -217,9 +226,26 @@ impl Relay {
                 info!(%region, name, was_kept, "passing WAL on");
                 Ok(opened)
             };
-            if let Err(err) = pass(client, opening).await {
+            if let Err(err) = pass(client, opening, known).await {
                 debug!(%region, name, error = format!("{err:#}"), "WAL comes no more");
             }
+        }
+    }
+}
+
+/// Reads what is here of the file in which a timeline forks off. Without it all of it is sent again.
+async fn head(postgres: &Arc<Postgres>, fork: Fork) -> Option<(Fork, Head)> {
+    let (postgres, at) = (Arc::clone(postgres), fork.at);
+    let read = tokio::task::spawn_blocking(move || postgres.head(at)).await;
+    match read.map_err(anyhow::Error::from).and_then(|read| read) {
+        Ok(head) => Some((fork, head)),
+        Err(err) => {
+            info!(
+                name = fork.name,
+                error = format!("{err:#}"),
+                "WAL comes from the file's beginning"
+            );
+            None
         }
     }
 }
@@ -227,6 +253,7 @@ impl Relay {
 async fn pass(
     mut client: UnixStream,
     opening: impl Future<Output = anyhow::Result<Kept>>,
+    known: Option<(Fork, Head)>,
 ) -> anyhow::Result<()> {
     let Kept { mut stream, greeting, .. } = match opening.await {
         Ok(opened) => opened,
@@ -236,6 +263,11 @@ async fn pass(
         }
     };
     client.write_all(&greeting).await.context("greet PostgreSQL")?;
+    if let Some((fork, head)) = known {
+        splice::begin(&mut client, &mut stream, &fork, &head)
+            .await
+            .context("begin to pass WAL on")?;
+    }
     let passed = copy_bidirectional_with_sizes(&mut client, &mut stream, BUFFER, BUFFER).await;
     passed.context("pass WAL on").map(|_| ())
 }

@@ -181,11 +181,13 @@ fn until_next(every: Duration, took: Duration) -> Duration {
 /// Tells the voters that this site has stopped serving: what they promised it is over.
 pub(crate) async fn release(site: &Site, http: &HttpClient, claim: &Claim) {
     let request = request(site, claim, true);
+    // Over a connection that may have to be opened.
+    let limit = RELEASE_TIME + site.spec.round_trip * 2;
     let told = claim.voters.iter().map(|voter| {
         let url = format!("http://{}/v1/promise", site.peer_address(voter, Port::Agent));
         let request = &request;
         async move {
-            let reply: Result<PromiseReply, _> = http.post(&url, request, RELEASE_TIME).await;
+            let reply: Result<PromiseReply, _> = http.post(&url, request, limit).await;
             if let Err(err) = reply {
                 info!(%voter, error = %err, "promise not released; it runs out by itself");
             }

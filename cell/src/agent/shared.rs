@@ -7,7 +7,7 @@ use runtime::clock::BootTime;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use topology::snapshot::RoutedCell;
-use topology::wire::agent::{Renewal, TenureLine, TenureName};
+use topology::wire::agent::{BegunTimeline, Renewal, TenureLine, TenureName};
 use topology::wire::report::SiteReport;
 use topology::{Activation, Epoch, RegionId, Version};
 
@@ -15,6 +15,7 @@ use super::decide::pace::Pace;
 use super::decide::right::Right;
 use super::decide::tenure::Tenure;
 use super::decide::voter::Voter;
+use super::relay::Fork;
 use crate::defect;
 
 /// The cell's record, and the revision that wrote it.
@@ -60,6 +61,15 @@ pub(crate) struct Claim {
     pub(crate) acks: usize,
 }
 
+impl Standing {
+    /// From now on the lease is renewed under this record.
+    pub(crate) fn follow(&mut self, known: &Known) {
+        if let Some(claim) = &mut self.claim {
+            claim.revision = known.revision;
+        }
+    }
+}
+
 pub(crate) struct Shared {
     /// Written by `follow_cell`, and by the keeper after a change of its own.
     pub(crate) known: watch::Sender<Option<Known>>,
@@ -81,6 +91,10 @@ pub(crate) struct Shared {
     pub(crate) not_kept: watch::Sender<Option<String>>,
     /// Written by the reporter.
     pub(crate) report: watch::Sender<Option<SiteReport>>,
+    /// Written by the keeper: the timeline that this site has begun.
+    pub(crate) begun: watch::Sender<Option<BegunTimeline>>,
+    /// Written by the keeper: the timeline that this site follows next.
+    pub(crate) fork: watch::Sender<Option<Fork>>,
     /// Marked whenever a site has said that what was promised to it is over.
     pub(crate) released: watch::Sender<()>,
     voter: Mutex<Voter>,
@@ -116,6 +130,8 @@ impl Shared {
             pace: watch::channel(Pace::new(Instant::now())).0,
             not_kept: watch::channel(None).0,
             report: watch::channel(None).0,
+            begun: watch::channel(None).0,
+            fork: watch::channel(None).0,
             released: watch::channel(()).0,
             voter: Mutex::new(voter),
         }

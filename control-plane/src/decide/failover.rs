@@ -149,11 +149,14 @@ pub fn silent_since(seen: &SeenCell) -> Instant {
     }
 }
 
-/// Returns when whatever right the last renewal gave is over, as far as this observer can tell (I3).
-/// Without any lease nobody has a right.
+/// Returns when whatever right the last renewal gave is over, as far as this observer can tell (I3), and
+/// that of a holder who has not renewed yet: it counts from their vote, which came before their record.
+/// Without any of them nobody has a right.
 #[must_use]
 pub fn right_over_at(seen: &SeenCell, policy: &Policy, now: Instant) -> Instant {
-    seen.lease.as_ref().map_or(now, |lease| lease.since + policy.lease.patience)
+    let renewed = seen.lease.as_ref().map(|lease| lease.since);
+    let held = seen.routed.activation.holder().map(|_| silent_since(seen));
+    renewed.max(held).map_or(now, |since| since + policy.lease.patience)
 }
 
 /// Since when active sites do not answer, by region.

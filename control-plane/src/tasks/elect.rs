@@ -15,7 +15,7 @@ use topology::{Activation, Cause, CellId, Epoch, Phase, RegionId};
 use tracing::{info, warn};
 
 use super::hands::Hands;
-use super::vote::{Ballot, LATECOMERS, Predecessor, collect, would_suffice};
+use super::vote::{Ballot, LATECOMERS, Patience, Predecessor, collect, would_suffice};
 use crate::decide::Fact;
 use crate::decide::choose::{Order, choose};
 use crate::decide::failover::{right_over_at, silent_since};
@@ -149,7 +149,8 @@ pub async fn drive(
         let drained = hands.state.borrow().intent().drained().clone();
         let order = Order { regions: &hands.policy.regions, drained: &drained };
         let suffice = |votes: &_| choose(activation, votes, order, preferred).is_some();
-        let ballot = collect(&hands.agents, cell, activation, asked, suffice, LATECOMERS).await;
+        let patience = Patience { latecomers: LATECOMERS, after: None };
+        let ballot = collect(&hands.agents, cell, activation, asked, suffice, patience).await;
         if let Some(winner) = choose(activation, &ballot.votes, order, preferred) {
             if !lost.is_some_and(|lost| ballot.votes.contains_key(lost)) {
                 sleep_until(over_at).await;

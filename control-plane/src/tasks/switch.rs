@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use topology::snapshot::RoutedCell;
-use topology::wire::agent::HandOverReply;
+use topology::wire::agent::{HandOverReply, Reached};
 use topology::{Cause, CellId, Epoch, RegionId};
 use tracing::{info, warn};
 
 use super::elect::{Outcome, drive};
 use super::hands::Hands;
-use super::vote::{NEAR_ONES, Predecessor, collect};
+use super::vote::{NEAR_ONES, Patience, Predecessor, collect};
 use crate::decide::choose::Vote;
 use crate::decide::state::SeenCell;
 use crate::decide::switchover::{End, Refusal, has_everything};
@@ -151,7 +151,9 @@ async fn hand_over(
     let arrived = |vote: &Vote| has_everything(vote, activation.system, end);
     let suffice = |votes: &BTreeMap<RegionId, Vote>| votes.get(to).is_some_and(arrived);
     let asked = Predecessor::Unasked;
-    let ballot = collect(&hands.agents, cell, activation, asked, suffice, NEAR_ONES).await;
+    let after = Some(Reached { timeline: end.timeline, lsn: end.lsn });
+    let patience = Patience { latecomers: NEAR_ONES, after };
+    let ballot = collect(&hands.agents, cell, activation, asked, suffice, patience).await;
     let why = match ballot.votes.get(to) {
         Some(vote) if arrived(vote) => {
             let next = activation.promote(to, vote.place(), &activation.reason);

@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::sleep;
-use topology::wire::agent::{VoteReply, VoteRequest};
+use topology::wire::agent::{Reached, VoteReply, VoteRequest};
 use topology::{Activation, CellId, RegionId};
 
 use crate::agents::Agents;
@@ -49,6 +49,15 @@ impl Ballot {
     }
 }
 
+/// What is waited for besides.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// How long for the slowest, once the votes suffice.
+    pub latecomers: Duration,
+    /// How far each voter comes before it freezes: what was sent there is under way.
+    pub after: Option<Reached>,
+}
+
 /// A site besides the voters whose word counts: the one whose right is over.
 #[derive(Clone, Copy, Debug)]
 pub enum Predecessor<'a> {
@@ -68,7 +77,7 @@ pub async fn collect(
     activation: &Activation,
     predecessor: Predecessor<'_>,
     suffice: impl Fn(&BTreeMap<RegionId, Vote>) -> bool,
-    latecomers: Duration,
+    Patience { latecomers, after }: Patience,
 ) -> Ballot {
     let mut asked: FuturesUnordered<_> = activation
         .voters
@@ -86,6 +95,7 @@ pub async fn collect(
                 dry: false,
                 predecessor,
                 ahead_ms: 0,
+                after,
             };
             (region, agents.vote(region, &request, cell, limit).await)
         })
@@ -126,8 +136,14 @@ pub async fn freeze_all(
     let epoch = activation.epoch.0;
     let asked = sites.map(|(region, is_reachable)| async move {
         let cell_id = cell.to_string();
-        let request =
-            VoteRequest { cell: cell_id, epoch, dry: false, predecessor: true, ahead_ms: 0 };
+        let request = VoteRequest {
+            cell: cell_id,
+            epoch,
+            dry: false,
+            predecessor: true,
+            ahead_ms: 0,
+            after: None,
+        };
         let limit = if is_reachable { VOTE } else { UNLIKELY };
         let reply = agents.vote(&region, &request, cell, limit).await;
         (region, reply)
@@ -152,7 +168,8 @@ pub async fn would_suffice(
     let ahead_ms = u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX);
     let ask = |region: RegionId, predecessor: bool| async move {
         let cell_id = cell.to_string();
-        let request = VoteRequest { cell: cell_id, epoch, dry: true, predecessor, ahead_ms };
+        let request =
+            VoteRequest { cell: cell_id, epoch, dry: true, predecessor, ahead_ms, after: None };
         match agents.vote(&region, &request, cell, DRY).await {
             VoteReply::Willing => Ok((region, predecessor)),
             VoteReply::Frozen { .. } => Err(format!("{region}: voted though only asked")),

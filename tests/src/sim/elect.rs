@@ -11,7 +11,7 @@ use control_plane::store::Kept;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use topology::snapshot::RoutedCell;
-use topology::wire::agent::{VoteReply, VoteRequest};
+use topology::wire::agent::{Reached, VoteReply, VoteRequest};
 use topology::{Activation, Epoch, Phase, RegionId};
 
 use super::controller::Hands;
@@ -76,7 +76,7 @@ pub async fn drive(hands: &Hands, mut electing: Kept<RoutedCell>, over_at: Insta
         let drained = BTreeSet::new();
         let order = Order { regions: &hands.policy().regions, drained: &drained };
         let suffice = |votes: &_| choose(&counted, votes, order, None).is_some();
-        let votes = collect(hands, activation, asked, suffice, LATECOMERS).await;
+        let votes = collect(hands, activation, asked, suffice, (LATECOMERS, None)).await;
         if let Some(winner) = choose(&counted, &votes, order, None) {
             let has_predecessor = lost.is_some_and(|lost| votes.contains_key(lost));
             if !has_predecessor && !sim.sabotaged(Sabotage::NoWaitForTheRight) {
@@ -123,7 +123,7 @@ fn ask(
     hands: &Hands,
     asked: impl Iterator<Item = (RegionId, Duration, bool)>,
     epoch: Epoch,
-    dry: bool,
+    (dry, after): (bool, Option<Reached>),
 ) -> mpsc::UnboundedReceiver<(RegionId, bool, VoteReply)> {
     let (answered, answers) = mpsc::unbounded_channel();
     for (region, limit, predecessor) in asked {
@@ -132,7 +132,8 @@ fn ask(
         sim.exec.spawn(hands.proc.id, async move {
             let sim = &hands.proc.sim;
             let cell = sim.cell.to_string();
-            let request = VoteRequest { cell, epoch: epoch.0, dry, predecessor, ahead_ms: 0 };
+            let epoch = epoch.0;
+            let request = VoteRequest { cell, epoch, dry, predecessor, ahead_ms: 0, after };
             let site = sim.index(&region);
             let reply = sim.ask_vote(&hands.proc, site, request, limit).await;
             // Whoever asked may have enough already.
@@ -149,7 +150,7 @@ pub async fn collect(
     activation: &Activation,
     predecessor: Predecessor,
     suffice: impl Fn(&BTreeMap<RegionId, Vote>) -> bool,
-    latecomers: Duration,
+    (latecomers, after): (Duration, Option<Reached>),
 ) -> BTreeMap<RegionId, Vote> {
     let mut pending: BTreeSet<RegionId> = activation.voters.clone();
     let last = match predecessor {
@@ -161,7 +162,7 @@ pub async fn collect(
         Predecessor::Unreachable(region) => Some((region, UNLIKELY, true)),
     };
     let all = activation.voters.iter().map(|voter| (voter.clone(), VOTE, false));
-    let mut replies = ask(hands, all.chain(last), activation.epoch, false);
+    let mut replies = ask(hands, all.chain(last), activation.epoch, (false, after));
     let mut votes = BTreeMap::new();
     let mut late = false;
     let latecomers = hands.proc.sleep(latecomers);
@@ -198,7 +199,7 @@ async fn would_suffice(
         Predecessor::Reachable(region) => Some((region, DRY, true)),
     };
     let voters = activation.voters.iter().map(|voter| (voter.clone(), DRY, false));
-    let mut answers = ask(hands, voters.chain(last), epoch, true);
+    let mut answers = ask(hands, voters.chain(last), epoch, (true, None));
     let one = hands.proc.sim.sabotaged(Sabotage::OneVoteIsEnough);
     let needed = if one { 1 } else { activation.votes_needed() };
     let mut willing = 0;

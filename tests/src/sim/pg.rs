@@ -281,6 +281,32 @@ impl Sim {
             Stop::Fast => self.stop_fast(site),
             Stop::Immediate => self.pg_stop_now(site),
         }
+        self.pg_end(agent, site, how, limit).await;
+    }
+
+    /// Asks the server to stop, and returns where its last checkpoint begins once that is on disk; what the
+    /// standbys do not have yet is sent meanwhile.
+    pub async fn pg_last_checkpoint(
+        self: &Rc<Self>,
+        agent: &Proc,
+        site: usize,
+        limit: Duration,
+    ) -> Option<u64> {
+        self.stop_fast(site);
+        let deadline = agent.now() + limit;
+        let clean = || self.pg(site).disk.borrow().clean;
+        while self.pg(site).is_running() && clean().is_none() {
+            if agent.now() > deadline {
+                self.pg_stop_now(site);
+                self.pg_end(agent, site, Stop::Immediate, POLL).await;
+            }
+            agent.sleep(POLL).await;
+        }
+        clean()
+    }
+
+    /// Waits until a server that was asked to stop has ended; after `limit` it is stopped at once.
+    pub async fn pg_end(self: &Rc<Self>, agent: &Proc, site: usize, how: Stop, limit: Duration) {
         let mut asked_harder = how == Stop::Immediate;
         let mut deadline = agent.now() + limit;
         while self.pg(site).is_running() {
@@ -322,10 +348,10 @@ impl Sim {
                 let begins = sim.wal.lsn(sim.pg(site).head());
                 let end = sim.write_wal(site, What::Other);
                 let end = sim.wal.lsn(end);
+                sim.pg(site).disk.borrow_mut().clean = Some(begins);
                 while sim.has_behind(site, end) {
                     proc.sleep(POLL).await;
                 }
-                sim.pg(site).disk.borrow_mut().clean = Some(begins);
             }
             sim.pg_die(site);
         });

@@ -19,6 +19,8 @@ pub enum Sabotage {
     OneVoteIsEnough,
     /// The right counts from a renewal's answer instead of its sending.
     LeaseFromTheReply,
+    /// The right of who is elected counts from when they hear of it instead of from their vote.
+    RightFromTheRecord,
     /// A site says that it sends a renewal a second and a half before it does.
     RenewalSaidTooSoon,
     /// A winner is promoted without waiting for the end of its predecessor's right.

@@ -8,7 +8,7 @@ use control_plane::decide::switchover::{End, has_everything};
 use control_plane::store::Kept;
 use topology::RegionId;
 use topology::snapshot::RoutedCell;
-use topology::wire::agent::HandOverReply;
+use topology::wire::agent::{HandOverReply, Reached};
 
 use super::controller::Hands;
 use super::elect::{NEAR_ONES, Outcome, Predecessor, collect, drive};
@@ -63,7 +63,9 @@ async fn hand_over(
     };
     let arrived = |vote: &Vote| has_everything(vote, activation.system, end);
     let suffice = |votes: &BTreeMap<RegionId, Vote>| votes.get(to).is_some_and(arrived);
-    let votes = collect(hands, activation, Predecessor::Unasked, suffice, NEAR_ONES).await;
+    let after = Some(Reached { timeline: end.timeline, lsn: end.lsn });
+    let patience = (NEAR_ONES, after);
+    let votes = collect(hands, activation, Predecessor::Unasked, suffice, patience).await;
     let Some(vote) = votes.get(to).filter(|vote| arrived(vote)) else { return Err(true) };
     let next = activation.promote(to, vote.place(), &activation.reason);
     sim.check_elected(next.epoch, true);

@@ -33,6 +33,8 @@ pub enum Theme {
     Frozen,
     /// A voter crashes in the middle of an election, and hears old news.
     Forget,
+    /// A winner does not hear of its election until about when somebody takes over, and reads old news then.
+    Unheard,
     /// A winner dies while it opens its epoch, and comes back as a standby.
     Twice,
     /// A planned move is given up because the active site, to which its voters promise nothing at that
@@ -51,7 +53,7 @@ pub enum Theme {
 impl Theme {
     /// What schedules of chance are mixed with. `Aborted`, `Behind`, `KeptOut` and `SlowDisk` lead past some
     /// rules each, and are run for that alone; so is `Gray`, which takes more than a minute.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Promise,
         Self::Blink,
         Self::Late,
@@ -62,6 +64,7 @@ impl Theme {
         Self::Alone,
         Self::Frozen,
         Self::Forget,
+        Self::Unheard,
         Self::Twice,
     ];
 
@@ -82,6 +85,7 @@ impl Theme {
             | Self::Alone
             | Self::Frozen
             | Self::Forget
+            | Self::Unheard
             | Self::Aborted => 11_000,
         }
     }
@@ -168,6 +172,14 @@ impl Theme {
                 add(some(500, 2_000), 7_000, Kind::EtcdStale);
                 add(some(1_900, 3_000), some(50, 300), Kind::CrashSite(B));
                 add(some(1_900, 3_000), some(50, 2_000), Kind::CrashSite(C));
+            }
+            Self::Unheard => {
+                let moved = some(200, 1_000);
+                add(moved - 100, some(1_800, 2_600), Kind::Cut(Cut::FromEtcd(B), Way::Both));
+                add(moved, 0, Kind::Switchover(B));
+                // By then it is the active one.
+                add(moved + some(400, 900), 6_000, Kind::Cut(Cut::FromControllers(A), Way::Both));
+                add(moved + some(1_000, 1_800), 4_000, Kind::EtcdStale);
             }
             Self::Twice => {
                 // Wins again as its own predecessor, alone, and is gone before anybody follows.

@@ -32,6 +32,19 @@ pub struct Renewal {
     pub sequence: u64,
 }
 
+/// `GET /v1/timeline?epoch=N`: the timeline of PostgreSQL that this site began when it was promoted under
+/// that epoch. It is told once there is one; `503` after two seconds without.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BegunTimeline {
+    pub epoch: u64,
+    pub system: u64,
+    pub timeline: u32,
+    /// How far the site had come.
+    pub lsn: u64,
+    /// The file in which PostgreSQL notes where earlier timelines were left.
+    pub history: String,
+}
+
 /// `POST /v1/vote`: freeze, and say how far you are. With `dry`, only say whether you would.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VoteRequest {
@@ -44,6 +57,17 @@ pub struct VoteRequest {
     /// it were now, and may say no where a promise will have run out.
     #[serde(default)]
     pub ahead_ms: u64,
+    /// How far the voter will come in a moment: it waits for that, half a second at most, and freezes then. An
+    /// agent of an earlier version freezes at once, and a planned move that needed more ends in an election.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Reached>,
+}
+
+/// A place in PostgreSQL's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reached {
+    pub timeline: u32,
+    pub lsn: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

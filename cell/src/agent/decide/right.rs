@@ -13,6 +13,7 @@ use topology::{Epoch, RegionId};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Right {
     epoch: Epoch,
+    elected_until: BootTime,
     lease_until: BootTime,
     promised_until: BTreeMap<RegionId, BootTime>,
 }
@@ -21,12 +22,23 @@ impl Right {
     /// Returns a right that has not begun.
     #[must_use]
     pub fn new(epoch: Epoch) -> Self {
-        Self { epoch, lease_until: BootTime::default(), promised_until: BTreeMap::new() }
+        Self {
+            epoch,
+            elected_until: BootTime::default(),
+            lease_until: BootTime::default(),
+            promised_until: BTreeMap::new(),
+        }
     }
 
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// The vote by which this site was elected left it at `voted`. The record that says so was written after
+    /// it, and nobody takes over before they have seen that record unchanged for as long as they are patient.
+    pub fn elected(&mut self, voted: BootTime, policy: &LeasePolicy) {
+        self.elected_until = self.elected_until.max(voted + policy.right);
     }
 
     /// A renewal sent at `sent` has succeeded.
@@ -46,9 +58,9 @@ impl Right {
     #[must_use]
     pub fn until(&self, voters: &BTreeSet<RegionId>, acks: usize) -> BootTime {
         if self.lease_until == BootTime::default() {
-            return BootTime::default();
+            return self.elected_until;
         }
-        self.lease_until.max(self.promised_until(voters, acks))
+        self.lease_until.max(self.elected_until).max(self.promised_until(voters, acks))
     }
 
     /// Returns until when elections are blocked, given who votes and how many voters' flushes a strong
@@ -61,6 +73,13 @@ impl Right {
         let enough = acks.checked_sub(1).and_then(|index| promises.get(index));
         enough.copied().unwrap_or_default()
     }
+}
+
+/// Returns whether enough is left of the right that a vote gives for the first renewal to come in time: half
+/// of it. Otherwise that renewal is waited for, which may take any time.
+#[must_use]
+pub fn lasts_from_vote(voted: BootTime, now: BootTime, policy: &LeasePolicy) -> bool {
+    now < voted + policy.right / 2
 }
 
 /// How long a voter keeps a promise, on its own clock: as long as an observer's patience.
@@ -89,6 +108,24 @@ mod tests {
         let mut right = Right::new(Epoch(1));
         right.renewed(ms(1000), &POLICY);
         assert_eq!(right.until(&voters(), 1), ms(2600));
+    }
+
+    #[test]
+    fn who_was_elected_has_the_right_from_their_vote_on() {
+        let mut right = Right::new(Epoch(1));
+        right.elected(ms(1000), &POLICY);
+        assert_eq!(right.until(&voters(), 1), ms(2600));
+        right.promised(&"north".parse().unwrap(), ms(1500), &POLICY);
+        assert_eq!(right.until(&voters(), 1), ms(2600), "promises begin nothing");
+        right.renewed(ms(1400), &POLICY);
+        right.elected(ms(1000), &POLICY);
+        assert_eq!(right.until(&voters(), 1), ms(3430), "and extend what a renewal has begun");
+    }
+
+    #[test]
+    fn a_right_that_is_half_over_waits_for_a_renewal() {
+        assert!(lasts_from_vote(ms(1000), ms(1799), &POLICY));
+        assert!(!lasts_from_vote(ms(1000), ms(1800), &POLICY));
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub enum Tenure {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The epoch's barrier has been passed with the lease held.
+    /// The database is the epoch's primary, and the lease is held.
     Granted,
     /// A planned move asks for the site.
     DrainAsked,

@@ -1,12 +1,14 @@
 //! The site's claim to serve: begun before an epoch is opened, kept through a planned move, given up with
 //! the gate closed first.
 
+use runtime::clock::BootTime;
 use topology::Epoch;
 
 use super::{Keeper, Known, Tools};
+use crate::agent::decide::right::{Right, lasts_from_vote};
 use crate::agent::decide::tenure::{Event, Tenure};
 use crate::agent::right;
-use crate::agent::shared::{Claim, Standing};
+use crate::agent::shared::{Claim, Shared, Standing};
 
 impl Keeper {
     /// Closes the gate and gives the claim up; tells the voters if the database has stopped already.
@@ -18,15 +20,7 @@ impl Keeper {
     /// From now on nothing is acknowledged here. Returns the claim that was held.
     pub(super) fn close_gate(&mut self, event: Event) -> Option<Claim> {
         self.serving = None;
-        let mut claim = None;
-        self.tools.shared.standing.send_modify(|standing| {
-            claim = standing.claim.take();
-            standing.tenure = standing.tenure.after(event).unwrap_or(standing.tenure);
-            standing.open = false;
-            standing.strong = false;
-            standing.lagging = false;
-        });
-        claim
+        close_gate(&self.tools.shared, event)
     }
 
     pub(super) fn become_tenure(&self, event: Event) {
@@ -35,9 +29,22 @@ impl Keeper {
         });
     }
 
-    /// Begins to hold the right for an epoch; the gate stays closed until the barrier.
+    /// Begins to hold the right for an epoch, from the vote on that has won it; the gate stays closed until
+    /// the database is the epoch's primary.
     pub(super) fn claim(&mut self, epoch: Epoch, known: &Known) {
         self.serving = None;
+        let policy = &self.tools.site.spec.lease;
+        let won = self.frozen.filter(|vote| {
+            vote.elected(known.activation()) && lasts_from_vote(vote.at, BootTime::now(), policy)
+        });
+        self.tools.shared.right.send_modify(|right| {
+            if right.epoch() != epoch {
+                *right = Right::new(epoch);
+            }
+            if let Some(vote) = won {
+                right.elected(vote.at, policy);
+            }
+        });
         let claim = Claim {
             epoch,
             revision: known.revision,
@@ -58,12 +65,21 @@ impl Keeper {
 
     /// Goes on holding the right of the epoch before under the record of a planned move.
     pub(super) fn keep_claim(&mut self, known: &Known) {
-        self.tools.shared.standing.send_modify(|standing| {
-            if let Some(claim) = &mut standing.claim {
-                claim.revision = known.revision;
-            }
-        });
+        self.tools.shared.standing.send_modify(|standing| standing.follow(known));
     }
+}
+
+/// Has the gateway acknowledge nothing more, and gives up the claim.
+pub(super) fn close_gate(shared: &Shared, event: Event) -> Option<Claim> {
+    let mut claim = None;
+    shared.standing.send_modify(|standing| {
+        claim = standing.claim.take();
+        standing.tenure = standing.tenure.after(event).unwrap_or(standing.tenure);
+        standing.open = false;
+        standing.strong = false;
+        standing.lagging = false;
+    });
+    claim
 }
 
 /// Tells the voters that what they promised is over. While PostgreSQL runs and may still hold

@@ -123,7 +123,8 @@ impl Keeper {
     fn join(&self, told: (RegionId, Epoch), source: SocketAddr, activation: &Activation) -> Join {
         let history = activation.holder().cloned().zip(activation.elected_at);
         let stopped = self.stopped.and_then(|stopped| Some((stopped.epoch, stopped.place?)));
-        let own = [self.frozen, stopped].into_iter().flatten();
+        let frozen = self.frozen.map(|frozen| (frozen.epoch, frozen.place));
+        let own = [frozen, stopped].into_iter().flatten();
         let own = own.filter(|(voted, _)| voted.next() == told.1).map(|(_, place)| place).next();
         Join {
             tools: self.tools.clone(),

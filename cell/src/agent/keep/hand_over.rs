@@ -1,8 +1,15 @@
 //! Hands a site's cell over: nothing new, finish what is in flight, stop cleanly.
+//!
+//! ```text
+//!   drained ──▶ gate closed ──▶ last checkpoint on disk: handed over ──▶ all sent, PostgreSQL ends
+//!                   └─▶ the voters hear that it is over
+//! ```
 
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use futures_util::future::{Either, OptionFuture, select};
 use runtime::http_client::CallError;
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -12,8 +19,13 @@ use topology::wire::agent::TenureName;
 use tracing::info;
 
 use super::abandon::{abandon, has_bad_disk};
+use super::claim::{close_gate, release};
+use super::work::Telling;
 use super::{Done, Tools};
+use crate::agent::decide::tenure::Event;
 use crate::agent::postgres::Stop;
+use crate::agent::right;
+use crate::agent::shared::Claim;
 
 /// How long requests in flight may take; what is left then is answered `outcome-unknown` and asked
 /// again by the router.
@@ -38,11 +50,32 @@ pub(super) async fn hand_over(tools: Tools, epoch: Epoch) -> anyhow::Result<Done
     if has_bad_disk(&tools) {
         return abandon(&tools, epoch).await;
     }
-    tools.postgres.stop(Stop::Fast, STOP_LIMIT).await?;
-    let checkpoint = tools.postgres.clean_end().await?.context("stop PostgreSQL cleanly")?;
-    // Its walsenders have shipped everything; the target is checked against this checkpoint.
+    // Nothing is in flight and nothing comes in: the voters may hear that it is over while PostgreSQL stops.
+    let claim = if drained { close_gate(&tools.shared, Event::Drained) } else { None };
+    let (site, http) = (Arc::clone(&tools.site), tools.http.clone());
+    let telling: Telling = Box::pin(async move {
+        if let Some(claim) = claim {
+            right::release(&site, &http, &claim).await;
+        }
+    });
+    let stopping = pin!(tools.postgres.last_checkpoint(STOP_LIMIT));
+    let (checkpoint, told) = match select(stopping, telling).await {
+        Either::Left((checkpoint, told)) => (checkpoint?, Some(told)),
+        Either::Right(((), stopping)) => (stopping.await?, None),
+    };
+    Ok(Done::Stopped { epoch, checkpoint, told })
+}
+
+/// Waits until all has been sent that the target is checked against, and PostgreSQL has ended.
+pub(super) async fn end(
+    tools: Tools,
+    told: Option<Telling>,
+    claim: Option<Claim>,
+) -> anyhow::Result<Done> {
+    tokio::join!(tools.postgres.end(Stop::Fast, STOP_LIMIT), OptionFuture::from(told));
     tools.postgres.unmark_primary()?;
-    Ok(Done::Stopped { epoch, checkpoint })
+    release(&tools, claim).await;
+    Ok(Done::Left)
 }
 
 /// Waits until the gateway has heard that nothing new may come in, and nothing is in flight.

@@ -5,17 +5,22 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::time::Instant;
+use topology::address::Port;
+use topology::wire::agent::BegunTimeline;
 use topology::{Epoch, Place, RegionId};
 use tracing::{debug, info, warn};
 
 use super::{Done, Tools};
 use crate::agent::decide::line::{Line, line};
-use crate::agent::postgres::{Position, Source, Upstream};
+use crate::agent::postgres::{Position, Source, Upstream, standby_name};
+use crate::agent::relay::Fork;
 
 /// A source that is being started is ready within some tenths of a second, and a barrier may wait.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// The same for one that has yet to be promoted, which only who is to be rebuilt waits for.
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
+/// How long the active site may take to say which timeline it has begun: two seconds, and the way.
+const TOLD: Duration = Duration::from_millis(2_500);
 /// How long it may fail before that is told, and everything begins anew.
 const LIMIT: Duration = Duration::from_secs(8);
 
@@ -79,6 +84,7 @@ impl Join {
             let promoted = postgres.is_promoted(self.source).await?;
             return Ok(promoted.then_some(Done::Apart));
         }
+        self.learn_timeline().await;
         postgres.follow(&self.target())?;
         info!(source = %self.source, epoch = %self.told.1, "following");
         Ok(Some(self.joined()))
@@ -101,6 +107,35 @@ impl Join {
             Line::Unknown => {
                 let Place { timeline, lsn, .. } = own;
                 postgres.is_in_line_with(self.source, Position { timeline, lsn }).await
+            }
+        }
+    }
+
+    /// Where this site is just where the active one was elected, and that is far away, hears from there which
+    /// timeline it has begun. Without that PostgreSQL finds it by itself, in more round trips.
+    async fn learn_timeline(&self) {
+        let Tools { site, http, postgres, shared, .. } = &self.tools;
+        let (region, epoch) = &self.told;
+        let (Some(own), Some(_)) = (self.own, postgres.way(region)) else { return };
+        if self.elected_at() != Some(own) {
+            return;
+        }
+        let agent = site.peer_address(region, Port::Agent);
+        let url = format!("http://{agent}/v1/timeline?epoch={epoch}");
+        let told: Result<BegunTimeline, _> = http.get(&url, TOLD).await;
+        let taken_up = async {
+            let begun = told?;
+            postgres.take_up(own, &begun).await?;
+            anyhow::Ok(begun)
+        };
+        match taken_up.await {
+            Ok(BegunTimeline { system, timeline, lsn: reached, .. }) => {
+                let name = standby_name(&site.id, *epoch);
+                let fork = Fork { name, system, timeline, reached, at: own };
+                drop(shared.fork.send_replace(Some(fork)));
+            }
+            Err(err) => {
+                info!(%region, %epoch, error = format!("{err:#}"), "the new timeline is not known yet");
             }
         }
     }

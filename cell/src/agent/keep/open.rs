@@ -47,26 +47,50 @@ pub(super) async fn open(tools: Tools, known: Known) -> anyhow::Result<Done> {
     // Also after a promotion that asked before: it may have replayed more.
     refuse_used_epoch(&tools, &known).await?;
     defect::replicate_no_keys(tools.postgres.sql.cell()).await?;
-    // The first standbys have to copy the database first; nobody waits for this cell yet.
-    let limit = if activation.system.is_none() { FIRST_BARRIER_LIMIT } else { BARRIER_LIMIT };
-    let strong = match tokio::time::timeout(limit, barrier(&tools, epoch)).await {
-        Ok(passed) => passed.map(|()| true)?,
-        Err(_elapsed) => {
-            warn!(%epoch, "barrier not passed yet: serving at risk, without strong writes");
-            false
-        }
-    };
     let mut opened = activation.open(&tools.site.id.region, &activation.reason);
     opened.system = Some(system);
-    // The gateway may answer before the routers hear of it: the right is held, the barrier is passed.
+    if activation.system.is_none() {
+        // The first standbys have to copy the database first; nobody waits for this cell yet.
+        let strong = passes(&tools, epoch, FIRST_BARRIER_LIMIT).await?;
+        grant(&tools, strong);
+        let known = publish(&tools, &known, opened).await?;
+        return Ok(Done::Opened { known: Box::new(known), strong });
+    }
+    // Routers hear of it while the voters confirm the barrier: what is weak needs none, and what is strong
+    // waits for it here.
+    grant(&tools, false);
+    let (known, strong) =
+        tokio::try_join!(publish(&tools, &known, opened), passes(&tools, epoch, BARRIER_LIMIT))?;
+    Ok(Done::Opened { known: Box::new(known), strong })
+}
+
+/// The gateway may answer from now on, before the routers hear of it: the right is held. Voters enough for
+/// strong work are expected either way.
+fn grant(tools: &Tools, open: bool) {
     tools.shared.standing.send_modify(|standing| {
         standing.tenure = standing.tenure.after(Event::Granted).unwrap_or(standing.tenure);
-        standing.open = strong;
-        standing.strong = strong;
+        standing.open = open;
+        standing.strong = true;
     });
-    let changed = change(&tools, &known, opened).await?;
+}
+
+/// Writes that the epoch is open, and has the lease renewed under that record.
+async fn publish(tools: &Tools, known: &Known, opened: Activation) -> anyhow::Result<Known> {
+    let changed = change(tools, known, opened).await?;
     let known = changed.context("open an epoch that is over")?;
-    Ok(Done::Opened { known: Box::new(known), strong })
+    tools.shared.standing.send_modify(|standing| standing.follow(&known));
+    Ok(known)
+}
+
+/// Returns whether the barrier is passed in time; the gateway hears of it at once.
+async fn passes(tools: &Tools, epoch: Epoch, limit: Duration) -> anyhow::Result<bool> {
+    let Ok(passed) = tokio::time::timeout(limit, barrier(tools, epoch)).await else {
+        warn!(%epoch, "barrier not passed yet: serving at risk, without strong writes");
+        return Ok(false);
+    };
+    passed?;
+    tools.shared.standing.send_modify(|standing| standing.open = true);
+    Ok(true)
 }
 
 /// An epoch that this database has seen opened elsewhere, or a later one, shows that the cell's
@@ -138,7 +162,22 @@ async fn run_as_primary(tools: &Tools, known: &Known) -> anyhow::Result<Database
     ensure!(BootTime::now() < tools.shared.valid_until(), "hold the right up to the promotion");
     postgres.mark_primary()?;
     postgres.promote().await.context("promote this site")?;
+    tell_timeline(tools, known.activation().epoch, database.system).await;
     Ok(database)
+}
+
+/// Has the standbys that ask know the new timeline before their PostgreSQL does: over distances.
+async fn tell_timeline(tools: &Tools, epoch: Epoch, system: u64) {
+    if tools.site.spec.round_trip.is_zero() {
+        return;
+    }
+    match tools.postgres.begun_timeline(epoch.0, system).await {
+        Ok(begun) => drop(tools.shared.begun.send_replace(Some(begun))),
+        Err(err) => {
+            let error = format!("{err:#}");
+            warn!(%epoch, error, "the new timeline is not told: standbys find it by themselves");
+        }
+    }
 }
 
 /// Returns what the database is, unless it is not the one to open this epoch on.

@@ -5,12 +5,12 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use runtime::clock::BootTime;
 use tokio::sync::oneshot;
-use topology::wire::agent::{HandOverReply, HandOverRequest, VoteReply, VoteRequest};
+use topology::wire::agent::{HandOverReply, HandOverRequest, Reached, VoteReply, VoteRequest};
 use topology::{Epoch, Phase};
 use tracing::info;
 
 use super::abandon::has_bad_disk;
-use super::{Keeper, Stopped, Tools};
+use super::{Frozen, Keeper, Stopped, Tools};
 use crate::agent::calls::Call;
 use crate::agent::decide::right::promise_for_voter;
 use crate::agent::decide::tenure::Event;
@@ -59,6 +59,11 @@ impl Keeper {
             self.end_serving(Event::Superseded).await;
             self.tools.postgres.stop(Stop::Immediate, STOP_LIMIT).await?;
         }
+        if let Some(Reached { lsn, .. }) = request.after
+            && let Err(err) = self.tools.postgres.comes_to(lsn).await
+        {
+            info!(%epoch, error = format!("{err:#}"), "freezing with less");
+        }
         // A promise may have been given since it was asked first: the predecessor took time to stop.
         self.tools.shared.voter().begin_vote(epoch, BootTime::now(), lasts)?;
         self.ballot.write(epoch)?;
@@ -71,7 +76,8 @@ impl Keeper {
         }
         let position = postgres.freeze().await?;
         let place = postgres.located(position);
-        self.frozen = place.map(|place| (epoch, place));
+        let at = BootTime::now();
+        self.frozen = place.map(|place| Frozen { epoch, place, at });
         let system = postgres.sql.system().await?;
         let Position { timeline, lsn } = position;
         Ok(VoteReply::Frozen { system, timeline, begun: place.map(|place| place.begun), lsn })

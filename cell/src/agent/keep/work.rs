@@ -12,8 +12,8 @@ use crate::agent::shared::Known;
 pub(super) enum Done {
     /// The epoch is open, as this record says; `strong` if its barrier has been passed.
     Opened { known: Box<Known>, strong: bool },
-    /// PostgreSQL has stopped cleanly, at this checkpoint.
-    Stopped { epoch: Epoch, checkpoint: Position },
+    /// PostgreSQL has written its last checkpoint, which begins there, and the voters are being told.
+    Stopped { epoch: Epoch, checkpoint: Position, told: Option<Telling> },
     /// PostgreSQL is being stopped at once, and what it had flushed is with the target.
     Abandoned { epoch: Epoch, flushed: Position },
     /// The server follows under the epoch's name, and is in line with this history.
@@ -39,7 +39,12 @@ pub(super) struct Work {
     pub(super) future: Pin<Box<dyn Future<Output = anyhow::Result<Done>> + Send>>,
     /// Whether the data directory is being replaced: no vote can be given meanwhile.
     pub(super) rebuilding: bool,
+    /// Whether PostgreSQL is ending after a clean stop: nobody is followed before it has.
+    pub(super) leaving: bool,
 }
+
+/// What is still being said to the voters.
+pub(super) type Telling = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Resolves when the piece of work is finished; never while there is none.
 pub(super) async fn finish(work: &mut Option<Work>) -> (Work, anyhow::Result<Done>) {

@@ -150,7 +150,7 @@ impl Postgres {
     /// Returns which timelines lead to `timeline`, as PostgreSQL wrote it down here; the first has no
     /// such file.
     pub(crate) fn history(&self, timeline: u32) -> anyhow::Result<History> {
-        let path = self.wal_folder().join(format!("{timeline:08X}.history"));
+        let path = self.history_path(timeline);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(err) if err.kind() == ErrorKind::NotFound && timeline == 1 => String::new(),

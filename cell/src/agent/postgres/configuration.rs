@@ -154,7 +154,7 @@ host all postgres,service all scram-sha-256
     }
 
     /// Returns the folder of the socket by which a region's WAL comes, if it does not come directly.
-    fn way(&self, region: &RegionId) -> Option<&Path> {
+    pub(crate) fn way(&self, region: &RegionId) -> Option<&Path> {
         self.ways.get(region).map(PathBuf::as_path)
     }
 

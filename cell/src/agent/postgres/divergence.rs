@@ -91,7 +91,7 @@ impl Postgres {
     }
 
     /// Returns how long this server's files of WAL are: all are as long as any.
-    fn segment_size(&self) -> anyhow::Result<SegmentSize> {
+    pub(super) fn segment_size(&self) -> anyhow::Result<SegmentSize> {
         let shortest = SegmentSize::new(1).context("count in bytes")?;
         let files = self.wal_files()?;
         let any = files.iter().find(|name| shortest.segment(name).is_some());

@@ -1,5 +1,7 @@
 //! How far a standby is, once nothing moves any more.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -12,6 +14,14 @@ use super::{POLL, Postgres, Upstream};
 
 /// How long freezing may take: the election waits two seconds for all votes.
 const FREEZE_LIMIT: Duration = Duration::from_millis(1500);
+
+/// What is under way comes in a way between regions.
+const ARRIVAL_LIMIT: Duration = Duration::from_millis(500);
+
+/// Where the control file has the server's state, behind the system's number and two versions; and
+/// `DB_SHUTDOWNED`. PostgreSQL 12 to 17: `pg_control.h`.
+const STATE_AT: u64 = 16;
+const SHUT_DOWN: u32 = 1;
 
 /// How long a receiver may wait to be told of another timeline, as it does at each that ends, before it
 /// counts as one that will not be told: the histories have parted, and it would wait for ever.
@@ -122,8 +132,27 @@ impl Postgres {
         Ok(self.position_of(self.address).await?.timeline)
     }
 
-    /// Returns where the checkpoint of the last clean shutdown begins, from the control file of a stopped
-    /// server; `None` if it did not end cleanly.
+    /// Waits until this standby has received so much, for a moment.
+    pub(crate) async fn comes_to(&self, lsn: u64) -> anyhow::Result<()> {
+        let deadline = Instant::now() + ARRIVAL_LIMIT;
+        while self.furthest().await? < lsn {
+            ensure!(Instant::now() < deadline, "receive everything within {ARRIVAL_LIMIT:?}");
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// Whether the control file looks like one of a server that has written its last checkpoint: a cheap look,
+    /// for [`clean_end`](Self::clean_end) to confirm.
+    pub(super) fn is_shut_down(&self) -> bool {
+        let mut state = [0; 4];
+        let read = File::open(self.data.join("global/pg_control"))
+            .and_then(|file| file.read_exact_at(&mut state, STATE_AT));
+        read.is_ok() && u32::from_ne_bytes(state) == SHUT_DOWN
+    }
+
+    /// Returns where the checkpoint of the last clean shutdown begins, from the control file of a server that
+    /// has written it; `None` if it did not end cleanly.
     pub(crate) async fn clean_end(&self) -> anyhow::Result<Option<Position>> {
         let control = self
             .binaries

@@ -38,6 +38,31 @@ impl Server {
         self.postgres.address
     }
 
+    /// A standby of a running server, which it follows under no name that counts.
+    pub(in crate::agent) async fn standby(name: &str, of: &Self) -> Self {
+        let mut standby = Self::new(name);
+        standby.postgres.copy_from(of.address(), super::Own::Kept).await.unwrap();
+        standby.site = "c1@south".parse().unwrap();
+        let upstream = Upstream::uncounted(of.source("east"), &standby.site);
+        standby.postgres.start_standby(&upstream).await.unwrap();
+        standby
+    }
+
+    pub(in crate::agent) fn source(&self, region: &str) -> Source {
+        Source { region: region.parse().unwrap(), address: self.address() }
+    }
+
+    /// Has WAL come by these sockets; nobody else has the server yet.
+    pub(in crate::agent) fn comes_by(&mut self, region: &RegionId, folder: PathBuf) {
+        let ways = [(region.clone(), folder)].into();
+        Arc::get_mut(&mut self.postgres).unwrap().comes_by(ways);
+    }
+
+    /// Returns what the server has logged.
+    pub(in crate::agent) fn logged(&self) -> String {
+        fs::read_to_string(&self.postgres.log).unwrap()
+    }
+
     pub(in crate::agent) async fn one<T: for<'a> FromSql<'a>>(&self, query: &str) -> T {
         self.postgres.sql.one(query).await.unwrap()
     }

@@ -115,6 +115,12 @@ impl History {
         self.begun.last().map_or(0, |(_, begun)| *begun)
     }
 
+    /// Returns whether the current timeline was begun where that one was left.
+    #[must_use]
+    pub(crate) fn is_left_at(&self, timeline: u32, at: u64) -> bool {
+        matches!(self.begun[..], [.., (before, _), (_, begun)] if before == timeline && begun == at)
+    }
+
     /// Returns the segment with a number: that of the last timeline that had begun by then, which has
     /// the earlier ones' part of it too.
     #[must_use]
@@ -161,7 +167,7 @@ impl History {
 }
 
 /// Reads `16/B374D848`.
-pub(super) fn parse_lsn(text: &str) -> Option<u64> {
+pub(crate) fn parse_lsn(text: &str) -> Option<u64> {
     let (high, low) = text.split_once('/')?;
     let high = u64::from_str_radix(high, 16).ok()?;
     let low = u64::from_str_radix(low, 16).ok()?;
@@ -170,7 +176,7 @@ pub(super) fn parse_lsn(text: &str) -> Option<u64> {
 
 /// Writes a position as PostgreSQL's tools read it.
 #[must_use]
-pub(super) fn lsn(position: u64) -> String {
+pub(crate) fn lsn(position: u64) -> String {
     format!("{:X}/{:X}", position >> 32, position & 0xFFFF_FFFF)
 }
 

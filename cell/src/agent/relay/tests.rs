@@ -7,12 +7,13 @@ use postgres_protocol::message::frontend::startup_message;
 use runtime::clock::BootTime;
 use tokio::io::AsyncReadExt as _;
 use topology::snapshot::RoutedCell;
-use topology::{Activation, Epoch, Phase, Version};
+use topology::wire::agent::BegunTimeline;
+use topology::{Activation, Epoch, Phase, Place, Version};
 
 use super::*;
 use crate::agent::decide::voter::Voter;
-use crate::agent::postgres::Stop;
 use crate::agent::postgres::tests::Server;
+use crate::agent::postgres::{Stop, Upstream, lsn};
 use crate::agent::shared::Known;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -60,6 +61,71 @@ async fn what_is_kept_ahead_is_taken_by_who_asks_under_its_name() {
     postgres.stop(Stop::Immediate, LIMIT).await.unwrap();
     let refused = ask(postgres, &folder, "c1_south_e9").await.unwrap_err();
     assert!(format!("{refused:#}").contains("log in to 127.0.0.1"), "{refused:#}");
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stands_where_a_timeline_forks_off_asks_for_nothing_it_has() {
+    let first = Server::new("fork-first");
+    first.postgres.create().await.unwrap();
+    first.postgres.start().await.unwrap();
+    first.postgres.make_roles_and_database().await.unwrap();
+    let winner = Server::standby("fork-winner", &first).await;
+    let mut other = Server::standby("fork-other", &first).await;
+    let folder = other.beside("relay").join("north");
+    let north: RegionId = "north".parse().unwrap();
+    other.comes_by(&north, folder.clone());
+    let sql = &first.postgres.sql;
+    sql.execute("CREATE TABLE t AS SELECT generate_series(1, 10000) n").await.unwrap();
+    first.postgres.stop(Stop::Fast, LIMIT).await.unwrap();
+    let at = winner.postgres.freeze().await.unwrap();
+    assert_eq!(other.postgres.freeze().await.unwrap(), at, "all has been sent");
+    let at = other.postgres.located(at).unwrap();
+    winner.postgres.promote().await.unwrap();
+    for told in ["ALTER SYSTEM SET log_replication_commands = on", "SELECT pg_reload_conf()"] {
+        winner.postgres.sql.execute(told).await.unwrap();
+    }
+
+    let system = other.postgres.sql.system().await.unwrap();
+    let begun = winner.postgres.begun_timeline(9, system).await.unwrap();
+    let elsewhere = Place { lsn: at.lsn - 8, ..at };
+    assert!(other.postgres.take_up(elsewhere, &begun).await.is_err(), "it left from elsewhere");
+    other.postgres.take_up(at, &begun).await.unwrap();
+    let lie = BegunTimeline { history: format!("{} ", begun.history), ..begun.clone() };
+    let refused = other.postgres.take_up(at, &lie).await.unwrap_err();
+    assert!(refused.to_string().ends_with("is there, and says something else"), "{refused}");
+
+    let shared = Arc::new(Shared::new(Voter::new(Epoch(0), BootTime::now())));
+    let (own, stop): (SiteId, _) = ("c1@south".parse().unwrap(), CancellationToken::new());
+    let BegunTimeline { timeline, lsn: reached, .. } = begun;
+    let name = standby_name(&own, Epoch(9));
+    shared.fork.send_replace(Some(Fork { name, system, timeline, reached, at }));
+    let server = (winner.address(), Duration::ZERO);
+    let way = Relay::listen(north, server, folder, &other.postgres.binaries).unwrap();
+    let postgres = Arc::clone(&other.postgres);
+    #[expect(clippy::disallowed_methods, reason = "ends with the test")]
+    let running = tokio::spawn(way.run(own.clone(), postgres, shared, stop.clone()));
+    winner.postgres.sql.execute("INSERT INTO t VALUES (0)").await.unwrap();
+    let upstream = Upstream::to(winner.source("north"), &own, Epoch(9));
+    other.postgres.follow(&upstream).unwrap();
+    let came = async {
+        while other.one::<i64>("SELECT count(*) FROM t").await != 10_001 {
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    timeout(LIMIT, came).await.expect("what was written afterwards");
+    assert!(other.postgres.is_streaming().await);
+    let asked = format!("START_REPLICATION {} TIMELINE {timeline}", lsn(at.lsn));
+    let logged = winner.logged();
+    assert!(logged.contains(&asked), "{logged}");
+    assert!(!logged.contains("IDENTIFY_SYSTEM"), "{logged}");
+
+    other.postgres.stop(Stop::Fast, LIMIT).await.unwrap();
+    winner.postgres.stop(Stop::Fast, LIMIT).await.unwrap();
+    let head = |server: &Server| server.postgres.head(Place { timeline, ..at }).unwrap();
+    assert!(!head(&other).bytes.is_empty());
+    assert!(head(&other) == head(&winner), "the files begin with the same");
     stop.cancel();
     running.await.unwrap().unwrap();
 }

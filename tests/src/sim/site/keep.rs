@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use cell::agent::decide::right::{Right, lasts_from_vote};
 use cell::agent::decide::role::{Own, Role, role};
 use cell::agent::decide::tenure::{Event, Tenure};
 use client::etcd::PutIf;
@@ -16,6 +17,7 @@ use topology::{Activation, Epoch, Phase};
 use super::super::etcd::{Expected, Put};
 use super::super::net::Reply;
 use super::super::pg::{Pg, Stop};
+use super::super::sabotage::Sabotage;
 use super::super::{Proc, Sim};
 use super::calls::Call;
 use super::follow::Stream;
@@ -58,6 +60,7 @@ pub struct Work {
     role: Role,
     future: Pin<Box<dyn Future<Output = Result<Done, Failure>>>>,
     pub rebuilding: bool,
+    leaving: bool,
 }
 
 pub struct Keeper {
@@ -71,6 +74,8 @@ pub struct Keeper {
     pub waiting: Vec<Reply<HandOverReply>>,
     pub stream: Stream,
     failed: (Epoch, u32),
+    /// The last vote, and when it was given.
+    pub voted: Option<(Epoch, BootTime)>,
 }
 
 impl Keeper {
@@ -86,6 +91,7 @@ impl Keeper {
             waiting: Vec::new(),
             stream: Stream::default(),
             failed: (Epoch(0), 0),
+            voted: None,
         }
     }
 
@@ -141,6 +147,10 @@ impl Keeper {
         if self.work.as_ref().is_some_and(|work| work.role == role) {
             return;
         }
+        let is_leaving = self.work.as_ref().is_some_and(|work| work.leaving);
+        if is_leaving && matches!(role, Role::Follow { .. }) {
+            return;
+        }
         self.work = None;
         if self.tools.proc.now() < self.not_before {
             return;
@@ -183,14 +193,14 @@ impl Keeper {
     ) {
         let tools = &self.tools;
         tools.sim().trace(|| format!("{}: {role}", tools.sim().name(tools.site)));
-        self.work = Some(Work { role, future: Box::pin(work), rebuilding });
+        self.work = Some(Work { role, future: Box::pin(work), rebuilding, leaving: false });
     }
 
     async fn finished(&mut self, (work, done): (Work, Result<Done, Failure>)) {
         let Work { role, rebuilding, .. } = work;
         match done {
             Ok(Done::Opened { known, strong }) => self.opened(known, strong),
-            Ok(Done::Stopped { epoch, checkpoint }) => self.handed_over(epoch, checkpoint).await,
+            Ok(Done::Stopped { epoch, checkpoint }) => self.handed_over(epoch, checkpoint),
             Ok(Done::Abandoned { epoch, flushed }) => self.abandoned(epoch, flushed).await,
             Ok(Done::Following) => {}
             Err(why) => {
@@ -243,11 +253,14 @@ impl Keeper {
         self.tools.shared.learn(known);
     }
 
-    async fn handed_over(&mut self, epoch: Epoch, (timeline, checkpoint): (u32, u64)) {
+    fn handed_over(&mut self, epoch: Epoch, (timeline, checkpoint): (u32, u64)) {
         let reply = HandOverReply::Stopped { timeline, checkpoint };
         self.stopped = Some((epoch, reply.clone()));
-        self.end_serving(Event::Drained).await;
+        let claim = self.close_gate(Event::Drained);
         self.reply_hand_over(&reply);
+        let work = hand_over::end(self.tools.clone(), claim);
+        self.begin(Role::HandOver { epoch }, false, work);
+        self.work.iter_mut().for_each(|work| work.leaving = true);
     }
 
     async fn abandoned(&mut self, epoch: Epoch, (timeline, flushed): (u32, u64)) {
@@ -285,14 +298,7 @@ impl Keeper {
 
     fn close_gate(&mut self, event: Event) -> Option<Claim> {
         self.serving = None;
-        let mut claim = None;
-        self.tools.shared.standing.send_modify(|standing| {
-            claim = standing.claim.take();
-            standing.tenure = standing.tenure.after(event).unwrap_or(standing.tenure);
-            standing.open = false;
-            standing.strong = false;
-        });
-        claim
+        close_gate(&self.tools.shared, event)
     }
 
     pub async fn end_serving(&mut self, event: Event) {
@@ -316,7 +322,19 @@ impl Keeper {
             voters: known.activation().voters.clone(),
             acks: known.activation().acks,
         };
-        self.tools.sim().check_epoch(self.tools.site, epoch);
+        let (sim, now) = (self.tools.sim(), self.tools.proc.now());
+        sim.check_epoch(self.tools.site, epoch);
+        let won = self.voted.filter(|(voted, _)| voted.next() == epoch).map(|(_, at)| at);
+        let won = if sim.sabotaged(Sabotage::RightFromTheRecord) { won.map(|_| now) } else { won };
+        let won = won.filter(|at| lasts_from_vote(*at, now, &sim.policy));
+        self.tools.shared.right.send_modify(|right| {
+            if right.epoch() != epoch {
+                *right = Right::new(epoch);
+            }
+            if let Some(at) = won {
+                right.elected(at, &sim.policy);
+            }
+        });
         self.tools.shared.standing.send_modify(|standing| {
             *standing = Standing {
                 tenure: Tenure::Standby,
@@ -377,6 +395,18 @@ async fn finish(work: &mut Option<Work>) -> (Work, Result<Done, Failure>) {
 }
 
 /// Replaces the cell's record if it is still the known one; `None` if somebody else was first.
+/// From now on nothing is acknowledged here. Returns the claim that was held.
+pub fn close_gate(shared: &Shared, event: Event) -> Option<Claim> {
+    let mut claim = None;
+    shared.standing.send_modify(|standing| {
+        claim = standing.claim.take();
+        standing.tenure = standing.tenure.after(event).unwrap_or(standing.tenure);
+        standing.open = false;
+        standing.strong = false;
+    });
+    claim
+}
+
 pub async fn change(
     tools: &Tools,
     known: &Known,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cell::agent::decide::tenure::Event;
-use topology::Epoch;
+use topology::{Activation, Epoch};
 
 use super::Known;
 use super::keep::{Done, Failure, Tools, change};
@@ -36,25 +36,39 @@ pub async fn open(tools: Tools, known: Known) -> Result<Done, Failure> {
     );
     written.await.ok_or("bring the schema up to date")?;
     refuse_used_epoch(&tools, &known).await?;
-    let strong = if tools.sim().sabotaged(Sabotage::NoBarrier) {
-        true
-    } else {
-        match tools.proc.timeout(BARRIER_LIMIT, barrier(&tools, epoch)).await {
-            Some(passed) => passed.map(|()| true)?,
-            None => false,
-        }
-    };
     let me = tools.sim().sites[site].region.clone();
     let opened = activation.open(&me, &activation.reason);
     tools.shared.standing.send_modify(|standing| {
         standing.tenure = standing.tenure.after(Event::Granted).unwrap_or(standing.tenure);
-        standing.open = strong;
-        standing.strong = strong;
+        standing.open = false;
+        standing.strong = true;
     });
-    tools.sim().check_opened(site, epoch, strong);
-    let changed = change(&tools, &known, opened).await?;
-    let known = changed.ok_or("open an epoch that is over")?;
+    tools.sim().check_opened(site, epoch, false);
+    let (known, strong) = tokio::try_join!(publish(&tools, &known, opened), passes(&tools, epoch))?;
     Ok(Done::Opened { known, strong })
+}
+
+async fn publish(tools: &Tools, known: &Known, opened: Activation) -> Result<Known, Failure> {
+    let changed = change(tools, known, opened).await?;
+    let known = changed.ok_or("open an epoch that is over")?;
+    tools.shared.standing.send_modify(|standing| {
+        if let Some(claim) = &mut standing.claim {
+            claim.revision = known.revision;
+        }
+    });
+    Ok(known)
+}
+
+async fn passes(tools: &Tools, epoch: Epoch) -> Result<bool, Failure> {
+    if !tools.sim().sabotaged(Sabotage::NoBarrier) {
+        match tools.proc.timeout(BARRIER_LIMIT, barrier(tools, epoch)).await {
+            Some(passed) => passed?,
+            None => return Ok(false),
+        }
+    }
+    tools.sim().check_opened(tools.site, epoch, true);
+    tools.shared.standing.send_modify(|standing| standing.open = true);
+    Ok(true)
 }
 
 async fn refuse_used_epoch(tools: &Tools, known: &Known) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cell::agent::decide::right::promise_for_voter;
 use cell::agent::decide::tenure::Event;
-use topology::wire::agent::{HandOverReply, HandOverRequest, VoteReply, VoteRequest};
+use topology::wire::agent::{HandOverReply, HandOverRequest, Reached, VoteReply, VoteRequest};
 use topology::{Epoch, Phase};
 
 use super::calls::Call;
@@ -16,6 +16,7 @@ use crate::sim::pg::{Conf, POLL, Stop, WAIT};
 use crate::sim::sabotage::Sabotage;
 
 const STOP_LIMIT: Duration = Duration::from_millis(500);
+const ARRIVAL_LIMIT: Duration = Duration::from_millis(500);
 const FREEZE_LIMIT: Duration = Duration::from_millis(1500);
 
 impl Keeper {
@@ -61,6 +62,12 @@ impl Keeper {
             self.end_serving(Event::Superseded).await;
             sim.pg_stop(proc, site, Stop::Immediate, STOP_LIMIT).await;
         }
+        if let Some(Reached { lsn, .. }) = request.after {
+            let deadline = proc.now() + ARRIVAL_LIMIT;
+            while sim.flushed(site) < lsn && proc.now() < deadline {
+                proc.sleep(POLL).await;
+            }
+        }
         let begun = tools.shared.voter.borrow_mut().begin_vote(epoch, proc.now(), lasts);
         if !sim.sabotaged(Sabotage::VotesDespitePromise) {
             begun.map_err(|refusal| refusal.to_string())?;
@@ -76,6 +83,7 @@ impl Keeper {
         }
         let (timeline, lsn) = freeze(&tools).await?;
         sim.check_frozen(site, epoch);
+        self.voted = Some((epoch, proc.now()));
         Ok(VoteReply::Frozen { system: 1, timeline, begun: None, lsn })
     }
 
