@@ -159,9 +159,14 @@ fn heard<'a>(sites: impl Iterator<Item = (&'a SiteId, &'a SeenSite)>) -> BTreeMa
     heard.map(|(id, site)| (id.clone(), site.is_reachable())).collect()
 }
 
-/// A lease counts as silent after two missed renewals, in time in which etcd could be read.
+/// A lease counts as silent after two missed renewals, in time in which etcd could be read. Who hands over
+/// renews none once nothing is in flight.
 fn is_silent(seen: &SeenCell, state: &State, policy: &Policy, now: Instant) -> bool {
-    let renewed = seen.lease.as_ref().is_some_and(|_| seen.routed.activation.holder().is_some());
+    let is_renewed = match &seen.routed.activation.phase {
+        Phase::Steady { .. } | Phase::Promoting { .. } => true,
+        Phase::Switching { .. } | Phase::Electing { .. } => false,
+    };
+    let renewed = is_renewed && seen.lease.is_some();
     let unbroken = state.unbroken_since().unwrap_or(now);
     let since = silent_since(seen).max(unbroken);
     renewed && state.is_fresh(now) && now - since > policy.lease.renew * 2

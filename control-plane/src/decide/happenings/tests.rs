@@ -52,8 +52,12 @@ fn a_lease_that_could_not_be_renewed_is_not_lost() {
 fn a_planned_move_is_told() {
     check(
         "0 epoch 7 steady east, lease 2
-         1 epoch 8 switching east south, lease 2",
-        "1 switching c1 east epoch 8",
+         1 epoch 8 switching east south, lease 2
+         2 epoch 8 switching east south, lease 2
+         3 epoch 8 switching east south, lease 2
+         4 epoch 9 promoting south",
+        "1 switching c1 east epoch 8
+         4 promoting c1 south epoch 9",
     );
 }
 
