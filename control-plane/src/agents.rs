@@ -27,8 +27,8 @@ const CROSSINGS: u32 = 2;
 const DEEP: Duration = Duration::from_secs(1);
 /// How long an agent may take to read its lost-write reports from its disk.
 const LOST_WRITES: Duration = Duration::from_secs(3);
-/// How long a hand-over may take: the active site finishes what is in flight and stops PostgreSQL,
-/// 0.1 s measured (`docs/decisions/0002`), its own limit being below a second.
+/// How long a hand-over may take: the active site finishes what is in flight, and its PostgreSQL writes its last
+/// checkpoint, 0.1 s measured (`docs/decisions/0002`); its own limits are below two seconds together.
 const HAND_OVER: Duration = Duration::from_secs(3);
 
 /// Calls to agents. Cheap to clone.

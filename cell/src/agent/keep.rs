@@ -206,6 +206,10 @@ impl Keeper {
         };
         let role = role(known.activation(), &self.tools.site.id.region, own);
         if self.work.as_ref().is_some_and(|work| work.role == role) {
+            // Voters may leave under the same epoch; who serves already sees to that itself.
+            if matches!(role, Role::Open { .. }) {
+                self.tools.shared.standing.send_if_modified(|standing| standing.catch_up(&known));
+            }
             return;
         }
         let is_leaving = self.work.as_ref().is_some_and(|work| work.leaving);
@@ -230,6 +234,11 @@ impl Keeper {
             Role::Open { epoch } if self.failed == (*epoch, OPEN_TRIES) => {
                 let reason = format!("{} cannot open epoch {epoch}", self.tools.site.id);
                 self.give_up(&known, &reason).await;
+            }
+            // What it would open now would be fenced as soon as it was.
+            Role::Open { epoch } if *self.tools.shared.lapsed.borrow() >= *epoch => {
+                self.lapsed.get_or_insert_with(Instant::now);
+                self.come_back(&known).await;
             }
             Role::Open { epoch } => {
                 self.claim(*epoch, &known);

@@ -248,8 +248,9 @@ impl Postgres {
                     .args(["--username", "postgres", "--auth-host", "scram-sha-256"])
                     .args(["--auth-local", "reject", "--encoding", "UTF8", "--locale", "C.UTF-8"])
                     // The smallest there is. A standby that changes its source is sent the segment
-                    // from its beginning, twice over a new timeline, while users wait; and a quiet
-                    // cell fills one with nothing each minute, for the archive and the standbys.
+                    // from its beginning, twice over a new timeline, while users wait, unless it is
+                    // just where that begins (`relay/splice.rs`); and a quiet cell fills one with
+                    // nothing each minute, for the archive and the standbys.
                     .args(["--wal-segsize", "1", "--data-checksums", "--pwfile"])
                     .arg(&password);
             })

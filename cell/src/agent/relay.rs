@@ -138,6 +138,12 @@ impl Relay {
                     kept = kept.filter(|kept| kept.name == name);
                     kept.is_none().then_some(name)
                 }
+                // Its record may be heard of before its standby knows which timeline to ask for.
+                Ahead::Opened(epoch) => {
+                    let name = standby_name(&own, epoch);
+                    kept = kept.filter(|kept| kept.name == name);
+                    None
+                }
                 Ahead::Nobody => {
                     kept = None;
                     None

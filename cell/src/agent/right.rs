@@ -1,4 +1,4 @@
-//! Keeps the site's right alive, and ends it on time.
+//! Keeps the site's right alive, which may have begun with the vote that elected it, and ends it on time.
 //!
 //! Three loops that never wait for each other: renew the lease, collect the voters' promises, and
 //! guard the moment at which neither lasts any longer. Then PostgreSQL is stopped at once and the

@@ -68,6 +68,17 @@ impl Standing {
             claim.revision = known.revision;
         }
     }
+
+    /// The same, where it is a later one of the claimed epoch. Returns whether it is.
+    pub(crate) fn catch_up(&mut self, known: &Known) -> bool {
+        let is_later = self.claim.as_ref().is_some_and(|claim| {
+            claim.epoch == known.activation().epoch && claim.revision < known.revision
+        });
+        if is_later {
+            self.follow(known);
+        }
+        is_later
+    }
 }
 
 pub(crate) struct Shared {
@@ -77,7 +88,7 @@ pub(crate) struct Shared {
     pub(crate) refresh: Notify,
     /// Written by the keeper.
     pub(crate) standing: watch::Sender<Standing>,
-    /// Written by the renewals and by the collected promises.
+    /// Written by the keeper for who was elected, by the renewals and by the collected promises.
     pub(crate) right: watch::Sender<Right>,
     /// Written by the renewals: the last one that is being sent.
     pub(crate) renewal: watch::Sender<Renewal>,

@@ -12,9 +12,10 @@ use tokio::sync::{Semaphore, watch};
 use super::caller::Permit;
 use super::decide::admit::Right;
 
-/// Waiting at once: what two routers let go first of what they hold. All that wait go on in the same moment,
-/// so that there may not be many; who finds no room is told to come back, and does so 100 ms later.
-const ROOM: usize = 16;
+/// Waiting at once: what two routers let go first of what they hold, 160 ms there and back. All that wait go on
+/// in the same moment, so that there may not be many; who finds no room is told to come back, and does so
+/// 100 ms later.
+const ROOM: usize = 32;
 /// Longer than the agent waits for the barrier before it calls the cell at risk.
 const LIMIT: Duration = Duration::from_secs(6);
 

@@ -159,18 +159,12 @@ async fn pass(State(gateway): State<Arc<Gateway>>, mut request: Request, next: N
     });
     let answer = work.await;
     let answer = match answer {
-        Ok(answer) if gateway.may_answer(&admitted) || says_nothing_happened(&answer) => answer,
+        Ok(answer) if gateway.may_answer(&admitted) => answer,
         Ok(_) if method == Method::GET => refusal::fenced().into_response(),
         Err(_late) if method == Method::GET => refusal::overload().into_response(),
         Ok(_) | Err(_) => refusal::outcome_unknown().into_response(),
     };
     gateway.sign(answer, Some(admitted.epoch))
-}
-
-/// Whether work was refused before it began, as strong work is that has waited for the barrier in vain. That is
-/// as true when the right has run out.
-fn says_nothing_happened(answer: &Response) -> bool {
-    answer.headers().contains_key(header::STATE)
 }
 
 /// Answers with what this site has heard of, and says how old that may be.

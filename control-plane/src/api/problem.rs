@@ -84,8 +84,8 @@ kinds! {
     TARGET_LAGGING = 409 "target-lagging" "The target does not keep up":
         "Wait until it streams, `lag_bytes` is small and its disk has room, or choose another standby.";
     NOT_OPENED = 409 "switchover-unfinished" "The target has not opened its epoch in time":
-        "The target is promoted and its first strong commit is waited for. Look at the cell: `at_risk` and \
-         the alerts of its sites say what is missing.";
+        "The target is to be promoted, and has not said that it serves. Look at the cell: `at_risk` and the \
+         alerts of its sites say what is missing.";
     TOO_FEW_VOTES = 409 "too-few-votes" "The voters that answer do not suffice":
         "Nothing was changed. An admin may give up data with `accept_data_loss` and a reason.";
     OTHER_PROMOTED = 409 "other-promoted" "Another site was further, and is promoted":

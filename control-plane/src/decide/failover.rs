@@ -150,13 +150,14 @@ pub fn silent_since(seen: &SeenCell) -> Instant {
 }
 
 /// Returns when whatever right the last renewal gave is over, as far as this observer can tell (I3), and
-/// that of a holder who has not renewed yet: it counts from their vote, which came before their record.
+/// that of a holder who has not renewed yet: it counts from their vote, which came before their record. The
+/// last holder's may last when the next election has begun.
 /// Without any of them nobody has a right.
 #[must_use]
 pub fn right_over_at(seen: &SeenCell, policy: &Policy, now: Instant) -> Instant {
     let renewed = seen.lease.as_ref().map(|lease| lease.since);
     let held = seen.routed.activation.holder().map(|_| silent_since(seen));
-    renewed.max(held).map_or(now, |since| since + policy.lease.patience)
+    renewed.max(held).max(seen.held).map_or(now, |since| since + policy.lease.patience)
 }
 
 /// Since when active sites do not answer, by region.

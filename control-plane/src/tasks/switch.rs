@@ -145,7 +145,7 @@ async fn hand_over(
             return Err(Stopped { why, is_over: false });
         }
     };
-    // The target's data is enough, as the old active site has stopped; the other voters are asked to
+    // The target's data is enough, as the old active site writes nothing more; the other voters are asked to
     // freeze with it, which those that are near have done by then.
     hands.failpoint.reached("stopped").await;
     let arrived = |vote: &Vote| has_everything(vote, activation.system, end);

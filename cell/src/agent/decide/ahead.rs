@@ -6,6 +6,8 @@ use topology::{Activation, Epoch, Phase, RegionId};
 pub enum Ahead {
     /// The other site may be the next active one, and opens this epoch then.
     Under(Epoch),
+    /// It has opened this epoch: what is kept under its name is about to be asked for, and no other is opened.
+    Opened(Epoch),
     Nobody,
     /// The cell moves: what there is may be needed at any moment, and nothing else is opened.
     AsBefore,
@@ -16,7 +18,7 @@ pub enum Ahead {
 #[must_use]
 pub fn ahead(activation: &Activation, me: &RegionId, other: &RegionId) -> Ahead {
     match &activation.phase {
-        Phase::Steady { active } if active == other => Ahead::Nobody,
+        Phase::Steady { active } if active == other => Ahead::Opened(activation.epoch),
         Phase::Steady { .. } if [me, other].iter().any(|site| activation.is_out(site)) => {
             Ahead::Nobody
         }
@@ -37,7 +39,7 @@ mod tests {
         for (me, other, expected) in [
             ("north", "south", Ahead::Under(Epoch(9))),
             ("east", "south", Ahead::Under(Epoch(9))),
-            ("north", "east", Ahead::Nobody),
+            ("north", "east", Ahead::Opened(Epoch(7))),
         ] {
             check(&east, (me, other), expected);
         }

@@ -7,7 +7,7 @@ use topology::{Activation, Epoch, Phase, RegionId};
 /// A site's part in its cell, as the activation has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Open the epoch here: primary, barrier, then steady.
+    /// Open the epoch here: primary, then steady, and the barrier beside that.
     Open { epoch: Epoch },
     /// Go on serving under this epoch.
     Serve { epoch: Epoch },

@@ -29,7 +29,7 @@ pub enum Event {
     Granted,
     /// A planned move asks for the site.
     DrainAsked,
-    /// Nothing is in flight and PostgreSQL has stopped.
+    /// Nothing is in flight, or PostgreSQL has written its last checkpoint.
     Drained,
     /// Neither the lease nor enough promises last any longer.
     Lapsed,

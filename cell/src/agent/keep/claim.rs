@@ -82,8 +82,8 @@ pub(super) fn close_gate(shared: &Shared, event: Event) -> Option<Claim> {
     claim
 }
 
-/// Tells the voters that what they promised is over. While PostgreSQL runs and may still hold
-/// acknowledged work, promises stay in force.
+/// Tells the voters that what they promised is over. While PostgreSQL runs and may still acknowledge work,
+/// promises stay in force; who hands over sees to that itself.
 pub(super) async fn release(tools: &Tools, claim: Option<Claim>) {
     if let Some(claim) = claim.filter(|_| !tools.postgres.is_running()) {
         right::release(&tools.site, &tools.http, &claim).await;

@@ -6,7 +6,6 @@
 //! ```
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, OptionFuture, select};
@@ -19,7 +18,7 @@ use topology::wire::agent::TenureName;
 use tracing::info;
 
 use super::abandon::{abandon, has_bad_disk};
-use super::claim::{close_gate, release};
+use super::claim::close_gate;
 use super::work::Telling;
 use super::{Done, Tools};
 use crate::agent::decide::tenure::Event;
@@ -52,18 +51,27 @@ pub(super) async fn hand_over(tools: Tools, epoch: Epoch) -> anyhow::Result<Done
     }
     // Nothing is in flight and nothing comes in: the voters may hear that it is over while PostgreSQL stops.
     let claim = if drained { close_gate(&tools.shared, Event::Drained) } else { None };
-    let (site, http) = (Arc::clone(&tools.site), tools.http.clone());
+    let teller = tools.clone();
     let telling: Telling = Box::pin(async move {
         if let Some(claim) = claim {
-            right::release(&site, &http, &claim).await;
+            release(&teller, claim).await;
         }
     });
     let stopping = pin!(tools.postgres.last_checkpoint(STOP_LIMIT));
     let (checkpoint, told) = match select(stopping, telling).await {
-        Either::Left((checkpoint, told)) => (checkpoint?, Some(told)),
+        Either::Left((Ok(checkpoint), told)) => (checkpoint, Some(told)),
+        Either::Left((Err(err), told)) => {
+            told.await;
+            return Err(err);
+        }
         Either::Right(((), stopping)) => (stopping.await?, None),
     };
     Ok(Done::Stopped { epoch, checkpoint, told })
+}
+
+/// The gate is closed and the last checkpoint written: no promise is needed any more.
+async fn release(tools: &Tools, claim: Claim) {
+    right::release(&tools.site, &tools.http, &claim).await;
 }
 
 /// Waits until all has been sent that the target is checked against, and PostgreSQL has ended.
@@ -72,9 +80,10 @@ pub(super) async fn end(
     told: Option<Telling>,
     claim: Option<Claim>,
 ) -> anyhow::Result<Done> {
-    tokio::join!(tools.postgres.end(Stop::Fast, STOP_LIMIT), OptionFuture::from(told));
+    let releasing = claim.map(|claim| release(&tools, claim));
+    let ending = tools.postgres.end(Stop::Fast, STOP_LIMIT);
+    tokio::join!(ending, OptionFuture::from(told), OptionFuture::from(releasing));
     tools.postgres.unmark_primary()?;
-    release(&tools, claim).await;
     Ok(Done::Left)
 }
 

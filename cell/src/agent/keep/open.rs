@@ -1,4 +1,5 @@
-//! Opens an epoch: a running primary, the voters named, the schema in place, the barrier passed.
+//! Opens an epoch: a running primary, the voters named, the schema in place; then the record that sends users
+//! there, while the barrier is being passed.
 
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ const RIGHT_LIMIT: Duration = Duration::from_secs(5);
 const BARRIER_LIMIT: Duration = Duration::from_secs(5);
 /// The same when the cell's first standbys copy the database.
 const FIRST_BARRIER_LIMIT: Duration = Duration::from_mins(2);
+/// Before a barrier that failed is tried again: users wait for it.
+const AGAIN: Duration = Duration::from_millis(100);
 const POLL: Duration = Duration::from_millis(5);
 
 /// What is known of the database that the epoch is opened on.
@@ -78,13 +81,23 @@ fn grant(tools: &Tools, open: bool) {
 async fn publish(tools: &Tools, known: &Known, opened: Activation) -> anyhow::Result<Known> {
     let changed = change(tools, known, opened).await?;
     let known = changed.context("open an epoch that is over")?;
+    tools.shared.learn(known.clone());
     tools.shared.standing.send_modify(|standing| standing.follow(&known));
     Ok(known)
 }
 
-/// Returns whether the barrier is passed in time; the gateway hears of it at once.
+/// Returns whether the barrier is passed in time; the gateway hears of it at once. A try that fails is made
+/// again, as long as there is a database.
 async fn passes(tools: &Tools, epoch: Epoch, limit: Duration) -> anyhow::Result<bool> {
-    let Ok(passed) = tokio::time::timeout(limit, barrier(tools, epoch)).await else {
+    let passing = async {
+        while let Err(err) = barrier(tools, epoch).await {
+            ensure!(tools.postgres.is_running(), "pass the barrier: {err:#}");
+            warn!(%epoch, error = format!("{err:#}"), "barrier not passed yet");
+            tokio::time::sleep(AGAIN).await;
+        }
+        Ok(())
+    };
+    let Ok(passed) = tokio::time::timeout(limit, passing).await else {
         warn!(%epoch, "barrier not passed yet: serving at risk, without strong writes");
         return Ok(false);
     };
@@ -145,7 +158,12 @@ async fn run_as_primary(tools: &Tools, known: &Known) -> anyhow::Result<Database
         if !postgres.is_running() {
             postgres.start().await?;
         }
-        return examine(tools, known).await;
+        let database = examine(tools, known).await?;
+        // A try before this one may have been promoted, and no more.
+        if known.activation().elected_at.is_some() {
+            tell_timeline(tools, known.activation().epoch, database.system).await;
+        }
+        return Ok(database);
     }
     // Users wait: what a standby can be asked as well is not asked after the promotion.
     let made_ready = async {

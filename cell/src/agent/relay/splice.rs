@@ -33,7 +33,8 @@ const EPOCH_SECONDS: u64 = 946_684_800;
 
 const QUERY: u8 = b'Q';
 const COPY_BOTH: u8 = b'W';
-const ERROR: u8 = b'E';
+const NOTICE: u8 = b'N';
+const PARAMETER: u8 = b'S';
 
 /// A timeline that this site is about to follow, from where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,9 +75,9 @@ pub(super) async fn begin(
         answer.say(client).await?;
         match tag {
             COPY_BOTH => break,
-            ERROR => return Ok(()),
-            // A notice: the answer is yet to come.
-            _ => {}
+            // The answer is yet to come.
+            NOTICE | PARAMETER => {}
+            _ => return Ok(()),
         }
     }
     let mut from = head.from;

@@ -56,7 +56,11 @@ async fn what_is_kept_ahead_is_taken_by_who_asks_under_its_name() {
     shared.learn(activated("east", 9));
     timeout(LIMIT, senders(&server, "c1_south_e11", 1)).await.expect("another one is kept");
     shared.learn(activated("north", 11));
-    timeout(LIMIT, senders(&server, "c1_south_e11", 0)).await.expect("none to who is active");
+    let kept = senders(&server, "c1_south_e11", 1).await;
+    let client = connected(&folder, "c1_south_e11").await;
+    assert_eq!(senders(&server, "c1_south_e11", 1).await, kept, "it is about to be asked for");
+    drop(client);
+    timeout(LIMIT, senders(&server, "c1_south_e11", 0)).await.expect("no other to who is active");
 
     postgres.stop(Stop::Immediate, LIMIT).await.unwrap();
     let refused = ask(postgres, &folder, "c1_south_e9").await.unwrap_err();

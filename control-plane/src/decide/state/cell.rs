@@ -5,6 +5,7 @@ use topology::invariant::{Invariant, Violation};
 use topology::snapshot::RoutedCell;
 use topology::{CellId, Epoch, Phase, Version};
 
+use crate::decide::failover::silent_since;
 use crate::store::{Kept, Lease};
 
 /// A cell as stored, and since when this observer has known it so.
@@ -23,6 +24,8 @@ pub struct SeenCell {
     pub ahead_since: Option<Instant>,
     /// When this observer last saw another site become the active one.
     pub moved: Option<Instant>,
+    /// While a successor is elected, since when the last holder had not been heard.
+    pub held: Option<Instant>,
     /// While a successor is elected, the first of the epochs that have followed each other since: in none of
     /// them anybody served.
     pub electing_from: Option<Epoch>,
@@ -69,7 +72,12 @@ impl SeenCell {
         // One that was never seen may have had somebody serve.
         let follows = |seen: &&Self| epoch.0 - seen.routed.activation.epoch.0 <= 1;
         let from = before.as_ref().filter(follows).and_then(|seen| seen.electing_from);
+        let held = before.as_ref().filter(|_| electing).and_then(|seen| {
+            let holder = seen.routed.activation.holder();
+            holder.map(|_| silent_since(seen)).max(seen.held)
+        });
         Self {
+            held,
             electing_from: electing.then(|| from.unwrap_or(epoch)),
             lease: before.and_then(|seen| seen.lease),
             routed,

@@ -167,6 +167,9 @@ impl Keeper {
                 let reason = format!("{} cannot open epoch {epoch}", self.tools.site);
                 self.give_up(&known, &reason).await;
             }
+            Role::Open { epoch } if *self.tools.shared.lapsed.borrow() >= *epoch => {
+                self.reopen(&known).await;
+            }
             Role::Open { epoch } => {
                 self.claim(*epoch, &known);
                 let work = open::open(self.tools.clone(), known);
