@@ -1,7 +1,7 @@
 //! Which site of a cell is active, and what is happening to that.
 //!
 //! ```text
-//!            lease gone                 furthest vote wins              barrier passed
+//!            lease gone                 furthest vote wins               it serves
 //!  Steady ──────────────▶ Electing ───────────────────────▶ Promoting ───────────────▶ Steady
 //!    │                      ▲                                   │ ▲                      │
 //!    │ planned move         │ stopped, or too late              │ │ the same site comes  │
@@ -43,11 +43,11 @@ pub struct Activation {
 pub enum Phase {
     /// `active` serves.
     Steady { active: RegionId },
-    /// A planned move: `active` hands over to `target`, and serves until it has stopped.
+    /// A planned move: `active` hands over to `target`, and finishes what it has.
     Switching { active: RegionId, target: RegionId },
     /// Nobody may serve; the voters are asked.
     Electing { predecessor: Option<RegionId> },
-    /// `active` has won, and opens its epoch with a barrier.
+    /// `active` has won, and opens its epoch.
     Promoting { active: RegionId },
 }
 
@@ -112,7 +112,7 @@ impl Activation {
         next
     }
 
-    /// Returns the activation once `Promoting` has passed its barrier. The epoch stays.
+    /// Returns the activation once the site that is `Promoting` serves. The epoch stays.
     #[must_use]
     pub fn open(&self, active: &RegionId, reason: &str) -> Self {
         Self {

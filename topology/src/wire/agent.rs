@@ -89,7 +89,7 @@ pub enum VoteReply {
     },
 }
 
-/// `POST /v1/hand-over`: stop serving, finish what is in flight, stop PostgreSQL cleanly. With
+/// `POST /v1/hand-over`: finish what is in flight, stop serving, stop PostgreSQL cleanly. With
 /// `prepare`, only do beforehand what would take long then: write a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HandOverRequest {
@@ -102,7 +102,8 @@ pub struct HandOverRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum HandOverReply {
-    /// PostgreSQL has shut down; its last checkpoint is on this timeline, at `checkpoint`.
+    /// PostgreSQL has written its last checkpoint, on this timeline, at `checkpoint`; what its standbys do not
+    /// have yet is being sent.
     Stopped {
         timeline: u32,
         checkpoint: u64,

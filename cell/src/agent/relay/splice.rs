@@ -15,10 +15,9 @@
 //!
 //! Whatever else is asked is passed on as it came.
 
-use std::time::SystemTime;
-
 use anyhow::{Context as _, ensure};
 use bytes::{BufMut as _, Bytes, BytesMut};
+use runtime::clock;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use topology::Place;
 
@@ -179,9 +178,7 @@ fn wal(from: u64, reached: u64, bytes: &[u8]) -> Bytes {
 
 /// Returns the time as PostgreSQL counts it, in microseconds.
 fn now() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let micros = u64::try_from(since.as_micros()).unwrap_or_default();
-    micros.saturating_sub(EPOCH_SECONDS * 1_000_000)
+    clock::unix_millis().saturating_sub(EPOCH_SECONDS * 1_000) * 1_000
 }
 
 fn message(tag: u8, write: impl FnOnce(&mut BytesMut)) -> Bytes {

@@ -13,7 +13,6 @@ const ROOM: usize = 1 << 20;
 struct Between {
     client: DuplexStream,
     server: DuplexStream,
-    #[expect(clippy::disallowed_types, reason = "ends with the test")]
     agent: tokio::task::JoinHandle<anyhow::Result<(DuplexStream, DuplexStream)>>,
 }
 
