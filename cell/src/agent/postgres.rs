@@ -8,11 +8,13 @@ mod archive;
 mod binaries;
 mod configuration;
 mod divergence;
+mod marks;
 mod position;
 mod protocol;
 mod rebuild;
 mod salvage;
 mod sql;
+mod stop;
 mod timeline;
 mod wal;
 
@@ -26,7 +28,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use topology::RegionId;
@@ -44,6 +46,7 @@ pub(crate) use position::Position;
 pub(crate) use protocol::Kept;
 pub(crate) use rebuild::Own;
 pub(crate) use sql::{Replication, Sql};
+pub(crate) use stop::Stop;
 pub(crate) use timeline::Head;
 pub(crate) use wal::{Segment, SegmentSize, lsn, parse_lsn};
 
@@ -53,20 +56,6 @@ pub(crate) const POLL: Duration = Duration::from_millis(5);
 const START_LIMIT: Duration = Duration::from_mins(1);
 /// A promotion that takes longer has gone wrong: 202 ms were measured on a loaded machine.
 const PROMOTE_LIMIT: Duration = Duration::from_secs(10);
-
-/// What is noted of a standby that has to be rebuilt, where nothing is of a primary.
-const OUT_OF_LINE: &[u8] = b"standby";
-/// The same of one that has what the cell went on without.
-const APART: &[u8] = b"apart";
-
-/// How PostgreSQL is asked to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
-    /// Ship everything to the standbys and write a checkpoint.
-    Fast,
-    /// Drop everything at once: what is acknowledged is on disk.
-    Immediate,
-}
 
 pub(crate) struct Postgres {
     pub(crate) binaries: Binaries,
@@ -169,56 +158,6 @@ impl Postgres {
     #[must_use]
     pub(crate) fn is_standby(&self) -> bool {
         self.data.join("standby.signal").exists()
-    }
-
-    /// Returns whether this data directory has been written as a primary since it was last in line
-    /// with another site's: it may have WAL that nobody else has.
-    #[must_use]
-    pub(crate) fn was_primary(&self) -> bool {
-        self.primary_marker().exists()
-    }
-
-    /// Notes on disk, before it happens, that the directory is written as a primary.
-    pub(crate) fn mark_primary(&self) -> anyhow::Result<()> {
-        runtime::file::replace(&self.primary_marker(), b"", 0o600)
-            .context("note that this site is primary")
-    }
-
-    /// Notes that a standby has to be rebuilt. What it has came from an active site, which has it too.
-    pub(crate) fn mark_out_of_line(&self) -> anyhow::Result<()> {
-        self.mark(OUT_OF_LINE)
-    }
-
-    /// Notes that a standby has to be rebuilt, and has what the cell's history went on without.
-    pub(crate) fn mark_apart(&self) -> anyhow::Result<()> {
-        self.mark(APART)
-    }
-
-    fn mark(&self, what: &[u8]) -> anyhow::Result<()> {
-        if self.was_primary() {
-            return Ok(());
-        }
-        runtime::file::replace(&self.primary_marker(), what, 0o600)
-            .context("note that this site is to be rebuilt")
-    }
-
-    /// Returns whether the directory may have what nobody else has: it was itself written as a primary,
-    /// or has what the cell's history went on without.
-    #[must_use]
-    pub(crate) fn has_own_writes(&self) -> bool {
-        fs::read(self.primary_marker()).is_ok_and(|noted| noted != OUT_OF_LINE)
-    }
-
-    /// Notes that everything written here is known to be elsewhere.
-    pub(crate) fn unmark_primary(&self) -> anyhow::Result<()> {
-        if self.was_primary() {
-            fs::remove_file(self.primary_marker()).context("note that this site was primary")?;
-        }
-        Ok(())
-    }
-
-    fn primary_marker(&self) -> PathBuf {
-        self.folder.join("was.primary")
     }
 
     /// Returns whether the server is running, and reaps it if it has ended.
@@ -325,66 +264,6 @@ impl Postgres {
         self.pid.send_replace(Some(child.id()));
         *self.child() = Some(child);
         Ok(())
-    }
-
-    /// Asks the server to stop and waits; after `limit` it is stopped at once.
-    pub(crate) async fn stop(&self, how: Stop, limit: Duration) -> anyhow::Result<()> {
-        // A standby sends nothing.
-        if how == Stop::Fast && self.is_running() && !self.is_standby() {
-            self.stop_archiving().await;
-        }
-        self.signal(match how {
-            Stop::Fast => Signal::INT,
-            Stop::Immediate => Signal::QUIT,
-        });
-        self.end(how, limit).await;
-        Ok(())
-    }
-
-    /// Asks the server to stop, and returns where its last checkpoint begins once that is on disk. Nothing is
-    /// written after it; what the standbys do not have yet is sent meanwhile.
-    pub(crate) async fn last_checkpoint(&self, limit: Duration) -> anyhow::Result<Position> {
-        self.signal(Signal::INT);
-        let deadline = Instant::now() + limit;
-        while self.is_running() && !self.is_shut_down() {
-            if Instant::now() > deadline {
-                self.signal(Signal::QUIT);
-                self.end(Stop::Immediate, POLL).await;
-            }
-            tokio::time::sleep(POLL).await;
-        }
-        self.clean_end().await?.context("stop PostgreSQL cleanly")
-    }
-
-    /// Waits until a server that was asked to stop so has ended; after `limit` it is stopped at once.
-    pub(crate) async fn end(&self, how: Stop, limit: Duration) {
-        let deadline = Instant::now() + limit;
-        let mut asked_harder = how == Stop::Immediate;
-        while self.is_running() {
-            if Instant::now() > deadline {
-                // SIGQUIT first: its backends end with it. SIGKILL would leave them for a moment.
-                self.signal(if asked_harder { Signal::KILL } else { Signal::QUIT });
-                asked_harder = true;
-            }
-            tokio::time::sleep(POLL).await;
-        }
-        self.sql.forget();
-    }
-
-    /// Stops the server at once, without waiting: for the moment the site's right runs out.
-    pub(crate) fn stop_now(&self) {
-        self.signal(Signal::QUIT);
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = self.child().as_ref().map(Child::id);
-        let pid = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-        if let Some(pid) = pid
-            && let Err(err) = kill_process(pid, signal)
-        {
-            // It ended in this moment; whoever waits for that sees it.
-            info!(error = %err, "PostgreSQL could not be signalled");
-        }
     }
 
     /// Makes the running standby the primary of a new timeline.

@@ -1,7 +1,5 @@
 //! How far a standby is, once nothing moves any more.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -17,11 +15,6 @@ const FREEZE_LIMIT: Duration = Duration::from_millis(1500);
 
 /// What is under way comes in a way between regions.
 const ARRIVAL_LIMIT: Duration = Duration::from_millis(500);
-
-/// Where the control file has the server's state, behind the system's number and two versions; and
-/// `DB_SHUTDOWNED`. PostgreSQL 12 to 17: `pg_control.h`.
-const STATE_AT: u64 = 16;
-const SHUT_DOWN: u32 = 1;
 
 /// How long a receiver may wait to be told of another timeline, as it does at each that ends, before it
 /// counts as one that will not be told: the histories have parted, and it would wait for ever.
@@ -140,15 +133,6 @@ impl Postgres {
             tokio::time::sleep(POLL).await;
         }
         Ok(())
-    }
-
-    /// Whether the control file looks like one of a server that has written its last checkpoint: a cheap look,
-    /// for [`clean_end`](Self::clean_end) to confirm.
-    pub(super) fn is_shut_down(&self) -> bool {
-        let mut state = [0; 4];
-        let read = File::open(self.data.join("global/pg_control"))
-            .and_then(|file| file.read_exact_at(&mut state, STATE_AT));
-        read.is_ok() && u32::from_ne_bytes(state) == SHUT_DOWN
     }
 
     /// Returns where the checkpoint of the last clean shutdown begins, from the control file of a server that
