@@ -149,7 +149,7 @@ pub async fn drive(
         let drained = hands.state.borrow().intent().drained().clone();
         let order = Order { regions: &hands.policy.regions, drained: &drained };
         let suffice = |votes: &_| choose(activation, votes, order, preferred).is_some();
-        let patience = Patience { latecomers: LATECOMERS, after: None };
+        let patience = Patience { latecomers: LATECOMERS, after_lsn: None };
         let ballot = collect(&hands.agents, cell, activation, asked, suffice, patience).await;
         if let Some(winner) = choose(activation, &ballot.votes, order, preferred) {
             if !lost.is_some_and(|lost| ballot.votes.contains_key(lost)) {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use topology::snapshot::RoutedCell;
-use topology::wire::agent::{HandOverReply, Reached};
+use topology::wire::agent::HandOverReply;
 use topology::{Cause, CellId, Epoch, RegionId};
 use tracing::{info, warn};
 
@@ -151,8 +151,7 @@ async fn hand_over(
     let arrived = |vote: &Vote| has_everything(vote, activation.system, end);
     let suffice = |votes: &BTreeMap<RegionId, Vote>| votes.get(to).is_some_and(arrived);
     let asked = Predecessor::Unasked;
-    let after = Some(Reached { timeline: end.timeline, lsn: end.lsn });
-    let patience = Patience { latecomers: NEAR_ONES, after };
+    let patience = Patience { latecomers: NEAR_ONES, after_lsn: Some(end.lsn) };
     let ballot = collect(&hands.agents, cell, activation, asked, suffice, patience).await;
     let why = match ballot.votes.get(to) {
         Some(vote) if arrived(vote) => {

@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::sleep;
-use topology::wire::agent::{Reached, VoteReply, VoteRequest};
+use topology::wire::agent::{VoteReply, VoteRequest};
 use topology::{Activation, CellId, RegionId};
 
 use crate::agents::Agents;
@@ -55,7 +55,7 @@ pub struct Patience {
     /// How long for the slowest, once the votes suffice.
     pub latecomers: Duration,
     /// How far each voter comes before it freezes: what was sent there is under way.
-    pub after: Option<Reached>,
+    pub after_lsn: Option<u64>,
 }
 
 /// A site besides the voters whose word counts: the one whose right is over.
@@ -77,7 +77,7 @@ pub async fn collect(
     activation: &Activation,
     predecessor: Predecessor<'_>,
     suffice: impl Fn(&BTreeMap<RegionId, Vote>) -> bool,
-    Patience { latecomers, after }: Patience,
+    Patience { latecomers, after_lsn }: Patience,
 ) -> Ballot {
     let mut asked: FuturesUnordered<_> = activation
         .voters
@@ -95,7 +95,7 @@ pub async fn collect(
                 dry: false,
                 predecessor,
                 ahead_ms: 0,
-                after,
+                after_lsn,
             };
             (region, agents.vote(region, &request, cell, limit).await)
         })
@@ -142,7 +142,7 @@ pub async fn freeze_all(
             dry: false,
             predecessor: true,
             ahead_ms: 0,
-            after: None,
+            after_lsn: None,
         };
         let limit = if is_reachable { VOTE } else { UNLIKELY };
         let reply = agents.vote(&region, &request, cell, limit).await;
@@ -169,7 +169,7 @@ pub async fn would_suffice(
     let ask = |region: RegionId, predecessor: bool| async move {
         let cell_id = cell.to_string();
         let request =
-            VoteRequest { cell: cell_id, epoch, dry: true, predecessor, ahead_ms, after: None };
+            VoteRequest { cell: cell_id, epoch, dry: true, predecessor, ahead_ms, after_lsn: None };
         match agents.vote(&region, &request, cell, DRY).await {
             VoteReply::Willing => Ok((region, predecessor)),
             VoteReply::Frozen { .. } => Err(format!("{region}: voted though only asked")),

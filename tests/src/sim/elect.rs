@@ -11,7 +11,7 @@ use control_plane::store::Kept;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use topology::snapshot::RoutedCell;
-use topology::wire::agent::{Reached, VoteReply, VoteRequest};
+use topology::wire::agent::{VoteReply, VoteRequest};
 use topology::{Activation, Epoch, Phase, RegionId};
 
 use super::controller::Hands;
@@ -123,7 +123,7 @@ fn ask(
     hands: &Hands,
     asked: impl Iterator<Item = (RegionId, Duration, bool)>,
     epoch: Epoch,
-    (dry, after): (bool, Option<Reached>),
+    (dry, after_lsn): (bool, Option<u64>),
 ) -> mpsc::UnboundedReceiver<(RegionId, bool, VoteReply)> {
     let (answered, answers) = mpsc::unbounded_channel();
     for (region, limit, predecessor) in asked {
@@ -133,7 +133,7 @@ fn ask(
             let sim = &hands.proc.sim;
             let cell = sim.cell.to_string();
             let epoch = epoch.0;
-            let request = VoteRequest { cell, epoch, dry, predecessor, ahead_ms: 0, after };
+            let request = VoteRequest { cell, epoch, dry, predecessor, ahead_ms: 0, after_lsn };
             let site = sim.index(&region);
             let reply = sim.ask_vote(&hands.proc, site, request, limit).await;
             // Whoever asked may have enough already.
@@ -150,7 +150,7 @@ pub async fn collect(
     activation: &Activation,
     predecessor: Predecessor,
     suffice: impl Fn(&BTreeMap<RegionId, Vote>) -> bool,
-    (latecomers, after): (Duration, Option<Reached>),
+    (latecomers, after_lsn): (Duration, Option<u64>),
 ) -> BTreeMap<RegionId, Vote> {
     let mut pending: BTreeSet<RegionId> = activation.voters.clone();
     let last = match predecessor {
@@ -162,7 +162,7 @@ pub async fn collect(
         Predecessor::Unreachable(region) => Some((region, UNLIKELY, true)),
     };
     let all = activation.voters.iter().map(|voter| (voter.clone(), VOTE, false));
-    let mut replies = ask(hands, all.chain(last), activation.epoch, (false, after));
+    let mut replies = ask(hands, all.chain(last), activation.epoch, (false, after_lsn));
     let mut votes = BTreeMap::new();
     let mut late = false;
     let latecomers = hands.proc.sleep(latecomers);

@@ -8,7 +8,7 @@ use control_plane::decide::switchover::{End, has_everything};
 use control_plane::store::Kept;
 use topology::RegionId;
 use topology::snapshot::RoutedCell;
-use topology::wire::agent::{HandOverReply, Reached};
+use topology::wire::agent::HandOverReply;
 
 use super::controller::Hands;
 use super::elect::{NEAR_ONES, Outcome, Predecessor, collect, drive};
@@ -63,8 +63,7 @@ async fn hand_over(
     };
     let arrived = |vote: &Vote| has_everything(vote, activation.system, end);
     let suffice = |votes: &BTreeMap<RegionId, Vote>| votes.get(to).is_some_and(arrived);
-    let after = Some(Reached { timeline: end.timeline, lsn: end.lsn });
-    let patience = (NEAR_ONES, after);
+    let patience = (NEAR_ONES, Some(end.lsn));
     let votes = collect(hands, activation, Predecessor::Unasked, suffice, patience).await;
     let Some(vote) = votes.get(to).filter(|vote| arrived(vote)) else { return Err(true) };
     let next = activation.promote(to, vote.place(), &activation.reason);

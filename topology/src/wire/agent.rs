@@ -60,14 +60,7 @@ pub struct VoteRequest {
     /// How far the voter will come in a moment: it waits for that, half a second at most, and freezes then. An
     /// agent of an earlier version freezes at once, and a planned move that needed more ends in an election.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<Reached>,
-}
-
-/// A place in PostgreSQL's log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reached {
-    pub timeline: u32,
-    pub lsn: u64,
+    pub after_lsn: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -54,7 +54,7 @@ pub(super) async fn hand_over(tools: Tools, epoch: Epoch) -> anyhow::Result<Done
     let teller = tools.clone();
     let telling: Telling = Box::pin(async move {
         if let Some(claim) = claim {
-            release(&teller, claim).await;
+            let_go(&teller, claim).await;
         }
     });
     let stopping = pin!(tools.postgres.last_checkpoint(STOP_LIMIT));
@@ -69,8 +69,8 @@ pub(super) async fn hand_over(tools: Tools, epoch: Epoch) -> anyhow::Result<Done
     Ok(Done::Stopped { epoch, checkpoint, told })
 }
 
-/// The gate is closed and the last checkpoint written: no promise is needed any more.
-async fn release(tools: &Tools, claim: Claim) {
+/// Tells the voters that their promises are not needed any more: the gate is closed, though PostgreSQL may run.
+async fn let_go(tools: &Tools, claim: Claim) {
     right::release(&tools.site, &tools.http, &claim).await;
 }
 
@@ -80,7 +80,7 @@ pub(super) async fn end(
     told: Option<Telling>,
     claim: Option<Claim>,
 ) -> anyhow::Result<Done> {
-    let releasing = claim.map(|claim| release(&tools, claim));
+    let releasing = claim.map(|claim| let_go(&tools, claim));
     let ending = tools.postgres.end(Stop::Fast, STOP_LIMIT);
     tokio::join!(ending, OptionFuture::from(told), OptionFuture::from(releasing));
     tools.postgres.unmark_primary()?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use runtime::clock::BootTime;
 use tokio::sync::oneshot;
-use topology::wire::agent::{HandOverReply, HandOverRequest, Reached, VoteReply, VoteRequest};
+use topology::wire::agent::{HandOverReply, HandOverRequest, VoteReply, VoteRequest};
 use topology::{Epoch, Phase};
 use tracing::info;
 
@@ -59,7 +59,7 @@ impl Keeper {
             self.end_serving(Event::Superseded).await;
             self.tools.postgres.stop(Stop::Immediate, STOP_LIMIT).await?;
         }
-        if let Some(Reached { lsn, .. }) = request.after
+        if let Some(lsn) = request.after_lsn
             && let Err(err) = self.tools.postgres.comes_to(lsn).await
         {
             info!(%epoch, error = format!("{err:#}"), "freezing with less");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cell::agent::decide::right::promise_for_voter;
 use cell::agent::decide::tenure::Event;
-use topology::wire::agent::{HandOverReply, HandOverRequest, Reached, VoteReply, VoteRequest};
+use topology::wire::agent::{HandOverReply, HandOverRequest, VoteReply, VoteRequest};
 use topology::{Epoch, Phase};
 
 use super::calls::Call;
@@ -62,7 +62,7 @@ impl Keeper {
             self.end_serving(Event::Superseded).await;
             sim.pg_stop(proc, site, Stop::Immediate, STOP_LIMIT).await;
         }
-        if let Some(Reached { lsn, .. }) = request.after {
+        if let Some(lsn) = request.after_lsn {
             let deadline = proc.now() + ARRIVAL_LIMIT;
             while sim.flushed(site) < lsn && proc.now() < deadline {
                 proc.sleep(POLL).await;
