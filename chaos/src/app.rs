@@ -35,6 +35,7 @@ pub async fn run() -> anyhow::Result<Exit> {
         Command::Doctor(place) => tell::doctor(place.run_dir),
         Command::Compare { a, b } => tell::compare(&a, &b),
         Command::Report { folder } => tell::report(&folder),
+        Command::Table { runs } => tell::table(&runs),
         Command::History { folder } => tell::history(&folder),
         Command::Selftest => tell::selftest(),
         Command::Recover(args) => heal::recover(&args).await,

@@ -73,6 +73,15 @@ pub(crate) enum Command {
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
+    /// What runs came to, as a table in Markdown: the one of `run --table`, from their reports.
+    #[command(after_help = "Examples:
+  chaos table drills > table.md    of all runs in a folder that have a report
+  chaos table drills/region-loss-1 drills/region-loss-2")]
+    Table {
+        /// A run's folder, its report.json, or a folder of runs.
+        #[arg(value_name = "DIR", required = true)]
+        runs: Vec<PathBuf>,
+    },
     /// Print a run's history as EDN, for Knossos and elle-cli.
     History {
         /// A run's folder.

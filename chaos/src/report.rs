@@ -81,6 +81,11 @@ pub(crate) fn write(
     Ok(())
 }
 
+/// Whether a run has left its report in this folder.
+pub(crate) fn is_in(folder: &Path) -> bool {
+    folder.join(REPORT).is_file()
+}
+
 /// Reads a report, from its folder or its file.
 pub(crate) fn read(place: &Path) -> anyhow::Result<Document> {
     let path = if place.is_dir() { place.join(REPORT) } else { place.to_owned() };

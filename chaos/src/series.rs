@@ -1,5 +1,6 @@
 //! Several runs, judged on the worst: a single sample is an anecdote.
 
+mod reports;
 mod table;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use crate::exit::Exit;
 use crate::metrics::{Measure, Measured, Metrics, Value};
 use crate::verdict::Verdict;
 
+pub(crate) use reports::of_reports;
 pub(crate) use table::markdown;
 
 /// What one run came to.

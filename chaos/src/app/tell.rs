@@ -9,7 +9,9 @@ use crate::check::Check;
 use crate::exit::Exit;
 use crate::report::HISTORY;
 use crate::terminal::print;
-use crate::{compare as comparing, doctor as looking, edn, report as reports, selftest as testing};
+use crate::{
+    compare as comparing, doctor as looking, edn, report as reports, selftest as testing, series,
+};
 
 pub(super) fn doctor(run_dir: Option<PathBuf>) -> anyhow::Result<Exit> {
     let mut exit = Exit::Pass;
@@ -51,6 +53,11 @@ pub(super) fn report(folder: &Path) -> anyhow::Result<Exit> {
     print(&format!("{}: {}", document.drill, document.verdict))?;
     let page = reports::page_again(folder)?;
     print(&format!("report: {}", page.display()))?;
+    Ok(Exit::Pass)
+}
+
+pub(super) fn table(runs: &[PathBuf]) -> anyhow::Result<Exit> {
+    print(series::markdown(&series::of_reports(runs)?).trim_end())?;
     Ok(Exit::Pass)
 }
 

@@ -92,7 +92,7 @@ impl Postgres {
                     .arg("--target-pgdata")
                     .arg(&self.data)
                     .arg("--source-server")
-                    .arg(server(source));
+                    .arg(server(source, "postgres"));
                 command.arg("--config-file").arg(self.folder.join("postgresql.conf"));
             })
             .await?;
@@ -115,7 +115,7 @@ impl Postgres {
             .run("psql", |command| {
                 self.tool_environment(command);
                 command.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"]);
-                command.arg(server(source)).args(["--command", statement]);
+                command.arg(server(source, "postgres")).args(["--command", statement]);
             })
             .await
             .with_context(|| format!("ask {source}: {statement}"))
@@ -130,9 +130,7 @@ impl Postgres {
             .run("pg_basebackup", |command| {
                 self.tool_environment(command);
                 command.arg("--pgdata").arg(&new);
-                command.args(["--host", &source.ip().to_string()]);
-                command.args(["--port", &source.port().to_string()]);
-                command.args(["--username", "replicator", "--no-password"]);
+                command.args(["--dbname", &server(source, "replicator"), "--no-password"]);
                 command.args(["--checkpoint", "fast", "--wal-method", "stream"]);
             })
             .await?;
@@ -224,11 +222,12 @@ impl Postgres {
 /// How a database that is kept for a person is called, with a number.
 const UNREPORTED: &str = "data.unreported-";
 
+/// How a tool gives up a source that is gone without a word, as when its region is cut off: without these it
+/// would wait for hours, and the site with it. The source itself gives up after three seconds.
+const GIVES_UP: &str = "connect_timeout=2 tcp_user_timeout=5000 \
+                        keepalives_idle=2 keepalives_interval=1 keepalives_count=3";
+
 /// Returns how a tool finds another site's server.
-fn server(source: SocketAddr) -> String {
-    format!(
-        "host={} port={} user=postgres dbname=postgres connect_timeout=2",
-        source.ip(),
-        source.port()
-    )
+fn server(source: SocketAddr, user: &str) -> String {
+    format!("host={} port={} user={user} {GIVES_UP}", source.ip(), source.port())
 }
