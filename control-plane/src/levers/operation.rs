@@ -39,7 +39,9 @@ pub async fn known(api: &Api) -> Result<Known, Problem> {
     let state = Arc::clone(&api.state.borrow());
     let read_at = state.read_at().ok_or(refused)?;
     let seen = state.intent().operations().iter().rev();
-    let operations = seen.map(|(id, seen)| (id.clone(), Operation::clone(&seen.operation)));
+    // One that was being put away when etcd fell silent has ended.
+    let went_on = seen.filter(|(_, seen)| !seen.operation.status.has_ended());
+    let operations = went_on.map(|(id, seen)| (id.clone(), Operation::clone(&seen.operation)));
     Ok(Known { operations: operations.collect(), remembered: Some(read_at) })
 }
 
