@@ -75,7 +75,11 @@ impl Postgres {
         Ok(standby.trim() == "f")
     }
 
-    async fn rewind(&self, source: SocketAddr) -> anyhow::Result<()> {
+    pub(super) async fn rewind(&self, source: SocketAddr) -> anyhow::Result<()> {
+        // pg_rewind has such a server recover in single-user mode, which refuses a standby's. Recovered without
+        // that mark it would stop at the end of its last checkpoint's timeline: pages of a later one that it had
+        // replayed would stay, and be in no comparison.
+        ensure!(!self.was_killed_as_standby()?, "rewind a server that was killed as a standby");
         // Up to version 15 pg_rewind believes the source's control file, which names the timeline of
         // its last checkpoint: before that it would find nothing to rewind.
         self.ask(source, "CHECKPOINT").await.context("write a checkpoint on its timeline")?;

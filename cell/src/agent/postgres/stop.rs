@@ -1,6 +1,7 @@
 //! Ends the server, and waits for that.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::process::Child;
 use std::time::Duration;
@@ -12,10 +13,11 @@ use tracing::info;
 
 use super::{POLL, Position, Postgres};
 
-/// Where the control file has the server's state, behind the system's number and two versions; and
-/// `DB_SHUTDOWNED`. PostgreSQL 12 to 17: `pg_control.h`.
+/// Where the control file has the server's state, behind the system's number and two versions;
+/// `DB_SHUTDOWNED`, and `DB_SHUTDOWNED_IN_RECOVERY`. PostgreSQL 12 to 17: `pg_control.h`.
 const STATE_AT: u64 = 16;
 const SHUT_DOWN: u32 = 1;
+const SHUT_DOWN_AS_STANDBY: u32 = 2;
 
 /// How PostgreSQL is asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,9 +91,18 @@ impl Postgres {
     /// Whether the control file looks like one of a server that has written its last checkpoint: a cheap look,
     /// for [`clean_end`](Self::clean_end) to confirm.
     fn is_shut_down(&self) -> bool {
+        self.control_state().is_ok_and(|state| state == SHUT_DOWN)
+    }
+
+    /// Returns whether this stopped server was killed while it ran as a standby.
+    pub(super) fn was_killed_as_standby(&self) -> anyhow::Result<bool> {
+        let state = self.control_state().context("read PostgreSQL's control file")?;
+        Ok(self.is_standby() && ![SHUT_DOWN, SHUT_DOWN_AS_STANDBY].contains(&state))
+    }
+
+    fn control_state(&self) -> io::Result<u32> {
         let mut state = [0; 4];
-        let read = File::open(self.data.join("global/pg_control"))
-            .and_then(|file| file.read_exact_at(&mut state, STATE_AT));
-        read.is_ok() && u32::from_ne_bytes(state) == SHUT_DOWN
+        File::open(self.data.join("global/pg_control"))?.read_exact_at(&mut state, STATE_AT)?;
+        Ok(u32::from_ne_bytes(state))
     }
 }

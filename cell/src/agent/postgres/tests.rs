@@ -132,6 +132,31 @@ async fn a_running_primary_keeps_its_standbys_names_whoever_asks() {
 }
 
 #[tokio::test]
+async fn a_server_that_was_killed_as_a_standby_is_copied_and_not_rewound() {
+    let former = Server::new("former");
+    former.postgres.create().await.unwrap();
+    former.postgres.mark_primary().unwrap();
+    former.postgres.start().await.unwrap();
+    former.postgres.make_roles_and_database().await.unwrap();
+    let winner = Server::standby("winner", &former).await;
+    winner.postgres.promote().await.unwrap();
+    former.postgres.sql.execute("CREATE TABLE only_here ()").await.unwrap();
+    former.postgres.stop(Stop::Immediate, PROMOTE_LIMIT).await.unwrap();
+    // As somebody who is asked to vote.
+    former.postgres.start_standby(&Upstream::nowhere()).await.unwrap();
+    former.postgres.stop(Stop::Immediate, PROMOTE_LIMIT).await.unwrap();
+    let refused = former.postgres.rewind(winner.address()).await.unwrap_err().to_string();
+    assert_eq!(refused, "rewind a server that was killed as a standby");
+    assert!(!former.postgres.is_rewinding());
+
+    former.postgres.rejoin(winner.address()).await.unwrap();
+    let upstream = Upstream::uncounted(winner.source("east"), &former.site);
+    former.postgres.start_standby(&upstream).await.unwrap();
+    let is_there = "SELECT to_regclass('only_here') IS NOT NULL";
+    assert!(!former.one::<bool>(is_there).await);
+}
+
+#[tokio::test]
 async fn the_old_database_is_there_until_its_copy_streams() {
     let server = Server::new("old");
     let postgres = &server.postgres;
