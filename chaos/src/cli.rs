@@ -26,6 +26,7 @@ use crate::relay::Late;
   chaos run cell-loss --dry-run    say what would be broken, and do nothing
   chaos validate my-drill.yaml     say what is wrong with a drill file
   chaos compare A B                two runs of a drill, side by side
+  chaos table drills               what all runs in a folder came to
   chaos recover                    take away whatever a drill has left
 
 Exit codes: 0 pass, 1 a limit was exceeded or data is not safe, 2 wrong usage or drill file,

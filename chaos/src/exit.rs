@@ -32,7 +32,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Pass,
         Self::Inconclusive,
         Self::Unsteady,
@@ -59,13 +59,6 @@ impl Exit {
             Self::Refused => REFUSED,
         }
     }
-
-    /// Returns what a code of a run says; of two that have the same, data is what one is about.
-    pub(crate) fn of_code(code: u8, about_data: bool) -> Option<Self> {
-        let mut said = Self::ALL.into_iter().filter(|exit| exit.code() == code);
-        let first = said.next()?;
-        Some(said.next().filter(|_| about_data).unwrap_or(first))
-    }
 }
 
 impl From<Exit> for ExitCode {
@@ -83,13 +76,5 @@ mod tests {
         let graver = [Exit::Pass, Exit::Inconclusive, Exit::Harness, Exit::Aborted];
         let gravest = [Exit::Availability, Exit::Safety, Exit::Residue];
         assert!(graver.iter().chain(&gravest).is_sorted());
-    }
-
-    #[test]
-    fn every_code_says_what_it_was_made_of() {
-        for exit in Exit::ALL {
-            assert_eq!(Exit::of_code(exit.code(), exit == Exit::Safety), Some(exit));
-        }
-        assert_eq!(Exit::of_code(42, false), None);
     }
 }

@@ -27,7 +27,7 @@ use crate::verdict::Verdict;
 pub(crate) use document::Document;
 pub(crate) use earlier::earlier;
 pub(crate) use html::tables::value as value_told;
-pub(crate) use json::document;
+pub(crate) use json::{document, exit_told, measured_told};
 pub(crate) use table::table;
 
 const REPORT: &str = "report.json";

@@ -15,7 +15,7 @@ use super::stages::stages;
 use super::tenures::tenures;
 use crate::check::Finding;
 use crate::exit::Exit;
-use crate::metrics::{Measured, Quantiles, Unit, Value as Bound};
+use crate::metrics::{Measure, Measured, Quantiles, Unit, Value as Bound};
 use crate::refusals::Refusals;
 use crate::verdict::{Claim, Standing};
 use crate::versions::{Versions, commit};
@@ -166,6 +166,12 @@ fn class(exit: Exit) -> Option<&'static str> {
     }
 }
 
+/// The other way round: what a run came to.
+pub(crate) fn exit_told(document: &Document) -> Option<Exit> {
+    let told = (document.verdict.as_str(), document.class.as_deref());
+    Exit::ALL.into_iter().find(|exit| (name(*exit), class(*exit)) == told)
+}
+
 fn claim(claim: &Claim) -> ClaimTold {
     let standing = match claim.standing {
         Standing::Met => "met",
@@ -202,6 +208,20 @@ fn measured(measured: Measured) -> Value {
         Measured::Never => json!("never"),
         Measured::Unseen => Value::Null,
     }
+}
+
+/// The other way round: which measure it was, and what was measured; nothing of one that is not known here.
+pub(crate) fn measured_told(claim: &ClaimTold) -> Option<(Measure, Measured)> {
+    let measure = Measure::ALL.into_iter().find(|measure| measure.name() == claim.name)?;
+    if claim.measured == "never" {
+        return Some((measure, Measured::Never));
+    }
+    let time = |seconds| Duration::try_from_secs_f64(seconds).ok().map(Bound::Time);
+    let value = match measure.unit() {
+        Unit::Time => claim.measured.as_f64().and_then(time),
+        Unit::Count => claim.measured.as_u64().map(Bound::Count),
+    };
+    Some((measure, value.map_or(Measured::Unseen, Measured::Got)))
 }
 
 fn bound(value: Bound) -> Value {

@@ -2,41 +2,47 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use serde_json::Value as Json;
 
 use super::Sample;
-use crate::exit::Exit;
-use crate::metrics::{Measure, Measured, Unit, Value};
 use crate::report::{self, Document};
 
 /// Returns what each run came to, in the order in which they began. Each place is a run's folder or report,
 /// or a folder of runs, of which those without a report are passed over: they may go on.
 pub(crate) fn of_reports(places: &[PathBuf]) -> anyhow::Result<Vec<Sample>> {
-    let mut documents = Vec::new();
+    let mut runs = Vec::new();
     let mut mistakes = Vec::new();
     for place in places {
-        match runs(place) {
-            Ok(runs) => documents.extend(runs),
+        match runs_in(place) {
+            Ok(found) => runs.extend(found),
+            Err(err) => mistakes.push(format!("{err:#}")),
+        }
+    }
+    let mut samples = Vec::new();
+    for run in &runs {
+        match report::read(run)
+            .and_then(|document| Ok((document.begun_unix_ms, sample(&document)?)))
+        {
+            Ok(sample) => samples.push(sample),
             Err(err) => mistakes.push(format!("{err:#}")),
         }
     }
     ensure!(mistakes.is_empty(), "{}", mistakes.join("\n"));
-    documents.sort_by_key(|document| document.begun_unix_ms);
-    documents.iter().map(sample).collect()
+    samples.sort_by_key(|(begun, _)| *begun);
+    Ok(samples.into_iter().map(|(_, sample)| sample).collect())
 }
 
-fn runs(place: &Path) -> anyhow::Result<Vec<Document>> {
+/// Returns the folders of the runs that are meant, or the file itself.
+fn runs_in(place: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !place.is_dir() || report::is_in(place) {
-        return Ok(vec![report::read(place)?]);
+        return Ok(vec![place.to_owned()]);
     }
     let mut found = Vec::new();
     for entry in fs::read_dir(place).with_context(|| format!("list {}", place.display()))? {
         let folder = entry.with_context(|| format!("list {}", place.display()))?.path();
         if report::is_in(&folder) {
-            found.push(report::read(&folder)?);
+            found.push(folder);
         }
     }
     ensure!(!found.is_empty(), "find a run's report in {}: there is none", place.display());
@@ -44,34 +50,15 @@ fn runs(place: &Path) -> anyhow::Result<Vec<Document>> {
 }
 
 fn sample(document: &Document) -> anyhow::Result<Sample> {
-    let Document { id, drill, exit_code, class, .. } = document;
-    let exit = Exit::of_code(*exit_code, class.as_deref() == Some("safety"));
-    let claims = document.claims.iter().filter_map(|claim| {
-        let measure = Measure::ALL.into_iter().find(|measure| measure.name() == claim.name)?;
-        Some((measure, measured(measure, &claim.measured)))
-    });
+    let Document { id, drill, verdict, .. } = document;
+    let exit = report::exit_told(document);
     Ok(Sample {
         drill: drill.clone(),
-        exit: exit.with_context(|| format!("understand exit code {exit_code} of run {id}"))?,
-        measured: claims.collect(),
+        exit: exit.with_context(|| format!("understand verdict {verdict} of run {id}"))?,
+        measured: document.claims.iter().filter_map(report::measured_told).collect(),
         held: document.requests.held.count,
         reasons: document.reasons.clone(),
     })
-}
-
-/// The other way round from what is written into a report.
-fn measured(measure: Measure, told: &Json) -> Measured {
-    if told == "never" {
-        return Measured::Never;
-    }
-    let value = match measure.unit() {
-        Unit::Time => {
-            let seconds = told.as_f64().map(Duration::try_from_secs_f64);
-            seconds.and_then(Result::ok).map(Value::Time)
-        }
-        Unit::Count => told.as_u64().map(Value::Count),
-    };
-    value.map_or(Measured::Unseen, Measured::Got)
 }
 
 #[cfg(test)]
@@ -127,18 +114,18 @@ mod tests {
     }
 
     #[test]
-    fn every_place_without_a_report_is_told_at_once() {
+    fn all_that_cannot_be_read_is_told_at_once() {
         let scratch = Scratch::new("mistakes");
-        let of_a_later_program = Document { schema: 99, ..example() };
-        let places = [
-            scratch.run("later", &of_a_later_program),
-            scratch.0.join("nowhere"),
-            scratch.run("well", &example()),
-        ];
+        scratch.run("later", &Document { schema: 99, ..example() });
+        scratch.run("strange", &Document { verdict: "so-so".to_owned(), ..example() });
+        scratch.run("well", &example());
+        let empty = Scratch::new("empty");
+        let places = [&scratch.0, &empty.0, &scratch.0.join("nowhere")].map(Clone::clone);
         let told = of_reports(&places).map(drop).unwrap_err().to_string();
-        let lines: Vec<&str> = told.lines().collect();
-        assert_eq!(lines.len(), 2, "{told}");
-        assert!(lines[0].contains("its schema is 99"), "{told}");
-        assert!(lines[1].contains("nowhere"), "{told}");
+        assert_eq!(told.lines().count(), 4, "{told}");
+        let (strange, there_is_none) = ("understand verdict so-so of run", "there is none");
+        for mistake in ["its schema is 99", strange, there_is_none, "nowhere"] {
+            assert!(told.contains(mistake), "{mistake}: {told}");
+        }
     }
 }
