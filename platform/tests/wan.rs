@@ -79,6 +79,39 @@ fn packets_take_their_time_and_policies_hold_until_theirs_is_over() {
 }
 
 #[test]
+fn connections_are_the_same_on_every_machine_and_those_of_the_machine_stay_as_they_are() {
+    if !is_possible() {
+        return;
+    }
+    let receive = || {
+        let text = fs::read_to_string("/proc/sys/net/ipv4/tcp_rmem").unwrap();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    // Of iproute2, as `ip`; the second line of each connection begins with it.
+    let congestion_control = || {
+        let told = Command::new("ss").arg("-Htin").output().unwrap();
+        let told = String::from_utf8(told.stdout).unwrap();
+        let second = told.lines().filter(|line| line.starts_with(char::is_whitespace));
+        second.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let mut world = World::start("settings");
+    let address = "127.1.1.1:8000".parse::<SocketAddr>().unwrap();
+    let listener = world.inside("east", move || TcpListener::bind(address).unwrap());
+    let asking = world.inside("north", move || TcpStream::connect(address).unwrap());
+    let answering = listener.accept().unwrap();
+    for end in ["north", "east"] {
+        assert_eq!(world.inside(end, congestion_control), ["cubic"], "{end}");
+    }
+    drop((asking, answering));
+
+    world.namespaces.push(("fresh", namespace("127.9")));
+    let machine = File::open(format!("/proc/{}/ns/net", world.wan.id())).unwrap();
+    world.namespaces.push(("machine", machine));
+    assert_eq!(world.inside("east", receive), "4096 2097152 6291456");
+    assert_eq!(world.inside("machine", receive), world.inside("fresh", receive));
+}
+
+#[test]
 fn nothing_is_left_of_a_wan_that_is_killed() {
     if !is_possible() {
         return;

@@ -35,12 +35,17 @@ impl Device {
         others: &[Network],
     ) -> anyhow::Result<Self> {
         let name = if namespace.is_some() { NAME } else { NAME_OF_MACHINE };
+        let is_of_machine = namespace.is_none();
         let (others, runtime) = (others.to_vec(), Handle::current());
         inside(namespace, move || {
             let _inside = runtime.enter();
             let made = Tun::builder().name(name).mtu(MTU).build().context("make a TUN device")?;
             let tun = made.into_iter().next().context("make a TUN device: there is none")?;
             configure(tun.name(), own, &others)?;
+            // What holds for all connections of the machine is not ours to change.
+            if !is_of_machine {
+                set("ipv4/tcp_rmem", RECEIVE);
+            }
             Ok(Self(tun))
         })
     }
@@ -73,22 +78,34 @@ impl Device {
 const WINDOW: &str = "initcwnd 720 initrwnd 720";
 /// The same for who receives it: the least, the first and the largest buffer in bytes.
 const RECEIVE: &str = "4096 2097152 6291456";
+/// Linux's default, whatever the machine has. `bbr` lets no more than four packets at once through for 0.2 s of
+/// every ten seconds, to see how long the way is: commits wait for 0.3 s longer then.
+const CONGESTION_CONTROL: &str = "cubic";
+const AVAILABLE: &str = "/proc/sys/net/ipv4/tcp_available_congestion_control";
 
 /// The networks of the loopback range are routed like any other once a device allows it. Their
 /// routes are in the table `local`, where the kernel finds them before it takes them for its own.
 fn configure(name: &str, own: Network, others: &[Network]) -> anyhow::Result<()> {
     set(&format!("ipv6/conf/{name}/disable_ipv6"), "1");
     let [a, b] = own.prefix();
+    let congestion = congestion_control();
     let mut lines = vec![format!("link set dev {name} txqueuelen {QUEUE} up")];
     lines.extend(others.iter().map(|network| {
-        format!("route add {network} dev {name} src {a}.{b}.0.1 table local {WINDOW}")
+        format!("route add {network} dev {name} src {a}.{b}.0.1 table local {WINDOW} {congestion}")
     }));
-    set("ipv4/tcp_rmem", RECEIVE);
     for (key, value) in [("route_localnet", "1"), ("rp_filter", "0")] {
         let path = format!("/proc/sys/net/ipv4/conf/{name}/{key}");
         fs::write(&path, value).with_context(|| format!("write {path}"))?;
     }
     ip(&lines)
+}
+
+/// Said of a route, since only the machine itself may choose another for a whole namespace. A kernel without
+/// `cubic` goes on with what it has.
+fn congestion_control() -> String {
+    let available = fs::read_to_string(AVAILABLE).unwrap_or_default();
+    let has_it = available.split_whitespace().any(|name| name == CONGESTION_CONTROL);
+    if has_it { format!("congctl {CONGESTION_CONTROL}") } else { String::new() }
 }
 
 /// A kernel without IPv6 has none to switch off.
