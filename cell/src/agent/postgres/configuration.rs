@@ -76,6 +76,9 @@ shared_buffers = '32MB'
 max_connections = 120
 max_worker_processes = 8
 autovacuum_max_workers = 1
+# What statistics need is there from the start: a process that asks the system for more, and is refused it,
+# may end with signal 11.
+min_dynamic_shared_memory = '8MB'
 
 # Enough WAL for a standby that was away and for pg_rewind; bounded.
 wal_level = 'logical'
