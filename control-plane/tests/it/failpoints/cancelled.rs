@@ -94,7 +94,7 @@ async fn a_mark_that_is_cancelled_is_not_set_or_is_taken_back_and_one_that_is_go
 #[tokio::test(flavor = "multi_thread")]
 async fn a_site_that_does_not_get_in_is_kept_out_again_when_that_is_cancelled() {
     with_held(&["east"], async |platform, reached| {
-        platform.until_known("south").await;
+        platform.until_known("north").await;
         assert_eq!(done(platform, reached, RETIRE).await["status"], "done");
         platform.agent("east").told(|agent| agent.holds_its_voters = true);
         let ended = cancel_at(platform, reached, ADD, "after a mark").await;
