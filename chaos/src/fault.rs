@@ -63,12 +63,21 @@ pub(crate) struct Injection {
     pub(crate) steps: Vec<(Duration, String)>,
     /// What proves it.
     pub(crate) proof: Vec<String>,
+    /// Routers that died, one after the other.
+    pub(crate) kills: Vec<Kill>,
     /// Sites that stand still until healed.
     pub(crate) frozen: Vec<SiteId>,
     /// What users are to be told from then on.
     pub(crate) expect: Expect,
     /// The region whose control plane alone sees the others badly until healed.
     pub(crate) observer: Option<RegionId>,
+}
+
+/// When a process was killed, and when it was seen to be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kill {
+    pub(crate) begun: Duration,
+    pub(crate) gone: Duration,
 }
 
 /// What a fault works with.
@@ -187,6 +196,7 @@ impl Injection {
             whole.ended = whole.ended.max(injection.ended);
             whole.steps.extend(injection.steps.iter().cloned());
             whole.proof.extend(injection.proof.iter().cloned());
+            whole.kills.extend(&injection.kills);
             whole.frozen.extend(injection.frozen.iter().cloned());
         }
         whole.kind = listed(&kinds);

@@ -2,6 +2,7 @@
 //!
 //! Pure: a [`Course`] in, numbers out.
 
+mod cut_short;
 mod measure;
 mod moves;
 mod recovery;
@@ -17,6 +18,7 @@ use crate::check::{lost_strong, lost_weak};
 use crate::course::{Course, Tally};
 use crate::history::{Operation, Outcome};
 use crate::refusals::Refusals;
+use cut_short::is_cut_short;
 
 pub(crate) use measure::{Measure, Measured, Unit, Value};
 pub(crate) use recovery::first_success;
@@ -79,6 +81,11 @@ pub(crate) fn metrics(course: &Course) -> Metrics {
     let after_heal: Vec<&Operation> =
         after.iter().copied().filter(|operation| operation.intended >= observed).collect();
     measured.insert(Measure::Failed, failed(&hit));
+    if course.injections.iter().any(|injection| !injection.kills.is_empty()) {
+        let others: Vec<&Operation> =
+            hit.iter().copied().filter(|op| !is_cut_short(course, op)).collect();
+        measured.insert(Measure::FailedNotUnderWay, failed(&others));
+    }
     measured.insert(Measure::OtherCellsFailed, failed(&others));
     measured.insert(Measure::FailedAfterHeal, failed(&after_heal));
     let count = |lost: Option<usize>| {

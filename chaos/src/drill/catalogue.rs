@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::{Drill, Finding};
 
 /// Embedded, so that a name works wherever the program is.
-pub(crate) const DRILLS: [(&str, &str); 46] = [
+pub(crate) const DRILLS: [(&str, &str); 47] = [
     ("region-loss", include_str!("../../drills/region-loss.yaml")),
     ("cell-loss", include_str!("../../drills/cell-loss.yaml")),
     ("postgres-kill", include_str!("../../drills/postgres-kill.yaml")),
@@ -33,6 +33,7 @@ pub(crate) const DRILLS: [(&str, &str); 46] = [
     ("observer-cut", include_str!("../../drills/observer-cut.yaml")),
     ("observer-alone", include_str!("../../drills/observer-alone.yaml")),
     ("router-crash", include_str!("../../drills/router-crash.yaml")),
+    ("router-crash-retried", include_str!("../../drills/router-crash-retried.yaml")),
     ("stale-router", include_str!("../../drills/stale-router.yaml")),
     ("slow-site", include_str!("../../drills/slow-site.yaml")),
     ("gray-site", include_str!("../../drills/gray-site.yaml")),

@@ -53,7 +53,7 @@ load: {rate: 0}
             "8: method[0].pauses.before: expected a duration such as 500ms, 6s or 5m, found \"6\"",
             "9: limits.lost: unknown key; expected one of recover-99, recover-all-users, \
              first-success, first-strong-ack, detect, vote, promote, publish, longest-hold, \
-             failed, refused-as-expected, other-cells-failed, failed-after-heal, acked-strong-lost, \
+             failed, failed-not-under-way, refused-as-expected, other-cells-failed, failed-after-heal, acked-strong-lost, \
              acked-weak-lost, weak-loss-seconds, streams-reopened, longest-stream-pause, \
              unheard-after-loss, moves, epochs-changed, rebuilt, redundancy-restored, \
              recover-after-heal",

@@ -10,7 +10,7 @@ use rand::seq::IndexedRandom as _;
 use tokio::time::{Instant, sleep};
 use topology::wire::fleet::FleetRole;
 
-use super::{Bench, Injection};
+use super::{Bench, Injection, Kill};
 use crate::drill::Routers;
 use crate::process::{Process, kill_one};
 
@@ -32,7 +32,9 @@ pub(super) async fn inject(
     injection.begin(&bench.clock);
     for name in chosen {
         let process = bench.platform.running(name)?;
+        let begun = bench.clock.now();
         kill_one(process, bench.action.verify_within).await?;
+        injection.kills.push(Kill { begun, gone: bench.clock.now() });
         injection.step(&bench.clock, format!("killed {name}, process {}", process.pid));
         injection.proof.push(format!("process {} of {name} is gone", process.pid));
         if routers == Routers::EachInTurn {

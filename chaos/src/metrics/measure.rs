@@ -25,6 +25,8 @@ pub(crate) enum Measure {
     LongestHold,
     /// Of the cells the fault was aimed at, but for [`Measure::RefusedAsExpected`].
     Failed,
+    /// The same, but for what was under way in a router when the fault killed it.
+    FailedNotUnderWay,
     /// Refused as they should be while writes were to be refused.
     RefusedAsExpected,
     OtherCellsFailed,
@@ -73,7 +75,7 @@ pub(crate) enum Measured {
 }
 
 impl Measure {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::Recover99,
         Self::RecoverAllUsers,
         Self::FirstSuccess,
@@ -84,6 +86,7 @@ impl Measure {
         Self::Publish,
         Self::LongestHold,
         Self::Failed,
+        Self::FailedNotUnderWay,
         Self::RefusedAsExpected,
         Self::OtherCellsFailed,
         Self::FailedAfterHeal,
@@ -112,6 +115,7 @@ impl Measure {
             Self::Publish => "publish",
             Self::LongestHold => "longest-hold",
             Self::Failed => "failed",
+            Self::FailedNotUnderWay => "failed-not-under-way",
             Self::RefusedAsExpected => "refused-as-expected",
             Self::OtherCellsFailed => "other-cells-failed",
             Self::FailedAfterHeal => "failed-after-heal",
@@ -145,6 +149,7 @@ impl Measure {
             | Self::RedundancyRestored
             | Self::RecoverAfterHeal => Unit::Time,
             Self::Failed
+            | Self::FailedNotUnderWay
             | Self::RefusedAsExpected
             | Self::OtherCellsFailed
             | Self::FailedAfterHeal

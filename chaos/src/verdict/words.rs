@@ -23,6 +23,7 @@ pub(crate) fn name(measure: Measure) -> Text {
         Measure::Publish => "发布",
         Measure::LongestHold => "最长等待",
         Measure::Failed => "失败",
+        Measure::FailedNotUnderWay => "未在途而失败",
         Measure::RefusedAsExpected => "按预期拒绝",
         Measure::OtherCellsFailed => "其他单元失败",
         Measure::FailedAfterHeal => "恢复后失败",
@@ -59,6 +60,10 @@ pub(crate) fn means(measure: Measure) -> Text {
         Measure::Publish => ("the new site was open", "新站点开放"),
         Measure::LongestHold => ("the longest wait of an answered request", "已应答请求的最长等待"),
         Measure::Failed => ("failed requests of the cells that were hit", "受影响单元的失败请求"),
+        Measure::FailedNotUnderWay => (
+            "failed requests that were not under way in a router when it was killed",
+            "路由器被杀死时并不在其中处理、却仍失败的请求",
+        ),
         Measure::RefusedAsExpected => (
             "requests that were refused, with when to come again, while that was to be",
             "应拒绝写入期间得到明确拒绝(并告知何时重试)的请求",
