@@ -32,6 +32,8 @@ pub(crate) struct Retries {
     pub(crate) backoff: Duration,
     /// How many there may be for each request, all users together.
     pub(crate) budget: f64,
+    /// How many may be saved up: those that are cut off at once ask again at once.
+    pub(crate) saved: u16,
 }
 
 impl Load {

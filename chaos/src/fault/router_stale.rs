@@ -84,9 +84,7 @@ fn sources(bench: &Bench<'_>) -> Vec<Far> {
 }
 
 async fn routed(bench: &Bench<'_>, name: &str) -> anyhow::Result<Routed> {
-    let number = name.strip_prefix("router-").and_then(|number| number.parse().ok());
-    let number = number.with_context(|| format!("read a number from {name}"))?;
-    let address = bench.platform.spec.router_admin_address(number);
+    let address = router_kill::admin_address(bench, name)?;
     let url = format!("http://{address}/_bulkhead/route?user=drill");
     let http = HttpClient::default();
     let answer = http.call(Method::GET, &url, HeaderMap::new(), "", ASK).await?;

@@ -78,7 +78,7 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
             Ok(Target::ControlPlaneKill { region: region.clone(), homes: homes() })
         }
         Fault::ControlPlaneBlind { region, reach } => {
-            let (region, _) = home(region, cells, &mut random)?;
+            let region = onlooker(region, cells, &mut random)?;
             Ok(Target::ControlPlaneBlind { region, reach: *reach })
         }
         Fault::RouterKill { routers } => {
@@ -144,16 +144,40 @@ fn switchover(
     Ok(Target::Switchover { cell, from, to })
 }
 
+/// Returns a region that some cell is active outside of: who is cut off there sees its site badly.
+fn onlooker(
+    choice: &Choice<RegionId>,
+    cells: &[Cell],
+    random: &mut StdRng,
+) -> Result<RegionId, String> {
+    let is_outside =
+        |cell: &Cell, region: &RegionId| cell.active.as_ref().is_some_and(|home| home != region);
+    let sees = |region: &RegionId| cells.iter().any(|cell| is_outside(cell, region));
+    let mut onlookers = regions(cells);
+    onlookers.retain(|region| sees(region));
+    let region = settled(choice, &onlookers, random).ok_or("no region has a cell")?;
+    if !sees(&region) {
+        return Err(format!("no cell is active outside of {region}"));
+    }
+    Ok(region)
+}
+
+/// Returns the regions that have a site.
+fn regions(cells: &[Cell]) -> Vec<&RegionId> {
+    let sites = cells.iter().flat_map(|cell| cell.active.iter().chain(&cell.standbys));
+    let mut regions: Vec<&RegionId> = sites.collect();
+    regions.sort();
+    regions.dedup();
+    regions
+}
+
 /// Returns the regions that have a site, without one, and that one.
 fn all_but(
     choice: &Choice<RegionId>,
     cells: &[Cell],
     random: &mut StdRng,
 ) -> Result<(Vec<RegionId>, RegionId), String> {
-    let sites = cells.iter().flat_map(|cell| cell.active.iter().chain(&cell.standbys));
-    let mut regions: Vec<&RegionId> = sites.collect();
-    regions.sort();
-    regions.dedup();
+    let regions = regions(cells);
     let left = settled(choice, &regions, random).ok_or("no region has a cell")?;
     if !regions.contains(&&left) {
         return Err(format!("no cell has a site in {left}"));
@@ -212,7 +236,7 @@ impl Lasting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drill::{Death, EtcdMember, Scope};
+    use crate::drill::{Death, EtcdMember, Reach, Scope};
 
     fn cells() -> Vec<Cell> {
         let regions = ["east", "north", "south"];
@@ -250,6 +274,23 @@ mod tests {
         let west = Choice::Named(region("west"));
         let fault = Fault::RegionsKill { left: west, death: Death::Crash };
         assert_eq!(settle(&fault, &cells(), 1), Err("no cell has a site in west".to_owned()));
+    }
+
+    #[test]
+    fn who_is_cut_off_has_a_cell_to_see_badly() {
+        let mut cells = cells();
+        cells.iter_mut().for_each(|cell| cell.active = Some(region("east")));
+        let settle = |choice, seed| {
+            let fault = Fault::ControlPlaneBlind { region: choice, reach: Reach::Etcd };
+            settle(&fault, &cells, seed)
+        };
+        let seen = (0..32).map(|seed| settle(Choice::Auto, seed).unwrap().to_string());
+        let seen: std::collections::BTreeSet<String> = seen.collect();
+        let expected =
+            ["north", "south"].map(|region| format!("control-plane@{region}, left with etcd"));
+        assert_eq!(seen, expected.into());
+        let refused = Err("no cell is active outside of east".to_owned());
+        assert_eq!(settle(Choice::Named(region("east")), 1), refused);
     }
 
     #[test]

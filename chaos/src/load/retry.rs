@@ -13,8 +13,6 @@ use rand::{RngExt as _, SeedableRng as _};
 use crate::drill::Retries;
 use crate::history::{Failure, Outcome};
 
-/// Retries that may be saved up: few users are a load too small for shares.
-const SAVED_MAX: f64 = 10.0;
 /// Too many requests: the cell asks for time.
 const TOO_MANY: u16 = 429;
 /// An earlier try is still at it.
@@ -29,12 +27,12 @@ pub(super) struct Retrying {
 
 impl Retrying {
     pub(super) fn new(retries: Retries, seed: u64) -> Self {
-        Self { retries, seed, tokens: Mutex::new(Tokens { left: SAVED_MAX }) }
+        Self { retries, seed, tokens: Mutex::new(Tokens { left: f64::from(retries.saved) }) }
     }
 
     /// Takes note of a new request.
     pub(super) fn asked(&self) {
-        self.with(|tokens| tokens.earn(self.retries.budget));
+        self.with(|tokens| tokens.earn(self.retries));
     }
 
     /// Returns after which pause a request is asked again that has been asked so often, and whose user waits
@@ -64,8 +62,8 @@ struct Tokens {
 }
 
 impl Tokens {
-    fn earn(&mut self, share: f64) {
-        self.left = (self.left + share).min(SAVED_MAX);
+    fn earn(&mut self, Retries { budget, saved, .. }: Retries) {
+        self.left = (self.left + budget).min(f64::from(saved));
     }
 
     fn take(&mut self) -> bool {
@@ -116,7 +114,7 @@ mod tests {
     use crate::history::fixture::ms;
 
     const RETRIES: Retries =
-        Retries { tries: 3, backoff: Duration::from_millis(100), budget: 0.25 };
+        Retries { tries: 3, backoff: Duration::from_millis(100), budget: 0.25, saved: 10 };
 
     /// Longer than any pause.
     const LEFT: Duration = Duration::from_secs(10);

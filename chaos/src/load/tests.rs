@@ -152,7 +152,7 @@ async fn every_request_is_recorded_with_what_its_answer_proves() {
 #[tokio::test]
 async fn a_request_that_is_asked_again_is_one_with_its_last_answer_and_its_tries() {
     let client = client(&Arc::new(AtomicU32::new(0))).await;
-    let retries = Retries { tries: 3, backoff: Duration::from_millis(1), budget: 1.0 };
+    let retries = Retries { tries: 3, backoff: Duration::from_millis(1), budget: 1.0, saved: 10 };
     let mix = [(Kind::Message, 1)].into();
     let load = Load { mix, retries: Some(retries), ..load() };
     let operations = driven(&client, &load, 50).await;

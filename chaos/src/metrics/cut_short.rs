@@ -1,5 +1,7 @@
 //! Whom a kill cut short: what was under way in a router that died. Whoever asks after it is to be answered.
 
+use std::time::Duration;
+
 use super::HELD;
 use crate::course::Course;
 use crate::fault::Kill;
@@ -16,9 +18,14 @@ pub(super) fn is_cut_short(course: &Course, operation: &Operation) -> bool {
     is_reset && kills.any(|kill| was_under_way(*kill, operation))
 }
 
+/// What is sent over a connection before its user has heard that the other end is gone ends with it, too.
+const UNHEARD: Duration = Duration::from_millis(100);
+
 /// The kernel tells of it at once; who hears of it long after has waited for something else.
 fn was_under_way(Kill { begun, gone }: Kill, operation: &Operation) -> bool {
-    operation.asked() <= gone && begun <= operation.ended && operation.ended <= gone + HELD
+    operation.asked() <= gone + UNHEARD
+        && begun <= operation.ended
+        && operation.ended <= gone + HELD
 }
 
 #[cfg(test)]
@@ -33,12 +40,16 @@ mod tests {
         check(reset(1003, 1004), true);
         check(reset(4990, 5001), true);
         check(reset(990, 999), false);
-        check(reset(1006, 1007), false);
+        check(reset(1104, 1105), true);
+        check(reset(1106, 1107), false);
         check(reset(990, 2006), false);
         check(reset(4000, 4500), false);
         check(refused(0, 990, 1002), false);
         check(Operation { outcome: Outcome::Fail(Failure::Reset), ..ticket(0, 990, 1002) }, true);
-        check(Operation { outcome: Outcome::Fail(Failure::Timeout), ..ticket(0, 990, 1002) }, false);
+        check(
+            Operation { outcome: Outcome::Fail(Failure::Timeout), ..ticket(0, 990, 1002) },
+            false,
+        );
         // It was asked again after the kill.
         check(again(1500, reset(990, 1600)), false);
     }

@@ -16,6 +16,10 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_IN_FLIGHT: usize = 2_000;
 /// With pauses that double, more would wait for longer than any answer takes.
 const TRIES_MAX: u32 = 10;
+/// Few users are a load too small for shares.
+const SAVED: u16 = 10;
+/// More would be no bound on what asks again at once.
+const SAVED_MAX: u16 = 1_000;
 /// Each is a connection of the routers and one of a site, beside those that requests need.
 const STREAMS_MAX: usize = 200;
 
@@ -91,7 +95,8 @@ pub(super) fn load(reader: &mut Reader, root: &Section<'_>) -> Load {
 }
 
 fn retries(reader: &mut Reader, load: &Section<'_>) -> Option<Retries> {
-    let item = reader.section(load, "retries", Need::May, &["tries", "backoff", "budget"])?;
+    let item =
+        reader.section(load, "retries", Need::May, &["tries", "backoff", "budget", "saved"])?;
     let tries = reader.value(&item, "tries", Need::Must, "2 to 10", |text| {
         text.parse().ok().filter(|tries| (2..=TRIES_MAX).contains(tries))
     });
@@ -99,5 +104,9 @@ fn retries(reader: &mut Reader, load: &Section<'_>) -> Option<Retries> {
     let budget = reader.value(&item, "budget", Need::Must, "a share such as 0.2", |text| {
         text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share))
     });
-    Some(Retries { tries: tries?, backoff: backoff?, budget: budget? })
+    let saved = reader.value(&item, "saved", Need::May, "1 to 1000", |text| {
+        text.parse().ok().filter(|saved| (1..=SAVED_MAX).contains(saved))
+    });
+    let saved = saved.unwrap_or(SAVED);
+    Some(Retries { tries: tries?, backoff: backoff?, budget: budget?, saved })
 }
