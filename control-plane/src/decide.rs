@@ -15,6 +15,7 @@ pub mod history;
 pub mod lead;
 pub mod operation;
 pub mod plan;
+pub mod redundant;
 pub mod rehearse;
 pub mod safety;
 pub mod situation;

@@ -122,8 +122,9 @@ pub(super) fn evacuate_call() -> Call {
     let call = Call::post("/v1/regions/{id}/evacuate")
         .of("regions", "Moves every cell out of a region, in waves, and keeps it drained.")
         .about(
-            "A drained region is no target until it is restored. With `dry_run=true` only says what \
-             would be done.",
+            "A drained region is no target until it is restored. The next wave begins when the cells \
+             moved so far are redundant again, or ten seconds after the last was moved. With \
+             `dry_run=true` only says what would be done.",
         )
         .id("The region")
         .takes::<RegionRequest>(json!({ "reason": "work on the power supply" }));

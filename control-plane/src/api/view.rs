@@ -12,12 +12,12 @@ use serde::Serialize;
 use tokio::time::Instant;
 use topology::wire::agent::TenureName;
 use topology::wire::cause::CauseRecord;
-use topology::wire::report::SiteReport;
 use topology::{CellId, Phase, RegionId};
 
 use crate::decide::State;
 use crate::decide::drills::{Missed, Overdue};
 use crate::decide::happenings::way_out;
+use crate::decide::redundant::{is_redundant, lag};
 use crate::decide::state::SeenCell;
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -177,40 +177,6 @@ fn is_at_risk(state: &State, id: &CellId, seen: &SeenCell) -> bool {
     let active = seen.routed.activation.serving();
     let site = active.map(|region| state.site(id, region));
     site.is_some_and(|site| site.report().is_some_and(|report| report.at_risk))
-}
-
-/// How far a standby is behind, in the active site's words.
-fn lag(state: &State, id: &CellId, seen: &SeenCell, region: &RegionId) -> Option<u64> {
-    let active = state.site(id, seen.routed.activation.holder()?);
-    active.report()?.lag_bytes.get(region.as_str()).copied()
-}
-
-/// The active site lists only standbys that stream under this epoch's name. While it refuses strong
-/// writes, because its barrier has yet to be passed, they are of no use to anybody.
-fn is_redundant(state: &State, id: &CellId, seen: &SeenCell) -> bool {
-    let activation = &seen.routed.activation;
-    let Some(active) = activation.serving() else { return false };
-    let serves = |report: &SiteReport| {
-        report.epoch == activation.epoch.0
-            && report.tenure == TenureName::Serving
-            && report.postgres == "primary"
-            && !report.at_risk
-    };
-    let stands_by =
-        |report: &SiteReport| report.tenure == TenureName::Standby && report.postgres == "standby";
-    let holds = |region: &RegionId, is_so: &dyn Fn(&SiteReport) -> bool| {
-        let site = state.site(id, region);
-        site.is_reachable() && site.report().is_some_and(is_so)
-    };
-    let standbys = seen.routed.gateways.keys().filter(|region| *region != active);
-    let mut standbys = standbys.filter(|region| !activation.retired.contains(*region)).peekable();
-    holds(active, &serves)
-        && standbys.peek().is_some()
-        && standbys.all(|region| {
-            activation.voters.contains(region)
-                && holds(region, &stands_by)
-                && lag(state, id, seen, region).is_some()
-        })
 }
 
 fn phase(phase: &Phase) -> &'static str {

@@ -21,6 +21,7 @@ use self::may_begin::{Held, may_begin};
 use super::memory::{Memory, Place};
 use super::{Goal, Move, Operation, Status, Step, StepState, What};
 use crate::decide::State;
+use crate::decide::redundant::is_redundant;
 
 /// How many cells are moved at once: while one moves its requests wait in the routers, and what waited
 /// is sent at once.
@@ -28,6 +29,10 @@ pub const AT_ONCE: usize = 4;
 /// How long a step may take, or wait for a target that is not ready. A move takes a second; a standby
 /// that follows again, some.
 pub const DEADLINE: Duration = Duration::from_mins(1);
+/// How long the next wave waits for the cells of those before to be whole again: while one takes its users on
+/// and its old site starts anew, another move would take longer. A region that is left because it fails may never
+/// make them whole.
+const WHOLE: Duration = Duration::from_secs(10);
 /// How many waves there may be: those of the largest plan, and some for cells that came back
 /// meanwhile.
 const WAVES_MAX: usize = 12;
@@ -244,6 +249,12 @@ fn begin_wave(next: &mut Operation, wave: usize, going: usize, memory: &Memory, 
         next.waits_for = Some(format!("{} s between two waves", next.pause_ms / 1000));
         return;
     }
+    if memory.watches(next, wave, WHOLE, at.now)
+        && let Some(cell) = moved_in_part(next, at.state)
+    {
+        next.waits_for = Some(format!("{cell} has moved, and is not redundant yet"));
+        return;
+    }
     let mut free = AT_ONCE.saturating_sub(going);
     for index in 0..next.waves[wave].len() {
         if free == 0 {
@@ -266,6 +277,16 @@ fn begin_wave(next: &mut Operation, wave: usize, going: usize, memory: &Memory, 
             Err(Held::Up(why) | Held::NotYet(why)) => next.waits_for = Some(why),
         }
     }
+}
+
+/// Returns a cell that this operation has moved, and that is not whole again.
+fn moved_in_part<'a>(operation: &'a Operation, state: &State) -> Option<&'a CellId> {
+    let moved = operation.steps().filter_map(|step| match (&step.what, &step.state) {
+        (What::Move(Move { cell, .. }), StepState::Done { .. }) => Some(cell),
+        _ => None,
+    });
+    let mut moved = moved.filter_map(|cell| Some((cell, state.cells().get(cell)?)));
+    moved.find(|(cell, seen)| !is_redundant(state, cell, seen)).map(|(cell, _)| cell)
 }
 
 /// Every step has ended well. Cells may have come back to the region meanwhile.

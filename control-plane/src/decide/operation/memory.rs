@@ -84,11 +84,23 @@ impl Memory {
     /// region; between waves of moves there is something to watch.
     pub(super) fn pauses(&self, operation: &Operation, wave: usize, now: Instant) -> bool {
         let pause = Duration::from_millis(operation.pause_ms);
+        self.watches(operation, wave, pause, now)
+    }
+
+    /// Whether nothing of a wave that comes after a wave of moves has begun, and it has been due for less than
+    /// so long.
+    pub(super) fn watches(
+        &self,
+        operation: &Operation,
+        wave: usize,
+        no_longer: Duration,
+        now: Instant,
+    ) -> bool {
         let is_untouched = |step: &Step| step.state == StepState::Waiting;
         operation.status == Status::Running
             && wave > 1
             && operation.waves[wave].iter().all(is_untouched)
-            && now - self.wave_since(wave, now) < pause
+            && now - self.wave_since(wave, now) < no_longer
     }
 
     /// Time in which nothing may be begun does not count.
