@@ -53,7 +53,7 @@ const TICK: Duration = Duration::from_millis(50);
 /// Pause after a piece of work failed, so that a standing problem is not hammered.
 const PAUSE: Duration = Duration::from_millis(300);
 /// How often a site tries to open an epoch before it asks for another active site: what has failed
-/// so often, on a disk that is full or damaged, fails again.
+/// so often, on a disk that is full or damaged, fails again. That the server ended by itself counts as a try.
 const OPEN_TRIES: u32 = 3;
 /// How long PostgreSQL may take to stop when the site is asked to stop.
 const LEAVE: Duration = Duration::from_secs(5);
@@ -180,6 +180,8 @@ impl Keeper {
             self.end_serving(Event::Lapsed).await;
         } else if !self.tools.postgres.is_running() && !self.is_at_work_on_postgres() {
             warn!(%epoch, "PostgreSQL ended by itself");
+            // What ended it may keep it from starting: that was the first of the tries to open the next epoch.
+            self.failed = (epoch.next(), 1);
             self.end_serving(Event::Lapsed).await;
         }
     }

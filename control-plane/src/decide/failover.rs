@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use topology::{CellId, Phase, RegionId};
+use topology::{Activation, Cause, CellId, Failure, Phase, RegionId};
 
 use super::state::SeenCell;
 use super::verdict::matrix::{Agreed, Matrix};
@@ -33,7 +33,7 @@ const STARTING: Duration = Duration::from_secs(8);
 /// How long a planned move may take before whoever drives it counts as gone.
 const SWITCHING: Duration = Duration::from_secs(3);
 /// How long the first in rank leaves an election to whoever began it. Longer than votes usually take
-/// (0.2 s measured), short enough for a site that has given its right up itself.
+/// (0.2 s measured). A site that has given its right up drives nothing: it is not waited for.
 const BEGUN_BY_OTHERS: Duration = Duration::from_millis(500);
 /// How long each rank waits for the one before it.
 const RANK: Duration = Duration::from_millis(150);
@@ -69,6 +69,10 @@ fn judge(
     match &activation.phase {
         Phase::Electing { predecessor } => {
             let rank = rank(policy, predecessor.as_ref());
+            if rank == 0 && is_asked_for(seen) {
+                let reason = activation.reason.clone();
+                return Some(Action::PickUp { cell: cell.clone(), epoch, reason });
+            }
             let wait = if rank == 0 { BEGUN_BY_OTHERS } else { policy.lease.patience };
             let unchanged = now - seen.since;
             (unchanged >= wait + delay(rank)).then(|| {
@@ -94,6 +98,19 @@ fn judge(
             Some(Action::TakeOver { cell: cell.clone(), epoch, from: active.clone(), reason })
         }
     }
+}
+
+/// Whether the site itself has asked for the election, and nobody drives it yet: another one begun since has the
+/// same cause.
+fn is_asked_for(seen: &SeenCell) -> bool {
+    seen.electing_from == Some(seen.routed.activation.epoch) && is_given_up(seen)
+}
+
+/// Whether the last holder has asked for an election itself: that its database has ended and its gateway
+/// answers nothing any more is written with it. Whoever takes a cell from a holder names another cause.
+fn is_given_up(seen: &SeenCell) -> bool {
+    let Activation { phase, cause, .. } = &seen.routed.activation;
+    matches!(phase, Phase::Electing { .. }) && *cause == Some(Cause::failure(Failure::GaveUp))
 }
 
 /// Returns the evidence that the active site's right is over and will not come back, if it is.
@@ -152,9 +169,13 @@ pub fn silent_since(seen: &SeenCell) -> Instant {
 /// Returns when whatever right the last renewal gave is over, as far as this observer can tell (I3), and
 /// that of a holder who has not renewed yet: it counts from their vote, which came before their record. The
 /// last holder's may last when the next election has begun.
-/// Without any of them nobody has a right.
+/// Without any of them nobody has a right, nor has a holder who has said so, unless etcd has gone back to
+/// when somebody had one.
 #[must_use]
 pub fn right_over_at(seen: &SeenCell, policy: &Policy, now: Instant) -> Instant {
+    if seen.older.is_none() && is_given_up(seen) {
+        return now;
+    }
     let renewed = seen.lease.as_ref().map(|lease| lease.since);
     let held = seen.routed.activation.holder().map(|_| silent_since(seen));
     renewed.max(held).max(seen.held).map_or(now, |since| since + policy.lease.patience)

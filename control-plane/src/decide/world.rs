@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use topology::wire::agent::TenureName;
 use topology::wire::report::{Flush, Room, RouterReport, SiteReport, TrafficSecond};
 use topology::wire::vantage::{DeepOutcome, Health, SightedSite, VantageReport};
-use topology::{CellId, Epoch, Phase, Placement, RegionId, SiteId, Spec, Version};
+use topology::{Cause, CellId, Epoch, Failure, Phase, Placement, RegionId, SiteId, Spec, Version};
 
 use super::state::Deep;
 use super::verdict::World as Known;
@@ -269,6 +269,10 @@ impl World {
             },
             ["steady", active] => Phase::Steady { active: active.parse().unwrap() },
             ["electing", predecessor] => {
+                Phase::Electing { predecessor: Some(predecessor.parse().unwrap()) }
+            }
+            ["given-up-by", predecessor] => {
+                activation.cause = Some(Cause::failure(Failure::GaveUp));
                 Phase::Electing { predecessor: Some(predecessor.parse().unwrap()) }
             }
             other => panic!("{other:?} is no phase"),

@@ -131,7 +131,8 @@ pub async fn restore(hands: &Hands, cell: &CellId, seen: &SeenCell, why: &Why) -
 }
 
 /// Holds rounds of votes until somebody has won, or somebody else took the election over. No right
-/// may begin before `over_at`, unless the predecessor itself says that it has stopped (I3).
+/// may begin before `over_at`, unless the predecessor itself says that it has stopped (I3): by a vote, or before, by
+/// asking for the election.
 pub async fn drive(
     hands: &Hands,
     cell: &CellId,

@@ -228,7 +228,7 @@ impl Hands {
             Action::PickUp { reason, .. } => {
                 self.proc.sim.trace(|| format!("{name}: {action}"));
                 let reason = reason.clone();
-                self.work(async move { elect::elect(&hands, &seen, &reason).await });
+                self.work(async move { elect::elect(&hands, &seen, &reason, None).await });
             }
         }
     }

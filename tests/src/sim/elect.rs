@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use topology::snapshot::RoutedCell;
 use topology::wire::agent::{VoteReply, VoteRequest};
-use topology::{Activation, Epoch, Phase, RegionId};
+use topology::{Activation, Cause, Epoch, Failure, Phase, RegionId};
 
 use super::controller::Hands;
 use super::etcd::Expected;
@@ -49,11 +49,12 @@ pub async fn take_over(hands: &Hands, seen: &SeenCell, reason: &str) -> Outcome 
             return Outcome::Unwilling;
         }
     }
-    elect(hands, seen, reason).await
+    elect(hands, seen, reason, Some(Cause::failure(Failure::SiteLost))).await
 }
 
-pub async fn elect(hands: &Hands, seen: &SeenCell, reason: &str) -> Outcome {
+pub async fn elect(hands: &Hands, seen: &SeenCell, reason: &str, cause: Option<Cause>) -> Outcome {
     let next = seen.routed.activation.elect(reason);
+    let next = cause.into_iter().fold(next, Activation::because);
     let compared = !hands.proc.sim.sabotaged(Sabotage::LeaseNotCompared);
     let lease = compared.then(|| seen.lease_revision());
     let expected = Expected { cell: seen.revision, lease };

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use topology::{Cause, Failure};
 use tracing::warn;
 
+use super::abandon::gateway_knows;
 use super::{Keeper, Known, PAUSE, change};
 use crate::agent::decide::pace::Return;
 
@@ -46,10 +47,15 @@ impl Keeper {
         }
     }
 
+    /// Asks for an election. Nobody waits until this site's right would be over who reads that it has given it
+    /// up: it says so once its database has ended, and no answer may be under way any more.
     pub(super) async fn give_up(&mut self, known: &Known, reason: &str) {
-        warn!(reason, "asking for an election");
+        let has_stopped =
+            !self.tools.postgres.is_running() && gateway_knows(&self.tools).await.is_ok();
+        let failure = if has_stopped { Failure::GaveUp } else { Failure::SiteLost };
+        warn!(reason, has_stopped, "asking for an election");
         self.not_before = Instant::now() + PAUSE;
-        let next = known.activation().elect(reason).because(Cause::failure(Failure::GaveUp));
+        let next = known.activation().elect(reason).because(Cause::failure(failure));
         if let Err(err) = change(&self.tools, known, next).await {
             warn!(error = format!("{err:#}"), "election not asked for");
         }

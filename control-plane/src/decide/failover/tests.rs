@@ -1,7 +1,11 @@
 //! Situations: what happens when, and what is decided when. All times in seconds.
 
+use std::time::Duration;
+
+use super::right_over_at;
 use crate::decide::Action;
-use crate::decide::world::{decisions, time};
+use crate::decide::verdict::World;
+use crate::decide::world::{decisions, run, time};
 
 #[test]
 fn healthy_cells_stay_where_they_are() {
@@ -170,6 +174,30 @@ fn an_election_that_nobody_drives_is_picked_up_first_by_the_first_in_rank() {
     decided_at("north", "10.1 c1 8 electing east", "10.6 pick-up c1");
     decided_at("south", "10.1 c1 8 electing east", "12.25 pick-up c1");
     decided_at("east", "10.1 c1 8 electing east", "12.4 pick-up c1");
+}
+
+#[test]
+fn a_site_that_gives_up_drives_no_election_and_is_not_waited_for() {
+    decided_at("north", "10.1 c1 8 given-up-by east", "10.1 pick-up c1");
+    decided_at("south", "10.1 c1 8 given-up-by east", "12.25 pick-up c1");
+    // Somebody has begun another: the cause is still that of the first.
+    decided_at("north", "10.1 c1 8 electing east; 10.2 c1 9 given-up-by east", "10.7 pick-up c1");
+}
+
+#[test]
+fn nobody_waits_for_the_right_of_a_site_that_has_given_it_up() {
+    let waits = |script| {
+        let mut waits = Duration::MAX;
+        run("north", script, 10.1, |_, World { state, policy, now }| {
+            let seen = &state.cells()[&"c1".parse().unwrap()];
+            waits = right_over_at(seen, policy, now).saturating_duration_since(now);
+        });
+        waits
+    };
+    assert_eq!(waits("10.1 c1 8 given-up-by east"), Duration::ZERO);
+    assert!(waits("10.1 c1 8 electing east") > Duration::ZERO);
+    // Who was active in the record that etcd went back to may have a right by it.
+    assert!(waits("10.0 c1 8 given-up-by east; 10.1 c1 3 back") > Duration::ZERO);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use runtime::clock::BootTime;
 use tokio::sync::mpsc;
 use topology::snapshot::RoutedCell;
 use topology::wire::agent::HandOverReply;
-use topology::{Activation, Epoch, Phase};
+use topology::{Activation, Cause, Epoch, Phase};
 
 use super::super::etcd::{Expected, Put};
 use super::super::net::Reply;
@@ -119,7 +119,10 @@ impl Keeper {
     async fn notice_what_ended(&mut self) {
         let Some(epoch) = self.serving else { return };
         let lapsed = *self.tools.shared.lapsed.borrow();
-        if lapsed >= epoch || (!self.tools.pg().is_running() && !self.is_at_work_on_postgres()) {
+        if lapsed >= epoch {
+            self.end_serving(Event::Lapsed).await;
+        } else if !self.tools.pg().is_running() && !self.is_at_work_on_postgres() {
+            self.failed = (epoch.next(), 1);
             self.end_serving(Event::Lapsed).await;
         }
     }
@@ -371,8 +374,14 @@ impl Keeper {
     }
 
     async fn give_up(&mut self, known: &Known, reason: &str) {
+        let has_stopped = !self.tools.pg().is_running()
+            && (self.tools.sim().sabotaged(Sabotage::HandedOverBeforeTheGatewayKnows)
+                || abandon::gateway_knows(&self.tools).await.is_ok());
+        let failure =
+            if has_stopped { topology::Failure::GaveUp } else { topology::Failure::SiteLost };
         self.not_before = self.tools.proc.now() + PAUSE;
-        if change(&self.tools, known, known.activation().elect(reason)).await.is_err() {
+        let next = known.activation().elect(reason).because(Cause::failure(failure));
+        if change(&self.tools, known, next).await.is_err() {
             self.tools.sim().trace(|| "election not asked for".to_owned());
         }
         self.refresh();
