@@ -32,6 +32,8 @@ const DRAIN_LIMIT: Duration = Duration::from_millis(300);
 /// A fast stop ships everything and writes a checkpoint: 40 to 105 ms were measured.
 const STOP_LIMIT: Duration = Duration::from_millis(1500);
 const ASK_TIME: Duration = Duration::from_millis(100);
+/// Longer than a request leaves its connection alone between two statements.
+const IDLE: Duration = Duration::from_millis(100);
 pub(super) const POLL: Duration = Duration::from_millis(5);
 
 /// What the gateway says of itself.
@@ -44,7 +46,8 @@ pub(super) struct InFlight {
 
 pub(super) async fn hand_over(tools: Tools, epoch: Epoch) -> anyhow::Result<Done> {
     // Takes its time beside the requests in flight, instead of after them.
-    let (drained, ()) = tokio::join!(drain(&tools), tools.postgres.stop_archiving());
+    let (drained, (), ()) =
+        tokio::join!(drain(&tools), tools.postgres.stop_archiving(), end_idle(&tools));
     info!(%epoch, drained, "draining ended");
     if has_bad_disk(&tools) {
         return abandon(&tools, epoch).await;
@@ -67,6 +70,16 @@ pub(super) async fn hand_over(tools: Tools, epoch: Epoch) -> anyhow::Result<Done
         Either::Right(((), stopping)) => (stopping.await?, None),
     };
     Ok(Done::Stopped { epoch, checkpoint, told })
+}
+
+/// Ends what the services have open and do not use: over distances some sixty connections, for which a stop
+/// would wait 0.1 s. Whoever takes one up just now is asked again elsewhere, as after the stop itself.
+async fn end_idle(tools: &Tools) {
+    match tokio::time::timeout(DRAIN_LIMIT, tools.postgres.sql.end_idle(IDLE)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(err)) => info!(error = format!("{err:#}"), "idle connections end with PostgreSQL"),
+        Err(_elapsed) => info!("idle connections end with PostgreSQL: it does not answer"),
+    }
 }
 
 /// Tells the voters that their promises are not needed any more: the gate is closed, though PostgreSQL may run.

@@ -101,6 +101,17 @@ impl Sql {
         tokio::time::timeout(WAIT, query).await.context("wait for PostgreSQL")?
     }
 
+    /// Ends the services' connections that nobody has used for so long.
+    pub(crate) async fn end_idle(&self, unused: Duration) -> anyhow::Result<()> {
+        self.execute(&format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE backend_type = 'client backend' AND usename = 'service' AND state = 'idle'
+                AND state_change < now() - interval '{} ms'",
+            unused.as_millis()
+        ))
+        .await
+    }
+
     /// Asks for one row of one value.
     pub(super) async fn one<T>(&self, query: &str) -> anyhow::Result<T>
     where
