@@ -40,14 +40,21 @@ pub(super) struct Join {
 impl Join {
     /// Starts the server first. Where it is not yet known to be in line it follows under a name that
     /// nobody counts: after a rewind it needs WAL of its source before it can be asked anything.
-    pub(super) async fn start(self) -> anyhow::Result<Done> {
-        let tools = &self.tools;
-        let postgres = &tools.postgres;
+    pub(super) async fn start(mut self) -> anyhow::Result<Done> {
+        let postgres = self.tools.postgres.clone();
         if self.own.is_some_and(|own| line(own, self.elected_at()) == Line::In) {
-            postgres.start_standby(&self.target()).await.context("start as a standby")?;
-            return Ok(self.joined());
+            let is_far = postgres.way(&self.told.0).is_some();
+            let upstream = if is_far { Upstream::nowhere() } else { self.target() };
+            postgres.start_standby(&upstream).await.context("start as a standby")?;
+            if !is_far {
+                return Ok(self.joined());
+            }
+            // It would ask for the timeline that is over, and be told so, while a barrier waits. What it handed
+            // over is where its last record begins; where that ends is where the other was elected.
+            self.own = None;
+            return self.take_name().await;
         }
-        let upstream = Upstream::uncounted(self.as_source(), &tools.site.id);
+        let upstream = Upstream::uncounted(self.as_source(), &self.tools.site.id);
         postgres.start_standby(&upstream).await.context("start as a standby")?;
         self.take_name().await
     }
