@@ -279,7 +279,9 @@ mod tests {
     #[test]
     fn who_is_cut_off_has_a_cell_to_see_badly() {
         let mut cells = cells();
-        cells.iter_mut().for_each(|cell| cell.active = Some(region("east")));
+        for cell in &mut cells {
+            cell.active = Some(region("east"));
+        }
         let settle = |choice, seed| {
             let fault = Fault::ControlPlaneBlind { region: choice, reach: Reach::Etcd };
             settle(&fault, &cells, seed)

@@ -36,22 +36,22 @@ mod tests {
 
     #[test]
     fn only_a_connection_that_ended_with_who_was_killed_cuts_a_request_short() {
-        check(reset(990, 1002), true);
-        check(reset(1003, 1004), true);
-        check(reset(4990, 5001), true);
-        check(reset(990, 999), false);
-        check(reset(1104, 1105), true);
-        check(reset(1106, 1107), false);
-        check(reset(990, 2006), false);
-        check(reset(4000, 4500), false);
-        check(refused(0, 990, 1002), false);
-        check(Operation { outcome: Outcome::Fail(Failure::Reset), ..ticket(0, 990, 1002) }, true);
+        check(&reset(990, 1002), true);
+        check(&reset(1003, 1004), true);
+        check(&reset(4990, 5001), true);
+        check(&reset(990, 999), false);
+        check(&reset(1104, 1105), true);
+        check(&reset(1106, 1107), false);
+        check(&reset(990, 2006), false);
+        check(&reset(4000, 4500), false);
+        check(&refused(0, 990, 1002), false);
+        check(&Operation { outcome: Outcome::Fail(Failure::Reset), ..ticket(0, 990, 1002) }, true);
         check(
-            Operation { outcome: Outcome::Fail(Failure::Timeout), ..ticket(0, 990, 1002) },
+            &Operation { outcome: Outcome::Fail(Failure::Timeout), ..ticket(0, 990, 1002) },
             false,
         );
         // It was asked again after the kill.
-        check(again(1500, reset(990, 1600)), false);
+        check(&again(1500, reset(990, 1600)), false);
     }
 
     fn reset(due: u64, ended: u64) -> Operation {
@@ -59,10 +59,10 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(operation: Operation, expected: bool) {
+    fn check(operation: &Operation, expected: bool) {
         let kill = |begun| Kill { begun: ms(begun), gone: ms(begun + 5) };
         let injection = Injection { kills: vec![kill(1000), kill(5000)], ..Injection::default() };
         let course = Course { injections: vec![injection], ..Course::default() };
-        assert_eq!(is_cut_short(&course, &operation), expected, "{operation:?}");
+        assert_eq!(is_cut_short(&course, operation), expected, "{operation:?}");
     }
 }
