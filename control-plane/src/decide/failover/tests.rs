@@ -188,7 +188,7 @@ fn a_site_that_gives_up_drives_no_election_and_is_not_waited_for() {
 fn nobody_waits_for_the_right_of_a_site_that_has_given_it_up() {
     let waits = |script| {
         let mut waits = Duration::MAX;
-        run("north", script, 10.1, |_, World { state, policy, now }| {
+        run("north", script, 10.2, |_, World { state, policy, now }| {
             let seen = &state.cells()[&"c1".parse().unwrap()];
             waits = right_over_at(seen, policy, now).saturating_duration_since(now);
         });
