@@ -42,7 +42,8 @@ const WARM: usize = 8;
 const WARM_PERIOD: Duration = Duration::from_secs(1);
 /// Between two that are opened: a site whose database has just started, as the old one of a planned move, takes
 /// no more of the machine than it must, because users who waited are let go elsewhere on it. Two services that
-/// open sixty in a second and a half take a core, and answers three times as long.
+/// open sixty in a second and a half take a core, and answers three times as long. Over distances all are open
+/// again after some eight seconds; who comes earlier opens what is missing.
 const WARM_PAUSE: Duration = Duration::from_millis(250);
 
 /// Opening one takes a core some 20 ms. While one is opened the idle ones are held: requests wait no longer for that.

@@ -155,9 +155,10 @@ fn onlooker(
     let sees = |region: &RegionId| cells.iter().any(|cell| is_outside(cell, region));
     let mut onlookers = regions(cells);
     onlookers.retain(|region| sees(region));
-    let region = settled(choice, &onlookers, random).ok_or("no region has a cell")?;
-    if !sees(&region) {
-        return Err(format!("no cell is active outside of {region}"));
+    let region = settled(choice, &onlookers, random);
+    let region = region.ok_or("no region sees a cell that is active elsewhere")?;
+    if !onlookers.contains(&&region) {
+        return Err(format!("{region} sees no cell that is active elsewhere"));
     }
     Ok(region)
 }
@@ -291,8 +292,10 @@ mod tests {
         let expected =
             ["north", "south"].map(|region| format!("control-plane@{region}, left with etcd"));
         assert_eq!(seen, expected.into());
-        let refused = Err("no cell is active outside of east".to_owned());
-        assert_eq!(settle(Choice::Named(region("east")), 1), refused);
+        for named in ["east", "west"] {
+            let refused = Err(format!("{named} sees no cell that is active elsewhere"));
+            assert_eq!(settle(Choice::Named(region(named)), 1), refused);
+        }
     }
 
     #[test]

@@ -169,11 +169,12 @@ pub fn silent_since(seen: &SeenCell) -> Instant {
 /// Returns when whatever right the last renewal gave is over, as far as this observer can tell (I3), and
 /// that of a holder who has not renewed yet: it counts from their vote, which came before their record. The
 /// last holder's may last when the next election has begun.
-/// Without any of them nobody has a right, nor has a holder who has said so, unless etcd has gone back to
-/// when somebody had one.
+/// Without any of them nobody has a right, nor has a holder who has said so. That counts where this observer has
+/// seen the holder before it, and nothing later since: etcd may have gone back to when somebody said so.
 #[must_use]
 pub fn right_over_at(seen: &SeenCell, policy: &Policy, now: Instant) -> Instant {
-    if seen.older.is_none() && is_given_up(seen) {
+    let is_newest = seen.older.is_none() && seen.ahead_since.is_none();
+    if seen.held.is_some() && is_newest && is_given_up(seen) {
         return now;
     }
     let renewed = seen.lease.as_ref().map(|lease| lease.since);

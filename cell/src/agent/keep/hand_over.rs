@@ -32,8 +32,8 @@ const DRAIN_LIMIT: Duration = Duration::from_millis(300);
 /// A fast stop ships everything and writes a checkpoint: 40 to 105 ms were measured.
 const STOP_LIMIT: Duration = Duration::from_millis(1500);
 const ASK_TIME: Duration = Duration::from_millis(100);
-/// Longer than a request leaves its connection alone between two statements.
-const IDLE: Duration = Duration::from_millis(100);
+/// A request that leaves its connection alone for so long is not done when draining ends, either.
+const IDLE: Duration = DRAIN_LIMIT;
 pub(super) const POLL: Duration = Duration::from_millis(5);
 
 /// What the gateway says of itself.
@@ -75,7 +75,7 @@ pub(super) async fn hand_over(tools: Tools, epoch: Epoch) -> anyhow::Result<Done
 /// Ends what the services have open and do not use: over distances some sixty connections, for which a stop
 /// would wait 0.1 s. Whoever takes one up just now is asked again elsewhere, as after the stop itself.
 async fn end_idle(tools: &Tools) {
-    match tokio::time::timeout(DRAIN_LIMIT, tools.postgres.sql.end_idle(IDLE)).await {
+    match tokio::time::timeout(ASK_TIME, tools.postgres.sql.end_idle(IDLE)).await {
         Ok(Ok(())) => {}
         Ok(Err(err)) => info!(error = format!("{err:#}"), "idle connections end with PostgreSQL"),
         Err(_elapsed) => info!("idle connections end with PostgreSQL: it does not answer"),

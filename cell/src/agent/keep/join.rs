@@ -50,7 +50,7 @@ impl Join {
                 return Ok(self.joined());
             }
             // It would ask for the timeline that is over, and be told so, while a barrier waits. What it handed
-            // over is where its last record begins; where that ends is where the other was elected.
+            // over is where its last record begins; where that ends is, usually, where the other was elected.
             self.own = None;
             return self.take_name().await;
         }

@@ -32,7 +32,7 @@ pub const DEADLINE: Duration = Duration::from_mins(1);
 /// How long the next wave waits for the cells of those before to be whole again: while one takes its users on
 /// and its old site starts anew, another move would take longer. A region that is left because it fails may never
 /// make them whole.
-const WHOLE: Duration = Duration::from_secs(10);
+pub const WHOLE: Duration = Duration::from_secs(10);
 /// How many waves there may be: those of the largest plan, and some for cells that came back
 /// meanwhile.
 const WAVES_MAX: usize = 12;
@@ -279,12 +279,14 @@ fn begin_wave(next: &mut Operation, wave: usize, going: usize, memory: &Memory, 
     }
 }
 
-/// Returns a cell that this operation has moved, and that is not whole again.
+/// Returns a cell that this operation has moved, and that is not whole again though its old site is there.
 fn moved_in_part<'a>(operation: &'a Operation, state: &State) -> Option<&'a CellId> {
     let moved = operation.steps().filter_map(|step| match (&step.what, &step.state) {
-        (What::Move(Move { cell, .. }), StepState::Done { .. }) => Some(cell),
+        (What::Move(Move { cell, from, .. }), StepState::Done { .. }) => Some((cell, from)),
         _ => None,
     });
+    let moved = moved.filter(|(cell, from)| state.site(cell, from).is_reachable());
+    let moved = moved.map(|(cell, _)| cell);
     let mut moved = moved.filter_map(|cell| Some((cell, state.cells().get(cell)?)));
     moved.find(|(cell, seen)| !is_redundant(state, cell, seen)).map(|(cell, _)| cell)
 }

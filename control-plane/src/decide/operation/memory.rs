@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::advance::AT_ONCE;
+use super::advance::{AT_ONCE, WHOLE};
 use super::{Operation, Status, Step, StepState};
 
 /// A step's wave, and its place in it.
@@ -69,7 +69,9 @@ impl Memory {
         let Some(wave) = wave else { return };
         let steps = &operation.waves[wave];
         let going = steps.iter().filter(|step| step.is_going()).count();
-        let none_may_begin = self.pauses(operation, wave, now) || going >= AT_ONCE;
+        let none_may_begin = self.pauses(operation, wave, now)
+            || self.watches(operation, wave, WHOLE, now)
+            || going >= AT_ONCE;
         for (index, step) in steps.iter().enumerate() {
             let tried = self.tried.entry((wave, index)).or_insert(Tried::new(now));
             let begins = step.is_going() && !tried.has_begun;
