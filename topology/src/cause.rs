@@ -1,8 +1,8 @@
 //! What began the change that led to a cell's epoch: what a person asked for, or what had failed.
 
-/// Carried along by whoever changes the cell next, and told to people. All that is decided by it is that a
-/// restore leaves a cell alone which a person has failed over since; a kind which is not known here does no
-/// harm.
+/// Carried along by whoever changes the cell next, and told to people. Two things are decided by it: a restore
+/// leaves a cell alone which a person has failed over since, and nobody waits for the right of a site that has
+/// asked for an election itself ([`Failure::GaveUp`]). A kind which is not known here does no harm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
     /// An operation's kind (`switchover`, `evacuate` …), or a [`Failure`]'s name.
@@ -20,7 +20,8 @@ pub enum Failure {
     SiteGray,
     /// The active site had lost its right or its database, and goes on where it is.
     CameBack,
-    /// The active site cannot go on, and asks for an election itself.
+    /// The active site cannot go on, and asks for an election itself. Only a site whose database has ended, and
+    /// whose gateway answers nothing any more, says this: it ends its right.
     GaveUp,
     /// etcd went back to an older record of the cell.
     EtcdWentBack,
