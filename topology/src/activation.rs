@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::{Cause, Epoch, Place, RegionId};
+use crate::{Cause, Epoch, Failure, Place, RegionId};
 
 /// One cell's place in the world: the whole truth about who may serve it, under one epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl Activation {
     }
 
     /// Returns the activation that follows when the holder's right is over: nobody may serve until
-    /// the voters have spoken.
+    /// the voters have spoken. That a site gave the cell up says nothing of who held it after that.
     #[must_use]
     pub fn elect(&self, reason: &str) -> Self {
         let predecessor = match &self.phase {
@@ -90,7 +90,10 @@ impl Activation {
             | Phase::Switching { active, .. }
             | Phase::Promoting { active } => Some(active.clone()),
         };
-        self.changed(Phase::Electing { predecessor }, reason)
+        let next = self.changed(Phase::Electing { predecessor }, reason);
+        let given_up = Cause::failure(Failure::GaveUp);
+        let cause = next.cause.filter(|cause| self.holder().is_none() || *cause != given_up);
+        Self { cause, ..next }
     }
 
     /// Returns the activation in which `winner`, which is frozen `at` this place, opens the next epoch.
@@ -229,6 +232,17 @@ mod tests {
         assert_eq!(opened.cause, Some(asked.clone()));
         assert_eq!(opened.keep_out(&region("north"), true, "").unwrap().cause, Some(asked));
         assert_eq!(opened.elect("lost").cause, None);
+    }
+
+    #[test]
+    fn who_was_elected_has_given_nothing_up_though_that_began_it() {
+        let given_up = Cause::failure(Failure::GaveUp);
+        let electing = steady().elect("no room").because(given_up.clone());
+        let another = electing.elect("too few votes");
+        assert_eq!(another.cause, Some(given_up.clone()), "nobody has held it since");
+        let promoting = another.promote(&region("south"), None, "furthest");
+        assert_eq!(promoting.cause, Some(given_up));
+        assert_eq!(promoting.elect("lost").cause, None);
     }
 
     #[test]

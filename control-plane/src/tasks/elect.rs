@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use topology::snapshot::RoutedCell;
-use topology::{Activation, Cause, CellId, Epoch, Failure, Phase, RegionId};
+use topology::{Activation, Cause, CellId, Epoch, Phase, RegionId};
 use tracing::{info, warn};
 
 use super::hands::Hands;
@@ -110,13 +110,7 @@ pub async fn elect(
     let begun = Instant::now();
     let Why { reason, cause } = why;
     let next = seen.routed.activation.elect(reason);
-    let mut next = cause.iter().cloned().fold(next, Activation::because);
-    // Only who held the right says that of it: what began the epoch before says nothing of its holder.
-    if seen.routed.activation.holder().is_some()
-        && next.cause == Some(Cause::failure(Failure::GaveUp))
-    {
-        next.cause = None;
-    }
+    let next = cause.iter().cloned().fold(next, Activation::because);
     // With the lease compared too, a renewal that came first makes this write fail, and this write
     // makes every later renewal fail (I3).
     let unchanged = Unchanged { cell: seen.revision, lease: Some(seen.lease_revision()) };
