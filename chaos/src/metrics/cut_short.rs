@@ -7,6 +7,9 @@ use crate::course::Course;
 use crate::fault::Kill;
 use crate::history::{Failure, Operation, Outcome};
 
+/// What is sent over a connection before its user has heard that the other end is gone ends with it, too.
+const UNHEARD: Duration = Duration::from_millis(100);
+
 /// Returns whether a failed request was under way when the fault killed somebody, and its connection ended with
 /// them.
 pub(super) fn is_cut_short(course: &Course, operation: &Operation) -> bool {
@@ -17,9 +20,6 @@ pub(super) fn is_cut_short(course: &Course, operation: &Operation) -> bool {
     );
     is_reset && kills.any(|kill| was_under_way(*kill, operation))
 }
-
-/// What is sent over a connection before its user has heard that the other end is gone ends with it, too.
-const UNHEARD: Duration = Duration::from_millis(100);
 
 /// The kernel tells of it at once; who hears of it long after has waited for something else.
 fn was_under_way(Kill { begun, gone }: Kill, operation: &Operation) -> bool {

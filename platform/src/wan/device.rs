@@ -35,7 +35,7 @@ impl Device {
         others: &[Network],
     ) -> anyhow::Result<Self> {
         let name = if namespace.is_some() { NAME } else { NAME_OF_MACHINE };
-        let is_of_machine = namespace.is_none();
+        let is_in_namespace = namespace.is_some();
         let (others, runtime) = (others.to_vec(), Handle::current());
         inside(namespace, move || {
             let _inside = runtime.enter();
@@ -43,7 +43,7 @@ impl Device {
             let tun = made.into_iter().next().context("make a TUN device: there is none")?;
             configure(tun.name(), own, &others)?;
             // What holds for all connections of the machine is not ours to change.
-            if !is_of_machine {
+            if is_in_namespace {
                 set("ipv4/tcp_rmem", RECEIVE);
             }
             Ok(Self(tun))
@@ -88,7 +88,7 @@ const AVAILABLE: &str = "/proc/sys/net/ipv4/tcp_available_congestion_control";
 fn configure(name: &str, own: Network, others: &[Network]) -> anyhow::Result<()> {
     set(&format!("ipv6/conf/{name}/disable_ipv6"), "1");
     let [a, b] = own.prefix();
-    let congestion = congestion_control();
+    let congestion = congestion_control()?;
     let mut lines = vec![format!("link set dev {name} txqueuelen {QUEUE} up")];
     lines.extend(others.iter().map(|network| {
         format!("route add {network} dev {name} src {a}.{b}.0.1 table local {WINDOW} {congestion}")
@@ -102,10 +102,13 @@ fn configure(name: &str, own: Network, others: &[Network]) -> anyhow::Result<()>
 
 /// Said of a route, since only the machine itself may choose another for a whole namespace. A kernel without
 /// `cubic` goes on with what it has.
-fn congestion_control() -> String {
-    let available = fs::read_to_string(AVAILABLE).unwrap_or_default();
-    let has_it = available.split_whitespace().any(|name| name == CONGESTION_CONTROL);
-    if has_it { format!("congctl {CONGESTION_CONTROL}") } else { String::new() }
+fn congestion_control() -> anyhow::Result<String> {
+    let available = fs::read_to_string(AVAILABLE).with_context(|| format!("read {AVAILABLE}"))?;
+    if available.split_whitespace().any(|name| name == CONGESTION_CONTROL) {
+        return Ok(format!("congctl {CONGESTION_CONTROL}"));
+    }
+    tracing::warn!(available, "there is no {CONGESTION_CONTROL}: measure nothing here");
+    Ok(String::new())
 }
 
 /// A kernel without IPv6 has none to switch off.
