@@ -106,6 +106,38 @@ impl Drop for Server {
 }
 
 #[tokio::test]
+async fn connections_that_no_service_uses_end_and_the_others_go_on() {
+    let server = Server::new("idle");
+    let postgres = &server.postgres;
+    postgres.create().await.unwrap();
+    postgres.mark_primary().unwrap();
+    postgres.start().await.unwrap();
+    postgres.make_roles_and_database().await.unwrap();
+    let connect = async || {
+        let mut config = tokio_postgres::Config::new();
+        let address = server.address();
+        config.host(address.ip().to_string()).port(address.port()).dbname("cell");
+        config.user("service").password("secret");
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+        (client, Box::pin(connection))
+    };
+    let (_unused, unused) = connect().await;
+    let (used, using) = connect().await;
+    let work = async {
+        used.batch_execute("BEGIN").await.unwrap();
+        postgres.sql.end_idle(Duration::ZERO).await.unwrap();
+        used.batch_execute("COMMIT").await.unwrap();
+    };
+    tokio::select! {
+        ended = using => panic!("it was in a transaction: {ended:?}"),
+        (ended, ()) = async { tokio::join!(unused, work) } => {
+            assert_eq!(ended.unwrap_err().code().map(|code| code.code()), Some("57P01"));
+        }
+    }
+    postgres.stop(Stop::Immediate, PROMOTE_LIMIT).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_running_primary_keeps_its_standbys_names_whoever_asks() {
     let server = Server::new("names");
     let (postgres, site) = (&server.postgres, &server.site);
