@@ -1,5 +1,6 @@
 //! What is done to a platform's processes.
 
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,12 +8,16 @@ use anyhow::{Context as _, ensure};
 use runtime::clock::BootTime;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
+use topology::address::Port;
 use topology::wire::fleet::{Fleet, FleetProcess, FleetRole, Hold};
 
 use super::Platform;
 
 /// Longer than any test.
 const HOLD: Duration = Duration::from_hours(1);
+/// Far longer than processes take to end that are killed by the kernel.
+const GONE: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(10);
 
 impl Platform {
     pub fn fleet(&self) -> anyhow::Result<Fleet> {
@@ -57,7 +62,25 @@ impl Platform {
             let Some(pid) = victim.pid else { continue };
             signal(pid, Signal::KILL).with_context(|| format!("kill {}", victim.name))?;
         }
+        self.until_sites_are_gone(&victims)?;
         Ok(victims)
+    }
+
+    /// A site's services end with its agent, and may answer one more request before they do.
+    fn until_sites_are_gone(&self, killed: &[FleetProcess]) -> anyhow::Result<()> {
+        let due = BootTime::now() + GONE;
+        for process in killed {
+            let (Some(cell), Some(region)) = (&process.cell, &process.region) else { continue };
+            let (cell, region) = (cell.parse()?, region.parse()?);
+            let gateway = self.spec.site_address(&cell, &region, Port::Gateway);
+            let gateway =
+                gateway.with_context(|| format!("find the gateway of {}", process.name))?;
+            while TcpStream::connect_timeout(&gateway, LOOK).is_ok() {
+                ensure!(BootTime::now() < due, "see the gateway of {} end", process.name);
+                std::thread::sleep(LOOK);
+            }
+        }
+        Ok(())
     }
 
     /// Lets held processes start again.
