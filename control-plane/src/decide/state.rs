@@ -9,6 +9,7 @@ pub mod intent;
 mod renewals;
 mod sighting;
 mod site;
+mod slow;
 mod traffic;
 mod vantage;
 

@@ -124,8 +124,8 @@ pub fn judge(cell: &CellId, seen: &SeenCell, matrix: &Matrix<'_>, world: World<'
     let lease = lease(seen, state, policy, now);
     let seen_bad = probes(cell, active, matrix, now);
     // Few users come anew, and fail: where vantages that do so fail, too, that is all that is needed.
-    let nobody = || seen_bad.as_ref().and_then(|_| nobody(cell, state, now));
-    let traffic = traffic(cell, state, now).or_else(nobody);
+    let nobody = seen_bad.as_ref().and_then(|_| nobody(cell, state, now));
+    let traffic = users(traffic(cell, state, now), nobody);
     let evidence: Vec<Against> =
         [seen_bad, traffic, report(cell, active, state, now), lease.clone()]
             .into_iter()
@@ -198,6 +198,15 @@ fn nobody(cell: &CellId, state: &State, now: Instant) -> Option<Against> {
     let what =
         format!("routers find nobody {share:.1} % of the time, for {}", seconds(now - since));
     Some(Against { kind: Kind::Traffic, since, what })
+}
+
+/// Few find nobody at first, and then so many that all are badly off: that is one trouble, and as old as its
+/// beginning.
+fn users(all: Option<Against>, few: Option<Against>) -> Option<Against> {
+    match (all, few) {
+        (Some(all), Some(few)) => Some(Against { since: all.since.min(few.since), ..all }),
+        (all, few) => all.or(few),
+    }
 }
 
 fn report(cell: &CellId, active: &RegionId, state: &State, now: Instant) -> Option<Against> {

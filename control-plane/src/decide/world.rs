@@ -196,6 +196,7 @@ impl World {
                     "wait" => TrafficSecond { median_ms: 2500, ..USUAL },
                     "fail" => TrafficSecond { failed: 8, ..USUAL },
                     "miss" => TrafficSecond { requests: 20, unreachable: 1, ..USUAL },
+                    "strand" => TrafficSecond { requests: 20, unreachable: 40, ..USUAL },
                     "crowd" => TrafficSecond { requests: 200, median_ms: 2500, ..USUAL },
                     other => panic!("{other:?} is nothing users do"),
                 };

@@ -16,14 +16,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use topology::wire::vantage::{DeepOutcome, DeepSight, Health};
 
+use super::slow::{slow_from, well_below};
+
 /// A pause of a second costs two probes.
 const BAD_AFTER: u32 = 4;
 const GOOD_AFTER: u32 = 3;
 /// Nothing below this is slow: a busy machine's scheduler explains it.
 const SLOW_MIN: Duration = Duration::from_millis(250);
-const SLOW_TIMES: u32 = 8;
-/// A slow site is well again once it takes less than this part of what made it slow.
-const OVER: u32 = 2;
 /// How many good probes make a past, and over how many it is averaged.
 const LEARNED: u32 = 20;
 const AVERAGED: u32 = 64;
@@ -121,11 +120,10 @@ impl Usual {
     /// only too slow to end what is bad already: should it stay like that, it is the usual in the end.
     fn compare(&mut self, took: Duration, before: Health) -> Option<Health> {
         let is_known = self.samples >= LEARNED;
-        let slow = SLOW_MIN.max(self.mean * SLOW_TIMES);
-        if is_known && took > slow {
+        if is_known && took > slow_from(self.mean, SLOW_MIN) {
             return Some(Health::Slow);
         }
-        let is_bad_still = before.is_bad() && took > slow / OVER;
+        let is_bad_still = before.is_bad() && took > well_below(self.mean, SLOW_MIN);
         self.samples = self.samples.saturating_add(1);
         let weight = self.samples.min(AVERAGED);
         self.mean = (self.mean * (weight - 1) + took) / weight;
@@ -138,10 +136,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_slow_is_so_until_it_takes_less_than_half_of_that() {
-        check("5 x30, 300 x4, 200 x3, 130 x3", "slow");
+    fn what_is_slow_is_so_until_it_is_halfway_back_to_what_is_usual() {
+        check("5 x30, 300 x4, 200 x3, 140 x3", "slow");
         check("5 x30, 300 x4, 120 x2", "slow");
         check("5 x30, 300 x4, 120 x3", "healthy");
+    }
+
+    #[test]
+    fn far_away_half_a_second_more_than_usual_is_slow() {
+        check("170 x30, 660 x4", "healthy");
+        check("170 x30, 970 x3", "healthy");
+        check("170 x30, 970 x4", "slow");
+        check("170 x30, 970 x4, 430 x3", "slow");
+        check("170 x30, 970 x4, 400 x3", "healthy");
     }
 
     #[test]

@@ -8,6 +8,8 @@ use tokio::time::Instant;
 use topology::wire::report::TrafficSecond;
 use topology::wire::vantage::Health;
 
+use super::slow::{slow_from, well_below};
+
 /// What counts as lately. Routers report every two seconds.
 const WINDOW: Duration = Duration::from_secs(10);
 /// How long after a move requests end that began before it: as long as a router holds one.
@@ -18,11 +20,10 @@ const REQUESTS_MIN: u64 = 20;
 const FAILED_MIN: f64 = 0.2;
 const FAILED_TIMES: f64 = 4.0;
 /// Nothing below this is slow.
-const SLOW_MIN_MS: f64 = 500.0;
-const SLOW_TIMES: f64 = 8.0;
+const SLOW_MIN: Duration = Duration::from_millis(500);
 /// From which share on it is not chance that routers find nobody.
 const UNREACHABLE_MIN: f64 = 0.02;
-/// What is bad is over below this part of what made it bad, so that users who get now a little more and now
+/// What fails is over below this part of what made it bad, so that users who get now a little more and now
 /// a little less than that do not make it begin anew each time.
 const OVER: f64 = 0.5;
 /// How many reports make a past, and over how many it is averaged: half a minute, and some minutes.
@@ -53,6 +54,12 @@ pub struct Lately {
     pub median_ms: f64,
 }
 
+impl Lately {
+    fn median(&self) -> Duration {
+        Duration::try_from_secs_f64(self.median_ms / 1000.0).unwrap_or(Duration::MAX)
+    }
+}
+
 impl SeenTraffic {
     /// Another site serves from now on: what users got speaks neither for it nor against it. What they
     /// usually get stays, as the cell is the same.
@@ -78,8 +85,8 @@ impl SeenTraffic {
         let part = if self.nobody.is_some() { OVER } else { 1.0 };
         let finds_nobody = lately.unreachable_share >= UNREACHABLE_MIN * part;
         self.nobody = finds_nobody.then(|| self.nobody.unwrap_or(now));
-        let is_bad = self.judge(lately, 1.0);
-        let goes_on = || self.trouble.and_then(|_| self.judge(lately, OVER));
+        let is_bad = self.judge(lately, 1.0, slow_from);
+        let goes_on = || self.trouble.and_then(|_| self.judge(lately, OVER, well_below));
         self.trouble = is_bad
             .or_else(goes_on)
             .map(|health| (health, self.trouble.map_or(now, |(_, since)| since)));
@@ -89,16 +96,21 @@ impl SeenTraffic {
         }
     }
 
-    /// Returns how bad that is, held against this part of what is bad.
-    fn judge(&self, lately: Lately, part: f64) -> Option<Health> {
+    /// Returns how bad that is, held against this part of what fails, and against what is slow.
+    fn judge(
+        &self,
+        lately: Lately,
+        part: f64,
+        slow: fn(Duration, Duration) -> Duration,
+    ) -> Option<Health> {
         let known = (self.samples >= LEARNED).then_some(self.usual);
         let usually_failed = known.map_or(0.0, |usual| usual.failed_share);
         let failed = lately.failed_share + lately.unreachable_share;
         if failed >= part * FAILED_MIN.max(usually_failed * FAILED_TIMES) {
             return Some(Health::Failing);
         }
-        let slow = |usual: Lately| part * SLOW_MIN_MS.max(usual.median_ms * SLOW_TIMES);
-        known.filter(|usual| lately.median_ms >= slow(*usual)).map(|_| Health::Slow)
+        let is_slow = |usual: &Lately| lately.median() >= slow(usual.median(), SLOW_MIN);
+        known.filter(is_slow).map(|_| Health::Slow)
     }
 
     fn learn(&mut self, lately: Lately) {
@@ -243,13 +255,13 @@ mod tests {
                 traffic.told(&[WELL], false, second(at));
             }
             for at in 0..60 {
-                let worse = TrafficSecond { median_ms: 20 + at * 20, ..WELL };
+                let worse = TrafficSecond { median_ms: 20 + at * 10, ..WELL };
                 traffic.told(&[worse], doubted, second(30 + at));
             }
             traffic.trouble(second(89)).map(|(_, since)| (since - second(30)).as_secs())
         };
         // Half a second, on average of the ten seconds up to then.
-        assert_eq!(since(true), Some(29));
+        assert_eq!(since(true), Some(53));
         assert_eq!(since(false), None, "it has become the usual");
     }
 

@@ -73,6 +73,12 @@ fn a_site_that_nobody_can_connect_to_any_more_is_relieved() {
         "80.0 users of c1 miss; 81.0 c1@east answers nothing",
         "94.0 relieve c1 from east to north",
     );
+    // Once so many find nobody that all are badly off, the same trouble goes on.
+    check(
+        "north",
+        "80.0 users of c1 miss; 81.0 c1@east answers nothing; 88.0 users of c1 strand",
+        "94.0 relieve c1 from east to north",
+    );
     check("north", "80.0 users of c1 miss", "");
 }
 
