@@ -84,6 +84,9 @@ min_dynamic_shared_memory = '8MB'
 wal_level = 'logical'
 wal_log_hints = on
 full_page_writes = on
+# After a checkpoint, and so after each promotion, most of the log is whole pages: several hundred KB that
+# standbys in other regions wait for. Every PostgreSQL has pglz, which is what `on` means.
+wal_compression = on
 max_wal_senders = 10
 max_replication_slots = 10
 wal_keep_size = '128MB'
