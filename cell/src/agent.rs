@@ -23,6 +23,7 @@ mod relay;
 mod report;
 mod right;
 mod shared;
+mod successor;
 mod supervise;
 mod watchdog;
 
@@ -110,6 +111,12 @@ pub async fn run(site: Site) -> anyhow::Result<()> {
         let (own, postgres, shared) = (site.id.clone(), Arc::clone(&postgres), Arc::clone(&shared));
         tasks.start(&format!("pass WAL on from {}", way.region), |stop| {
             way.run(own, postgres, shared, stop)
+        });
+    }
+    // On one machine the answer is there as soon as it is asked for.
+    if !site.spec.round_trip.is_zero() {
+        tasks.start("ask successors ahead", |stop| {
+            successor::ask_ahead(Arc::clone(&site), http.clone(), Arc::clone(&shared), stop)
         });
     }
     let alerts = backups.alerts();

@@ -10,6 +10,7 @@ pub(crate) mod restart;
 pub mod right;
 pub mod role;
 pub mod room;
+pub mod successor;
 pub mod sync_set;
 pub mod tenure;
 pub mod voter;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::time::Instant;
-use topology::address::Port;
 use topology::wire::agent::BegunTimeline;
 use topology::{Epoch, Place, RegionId};
 use tracing::{debug, info, warn};
@@ -14,13 +13,12 @@ use super::{Done, Tools};
 use crate::agent::decide::line::{Line, line};
 use crate::agent::postgres::{Position, Source, Upstream, standby_name};
 use crate::agent::relay::Fork;
+use crate::agent::successor::begun_timeline;
 
 /// A source that is being started is ready within some tenths of a second, and a barrier may wait.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// The same for one that has yet to be promoted, which only who is to be rebuilt waits for.
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
-/// How long the active site may take to say which timeline it has begun: two seconds, and the way.
-const TOLD: Duration = Duration::from_millis(2_500);
 /// How long it may fail before that is told, and everything begins anew.
 const LIMIT: Duration = Duration::from_secs(8);
 
@@ -127,11 +125,8 @@ impl Join {
         if self.elected_at() != Some(own) {
             return;
         }
-        let agent = site.peer_address(region, Port::Agent);
-        let url = format!("http://{agent}/v1/timeline?epoch={epoch}");
-        let told: Result<BegunTimeline, _> = http.get(&url, TOLD).await;
         let taken_up = async {
-            let begun = told?;
+            let begun = begun_timeline(site, http, shared, region, *epoch).await?;
             postgres.take_up(own, &begun).await?;
             anyhow::Ok(begun)
         };
