@@ -170,11 +170,11 @@ impl World {
                 row.insert(site.parse().unwrap(), health);
             }
             [site, "answers", "slowly"] => {
-                let deep = Deep { outcome: DeepOutcome::Wrote, took: Duration::from_millis(900) };
+                let deep = deep(DeepOutcome::Wrote, 900);
                 self.answers(site, Some(deep), Health::Slow);
             }
             [site, "answers", "nothing"] => {
-                let deep = Deep { outcome: DeepOutcome::Failed, took: Duration::from_secs(1) };
+                let deep = deep(DeepOutcome::Failed, 1_000);
                 self.answers(site, Some(deep), Health::Failing);
             }
             [site, "answers", "well"] => self.answers(site, None, Health::Healthy),
@@ -331,14 +331,13 @@ impl World {
         if !self.lively {
             return Vec::new();
         }
-        let deep = |site: SiteId| {
+        let tried = |site: SiteId| {
             let outcome =
                 if self.is_active(&site) { DeepOutcome::Wrote } else { DeepOutcome::Read };
-            let well = Deep { outcome, took: Duration::from_millis(5) };
-            let deep = self.deep.get(&site).copied().unwrap_or(well);
+            let deep = self.deep.get(&site).copied().unwrap_or(deep(outcome, 5));
             Fact::Tried { site, deep }
         };
-        sites(spec).filter(|site| !self.cut_off.contains(site)).map(deep).collect()
+        sites(spec).filter(|site| !self.cut_off.contains(site)).map(tried).collect()
     }
 
     /// A router reports once a second.
@@ -408,6 +407,10 @@ impl World {
             })
             .collect()
     }
+}
+
+fn deep(outcome: DeepOutcome, millis: u64) -> Deep {
+    Deep { outcome, took: Duration::from_millis(millis), anew: false }
 }
 
 fn sites(spec: &Spec) -> impl Iterator<Item = SiteId> {

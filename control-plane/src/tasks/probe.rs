@@ -115,9 +115,9 @@ async fn deeply(
     loop {
         ticks.tick().await;
         let begun = Instant::now();
-        let connects_anew = is_not_found(&site, &state.borrow(), begun);
-        let Some(outcome) = agents.canary(&site, connects_anew).await else { continue };
-        let deep = Deep { outcome, took: begun.elapsed() };
+        let anew = is_not_found(&site, &state.borrow(), begun);
+        let Some(outcome) = agents.canary(&site, anew).await else { continue };
+        let deep = Deep { outcome, took: begun.elapsed(), anew };
         if facts.send(Fact::Tried { site: site.clone(), deep }).await.is_err() {
             return;
         }

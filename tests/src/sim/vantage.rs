@@ -30,7 +30,8 @@ pub async fn probe(hands: Hands, site: usize) {
         let began = hands.proc.now();
         let outcome = hands.proc.sim.canary(&hands.proc, site).await;
         let took = hands.proc.now().since(began);
-        let deep = Deep { outcome: outcome.unwrap_or(DeepOutcome::Failed), took };
+        let outcome = outcome.unwrap_or(DeepOutcome::Failed);
+        let deep = Deep { outcome, took, anew: false };
         hands.learn(Fact::Tried { site: hands.proc.sim.site_id(site), deep });
         hands.proc.sleep(DEEP_PERIOD.saturating_sub(took)).await;
     }

@@ -23,6 +23,8 @@ const BAD_AFTER: u32 = 4;
 const GOOD_AFTER: u32 = 3;
 /// Nothing below this is slow: a busy machine's scheduler explains it.
 const SLOW_MIN: Duration = Duration::from_millis(250);
+/// How much longer a probe takes that opens a connection first, where the way is most of it.
+const ANEW: u32 = 2;
 /// How many good probes make a past, and over how many it is averaged.
 const LEARNED: u32 = 20;
 const AVERAGED: u32 = 64;
@@ -32,6 +34,8 @@ const AVERAGED: u32 = 64;
 pub struct Deep {
     pub outcome: DeepOutcome,
     pub took: Duration,
+    /// Whether it opened a connection of its own, which is another way there and back.
+    pub anew: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -69,8 +73,8 @@ impl Sighting {
             // Too much to do is no illness, and no sign of health either.
             DeepOutcome::Overloaded => return,
             DeepOutcome::Failed => Some(Health::Failing),
-            DeepOutcome::Wrote => self.writes.compare(deep.took, self.health),
-            DeepOutcome::Read => self.reads.compare(deep.took, self.health),
+            DeepOutcome::Wrote => self.writes.compare(deep, self.health),
+            DeepOutcome::Read => self.reads.compare(deep, self.health),
         };
         if let Some(health) = is_bad {
             (self.bad, self.good) = (self.bad.saturating_add(1), 0);
@@ -102,7 +106,7 @@ impl Sighting {
     /// Returns the last probe as others are told of it.
     #[must_use]
     pub(super) fn deep(&self) -> Option<DeepSight> {
-        let Deep { outcome, took } = self.last?;
+        let Deep { outcome, took, .. } = self.last?;
         let usual = match outcome {
             DeepOutcome::Wrote | DeepOutcome::Failed | DeepOutcome::Overloaded => self.writes,
             DeepOutcome::Read => self.reads,
@@ -118,16 +122,23 @@ impl Usual {
 
     /// Says whether a probe was slow; one that was not becomes part of what is usual. So does one that is
     /// only too slow to end what is bad already: should it stay like that, it is the usual in the end.
-    fn compare(&mut self, took: Duration, before: Health) -> Option<Health> {
+    fn compare(&mut self, Deep { took, anew, .. }: Deep, before: Health) -> Option<Health> {
         let is_known = self.samples >= LEARNED;
-        if is_known && took > slow_from(self.mean, SLOW_MIN) {
+        let usual = self.mean.saturating_mul(if anew { ANEW } else { 1 });
+        if is_known && took > slow_from(usual, SLOW_MIN) {
             return Some(Health::Slow);
         }
-        let is_bad_still = before.is_bad() && took > well_below(self.mean, SLOW_MIN);
+        let is_bad_still = before.is_bad() && took > well_below(usual, SLOW_MIN);
+        if !anew {
+            self.learn(took);
+        }
+        (is_known && is_bad_still).then_some(Health::Slow)
+    }
+
+    fn learn(&mut self, took: Duration) {
         self.samples = self.samples.saturating_add(1);
         let weight = self.samples.min(AVERAGED);
         self.mean = (self.mean * (weight - 1) + took) / weight;
-        (is_known && is_bad_still).then_some(Health::Slow)
     }
 }
 
@@ -152,6 +163,16 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_of_its_own_is_another_way_and_no_sign_of_anything() {
+        // 0.1 s more each way.
+        check("165 x30, 720+ x9", "healthy");
+        check("165 x30, 1000+ x4", "slow");
+        check("5 x30, 300+ x4", "slow");
+        // Nor is it what is usual over one that is kept.
+        check("165 x30, 720+ x99, 670 x4", "slow");
+    }
+
+    #[test]
     fn what_is_only_too_slow_to_be_well_again_becomes_the_usual() {
         check("5 x30, 300 x4, 200 x5", "slow");
         check("5 x30, 300 x4, 200 x300", "healthy");
@@ -159,15 +180,17 @@ mod tests {
         check("5 x30, 300 x300", "slow");
     }
 
-    /// Lets probes take so many milliseconds, and compares how the site is then.
+    /// Lets probes take so many milliseconds, `+` over a connection of their own, and compares how the site is
+    /// then.
     #[track_caller]
     fn check(probes: &str, expected: &str) {
         let (mut sighting, now) = (Sighting::default(), Instant::now());
         for probe in probes.split(", ") {
             let (millis, times) = probe.split_once(" x").unwrap();
-            let took = Duration::from_millis(millis.parse().unwrap());
+            let took = Duration::from_millis(millis.trim_end_matches('+').parse().unwrap());
+            let deep = Deep { outcome: DeepOutcome::Wrote, took, anew: millis.ends_with('+') };
             for _ in 0..times.parse().unwrap() {
-                sighting.saw(Deep { outcome: DeepOutcome::Wrote, took }, now);
+                sighting.saw(deep, now);
             }
         }
         assert_eq!(sighting.health().0.name(), expected);

@@ -45,6 +45,19 @@ pub struct SeenTraffic {
     moved: Option<Instant>,
 }
 
+/// From where on users are badly off.
+struct Bounds {
+    /// Of the share that has to fail.
+    part: f64,
+    /// By what it usually takes, and what is never slow.
+    slow: fn(Duration, Duration) -> Duration,
+}
+
+impl Bounds {
+    const BEGIN: Self = Self { part: 1.0, slow: slow_from };
+    const GO_ON: Self = Self { part: OVER, slow: well_below };
+}
+
 /// Of all routers together.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Lately {
@@ -85,8 +98,8 @@ impl SeenTraffic {
         let part = if self.nobody.is_some() { OVER } else { 1.0 };
         let finds_nobody = lately.unreachable_share >= UNREACHABLE_MIN * part;
         self.nobody = finds_nobody.then(|| self.nobody.unwrap_or(now));
-        let is_bad = self.judge(lately, 1.0, slow_from);
-        let goes_on = || self.trouble.and_then(|_| self.judge(lately, OVER, well_below));
+        let is_bad = self.judge(lately, &Bounds::BEGIN);
+        let goes_on = || self.trouble.and_then(|_| self.judge(lately, &Bounds::GO_ON));
         self.trouble = is_bad
             .or_else(goes_on)
             .map(|health| (health, self.trouble.map_or(now, |(_, since)| since)));
@@ -96,20 +109,15 @@ impl SeenTraffic {
         }
     }
 
-    /// Returns how bad that is, held against this part of what fails, and against what is slow.
-    fn judge(
-        &self,
-        lately: Lately,
-        part: f64,
-        slow: fn(Duration, Duration) -> Duration,
-    ) -> Option<Health> {
+    /// Returns how bad that is, if it is.
+    fn judge(&self, lately: Lately, bounds: &Bounds) -> Option<Health> {
         let known = (self.samples >= LEARNED).then_some(self.usual);
         let usually_failed = known.map_or(0.0, |usual| usual.failed_share);
         let failed = lately.failed_share + lately.unreachable_share;
-        if failed >= part * FAILED_MIN.max(usually_failed * FAILED_TIMES) {
+        if failed >= bounds.part * FAILED_MIN.max(usually_failed * FAILED_TIMES) {
             return Some(Health::Failing);
         }
-        let is_slow = |usual: &Lately| lately.median() >= slow(usual.median(), SLOW_MIN);
+        let is_slow = |usual: &Lately| lately.median() > (bounds.slow)(usual.median(), SLOW_MIN);
         known.filter(is_slow).map(|_| Health::Slow)
     }
 
