@@ -82,16 +82,33 @@ impl Traffic {
 impl Counts {
     fn since(&self, before: &Self) -> TrafficSecond {
         let requests = self.requests.saturating_sub(before.requests);
-        let within = |index: usize| self.within[index].saturating_sub(before.within[index]);
-        let median = (0..REQUEST_BUCKETS.len()).find(|index| within(*index) * 2 >= requests);
-        // What took longer than the last bound is told as that.
-        let median = median.unwrap_or(REQUEST_BUCKETS.len() - 1);
         TrafficSecond {
             requests,
             failed: self.failed.saturating_sub(before.failed),
             unreachable: self.unreachable.saturating_sub(before.unreachable),
-            median_ms: if requests == 0 { 0 } else { millis(REQUEST_BUCKETS[median]) },
+            median_ms: self.median(before, requests),
         }
+    }
+
+    /// Returns what half of these requests took at most: as far into its bucket as there are requests in it
+    /// up to there, as `histogram_quantile` of Prometheus has it. What took longer than the last bound is told
+    /// as that.
+    fn median(&self, before: &Self, requests: u64) -> u64 {
+        let within = |index: usize| self.within[index].saturating_sub(before.within[index]);
+        let Some(index) = (0..REQUEST_BUCKETS.len()).find(|index| within(*index) * 2 >= requests)
+        else {
+            return millis(REQUEST_BUCKETS[REQUEST_BUCKETS.len() - 1]);
+        };
+        let (below, least) = match index.checked_sub(1) {
+            Some(before) => (within(before), REQUEST_BUCKETS[before]),
+            None => (0, 0.0),
+        };
+        let inside = within(index).saturating_sub(below);
+        if inside == 0 {
+            return 0;
+        }
+        let part = (count(requests) / 2.0 - count(below)) / count(inside);
+        millis(least + (REQUEST_BUCKETS[index] - least) * part)
     }
 }
 
@@ -129,13 +146,18 @@ fn label<'a>(metric: &'a Metric, name: &str) -> Option<&'a str> {
     label.map(LabelPair::value)
 }
 
+#[expect(clippy::cast_precision_loss, reason = "the requests of a second")]
+fn count(number: u64) -> f64 {
+    number as f64
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "the bounds are constants between 5 ms and 10 s"
+    reason = "between nothing and the last bound, which is 10 s"
 )]
 fn millis(seconds: f64) -> u64 {
-    (seconds * MS_PER_SECOND) as u64
+    (seconds * MS_PER_SECOND).round() as u64
 }
 
 /// Counts of a cell with so many requests, for tests.
@@ -152,12 +174,28 @@ mod tests {
     fn a_second_is_what_was_counted_in_it() {
         let before = Counts { requests: 100, failed: 1, unreachable: 0, within: [100; 14] };
         let mut now = Counts { requests: 110, failed: 4, unreachable: 2, within: [104; 14] };
-        // Six of ten took more than 250 ms and less than half a second.
+        // Six of ten took more than 250 ms and less than half a second: a sixth of those is before the half.
         now.within[7..].fill(110);
-        let second = TrafficSecond { requests: 10, failed: 3, unreachable: 2, median_ms: 500 };
+        let second = TrafficSecond { requests: 10, failed: 3, unreachable: 2, median_ms: 292 };
         assert_eq!(now.since(&before), second);
         assert_eq!(now.since(&now), TrafficSecond::default());
     }
+
+    #[test]
+    fn half_of_the_requests_took_no_longer_than_is_told() {
+        // Of four requests, so many took no longer than each bound.
+        for (within, told) in [
+            ([4; 14], 3),
+            ([0; 14], 10_000),
+            ([0, 0, 0, 0, 0, 0, 4, 4, 4, 4, 4, 4, 4, 4], 175),
+            ([0, 0, 0, 0, 0, 2, 4, 4, 4, 4, 4, 4, 4, 4], 100),
+            ([0, 0, 0, 0, 0, 1, 2, 4, 4, 4, 4, 4, 4, 4], 250),
+        ] {
+            let now = Counts { requests: 4, within, ..Counts::default() };
+            assert_eq!(now.since(&Counts::default()).median_ms, told, "{within:?}");
+        }
+    }
+
     #[test]
     fn a_report_that_was_not_delivered_is_told_again_as_it_was() {
         let mut traffic = Traffic::default();
