@@ -107,16 +107,16 @@ pub async fn run(site: Site) -> anyhow::Result<()> {
         let (site, postgres) = (Arc::clone(&site), Arc::clone(&postgres));
         watchdog::feed(site, postgres, Arc::clone(&shared), board.clone(), stop)
     });
+    // Who follows nobody over a way of its own takes a timeline up by itself.
+    if !ways.is_empty() {
+        tasks.start("ask successors ahead", |stop| {
+            successor::ask_ahead(Arc::clone(&site), http.clone(), Arc::clone(&shared), stop)
+        });
+    }
     for way in ways {
         let (own, postgres, shared) = (site.id.clone(), Arc::clone(&postgres), Arc::clone(&shared));
         tasks.start(&format!("pass WAL on from {}", way.region), |stop| {
             way.run(own, postgres, shared, stop)
-        });
-    }
-    // On one machine the answer is there as soon as it is asked for.
-    if !site.spec.round_trip.is_zero() {
-        tasks.start("ask successors ahead", |stop| {
-            successor::ask_ahead(Arc::clone(&site), http.clone(), Arc::clone(&shared), stop)
         });
     }
     let alerts = backups.alerts();

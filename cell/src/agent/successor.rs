@@ -6,9 +6,9 @@
 //! ```
 //!
 //! Opening a connection and asking are two ways there and back, and over distances a barrier waits for the
-//! answer. What comes too late, or not at all, the keeper asks itself.
+//! answer. Each is asked once, and waits for two seconds: who is promoted later than that, or was never
+//! expected to be, is asked by the keeper, as before.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use runtime::HttpClient;
 use runtime::http_client::CallError;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use topology::address::Port;
 use topology::wire::agent::BegunTimeline;
@@ -29,23 +30,8 @@ use crate::config::Site;
 /// How long a successor may take to say which timeline it has begun: two seconds, and the way.
 const TOLD: Duration = Duration::from_millis(2_500);
 
-/// What has been asked of successors, and heard of them.
-#[derive(Debug, Default)]
-pub(crate) struct Successors {
-    /// Who has yet to answer, and for which epoch.
-    asked: BTreeSet<(RegionId, Epoch)>,
-    /// The last answer.
-    heard: Option<(RegionId, BegunTimeline)>,
-}
-
-impl Successors {
-    fn timeline(&self, region: &RegionId, epoch: Epoch) -> Option<&BegunTimeline> {
-        let heard = self.heard.as_ref();
-        heard
-            .filter(|(from, begun)| from == region && begun.epoch == epoch.0)
-            .map(|(_, begun)| begun)
-    }
-}
+/// What a site has said of the timeline that it has begun.
+pub(crate) type Told = Option<(RegionId, BegunTimeline)>;
 
 /// Asks ahead, until stopped.
 pub(crate) async fn ask_ahead(
@@ -55,52 +41,44 @@ pub(crate) async fn ask_ahead(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut known = shared.known.subscribe();
+    known.mark_changed();
     let mut last = Epoch(0);
-    // Each ends by itself; of an epoch nobody is asked twice.
+    // Each ends by itself, and of an epoch nobody is asked twice.
     let mut questions = FuturesUnordered::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            Some((region, epoch, answer)) = questions.next(), if !questions.is_empty() => {
-                shared.successors.send_modify(|successors| {
-                    successors.take(region, epoch, answer);
-                });
-            }
-            changed = known.changed() => {
-                changed?;
-                let next = known.borrow_and_update().as_ref().and_then(|known| {
-                    successors(known.activation(), &site.id.region)
-                });
-                let Some((epoch, regions)) = next.filter(|(epoch, _)| *epoch > last) else { continue };
-                last = epoch;
-                shared.successors.send_modify(|successors| {
-                    successors.asked.extend(regions.iter().map(|region| (region.clone(), epoch)));
-                });
-                for region in regions {
-                    let (site, http) = (&site, &http);
-                    questions.push(async move {
-                        let answer = ask(site, http, &region, epoch).await;
-                        (region, epoch, answer)
-                    });
-                }
+            changed = known.changed() => changed?,
+            Some((region, answer)) = questions.next(), if !questions.is_empty() => {
+                hear(&shared.told, region, answer);
+                continue;
             }
         }
+        let next = known
+            .borrow_and_update()
+            .as_ref()
+            .and_then(|known| successors(known.activation(), &site.id.region));
+        let Some((epoch, regions)) = next.filter(|(epoch, _)| *epoch > last) else { continue };
+        last = epoch;
+        questions.extend(regions.into_iter().map(|region| {
+            let (site, http) = (&site, &http);
+            async move {
+                let answer = ask(site, http, &region, epoch).await;
+                (region, answer)
+            }
+        }));
     }
 }
 
-impl Successors {
-    fn take(&mut self, region: RegionId, epoch: Epoch, answer: Result<BegunTimeline, CallError>) {
-        self.asked.remove(&(region.clone(), epoch));
-        match answer {
-            Ok(begun) if begun.epoch == epoch.0 => self.heard = Some((region, begun)),
-            Ok(_) => {}
-            Err(err) => debug!(%region, %epoch, error = %err, "no answer ahead"),
-        }
+fn hear(told: &watch::Sender<Told>, region: RegionId, answer: Result<BegunTimeline, CallError>) {
+    match answer {
+        Ok(begun) => drop(told.send_replace(Some((region, begun)))),
+        Err(err) => debug!(%region, error = %err, "no answer ahead"),
     }
 }
 
-/// Returns the timeline that a site has begun under an epoch: what it has said, what it is about to say, or
-/// what it says now.
+/// Returns the timeline that a site has begun under an epoch: what it has said already, or says to whichever
+/// question it answers first.
 pub(crate) async fn begun_timeline(
     site: &Site,
     http: &HttpClient,
@@ -108,13 +86,22 @@ pub(crate) async fn begun_timeline(
     region: &RegionId,
     epoch: Epoch,
 ) -> Result<BegunTimeline, CallError> {
-    let mut successors = shared.successors.subscribe();
-    let key = (region.clone(), epoch);
-    let ahead = successors.wait_for(|successors| !successors.asked.contains(&key)).await;
-    let ahead = ahead.ok().and_then(|successors| successors.timeline(region, epoch).cloned());
-    match ahead {
-        Some(begun) => Ok(begun),
-        None => ask(site, http, region, epoch).await,
+    tokio::select! {
+        biased;
+        begun = heard(shared.told.subscribe(), region, epoch) => Ok(begun),
+        answer = ask(site, http, region, epoch) => answer,
+    }
+}
+
+/// Never ends where nothing is heard of that site and epoch.
+async fn heard(mut told: watch::Receiver<Told>, region: &RegionId, epoch: Epoch) -> BegunTimeline {
+    let is_asked = |told: &Told| {
+        told.as_ref().is_some_and(|(from, begun)| from == region && begun.epoch == epoch.0)
+    };
+    let begun = told.wait_for(is_asked).await.ok();
+    match begun.and_then(|told| told.as_ref().map(|(_, begun)| begun.clone())) {
+        Some(begun) => begun,
+        None => std::future::pending().await,
     }
 }
 
@@ -130,19 +117,43 @@ async fn ask(
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
-    #[test]
-    fn an_answer_counts_for_whom_and_what_was_asked() {
-        let [north, south] = ["north", "south"].map(|id| id.parse::<RegionId>().unwrap());
-        let mut successors = Successors::default();
-        let begun =
-            |epoch| BegunTimeline { epoch, system: 1, timeline: 2, lsn: 3, history: String::new() };
-        successors.take(north.clone(), Epoch(7), Ok(begun(6)));
-        assert_eq!(successors.timeline(&north, Epoch(7)), None, "it answered something else");
-        successors.take(north.clone(), Epoch(7), Ok(begun(7)));
-        assert_eq!(successors.timeline(&north, Epoch(7)), Some(&begun(7)));
-        assert_eq!(successors.timeline(&north, Epoch(8)), None);
-        assert_eq!(successors.timeline(&south, Epoch(7)), None);
+    #[tokio::test]
+    async fn an_answer_counts_for_who_was_asked_and_for_the_epoch() {
+        let (north, south): (RegionId, RegionId) =
+            ("north".parse().unwrap(), "south".parse().unwrap());
+        let told = watch::channel(None).0;
+        let is_heard = |region, epoch| {
+            let heard = heard(told.subscribe(), region, Epoch(epoch)).now_or_never();
+            heard.map(|begun| begun.timeline)
+        };
+        assert_eq!(is_heard(&north, 7), None);
+        hear(&told, north.clone(), Ok(begun(7, 3)));
+        assert_eq!(is_heard(&north, 7), Some(3));
+        assert_eq!(is_heard(&north, 8), None, "of another epoch");
+        assert_eq!(is_heard(&south, 7), None, "of another site");
+        hear(&told, south.clone(), Err(refused()));
+        assert_eq!(is_heard(&north, 7), Some(3), "who refuses says nothing of others");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_comes_while_it_is_waited_for_is_heard() {
+        let north: RegionId = "north".parse().unwrap();
+        let told = watch::channel(None).0;
+        let heard = heard(told.subscribe(), &north, Epoch(7));
+        let says = async { hear(&told, north.clone(), Ok(begun(7, 3))) };
+        assert_eq!(tokio::join!(heard, says).0.timeline, 3);
+    }
+
+    fn begun(epoch: u64, timeline: u32) -> BegunTimeline {
+        BegunTimeline { epoch, system: 1, timeline, lsn: 3, history: String::new() }
+    }
+
+    fn refused() -> CallError {
+        let peer = "south".to_owned();
+        CallError::Timeout { peer, after: TOLD }
     }
 }

@@ -7,7 +7,9 @@ use topology::{Activation, Epoch, Phase, RegionId};
 pub fn successors(activation: &Activation, me: &RegionId) -> Option<(Epoch, Vec<RegionId>)> {
     let others: Vec<RegionId> = match &activation.phase {
         Phase::Switching { target, .. } => vec![target.clone()],
-        Phase::Electing { .. } => activation.voters.iter().cloned().collect(),
+        Phase::Electing { predecessor } => {
+            activation.voters.iter().chain(predecessor).cloned().collect()
+        }
         Phase::Steady { .. } | Phase::Promoting { .. } => return None,
     };
     let others = others.into_iter().filter(|other| other != me).collect();
@@ -32,7 +34,8 @@ mod tests {
 
         let electing = switching.elect("given up");
         let next = electing.promote(&north, None, "furthest").epoch;
-        assert_eq!(successors(&electing, &north), Some((next, vec![south.clone()])));
+        let others = vec![south.clone(), east.clone()];
+        assert_eq!(successors(&electing, &north), Some((next, others)), "who served may win again");
         assert_eq!(successors(&electing, &east), Some((next, vec![north.clone(), south])));
         assert_eq!(successors(&electing.promote(&north, None, "furthest"), &east), None);
     }
