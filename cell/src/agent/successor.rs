@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(is_heard(&north, 7), Some(3));
         assert_eq!(is_heard(&north, 8), None, "of another epoch");
         assert_eq!(is_heard(&south, 7), None, "of another site");
-        hear(&told, south.clone(), Err(refused()));
+        hear(&told, "south".parse().unwrap(), Err(refused()));
         assert_eq!(is_heard(&north, 7), Some(3), "who refuses says nothing of others");
     }
 
