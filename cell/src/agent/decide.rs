@@ -1,6 +1,8 @@
 //! What a site may do, decided without doing anything: pure, driven by facts and `now`.
 
 pub mod ahead;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod flush;
 pub mod folder;
 pub mod lag;

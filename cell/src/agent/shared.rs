@@ -16,7 +16,7 @@ use super::decide::right::Right;
 use super::decide::tenure::Tenure;
 use super::decide::voter::Voter;
 use super::relay::Fork;
-use super::successor::Told;
+use super::successor::BegunElsewhere;
 use crate::defect;
 
 /// The cell's record, and the revision that wrote it.
@@ -107,8 +107,8 @@ pub(crate) struct Shared {
     pub(crate) begun: watch::Sender<Option<BegunTimeline>>,
     /// Written by the keeper: the timeline that this site follows next.
     pub(crate) fork: watch::Sender<Option<Fork>>,
-    /// Written by who asks ahead: what a site that was elected has said last.
-    pub(crate) told: watch::Sender<Told>,
+    /// Written by who asks ahead: the timeline that another site was last heard to have begun.
+    pub(crate) begun_elsewhere: watch::Sender<Option<BegunElsewhere>>,
     /// Marked whenever a site has said that what was promised to it is over.
     pub(crate) released: watch::Sender<()>,
     voter: Mutex<Voter>,
@@ -146,7 +146,7 @@ impl Shared {
             report: watch::channel(None).0,
             begun: watch::channel(None).0,
             fork: watch::channel(None).0,
-            told: watch::channel(None).0,
+            begun_elsewhere: watch::channel(None).0,
             released: watch::channel(()).0,
             voter: Mutex::new(voter),
         }

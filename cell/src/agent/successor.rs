@@ -30,8 +30,12 @@ use crate::config::Site;
 /// How long a successor may take to say which timeline it has begun: two seconds, and the way.
 const TOLD: Duration = Duration::from_millis(2_500);
 
-/// What a site has said of the timeline that it has begun.
-pub(crate) type Told = Option<(RegionId, BegunTimeline)>;
+/// A timeline, and where it has been begun.
+#[derive(Debug)]
+pub(crate) struct BegunElsewhere {
+    region: RegionId,
+    begun: BegunTimeline,
+}
 
 /// Asks ahead, until stopped.
 pub(crate) async fn ask_ahead(
@@ -50,7 +54,7 @@ pub(crate) async fn ask_ahead(
             () = stop.cancelled() => return Ok(()),
             changed = known.changed() => changed?,
             Some((region, answer)) = questions.next(), if !questions.is_empty() => {
-                hear(&shared.told, region, answer);
+                hear(&shared.begun_elsewhere, region, answer);
                 continue;
             }
         }
@@ -70,9 +74,13 @@ pub(crate) async fn ask_ahead(
     }
 }
 
-fn hear(told: &watch::Sender<Told>, region: RegionId, answer: Result<BegunTimeline, CallError>) {
+fn hear(
+    heard: &watch::Sender<Option<BegunElsewhere>>,
+    region: RegionId,
+    answer: Result<BegunTimeline, CallError>,
+) {
     match answer {
-        Ok(begun) => drop(told.send_replace(Some((region, begun)))),
+        Ok(begun) => drop(heard.send_replace(Some(BegunElsewhere { region, begun }))),
         Err(err) => debug!(%region, error = %err, "no answer ahead"),
     }
 }
@@ -88,21 +96,22 @@ pub(crate) async fn begun_timeline(
 ) -> Result<BegunTimeline, CallError> {
     tokio::select! {
         biased;
-        begun = heard(shared.told.subscribe(), region, epoch) => Ok(begun),
+        Some(begun) = ahead(shared.begun_elsewhere.subscribe(), region, epoch) => Ok(begun),
         answer = ask(site, http, region, epoch) => answer,
     }
 }
 
-/// Never ends where nothing is heard of that site and epoch.
-async fn heard(mut told: watch::Receiver<Told>, region: &RegionId, epoch: Epoch) -> BegunTimeline {
-    let is_asked = |told: &Told| {
-        told.as_ref().is_some_and(|(from, begun)| from == region && begun.epoch == epoch.0)
+/// Waits for what that site says when it was asked ahead; none if nobody will hear it any more.
+async fn ahead(
+    mut heard: watch::Receiver<Option<BegunElsewhere>>,
+    region: &RegionId,
+    epoch: Epoch,
+) -> Option<BegunTimeline> {
+    let is_asked = |heard: &Option<BegunElsewhere>| {
+        heard.as_ref().is_some_and(|one| one.region == *region && one.begun.epoch == epoch.0)
     };
-    let begun = told.wait_for(is_asked).await.ok();
-    match begun.and_then(|told| told.as_ref().map(|(_, begun)| begun.clone())) {
-        Some(begun) => begun,
-        None => std::future::pending().await,
-    }
+    let heard = heard.wait_for(is_asked).await.ok()?;
+    heard.as_ref().map(|one| one.begun.clone())
 }
 
 async fn ask(
@@ -127,33 +136,29 @@ mod tests {
             ("north".parse().unwrap(), "south".parse().unwrap());
         let told = watch::channel(None).0;
         let is_heard = |region, epoch| {
-            let heard = heard(told.subscribe(), region, Epoch(epoch)).now_or_never();
-            heard.map(|begun| begun.timeline)
+            let begun = ahead(told.subscribe(), region, Epoch(epoch)).now_or_never().flatten();
+            begun.map(|begun| begun.timeline)
         };
         assert_eq!(is_heard(&north, 7), None);
         hear(&told, north.clone(), Ok(begun(7, 3)));
         assert_eq!(is_heard(&north, 7), Some(3));
         assert_eq!(is_heard(&north, 8), None, "of another epoch");
         assert_eq!(is_heard(&south, 7), None, "of another site");
-        hear(&told, "south".parse().unwrap(), Err(refused()));
-        assert_eq!(is_heard(&north, 7), Some(3), "who refuses says nothing of others");
+        let silent = CallError::Timeout { peer: "south".to_owned(), after: TOLD };
+        hear(&told, "south".parse().unwrap(), Err(silent));
+        assert_eq!(is_heard(&north, 7), Some(3), "who is silent says nothing of others");
     }
 
     #[tokio::test]
     async fn an_answer_that_comes_while_it_is_waited_for_is_heard() {
         let north: RegionId = "north".parse().unwrap();
         let told = watch::channel(None).0;
-        let heard = heard(told.subscribe(), &north, Epoch(7));
+        let waiting = ahead(told.subscribe(), &north, Epoch(7));
         let says = async { hear(&told, north.clone(), Ok(begun(7, 3))) };
-        assert_eq!(tokio::join!(heard, says).0.timeline, 3);
+        assert_eq!(tokio::join!(waiting, says).0, Some(begun(7, 3)));
     }
 
     fn begun(epoch: u64, timeline: u32) -> BegunTimeline {
         BegunTimeline { epoch, system: 1, timeline, lsn: 3, history: String::new() }
-    }
-
-    fn refused() -> CallError {
-        let peer = "south".to_owned();
-        CallError::Timeout { peer, after: TOLD }
     }
 }

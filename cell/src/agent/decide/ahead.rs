@@ -32,6 +32,7 @@ pub fn ahead(activation: &Activation, me: &RegionId, other: &RegionId) -> Ahead 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::decide::fixture::{activation, region};
 
     #[test]
     fn who_may_be_active_next_is_connected_to_under_the_epoch_it_would_open() {
@@ -79,23 +80,5 @@ mod tests {
     fn check(phase: &Phase, (me, other): (&str, &str), expected: Ahead) {
         let told = ahead(&activation(phase.clone()), &region(me), &region(other));
         assert_eq!(told, expected, "{me} to {other} while {phase:?}");
-    }
-
-    fn activation(phase: Phase) -> Activation {
-        Activation {
-            epoch: Epoch(7),
-            phase,
-            voters: ["north", "south"].map(region).into(),
-            retired: [].into(),
-            acks: 1,
-            system: Some(1),
-            elected_at: None,
-            cause: None,
-            reason: String::new(),
-        }
-    }
-
-    fn region(name: &str) -> RegionId {
-        name.parse().unwrap()
     }
 }

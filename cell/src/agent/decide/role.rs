@@ -96,6 +96,7 @@ pub fn role(activation: &Activation, me: &RegionId, own: Own) -> Role {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::decide::fixture;
 
     #[test]
     fn a_site_that_restarted_under_its_own_epoch_begins_a_new_one() {
@@ -174,17 +175,7 @@ mod tests {
             "switching" => Phase::Switching { active, target: "north".parse().unwrap() },
             _ => Phase::Electing { predecessor: None },
         };
-        Activation {
-            epoch: Epoch(7),
-            phase,
-            voters: ["north".parse().unwrap()].into(),
-            retired: [].into(),
-            acks: 1,
-            system: Some(1),
-            elected_at: None,
-            cause: None,
-            reason: String::new(),
-        }
+        fixture::activation(phase)
     }
 
     fn own(serving: Option<u64>, voted: u64, primary: bool) -> Own {

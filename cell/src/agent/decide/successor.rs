@@ -19,6 +19,7 @@ pub fn successors(activation: &Activation, me: &RegionId) -> Option<(Epoch, Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::decide::fixture::{activation, region};
 
     #[test]
     fn while_a_cell_moves_whoever_may_win_opens_the_next_epoch() {
@@ -38,23 +39,5 @@ mod tests {
         assert_eq!(successors(&electing, &north), Some((next, others)), "who served may win again");
         assert_eq!(successors(&electing, &east), Some((next, vec![north.clone(), south])));
         assert_eq!(successors(&electing.promote(&north, None, "furthest"), &east), None);
-    }
-
-    fn activation(phase: Phase) -> Activation {
-        Activation {
-            epoch: Epoch(7),
-            phase,
-            voters: ["north", "south"].map(region).into(),
-            retired: [].into(),
-            acks: 1,
-            system: Some(1),
-            elected_at: None,
-            cause: None,
-            reason: String::new(),
-        }
-    }
-
-    fn region(name: &str) -> RegionId {
-        name.parse().unwrap()
     }
 }

@@ -11,6 +11,7 @@ use topology::wire::agent::BegunTimeline;
 use topology::{Activation, Epoch, Phase, Place, Version};
 
 use super::*;
+use crate::agent::decide::fixture;
 use crate::agent::decide::voter::Voter;
 use crate::agent::postgres::tests::Server;
 use crate::agent::postgres::{Stop, Upstream, lsn};
@@ -186,17 +187,7 @@ fn activated(active: &str, epoch: u64) -> Known {
 }
 
 fn known(phase: Phase, epoch: u64) -> Known {
-    let activation = Activation {
-        epoch: Epoch(epoch),
-        phase,
-        voters: ["north", "south"].map(|region| region.parse().unwrap()).into(),
-        retired: [].into(),
-        acks: 1,
-        system: Some(1),
-        elected_at: None,
-        cause: None,
-        reason: String::new(),
-    };
+    let activation = Activation { epoch: Epoch(epoch), ..fixture::activation(phase) };
     let cell = RoutedCell { activation, gateways: BTreeMap::new() };
     Known { cell, revision: epoch, version: Version(epoch) }
 }
