@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use runtime::clock::BootTime;
+use runtime::process::Process;
 use runtime::telemetry;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tracing::{info, warn};
@@ -23,8 +24,8 @@ pub use decide::{Order, Watch};
 
 /// Lines that wait while a server is being stopped: the agent writes a few each second.
 const LINES: usize = 64;
-/// How long a server may take over SIGQUIT: 24 ms were measured. One that is stopped itself never
-/// reacts, and is killed; its backends notice and end.
+/// How long a server may take over SIGQUIT: 24 ms were measured. One that is stopped itself never reacts, and
+/// one on a slow disk writes before it tells its children: they are all killed.
 const QUIT: Duration = Duration::from_millis(500);
 
 /// Watches until the agent's end of the pipe is closed, and the server it left is stopped.
@@ -96,9 +97,20 @@ fn stop(server: Option<(u32, OwnedFd)>, why: &str) {
     }
     warn!(pid, why, "PostgreSQL stopped at once");
     std::thread::sleep(QUIT);
-    // A frozen agent does not collect its children: the server may have ended all the same.
-    if !has_ended(pid) && pidfd_send_signal(&server, Signal::KILL).is_ok() {
+    // A frozen agent does not collect its children: the server may have ended all the same. One that stands
+    // still has no more children, and its number is no other's.
+    if has_ended(pid) || pidfd_send_signal(&server, Signal::STOP).is_err() {
+        return;
+    }
+    // An orphan has no parent to be found by.
+    let children = Process::with_pid(pid).map(Process::descendants).unwrap_or_default();
+    if pidfd_send_signal(&server, Signal::KILL).is_ok() {
         warn!(pid, "PostgreSQL killed");
+    }
+    for child in children {
+        if let Err(err) = child.signal(Signal::KILL) {
+            warn!(pid = child.pid, error = %err, "process of PostgreSQL not killed");
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use cell::watchdog::Order;
 use runtime::clock::BootTime;
+use runtime::process::Process;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A right that runs out while a test waits for it, and not before it is renewed.
@@ -55,6 +56,21 @@ fn a_server_that_stands_still_itself_is_killed() {
 }
 
 #[test]
+fn whatever_a_server_has_started_is_killed_with_it() {
+    let mut site = Site::over(Command::new("sh").args(["-c", "sleep 1000 & wait"]));
+    let mut children = Vec::new();
+    until("it has a child", || {
+        children = Process::with_pid(site.server.id()).map(Process::descendants).unwrap();
+        !children.is_empty()
+    });
+    signal(&site.server, Signal::STOP);
+    until("the server stands still", || is_stopped(&site.server));
+    signal(&site.agent, Signal::KILL);
+    assert_eq!(site.server_ended().signal(), Some(Signal::KILL.as_raw()));
+    until("its child has ended", || !children[0].is_alive());
+}
+
+#[test]
 fn a_server_whose_right_is_renewed_in_time_runs_on() {
     let mut site = Site::start();
     let over = BootTime::now() + SHORT;
@@ -81,7 +97,11 @@ struct Site {
 
 impl Site {
     fn start() -> Self {
-        let server = Command::new("sleep").arg("1000").spawn().unwrap();
+        Self::over(Command::new("sleep").arg("1000"))
+    }
+
+    fn over(server: &mut Command) -> Self {
+        let server = server.spawn().unwrap();
         let mut agent =
             Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut watchdog = Command::new(env!("CARGO_BIN_EXE_cell"))

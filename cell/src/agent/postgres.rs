@@ -8,6 +8,7 @@ mod archive;
 mod binaries;
 mod configuration;
 mod divergence;
+mod left;
 mod marks;
 mod position;
 mod protocol;
@@ -225,7 +226,7 @@ impl Postgres {
     /// until it answers.
     pub(crate) async fn start(&self) -> anyhow::Result<()> {
         ensure!(!self.is_running(), "start PostgreSQL twice");
-        self.spawn(&[])?;
+        self.spawn(&[]).await?;
         self.is_up(&self.sql).await?;
         info!(standby = self.is_standby(), "PostgreSQL started");
         Ok(())
@@ -243,7 +244,9 @@ impl Postgres {
     }
 
     /// Starts the server, with some settings other than usual.
-    fn spawn(&self, unusual: &[String]) -> anyhow::Result<()> {
+    async fn spawn(&self, unusual: &[String]) -> anyhow::Result<()> {
+        // It would not start beside them.
+        self.nobody_is_left().await?;
         self.write_archive()?;
         let log = fs::OpenOptions::new()
             .create(true)

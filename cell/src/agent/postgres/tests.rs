@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 
+use runtime::process::Process;
 use tokio_postgres::types::FromSql;
 use topology::SiteId;
 
@@ -187,6 +188,27 @@ async fn a_server_that_was_killed_as_a_standby_is_copied_and_not_rewound() {
     former.postgres.start_standby(&upstream).await.unwrap();
     let is_there = "SELECT to_regclass('only_here') IS NOT NULL";
     assert!(!former.one::<bool>(is_there).await);
+}
+
+#[tokio::test]
+async fn what_a_killed_server_leaves_behind_does_not_keep_the_next_one_from_starting() {
+    let server = Server::new("left");
+    let postgres = &server.postgres;
+    postgres.create().await.unwrap();
+    postgres.start().await.unwrap();
+    let pid = postgres.pid.borrow().unwrap();
+    let children = Process::with_pid(pid).unwrap().descendants();
+    // As one that waits for its disk.
+    let writer = children[0];
+    writer.signal(Signal::STOP).unwrap();
+    postgres.signal(Signal::KILL);
+    while postgres.is_running() {
+        tokio::time::sleep(POLL).await;
+    }
+    assert!(writer.is_alive());
+    postgres.start().await.unwrap();
+    assert!(!writer.is_alive());
+    postgres.stop(Stop::Immediate, PROMOTE_LIMIT).await.unwrap();
 }
 
 #[tokio::test]
