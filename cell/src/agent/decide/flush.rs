@@ -12,8 +12,10 @@ const TOGETHER: u64 = 5;
 /// Nothing below this is slow, and how much longer than usual is.
 const SLOW_MIN: Duration = Duration::from_millis(100);
 const SLOW_TIMES: u32 = 8;
-/// What is slow is over below this part of what made it so.
+/// What is slow is over below this part of what made it so, and so many looks in a row: a disk that lets only
+/// so many writes through is quick for whoever has just waited.
 const OVER: u32 = 2;
+const QUICK: u32 = 3;
 /// How many looks make a past, and over how many it is averaged: half a minute of an idle cell, and some
 /// minutes of a busy one.
 const LEARNED: u32 = 15;
@@ -35,6 +37,8 @@ pub struct Flushes {
     usual: Duration,
     looks: u32,
     is_slow: bool,
+    /// Looks in a row, while it is slow, that it was not.
+    quick: u32,
 }
 
 impl Flushes {
@@ -60,9 +64,14 @@ impl Flushes {
 
     fn look(&mut self, latency: Duration) {
         self.lately = Some(latency);
-        let part = if self.is_slow { OVER } else { 1 };
-        let bound = SLOW_MIN.max(self.usual * SLOW_TIMES) / part;
-        self.is_slow = self.looks >= LEARNED && latency >= bound;
+        let bound = SLOW_MIN.max(self.usual * SLOW_TIMES);
+        if self.is_slow {
+            self.quick = if latency < bound / OVER { self.quick + 1 } else { 0 };
+            self.is_slow = self.quick < QUICK;
+        } else {
+            self.quick = 0;
+            self.is_slow = self.looks >= LEARNED && latency >= bound;
+        }
         if !self.is_slow {
             self.looks = self.looks.saturating_add(1);
             let weight = self.looks.min(AVERAGED);
@@ -86,8 +95,8 @@ mod tests {
     #[test]
     fn a_disk_is_slow_against_its_own_past_and_until_it_is_clearly_quick_again() {
         check(
-            "2 x20, 99, 100, 300, 60, 49, 60",
-            "99 well, 100 slow, 300 slow, 60 slow, 49 well, 60 well",
+            "2 x20, 99, 100, 300, 49, 49, 60, 49, 49, 49, 60",
+            "99 well, 100 slow, 300 slow, 49 slow, 49 slow, 60 slow, 49 slow, 49 slow, 49 well, 60 well",
         );
         // What is always slow here is usual.
         check("80 x20, 300, 800", "300 well, 800 slow");
@@ -100,7 +109,7 @@ mod tests {
 
     #[test]
     fn what_is_slow_is_not_learned() {
-        check("2 x20, 400 x100, 40", "40 well");
+        check("2 x20, 400 x100, 40 x2, 40", "40 well");
         let mut flushes = run("2 x20, 400 x100").0;
         assert_eq!(flushes.told().unwrap().usual_us, Some(2000));
         // A server that was started again counts from nothing.
