@@ -7,6 +7,7 @@ use runtime::fake_clock;
 use rustix::fs::statvfs;
 
 use crate::fault::etcd::tools;
+use crate::fault::restore;
 use crate::filter;
 use crate::freeze::disk_limits;
 
@@ -46,6 +47,7 @@ pub(crate) fn look(run_dir: &Path) -> Vec<Need> {
             "wrong clocks; platform up --clocks starts sites that can have them",
         ),
         need("snapshots of etcd", snapshots(), "etcd deleted, and restored from a snapshot"),
+        need("backups", backups(), "a cell restored from its backups; without it there are none"),
         need("emulated WAN", wan(), "distances between regions, and faults of the network"),
         need("processors", cores(), "claims of milliseconds: everything shares one core"),
         need("memory", memory(), "a whole platform: nine databases and their services"),
@@ -94,6 +96,14 @@ fn clocks() -> Result<String, String> {
 fn snapshots() -> Result<String, String> {
     let (saves, restores) = tools::found().ok_or(tools::WITHOUT)?;
     Ok(format!("{saves} saves them, {restores} restores them"))
+}
+
+fn backups() -> Result<String, String> {
+    if restore::is_installed() {
+        Ok("pgbackrest".to_owned())
+    } else {
+        Err(restore::WITHOUT.to_owned())
+    }
 }
 
 fn wan() -> Result<String, String> {

@@ -21,6 +21,7 @@ use std::time::Duration;
 use crate::check::Check;
 use crate::fault::clock_offset;
 use crate::fault::etcd::tools;
+use crate::fault::restore;
 use crate::metrics::{Measure, Value};
 use crate::wan;
 
@@ -180,6 +181,8 @@ impl Drill {
             Some(clock_offset::WITHOUT)
         } else if needs(Fault::needs_snapshots) && !offers.snapshots {
             Some(tools::WITHOUT)
+        } else if needs(Fault::needs_backups) && !offers.backups {
+            Some(restore::WITHOUT)
         } else {
             None
         }

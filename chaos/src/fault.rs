@@ -24,6 +24,7 @@ mod process_pause;
 mod refuses;
 mod region_kill;
 mod replication_stall;
+pub(crate) mod restore;
 mod router_kill;
 mod router_stale;
 mod settle;
@@ -44,6 +45,7 @@ use crate::history::Clock;
 use crate::platform::Platform;
 use crate::safeguard::Safeguard;
 
+pub(crate) use restore::Restored;
 pub(crate) use settle::settle;
 pub(crate) use target::Target;
 
@@ -71,6 +73,8 @@ pub(crate) struct Injection {
     pub(crate) expect: Expect,
     /// The region whose control plane alone sees the others badly until healed.
     pub(crate) observer: Option<RegionId>,
+    /// What a cell's backups gave.
+    pub(crate) restored: Option<Restored>,
 }
 
 /// When a process was killed, and when it was seen to be gone.
@@ -131,6 +135,7 @@ pub(crate) async fn inject(
         }
         Target::Evacuate { region, .. } => evacuate::inject(bench, region, injection).await,
         Target::Switchover { cell, to, .. } => switchover::inject(bench, cell, to, injection).await,
+        Target::Restore(site) => restore::inject(bench, site, injection).await,
         Target::Failover(cell) => failover::inject(bench, cell, injection).await,
         Target::PostgresStall { site, lasting } => {
             postgres_stall::inject(bench, site, *lasting, safeguard, injection).await

@@ -8,6 +8,8 @@ use anyhow::{Context as _, ensure};
 use runtime::fake_clock::FOLDER;
 use tokio::process::Command;
 
+use crate::programs;
+
 /// Stops the platform, if it runs, and starts it without the data of earlier runs, in the same
 /// world as before.
 pub(crate) async fn restart(run_dir: &Path) -> anyhow::Result<()> {
@@ -34,8 +36,7 @@ pub(crate) async fn restart(run_dir: &Path) -> anyhow::Result<()> {
 /// Runs the platform's program, which is beside this one. What it says goes to standard error:
 /// standard output belongs to the report.
 async fn platform(run_dir: &Path, arguments: &[&str]) -> anyhow::Result<()> {
-    let own = std::env::current_exe().context("find this program")?;
-    let program = own.with_file_name("platform");
+    let program = programs::platform()?;
     let status = Command::new(&program)
         .args(arguments)
         .arg("--run-dir")

@@ -28,6 +28,7 @@ mod events;
 mod filter;
 mod platform;
 mod process;
+mod programs;
 mod token;
 mod versions;
 mod wan;

@@ -6,6 +6,7 @@ mod cut_short;
 mod measure;
 mod moves;
 mod recovery;
+mod restored;
 mod served;
 mod streams;
 
@@ -99,6 +100,7 @@ pub(crate) fn metrics(course: &Course) -> Metrics {
         measured.insert(Measure::WeakLossSeconds, Measured::Got(seconds));
     }
     measured.extend(streams::measures(course));
+    measured.extend(restored::measures(&course.injections));
     measured.insert(Measure::Moves, Measured::Got(Value::Count(moves::moves(course))));
     measured.insert(Measure::EpochsChanged, grown(course, |tally| tally.epoch.0));
     measured.insert(Measure::Rebuilt, grown(course, |tally| tally.rebuilt));

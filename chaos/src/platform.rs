@@ -11,6 +11,7 @@ use topology::{CellId, SiteId, Spec};
 
 use crate::drill::Offers;
 use crate::fault::etcd::tools;
+use crate::fault::restore;
 use crate::process::{Process, tree};
 
 /// A platform that was seen running.
@@ -104,6 +105,7 @@ impl Platform {
             wan: self.spec.is_emulated,
             clocks: self.run_dir.join(FOLDER).exists(),
             snapshots: tools::found().is_some(),
+            backups: restore::is_installed(),
         }
     }
 

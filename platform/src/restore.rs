@@ -70,13 +70,19 @@ async fn run(
         }
         (Some(_) | None, To::Time(_)) | (None, To::Latest) => None,
     };
-    match &active {
+    let archived_ago = match &active {
         Some(active) => {
+            let ago = active.archived_ago(&request.tools).await;
+            let ago = ago.context("ask when WAL was archived last")?;
             terminal::note("waiting until the archive has all of it");
             active.archive_everything(&request.tools).await?;
+            ago
         }
-        None => terminal::note("the cell does not run: restoring what is in the archive"),
-    }
+        None => {
+            terminal::note("the cell does not run: restoring what is in the archive");
+            None
+        }
+    };
     let goal = match (&reference, &request.to) {
         (Some(reference), _) => Goal::Position(reference.position.clone()),
         (None, To::Time(moment)) => Goal::Time(*moment),
@@ -88,7 +94,8 @@ async fn run(
         .await
         .context("count the restored rows")?;
     let seconds = BootTime::now().since(begun).as_secs_f64();
-    let report = Report { request, scratch, goal: &goal, label, seconds, restored, reference };
+    let report =
+        Report { request, scratch, goal: &goal, label, seconds, archived_ago, restored, reference };
     let differs = report.compared().is_some_and(|compared| !compared.all_same());
     if args.json {
         terminal::print(&format!("{:#}", report.json()))?;
@@ -112,6 +119,8 @@ struct Report<'a> {
     /// The base backup it began with.
     label: String,
     seconds: f64,
+    /// How long before that the archive had ended.
+    archived_ago: Option<Duration>,
     restored: Checksums,
     reference: Option<Reference>,
 }
@@ -127,6 +136,12 @@ impl Report<'_> {
             (&self.request.cell, self.goal, &self.label, self.seconds);
         let mut lines =
             vec![format!("{cell} as of {goal}, from base backup {label}, in {seconds:.1} s")];
+        if let Some(ago) = self.archived_ago {
+            let ago = ago.as_secs_f64();
+            lines.push(format!(
+                "the archive had ended {ago:.1} s before, and was brought up to date"
+            ));
+        }
         lines.push(format!("{:<32}{:>12}  {:<18}", "table", "rows", "checksum"));
         let compared = self.compared();
         for (table, sum) in &self.restored.0 {
@@ -164,6 +179,7 @@ impl Report<'_> {
         json!({
             "cell": self.request.cell.as_str(), "to": self.goal.to_string(),
             "base_backup": self.label, "seconds": self.seconds,
+            "archived_ago_seconds": self.archived_ago.map(|ago| ago.as_secs_f64()),
             "folder": self.scratch.folder, "port": self.scratch.port,
             "compared_with": self.reference.as_ref().map(|reference| reference.site.to_string()),
             "same": compared.as_ref().map(Compared::all_same),

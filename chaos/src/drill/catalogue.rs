@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::{Drill, Finding};
 
 /// Embedded, so that a name works wherever the program is.
-pub(crate) const DRILLS: [(&str, &str); 47] = [
+pub(crate) const DRILLS: [(&str, &str); 48] = [
     ("region-loss", include_str!("../../drills/region-loss.yaml")),
     ("cell-loss", include_str!("../../drills/cell-loss.yaml")),
     ("postgres-kill", include_str!("../../drills/postgres-kill.yaml")),
@@ -54,6 +54,7 @@ pub(crate) const DRILLS: [(&str, &str); 47] = [
     ("restart-each", include_str!("../../drills/restart-each.yaml")),
     ("failover-unpublished", include_str!("../../drills/failover-unpublished.yaml")),
     ("connects-one-way", include_str!("../../drills/connects-one-way.yaml")),
+    ("restore-from-backup", include_str!("../../drills/restore-from-backup.yaml")),
     ("soak", include_str!("../../drills/soak.yaml")),
 ];
 

@@ -34,6 +34,8 @@ pub(crate) enum Fault {
     Failover { cell: Choice<CellId> },
     /// Move every cell out of a region by plan, and let them come home again.
     Evacuate { region: Choice<RegionId> },
+    /// Restore a cell's database from its backups beside the running one, as an operator would, and compare.
+    Restore { cell: Choice<CellId> },
     /// SIGKILL members of etcd, and keep them down.
     EtcdKill { member: EtcdMember },
     /// SIGKILL etcd's leader; whoever supervises it starts it again.
@@ -71,7 +73,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const KINDS: [&str; 36] = [
+    pub(crate) const KINDS: [&str; 37] = [
         "process.kill",
         "process.freeze",
         "process.pause",
@@ -85,6 +87,7 @@ impl Fault {
         "switchover",
         "failover",
         "evacuate",
+        "restore",
         "etcd.kill",
         "etcd.leader-kill",
         "etcd.leader-freeze",
@@ -125,6 +128,7 @@ impl Fault {
             Self::Switchover { .. } => "switchover",
             Self::Failover { .. } => "failover",
             Self::Evacuate { .. } => "evacuate",
+            Self::Restore { .. } => "restore",
             Self::EtcdKill { .. } => "etcd.kill",
             Self::EtcdLeaderKill => "etcd.leader-kill",
             Self::EtcdFreeze => "etcd.leader-freeze",
@@ -178,9 +182,10 @@ impl Fault {
             Self::EtcdWipe => {
                 "by itself, unless it is ended in the middle: then etcd has what it had"
             }
-            Self::EtcdSnapshot | Self::Switchover { .. } | Self::Failover { .. } => {
-                "by nobody: it is no fault"
-            }
+            Self::EtcdSnapshot
+            | Self::Switchover { .. }
+            | Self::Failover { .. }
+            | Self::Restore { .. } => "by nobody: it is no fault",
             Self::Evacuate { .. } => "by restoring the region, which is part of it",
         }
     }
@@ -198,6 +203,11 @@ impl Fault {
     /// Whether the programs must be there that save and restore what etcd has.
     pub(super) fn needs_snapshots(&self) -> bool {
         matches!(self, Self::EtcdSnapshot | Self::EtcdWipe)
+    }
+
+    /// Whether the program must be there that cells' backups are restored with.
+    pub(super) fn needs_backups(&self) -> bool {
+        matches!(self, Self::Restore { .. })
     }
 
     /// Whether the platform's clocks must be such that they can be set.

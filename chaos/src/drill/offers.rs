@@ -8,4 +8,6 @@ pub(crate) struct Offers {
     pub(crate) clocks: bool,
     /// What etcd has can be saved and restored.
     pub(crate) snapshots: bool,
+    /// Its cells can be restored from their backups.
+    pub(crate) backups: bool,
 }

@@ -44,7 +44,7 @@ load: {rate: 0}
             "7: method[0].provider.kind: expected process.kill, process.freeze, process.pause, \
              site.kill, site.freeze, site.slow, postgres.stall, replication.stall, region.kill, \
              regions.kill, switchover, \
-             failover, evacuate, etcd.kill, etcd.leader-kill, etcd.leader-freeze, etcd.leader-isolate, \
+             failover, evacuate, restore, etcd.kill, etcd.leader-kill, etcd.leader-freeze, etcd.leader-isolate, \
              etcd.majority-loss, etcd.snapshot, etcd.wipe, control-plane.kill, control-plane.blind, router.kill, router.stale, cpu.starve, clock.offset, disk.full, \
              disk.slow, net.partition, \
              net.one-way-connect, \
@@ -56,7 +56,7 @@ load: {rate: 0}
              failed, failed-not-under-way, refused-as-expected, other-cells-failed, failed-after-heal, acked-strong-lost, \
              acked-weak-lost, weak-loss-seconds, streams-reopened, longest-stream-pause, \
              unheard-after-loss, moves, epochs-changed, rebuilt, redundancy-restored, \
-             recover-after-heal",
+             recover-after-heal, restored-in, tables-differing, archive-behind",
             "9: limits.recover-99: expected a duration such as 500ms, 6s or 5m, found \"5\"",
             "10: checks[1]: expected no-lost-ack, exactly-once, single-writer, no-late-ack, \
              no-stale-strong-read, session-order, stream-order, blast-radius, \
@@ -257,12 +257,22 @@ fn most_of_etcd_may_be_killed_or_stand_still_and_nothing_else() {
 }
 
 #[test]
+fn a_cell_is_restored_only_where_there_are_backups() {
+    let drill = Drill::parse("test", text("restore-from-backup")).unwrap();
+    assert_eq!(drill.actions[0].fault, Fault::Restore { cell: Choice::Auto });
+    assert_eq!(drill.limits[&Measure::TablesDiffering], Value::Count(0));
+    let offers = Offers { wan: false, clocks: false, snapshots: false, backups: false };
+    assert_eq!(drill.lacks(offers), Some(restore::WITHOUT));
+    assert_eq!(drill.lacks(Offers { backups: true, ..offers }), None);
+}
+
+#[test]
 fn all_of_etcd_is_saved_before_it_is_wiped_and_nobody_says_which() {
     let wipe = text("etcd-wipe");
     let drill = Drill::parse("test", wipe).unwrap();
     let kinds: Vec<&str> = drill.actions.iter().map(|action| action.fault.kind()).collect();
     assert_eq!(kinds, ["etcd.snapshot", "switchover", "etcd.wipe"]);
-    let offers = Offers { wan: true, clocks: true, snapshots: false };
+    let offers = Offers { wan: true, clocks: true, snapshots: false, backups: false };
     assert_eq!(drill.lacks(offers), Some(tools::WITHOUT));
     assert_eq!(drill.lacks(Offers { snapshots: true, ..offers }), None);
     let aimed = wipe.replace("kind: etcd.wipe,", "kind: etcd.wipe, target: {member: all},");

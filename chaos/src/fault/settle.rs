@@ -62,6 +62,7 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
             let from = active_site(cell, cells, &mut random)?;
             switchover(from, to, cells, &mut random)
         }
+        Fault::Restore { cell } => active_site(cell, cells, &mut random).map(Target::Restore),
         Fault::Failover { cell } => Ok(Target::Failover(any_cell(cell, cells, &mut random)?)),
         Fault::EtcdKill { member } => {
             Ok(Target::EtcdKill { member: member.clone(), homes: homes() })

@@ -64,6 +64,8 @@ pub(crate) enum Target {
         from: RegionId,
         to: RegionId,
     },
+    /// Where it is active is what the restored one is compared with.
+    Restore(SiteId),
     /// It is active nowhere.
     Failover(CellId),
     Evacuate {
@@ -158,6 +160,7 @@ impl Target {
             | Self::NetStream { site, .. }
             | Self::SiteSlow { site, .. }
             | Self::SiteKill(site)
+            | Self::Restore(site)
             | Self::SiteFreeze(site) => [(site.cell.clone(), Some(site.region.clone()))].into(),
             Self::RegionKill { region, cells, .. }
             | Self::Net { region, cells, .. }
@@ -197,6 +200,7 @@ impl Target {
             | Self::NetStream { site, .. }
             | Self::SiteSlow { site, .. }
             | Self::SiteKill(site)
+            | Self::Restore(site)
             | Self::SiteFreeze(site) => Some(&site.region),
             Self::RegionKill { region, .. }
             | Self::Net { region, .. }

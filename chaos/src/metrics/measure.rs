@@ -51,6 +51,13 @@ pub(crate) enum Measure {
     RedundancyRestored,
     /// The same as [`Measure::Recover99`], from when the fault was taken away.
     RecoverAfterHeal,
+    /// From the order to restore a cell from its backups until that could be asked; the slowest of them.
+    RestoredIn,
+    /// Tables of what was restored that are not as the cell had them at the same position, or that are missing.
+    TablesDiffering,
+    /// How long ago the last piece of WAL had come into the archive when a cell was to be restored: what was
+    /// written since is lost with all its sites.
+    ArchiveBehind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +82,7 @@ pub(crate) enum Measured {
 }
 
 impl Measure {
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::Recover99,
         Self::RecoverAllUsers,
         Self::FirstSuccess,
@@ -101,6 +108,9 @@ impl Measure {
         Self::Rebuilt,
         Self::RedundancyRestored,
         Self::RecoverAfterHeal,
+        Self::RestoredIn,
+        Self::TablesDiffering,
+        Self::ArchiveBehind,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -130,6 +140,9 @@ impl Measure {
             Self::Rebuilt => "rebuilt",
             Self::RedundancyRestored => "redundancy-restored",
             Self::RecoverAfterHeal => "recover-after-heal",
+            Self::RestoredIn => "restored-in",
+            Self::TablesDiffering => "tables-differing",
+            Self::ArchiveBehind => "archive-behind",
         }
     }
 
@@ -147,7 +160,9 @@ impl Measure {
             | Self::LongestHold
             | Self::LongestStreamPause
             | Self::RedundancyRestored
-            | Self::RecoverAfterHeal => Unit::Time,
+            | Self::RecoverAfterHeal
+            | Self::RestoredIn
+            | Self::ArchiveBehind => Unit::Time,
             Self::Failed
             | Self::FailedNotUnderWay
             | Self::RefusedAsExpected
@@ -159,7 +174,8 @@ impl Measure {
             | Self::UnheardAfterLoss
             | Self::Moves
             | Self::EpochsChanged
-            | Self::Rebuilt => Unit::Count,
+            | Self::Rebuilt
+            | Self::TablesDiffering => Unit::Count,
         }
     }
 
@@ -170,7 +186,7 @@ impl Measure {
 
     /// Whether exceeding it means that data is not safe, rather than not at hand.
     pub(crate) fn is_safety(self) -> bool {
-        matches!(self, Self::AckedStrongLost)
+        matches!(self, Self::AckedStrongLost | Self::TablesDiffering)
     }
 }
 

@@ -104,6 +104,7 @@ fn over(fault: &Fault) -> Over<'_> {
         | Fault::ReplicationStall { cell, .. }
         | Fault::Switchover { cell, .. }
         | Fault::Failover { cell }
+        | Fault::Restore { cell }
         | Fault::CpuStarve { cell, .. }
         | Fault::NetStream { cell, .. }
         | Fault::SiteSlow { cell, .. }

@@ -10,7 +10,7 @@ use crate::control_plane::Cell;
 use crate::course::Tally;
 use crate::drill::Offers;
 
-const ON_A_WAN: Offers = Offers { wan: true, clocks: false, snapshots: true };
+const ON_A_WAN: Offers = Offers { wan: true, clocks: false, snapshots: true, backups: true };
 const MINUTE: u64 = 60_000;
 const DAY: u64 = 24 * 60 * MINUTE;
 const WEEK: u64 = 7 * DAY;

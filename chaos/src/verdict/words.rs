@@ -38,6 +38,9 @@ pub(crate) fn name(measure: Measure) -> Text {
         Measure::Rebuilt => "数据库重建",
         Measure::RedundancyRestored => "冗余恢复",
         Measure::RecoverAfterHeal => "撤销故障后恢复",
+        Measure::RestoredIn => "备份还原用时",
+        Measure::TablesDiffering => "还原后不一致的表",
+        Measure::ArchiveBehind => "归档滞后",
     };
     Text { english: measure.name(), chinese }
 }
@@ -95,6 +98,18 @@ pub(crate) fn means(measure: Measure) -> Text {
         Measure::RecoverAfterHeal => (
             "from healing until 99 % of each second's requests were answered within a second",
             "从恢复到每秒 99% 的请求在一秒内得到应答",
+        ),
+        Measure::RestoredIn => (
+            "until a cell restored from its backups could be asked",
+            "从备份还原的单元可供查询为止",
+        ),
+        Measure::TablesDiffering => (
+            "restored tables that are not as the cell had them at the same position of its WAL",
+            "还原后与单元在同一 WAL 位置时内容不同的表",
+        ),
+        Measure::ArchiveBehind => (
+            "how old the end of the archive was: what is written since is lost with all sites",
+            "归档末尾距当时的时长:若所有站点同时丢失,此后的写入将丢失",
         ),
     };
     Text { english, chinese }

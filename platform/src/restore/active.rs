@@ -105,6 +105,19 @@ impl Active {
         Ok(Reference { site: self.site.clone(), checksums, position: position.to_owned() })
     }
 
+    /// Returns how long ago the last piece of WAL came into the archive: had all sites been lost now, what was
+    /// written since would be missing. `None` where this server has sent none yet.
+    pub(super) async fn archived_ago(&self, tools: &Tools) -> anyhow::Result<Option<Duration>> {
+        let ask = "SELECT extract(epoch FROM clock_timestamp() - last_archived_time)
+    FROM pg_stat_archiver WHERE last_archived_time IS NOT NULL;
+";
+        let told = tools.psql(&format!("{} dbname=cell", self.server), ask).await?;
+        let seconds = told.lines().next().map(str::parse).transpose();
+        let seconds: Option<f64> = seconds.context("understand when WAL was archived last")?;
+        // A clock that was set back since makes it negative.
+        Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+    }
+
     /// Has everything written so far sent to the archive, and waits until it is there. An empty
     /// transaction comes last, so that recovery finds an end for any moment before it.
     pub(super) async fn archive_everything(&self, tools: &Tools) -> anyhow::Result<()> {

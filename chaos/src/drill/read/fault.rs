@@ -98,6 +98,7 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
             Some(Fault::Net { region: region?, lines, effect: effect? })
         }
         "failover" => Some(Fault::Failover { cell: choice(reader, &target, "cell")? }),
+        "restore" => Some(Fault::Restore { cell: choice(reader, &target, "cell")? }),
         "evacuate" => Some(Fault::Evacuate { region: choice(reader, &target, "region")? }),
         _ => {
             let cell = choice(reader, &target, "cell");
@@ -161,7 +162,7 @@ fn keys(kind: &str) -> &'static [&'static str] {
         "regions.kill" => &["left", "mode"],
         net if net.starts_with("net.") => &lines::TARGET,
         "switchover" => &["cell", "to"],
-        "failover" => &["cell"],
+        "failover" | "restore" => &["cell"],
         "evacuate" => &["region"],
         "etcd.kill" | "control-plane.kill" => &["member"],
         "control-plane.blind" => &["control-plane", "reaches"],

@@ -9,6 +9,8 @@ use anyhow::{Context as _, ensure};
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::programs::is_on_path;
+
 const SAVES: &str = "etcdctl";
 const RESTORES: [&str; 2] = ["etcdutl", "etcdctl"];
 /// How the names of the variables begin by which it is told what flags tell it, too.
@@ -20,11 +22,8 @@ pub(crate) const WITHOUT: &str = "etcdctl is not installed; apt-get install etcd
 
 /// Returns what saves and what restores a snapshot; `None` where one of them is not installed.
 pub(crate) fn found() -> Option<(&'static str, &'static str)> {
-    let path = std::env::var_os("PATH")?;
-    let folders: Vec<_> = std::env::split_paths(&path).collect();
-    let has = |name: &str| folders.iter().any(|folder| folder.join(name).is_file());
-    let restores = RESTORES.into_iter().find(|name| has(name))?;
-    has(SAVES).then_some((SAVES, restores))
+    let restores = RESTORES.into_iter().find(|name| is_on_path(name))?;
+    is_on_path(SAVES).then_some((SAVES, restores))
 }
 
 /// Saves a snapshot of what a member has.

@@ -25,6 +25,7 @@ impl fmt::Display for Target {
             Self::RegionsKill { left, .. } => write!(f, "every region but {left}"),
             Self::Net { region, lines, .. } => write!(f, "the lines of {region} {lines}"),
             Self::Switchover { cell, from, to } => write!(f, "{cell} from {from} to {to}"),
+            Self::Restore(site) => write!(f, "{}, compared with {site}", site.cell),
             Self::Failover(cell) => write!(f, "{cell}, which has too few sites left"),
             Self::EtcdKill { member: EtcdMember::All, .. } => f.write_str("every member of etcd"),
             Self::EtcdKill { member: EtcdMember::Of(region), .. } => write!(f, "etcd@{region}"),
