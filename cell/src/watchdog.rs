@@ -4,7 +4,7 @@
 //! does not, and its PostgreSQL would go on for as long as somebody writes. This process is told
 //! on its standard input which server runs and until when the site may acknowledge. When that moment
 //! passes without a later one, or when the agent's end of the pipe is gone, it stops the server.
-//! It reads no file, keeps no lock and asks nobody, so that little can stop it from doing so.
+//! It keeps no lock and asks nobody, and reads nothing but `/proc`, so that little can stop it from doing so.
 
 mod decide;
 

@@ -43,6 +43,7 @@ use archive::Archive;
 pub(crate) use archive::{Archiver, Sending};
 pub(crate) use binaries::Binaries;
 pub(crate) use configuration::{SOCKET_PORT, Source, Upstream, standby_name};
+pub(crate) use left::{AFTER_WRITING, AT_ONCE};
 pub(crate) use position::Position;
 pub(crate) use protocol::Kept;
 pub(crate) use rebuild::Own;
@@ -202,6 +203,8 @@ impl Postgres {
     /// Starts the server as a standby and waits until it answers.
     pub(crate) async fn start_standby(&self, upstream: &Upstream) -> anyhow::Result<()> {
         ensure!(!self.is_running(), "start PostgreSQL twice");
+        // It would not start beside them.
+        self.is_alone(AT_ONCE).await;
         self.write_standby_signal(&self.data)?;
         self.write_upstream(upstream)?;
         self.start().await
@@ -226,7 +229,7 @@ impl Postgres {
     /// until it answers.
     pub(crate) async fn start(&self) -> anyhow::Result<()> {
         ensure!(!self.is_running(), "start PostgreSQL twice");
-        self.spawn(&[]).await?;
+        self.spawn(&[])?;
         self.is_up(&self.sql).await?;
         info!(standby = self.is_standby(), "PostgreSQL started");
         Ok(())
@@ -244,9 +247,7 @@ impl Postgres {
     }
 
     /// Starts the server, with some settings other than usual.
-    async fn spawn(&self, unusual: &[String]) -> anyhow::Result<()> {
-        // It would not start beside them.
-        self.nobody_is_left().await?;
+    fn spawn(&self, unusual: &[String]) -> anyhow::Result<()> {
         self.write_archive()?;
         let log = fs::OpenOptions::new()
             .create(true)

@@ -16,7 +16,7 @@ use crate::agent::decide::folder::Next;
 use crate::agent::decide::role::Role;
 use crate::agent::decide::tenure::Event;
 use crate::agent::lost_writes;
-use crate::agent::postgres::{Own, Stop};
+use crate::agent::postgres::{AFTER_WRITING, Own, Stop};
 
 /// How often the stream is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -233,6 +233,10 @@ async fn rebuild(
 ) -> anyhow::Result<Done> {
     let postgres = &tools.postgres;
     postgres.stop(Stop::Fast, STOP_LIMIT).await?;
+    // Before anything is read there, too: what one of them still writes is lost unreported otherwise.
+    if !postgres.is_alone(AFTER_WRITING).await {
+        return Ok(Done::NotYet);
+    }
     match postgres.next() {
         Next::PutBack => {
             postgres.put_back()?;

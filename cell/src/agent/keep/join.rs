@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::{Done, Tools};
 use crate::agent::decide::line::{Line, line};
-use crate::agent::postgres::{Position, Source, Upstream, standby_name};
+use crate::agent::postgres::{AFTER_WRITING, Position, Source, Upstream, standby_name};
 use crate::agent::relay::Fork;
 use crate::agent::successor::begun_timeline;
 
@@ -40,6 +40,9 @@ impl Join {
     /// nobody counts: after a rewind it needs WAL of its source before it can be asked anything.
     pub(super) async fn start(mut self) -> anyhow::Result<Done> {
         let postgres = self.tools.postgres.clone();
+        if !postgres.is_alone(AFTER_WRITING).await {
+            return Ok(Done::NotYet);
+        }
         if self.own.is_some_and(|own| line(own, self.elected_at()) == Line::In) {
             let is_far = postgres.way(&self.told.0).is_some();
             let upstream = if is_far { Upstream::nowhere() } else { self.target() };

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use super::{Done, Tools, change};
 use crate::agent::decide::tenure::Event;
-use crate::agent::postgres::Upstream;
+use crate::agent::postgres::{AT_ONCE, Upstream};
 use crate::agent::shared::Known;
 use crate::{database, defect};
 
@@ -152,6 +152,8 @@ async fn run_as_primary(tools: &Tools, known: &Known) -> anyhow::Result<Database
         postgres.write_sync_set(&tools.site.id, voters, *acks, *epoch)
     };
     if !postgres.is_standby() {
+        // Before the right is looked at: nothing is waited for between that and the start.
+        postgres.is_alone(AT_ONCE).await;
         hold_right(tools).await?;
         postgres.mark_primary()?;
         name_voters()?;

@@ -6,7 +6,6 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::ensure;
 use runtime::process::{Process, all};
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
@@ -14,36 +13,43 @@ use tracing::warn;
 
 use super::{POLL, Postgres};
 
-/// Who was killed in the middle of a write ends with that. Whoever waits is begun again after this.
-const LIMIT: Duration = Duration::from_secs(10);
+/// Killed processes end in milliseconds, unless they wait for the disk: then PostgreSQL refuses to start beside
+/// them, and whoever waits for it hears that sooner than they end.
+pub(crate) const AT_ONCE: Duration = Duration::from_millis(500);
+/// Where nobody waits: what such a server has under way is written by then, or it is looked again.
+pub(crate) const AFTER_WRITING: Duration = Duration::from_secs(10);
 
 /// As the kernel has the program's name, whatever a process has its title be.
 const PROGRAM: &str = "postgres";
 
 impl Postgres {
-    /// Kills what is left of a server that has ended, and returns once all of it is gone.
-    pub(super) async fn nobody_is_left(&self) -> anyhow::Result<()> {
-        ensure!(!self.is_running(), "take PostgreSQL's directory while it runs");
-        let deadline = Instant::now() + LIMIT;
-        let mut told = false;
+    /// Kills what is left of a server that has ended, and returns whether all of it is gone in time. Finds
+    /// nobody where this process may not look: PostgreSQL starts beside nobody, either.
+    pub(crate) async fn is_alone(&self, limit: Duration) -> bool {
+        // Whoever ends by itself removes it, after all others have ended.
+        if self.is_running() || !self.data.join("postmaster.pid").exists() {
+            return true;
+        }
+        let deadline = Instant::now() + limit;
         loop {
             let left = at_work_in(&self.data);
             if left.is_empty() {
-                return Ok(());
+                return true;
             }
             let pids: Vec<u32> = left.iter().map(|process| process.pid).collect();
-            if !told {
-                warn!(?pids, "processes of an earlier server killed");
-            }
-            told = true;
+            warn!(?pids, "processes of an earlier server killed");
             for process in &left {
-                process.signal(Signal::KILL)?;
+                if let Err(err) = process.signal(Signal::KILL) {
+                    warn!(pid = process.pid, error = %err, "process of an earlier server not killed");
+                }
             }
-            ensure!(
-                Instant::now() < deadline,
-                "see processes {pids:?} of an earlier server end, which are killed: they wait for the disk"
-            );
-            sleep(POLL).await;
+            while left.iter().any(|process| process.is_alive()) {
+                if Instant::now() >= deadline {
+                    warn!(?pids, "they are still there: they wait for the disk");
+                    return false;
+                }
+                sleep(POLL).await;
+            }
         }
     }
 }

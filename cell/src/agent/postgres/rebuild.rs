@@ -76,7 +76,6 @@ impl Postgres {
     }
 
     pub(super) async fn rewind(&self, source: SocketAddr) -> anyhow::Result<()> {
-        self.nobody_is_left().await?;
         // pg_rewind has such a server recover in single-user mode, which refuses a standby's. Recovered without
         // that mark it would stop at the end of its last checkpoint's timeline: pages of a later one that it had
         // replayed would stay, and be in no comparison.
@@ -129,7 +128,6 @@ impl Postgres {
     /// Copies the whole database of `source` into a new directory, and puts it in place when it is
     /// complete.
     pub(crate) async fn copy_from(&self, source: SocketAddr, own: Own) -> anyhow::Result<()> {
-        self.nobody_is_left().await?;
         let new = self.folder.join("data.new");
         remove_folder(&new)?;
         self.binaries

@@ -43,8 +43,7 @@ impl Postgres {
         self.spawn(&[
             format!("port={}", self.aside.port()),
             format!("recovery_target_timeline={timeline}"),
-        ])
-        .await?;
+        ])?;
         let read = async {
             self.is_up(&sql).await?;
             read(&sql, xids, limit).await

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::Instant;
 use tracing::info;
 
-use super::{POLL, Position, Postgres};
+use super::{AT_ONCE, POLL, Position, Postgres};
 
 /// Where the control file has the server's state, behind the system's number and two versions;
 /// `DB_SHUTDOWNED`, and `DB_SHUTDOWNED_IN_RECOVERY`. PostgreSQL 12 to 17: `pg_control.h`.
@@ -61,13 +61,18 @@ impl Postgres {
     pub(crate) async fn end(&self, how: Stop, limit: Duration) {
         let deadline = Instant::now() + limit;
         let mut asked_harder = how == Stop::Immediate;
+        let mut is_killed = false;
         while self.is_running() {
             if Instant::now() > deadline {
-                // SIGQUIT first: its backends end with it. SIGKILL would leave them for a moment.
+                // SIGQUIT first: its backends end with it. SIGKILL leaves them.
                 self.signal(if asked_harder { Signal::KILL } else { Signal::QUIT });
+                is_killed = asked_harder;
                 asked_harder = true;
             }
             tokio::time::sleep(POLL).await;
+        }
+        if is_killed {
+            self.is_alone(AT_ONCE).await;
         }
         self.sql.forget();
     }

@@ -206,8 +206,12 @@ async fn what_a_killed_server_leaves_behind_does_not_keep_the_next_one_from_star
         tokio::time::sleep(POLL).await;
     }
     assert!(writer.is_alive());
-    postgres.start().await.unwrap();
+    assert!(postgres.is_alone(PROMOTE_LIMIT).await);
     assert!(!writer.is_alive());
+    postgres.start().await.unwrap();
+    // Nothing is left behind by one that runs.
+    assert!(postgres.is_alone(Duration::ZERO).await);
+    assert!(postgres.is_running());
     postgres.stop(Stop::Immediate, PROMOTE_LIMIT).await.unwrap();
 }
 
