@@ -70,25 +70,21 @@ async fn run(
         }
         (Some(_) | None, To::Time(_)) | (None, To::Latest) => None,
     };
-    let archived_ago = match &active {
-        Some(active) => {
-            let ago = active.archived_ago(&request.tools).await;
-            let ago = ago.context("ask when WAL was archived last")?;
-            terminal::note("waiting until the archive has all of it");
-            active.archive_everything(&request.tools).await?;
-            ago
-        }
-        None => {
-            terminal::note("the cell does not run: restoring what is in the archive");
-            None
-        }
+    let (archived_ago, timeline) = if let Some(active) = &active {
+        let ago = active.archived_ago(&request.tools).await;
+        let ago = ago.context("ask when WAL was archived last")?;
+        terminal::note("waiting until the archive has all of it");
+        (ago, Some(active.archive_everything(&request.tools).await?))
+    } else {
+        terminal::note("the cell does not run: restoring what is in the archive");
+        (None, scratch.newest_timeline().await?)
     };
     let goal = match (&reference, &request.to) {
         (Some(reference), _) => Goal::Position(reference.position.clone()),
         (None, To::Time(moment)) => Goal::Time(*moment),
         (None, To::Latest) => Goal::End,
     };
-    let label = scratch.restore(&goal).await?;
+    let label = scratch.restore(&goal, timeline).await?;
     scratch.start().await?;
     let restored = checksum::of(&request.tools, &scratch.socket(), None)
         .await

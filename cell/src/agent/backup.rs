@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use topology::wire::agent::{TenureLine, TenureName};
 use tracing::{info, warn};
 
-use super::postgres::{Archiver, Postgres, SegmentSize};
+use super::postgres::{Archiver, History, Postgres, SegmentSize};
 use crate::config::Site;
 use alerts::{Alert, Alerts};
 use continuity::{Continuity, continuity, told};
@@ -69,6 +69,8 @@ struct Serving {
     whole: Option<(String, u64)>,
     /// What is missing for good.
     broken: Option<String>,
+    /// The timeline that the archive is known to lead to.
+    leads_to: Option<u32>,
     /// Why the last base backup could not be made.
     failed: Option<String>,
     back_up_after: Instant,
@@ -239,6 +241,7 @@ impl Backups {
         let size = SegmentSize::new(archiver.segment_size).context("know the size of a segment")?;
         let current = size.segment(&archiver.current).context("read the current segment")?;
         let history = self.postgres.history(current.timeline)?;
+        self.lead_here(pgbackrest, serving, archive, &history).await?;
         let first = size.segment(&base.first).context("read the base backup's beginning")?;
         let from = match &serving.whole {
             Some((label, whole)) if *label == base.label => *whole,
@@ -280,6 +283,32 @@ impl Backups {
         Ok(())
     }
 
+    /// Has the archive know which timelines lead to this one: who restores finds them by nothing else. While a
+    /// site stands by, its PostgreSQL takes for sent whatever it finishes, and that of its promotion is the first.
+    async fn lead_here(
+        &self,
+        pgbackrest: &PgBackRest,
+        serving: &mut Serving,
+        archive: &str,
+        history: &History,
+    ) -> anyhow::Result<()> {
+        let timeline = history.current();
+        let Some(own) = history.files().last() else { return Ok(()) };
+        if serving.leads_to == Some(timeline) {
+            return Ok(());
+        }
+        let present = pgbackrest.histories(archive).await?;
+        // It names all of them. Of those that are long over this server may have none.
+        serving.leads_to = present.contains(&own).then_some(timeline);
+        let files = self.postgres.wal_files()?;
+        let is_missing = |file: &String| !present.contains(file) && files.contains(file);
+        for file in history.files().filter(is_missing) {
+            info!(file, "history of a timeline is sent to the archive again");
+            self.postgres.send_again(&file)?;
+        }
+        Ok(())
+    }
+
     async fn back_up(&self, pgbackrest: &PgBackRest, serving: &mut Serving) {
         info!("base backup begun");
         let begun = Instant::now();
@@ -317,6 +346,7 @@ impl Serving {
             unreadable: None,
             whole: None,
             broken: None,
+            leads_to: None,
             failed: None,
             back_up_after,
         }

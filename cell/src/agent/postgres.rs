@@ -50,7 +50,7 @@ pub(crate) use rebuild::Own;
 pub(crate) use sql::{Replication, Sql};
 pub(crate) use stop::Stop;
 pub(crate) use timeline::Head;
-pub(crate) use wal::{Segment, SegmentSize, lsn, parse_lsn};
+pub(crate) use wal::{History, Segment, SegmentSize, lsn, parse_lsn};
 
 /// How often a state that PostgreSQL does not announce is looked at.
 pub(crate) const POLL: Duration = Duration::from_millis(5);

@@ -105,11 +105,13 @@ impl Active {
         Ok(Reference { site: self.site.clone(), checksums, position: position.to_owned() })
     }
 
-    /// Returns how long ago the last piece of WAL came into the archive: had all sites been lost now, what was
-    /// written since would be missing. `None` where this server has sent none yet.
+    /// Returns how long ago the last piece of WAL was finished that has been sent to the archive: had all sites
+    /// been lost now, what was written since would be missing. `None` where this server knows of none.
     pub(super) async fn archived_ago(&self, tools: &Tools) -> anyhow::Result<Option<Duration>> {
-        let ask = "SELECT extract(epoch FROM clock_timestamp() - last_archived_time)
-    FROM pg_stat_archiver WHERE last_archived_time IS NOT NULL;
+        // A piece is marked when it is finished, and the mark renamed when it is sent.
+        let ask = "SELECT extract(epoch FROM clock_timestamp() - max(modification))
+    FROM pg_ls_archive_statusdir() WHERE name ~ '^[0-9A-F]{24}[.]done$'
+    HAVING count(*) > 0;
 ";
         let told = tools.psql(&format!("{} dbname=cell", self.server), ask).await?;
         let seconds = told.lines().next().map(str::parse).transpose();
@@ -118,15 +120,16 @@ impl Active {
         Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
     }
 
-    /// Has everything written so far sent to the archive, and waits until it is there. An empty
-    /// transaction comes last, so that recovery finds an end for any moment before it.
-    pub(super) async fn archive_everything(&self, tools: &Tools) -> anyhow::Result<()> {
+    /// Has everything written so far sent to the archive, waits until it is there, and returns the timeline that
+    /// it is on. An empty transaction comes last, so that recovery finds an end for any moment before it.
+    pub(super) async fn archive_everything(&self, tools: &Tools) -> anyhow::Result<u32> {
         let server = format!("{} dbname=cell", self.server);
         let finish = "SELECT 1 FROM pg_logical_emit_message(true, 'restore', '');
 SELECT pg_walfile_name(pg_switch_wal());
 ";
         let told = tools.psql(&server, finish).await.context("finish a piece of WAL")?;
         let file = told.lines().last().context("know the finished piece of WAL")?.to_owned();
+        let timeline = timeline(&file).context("know the timeline of the finished piece of WAL")?;
         let sent =
             format!("SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name = '{file}.done';\n");
         let begun = BootTime::now();
@@ -141,6 +144,11 @@ SELECT pg_walfile_name(pg_switch_wal());
             }
             tokio::time::sleep(POLL).await;
         }
-        Ok(())
+        Ok(timeline)
     }
+}
+
+/// Returns the timeline that a file of WAL, or the history of a timeline, is named after.
+pub(super) fn timeline(file: &str) -> Option<u32> {
+    u32::from_str_radix(file.get(..8)?, 16).ok()
 }

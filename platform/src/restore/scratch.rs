@@ -16,6 +16,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use topology::spec::Repository;
 
+use super::active::timeline;
 use super::request::{Into, Request};
 use crate::run_dir::RunDir;
 use crate::terminal;
@@ -138,14 +139,44 @@ log_line_prefix = ''
         self.request.own(&path)
     }
 
-    /// Copies the right base backup here and sets where recovery is to end. Returns its label.
-    pub(super) async fn restore(&self, goal: &Goal) -> anyhow::Result<String> {
+    fn pgbackrest(&self) -> std::process::Command {
         let tools = &self.request.tools;
         let mut command = tools.tied(tools.pgbackrest.clone(), "KILL");
         command
             .arg(format!("--config={}", self.folder.join("pgbackrest.conf").display()))
-            .arg(format!("--stanza={}", self.request.cell))
-            .arg("--archive-mode=off");
+            .arg(format!("--stanza={}", self.request.cell));
+        command
+    }
+
+    /// Returns the newest timeline that the archive leads to; the first one leaves no such trace.
+    pub(super) async fn newest_timeline(&self) -> anyhow::Result<Option<u32>> {
+        let mut command = self.pgbackrest();
+        command.args(["--recurse", "--filter=[.]history$", "repo-ls"]);
+        command.arg(format!("archive/{}", self.request.cell));
+        let output = Command::from(command)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .context("run pgbackrest")?;
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "look for timelines in the archive: {}", complaint.trim());
+        Ok(newest(&String::from_utf8_lossy(&output.stdout)))
+    }
+
+    /// Copies the right base backup here and sets where recovery is to end: of `timeline`, if there was more
+    /// than the first. PostgreSQL's own search for the latest ends at the first number that the archive has not,
+    /// such as that of a site which was promoted and died. Returns the backup's label.
+    pub(super) async fn restore(
+        &self,
+        goal: &Goal,
+        timeline: Option<u32>,
+    ) -> anyhow::Result<String> {
+        let mut command = self.pgbackrest();
+        command.arg("--archive-mode=off");
+        if let Some(timeline) = timeline {
+            command.arg(format!("--target-timeline={timeline}"));
+        }
         match goal {
             Goal::Time(moment) => {
                 command.args(["--type=time", "--target-action=promote"]);
@@ -278,8 +309,30 @@ log_line_prefix = ''
     }
 }
 
+/// Returns the timeline of the newest database that has any, of lines such as `15-1/00000007.history`.
+fn newest(told: &str) -> Option<u32> {
+    let found = told.lines().filter_map(|line| {
+        let (database, file) = line.trim().split_once('/')?;
+        let (_version, number) = database.split_once('-')?;
+        Some((number.parse::<u32>().ok()?, timeline(file)?))
+    });
+    found.max().map(|(_database, timeline)| timeline)
+}
+
 /// Free at this moment; if somebody else takes it, PostgreSQL says so and nothing else happens.
 fn free_port() -> anyhow::Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").context("find a free port")?;
     Ok(listener.local_addr().context("find a free port")?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_timeline_is_that_of_the_newest_database() {
+        let told = "15-1/00000009.history\n15-2/00000002.history\n15-2/0000000A.history\n";
+        assert_eq!(newest(told), Some(10));
+        assert_eq!(newest(""), None);
+    }
 }

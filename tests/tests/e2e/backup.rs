@@ -53,7 +53,13 @@ async fn a_restored_cell_has_what_was_there_and_moves_whatever_its_archive_does(
     assert_eq!(latest["same"], true, "{latest:#}");
     let restored = rows(&latest, "conversations");
     assert!((12..=12 + written).contains(&restored), "{restored} of {written} more: {latest:#}");
-    a_planned_move_waits_for_no_archive(&cell).await
+    a_planned_move_waits_for_no_archive(&cell).await?;
+
+    // The site that serves now has never archived anything before.
+    cell.until("the archive to lead on", async || cell.archive_leads_on()).await?;
+    let moved = cell.restore("latest").await?;
+    assert_eq!(moved["same"], true, "{moved:#}");
+    Ok(())
 }
 
 /// The active site stops by itself for a planned move, in its short time, whatever its archive does.
@@ -140,6 +146,22 @@ impl Cell {
     /// The folder that the cell's WAL is sent to.
     fn archive(&self) -> PathBuf {
         self.platform.run_dir().join("backups/archive").join(&self.id)
+    }
+
+    /// Whether there is the history of any timeline but the first.
+    fn archive_leads_on(&self) -> anyhow::Result<bool> {
+        for database in std::fs::read_dir(self.archive())? {
+            let database = database?.path();
+            if !database.is_dir() {
+                continue;
+            }
+            for file in std::fs::read_dir(database)? {
+                if file?.file_name().to_string_lossy().ends_with(".history") {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     fn address(&self, port: Port) -> anyhow::Result<SocketAddr> {

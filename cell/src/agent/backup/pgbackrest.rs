@@ -161,6 +161,13 @@ impl PgBackRest {
         Ok(found)
     }
 
+    /// Returns the names of the timelines' histories that the archive has.
+    pub(super) async fn histories(&self, archive: &str) -> anyhow::Result<BTreeSet<String>> {
+        let path = format!("archive/{}/{archive}", self.stanza);
+        let told = self.run("repo-ls", &["--filter=[.]history$", &path], ASK_TIME).await?;
+        Ok(told.lines().map(|line| line.trim().to_owned()).collect())
+    }
+
     /// Makes a base backup, and forgets what is too old.
     pub(super) async fn back_up(&self) -> anyhow::Result<()> {
         self.run("backup", &["--type=full"], BACKUP_TIME).await.map(drop)

@@ -109,6 +109,11 @@ impl History {
         self.begun.last().map_or(1, |(timeline, _)| *timeline)
     }
 
+    /// Returns the names of the files that lead a restored server here: one for each timeline but the first.
+    pub(crate) fn files(&self) -> impl Iterator<Item = String> {
+        self.begun.iter().skip(1).map(|(timeline, _)| format!("{timeline:08X}.history"))
+    }
+
     /// Returns where the current timeline began.
     #[must_use]
     pub(crate) fn begun(&self) -> u64 {
