@@ -18,6 +18,7 @@
 
 pub mod advance;
 pub mod exclude;
+pub mod executor;
 pub mod memory;
 pub mod stranger;
 pub mod waves;

@@ -2,6 +2,7 @@
 
 use runtime::Problem;
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 use topology::SiteId;
 
 use super::begin::{self, Begun, New};
@@ -9,6 +10,7 @@ use super::request::Request;
 use super::{fresh, may_override, permitted, planned};
 use crate::api::{Api, error};
 use crate::decide::State;
+use crate::decide::operation::executor::executor;
 use crate::decide::operation::{Goal, Operation};
 use crate::decide::plan::Plan;
 
@@ -55,7 +57,9 @@ pub async fn begin(api: &Api, order: &Order) -> Result<(String, Operation), Prob
             error::matches(expected, &tag(&plan))?;
         }
         let Plan { goal, waves, broken } = plan;
+        let executor = executor(&goal, &api.vantage, state, Instant::now());
         let operation = Operation::new(goal, who.clone(), order.pause_ms, waves);
+        let operation = Operation { executor, ..operation };
         Ok(New { operation, refused: permitted(&broken, override_rules).err() })
     });
     Ok(match begun.await? {
