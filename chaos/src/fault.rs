@@ -73,6 +73,8 @@ pub(crate) struct Injection {
     pub(crate) expect: Expect,
     /// The region whose control plane alone sees the others badly until healed.
     pub(crate) observer: Option<RegionId>,
+    /// The region that alone is left.
+    pub(crate) left: Option<RegionId>,
     /// What a cell's backups gave.
     pub(crate) restored: Option<Restored>,
 }
@@ -121,7 +123,8 @@ pub(crate) async fn inject(
             let regions = std::slice::from_ref(region);
             region_kill::inject(bench, regions, *death, safeguard, injection).await
         }
-        Target::RegionsKill { lost, death, .. } => {
+        Target::RegionsKill { lost, death, left, .. } => {
+            injection.left = Some(left.clone());
             region_kill::inject(bench, lost, *death, safeguard, injection).await
         }
         Target::Net { region, cells, lines, effect, seed } => {

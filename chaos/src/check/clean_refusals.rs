@@ -7,14 +7,16 @@ use crate::history::{Kind, Operation, Outcome};
 use crate::refusals::Refusals;
 
 /// What was asked before everybody knew may have been lost on its way, and is not judged. Of reads that a
-/// standby may answer some have to be: where the active site alone is left there is no standby to answer.
+/// standby may answer some have to be, of the cells that have one left: where nothing but the active site is,
+/// its right has run out, and nobody may answer.
 pub(super) fn check(course: &Course) -> Finding {
     let refusals = Refusals::of(course);
     let (mut broken, mut refused) = (Vec::new(), 0_usize);
     let (reads, others): (Vec<&Operation>, Vec<&Operation>) =
         course.operations.iter().partition(|operation| operation.kind == Kind::WeakRead);
-    let mut reads =
-        reads.into_iter().filter(|read| refusals.cover_noticed(course, read)).peekable();
+    let is_judged =
+        |read: &&Operation| refusals.cover_noticed(course, read) && has_standby(course, read);
+    let mut reads = reads.into_iter().filter(is_judged).peekable();
     if reads.peek().is_some() && !reads.any(Operation::is_ok) {
         broken.push("no read that a standby may answer was answered".to_owned());
     }
@@ -34,6 +36,15 @@ pub(super) fn check(course: &Course) -> Finding {
     }
     let missing = (refused == 0 && !refusals.is_empty()).then(|| "no write was refused".to_owned());
     Finding::from_evidence(broken, missing.into_iter().collect())
+}
+
+/// Whether a cell has more left than the site that was active when everything else was lost.
+fn has_standby(course: &Course, operation: &Operation) -> bool {
+    let cell = course.cell_of(operation);
+    let alone = course.injections.iter().any(|injection| {
+        injection.left.is_some() && injection.cells.get(cell) == Some(&injection.left)
+    });
+    !alone
 }
 
 fn is_write(operation: &Operation) -> bool {
@@ -90,6 +101,19 @@ mod tests {
         let answered = weak(read(2, 13_000, 13_005, 1));
         let both = vec![refusal(0, 2000, 11_900), refused, answered];
         assert_eq!(check(&course(both)), Finding::Pass);
+    }
+
+    #[test]
+    fn of_a_cell_whose_active_site_alone_is_left_no_read_has_to_be_answered() {
+        let weak = Operation { kind: Kind::WeakRead, ..refusal(1, 12_000, 21_900) };
+        let mut course = course(vec![refusal(0, 2000, 11_900), weak]);
+        let [north, east] = ["north", "east"].map(|region| region.parse().ok());
+        let injection = &mut course.injections[0];
+        injection.left = north.clone();
+        injection.cells.values_mut().for_each(|active| *active = east.clone());
+        assert!(matches!(check(&course), Finding::Fail(_)));
+        course.injections[0].cells.values_mut().for_each(|active| *active = north.clone());
+        assert_eq!(check(&course), Finding::Pass);
     }
 
     #[test]

@@ -11,13 +11,14 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde::Deserialize;
 use tokio::process::Command;
 use tokio::time::timeout;
 use topology::{CellId, SiteId};
 
 use super::{Bench, Injection};
+use crate::process::Process;
 use crate::programs;
 
 /// What it restores with.
@@ -38,7 +39,7 @@ pub(crate) struct Restored {
     /// Tables that are not as they were, or that are missing.
     pub(crate) differing: u64,
     pub(crate) took: Duration,
-    /// How long before that the archive had ended; not known of a site that has sent it nothing yet.
+    /// How long before that the archive had ended; not known of a site that has sent it nothing.
     pub(crate) behind: Option<Duration>,
 }
 
@@ -56,7 +57,8 @@ struct Told {
 
 #[derive(Deserialize)]
 struct Table {
-    table: String,
+    #[serde(rename = "table")]
+    name: String,
     rows: u64,
     same: Option<bool>,
 }
@@ -92,17 +94,31 @@ async fn restore(run_dir: &Path, cell: &CellId, within: Duration) -> anyhow::Res
 async fn ended(mut command: Command, within: Duration, stop: Duration) -> anyhow::Result<Output> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().context("start it")?;
-    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+    // Until it has ended: a run that is ended early looks after it no more.
+    let mut stopped = Stopped(child.id().and_then(Process::with_pid));
     let mut ended = pin!(child.wait_with_output());
     if let Ok(output) = timeout(within, &mut ended).await {
+        stopped.0 = None;
         return output.context("wait for it");
     }
-    // Whether it could be told: it is waited for no longer than this.
-    let told = pid.is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok());
-    if !told || timeout(stop, &mut ended).await.is_err() {
-        bail!("see it end within {within:?}: it does not, and cannot be stopped");
+    drop(stopped);
+    match timeout(stop, &mut ended).await {
+        Ok(_) => bail!("see it end within {within:?}: it was stopped"),
+        Err(_) => bail!("see it end within {within:?}: it does not, though it was told to"),
     }
-    bail!("see it end within {within:?}: it was stopped");
+}
+
+/// A program that is told to end when this is dropped, so that it takes away what it has made.
+struct Stopped(Option<Process>);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        if let Some(process) = self.0
+            && let Err(err) = process.signal(Signal::TERM)
+        {
+            tracing::warn!(pid = process.pid, error = %err, "program not told to end");
+        }
+    }
 }
 
 /// What differs is told, and no error of the program's.
@@ -124,7 +140,7 @@ impl Told {
     /// Those that are not as they were, or not there at all.
     fn differing(&self) -> Vec<&str> {
         let tables = self.tables.iter().filter(|table| table.same != Some(true));
-        let tables = tables.map(|table| table.table.as_str());
+        let tables = tables.map(|table| table.name.as_str());
         tables.chain(self.missing.iter().flatten().map(String::as_str)).collect()
     }
 

@@ -51,12 +51,12 @@ pub(crate) enum Measure {
     RedundancyRestored,
     /// The same as [`Measure::Recover99`], from when the fault was taken away.
     RecoverAfterHeal,
-    /// From the order to restore a cell from its backups until that could be asked; the slowest of them.
+    /// From the order to restore a cell from its backups until it was compared; the slowest of them.
     RestoredIn,
     /// Tables of what was restored that are not as the cell had them at the same position, or that are missing.
     TablesDiffering,
-    /// How long ago the last piece of WAL had come into the archive when a cell was to be restored: what was
-    /// written since is lost with all its sites.
+    /// How long ago the last piece of WAL that was in the archive had been finished when a cell was to be
+    /// restored: what was written since is lost with all its sites.
     ArchiveBehind,
 }
 

@@ -100,8 +100,8 @@ pub(crate) fn means(measure: Measure) -> Text {
             "从恢复到每秒 99% 的请求在一秒内得到应答",
         ),
         Measure::RestoredIn => (
-            "until a cell restored from its backups could be asked",
-            "从备份还原的单元可供查询为止",
+            "until a cell restored from its backups had been compared",
+            "直到从备份还原的单元比对完毕",
         ),
         Measure::TablesDiffering => (
             "restored tables that are not as the cell had them at the same position of its WAL",
