@@ -123,13 +123,13 @@ impl Drop for Stopped {
 
 /// What differs is told, and no error of the program's.
 fn read(output: &Output) -> anyhow::Result<Told> {
-    let told: Option<Told> = serde_json::from_slice(&output.stdout).ok();
-    let Some(told) = told else {
+    if output.stdout.is_empty() {
         let said = String::from_utf8_lossy(&output.stderr);
         let lines: Vec<&str> = said.lines().collect();
         let tail = lines[lines.len().saturating_sub(TAIL)..].join("; ");
         bail!("it ended with {}: {tail}", output.status);
-    };
+    }
+    let told: Told = serde_json::from_slice(&output.stdout).context("understand what it told")?;
     if told.compared_with.is_none() {
         bail!("compare it: the cell is active nowhere");
     }
@@ -220,6 +220,8 @@ mod tests {
         let failed = why("echo copying >&2; echo no base backup >&2; exit 1").await;
         let expected = "it ended with exit status: 1: copying; no base backup";
         assert_eq!(failed.as_deref(), Some(expected));
+        let garbled = why("echo nonsense").await;
+        assert_eq!(garbled.as_deref(), Some("understand what it told"));
         let alone = told("null", "null").replace("\"c1@east\"", "null");
         let nowhere = why(&alone).await;
         assert_eq!(nowhere.as_deref(), Some("compare it: the cell is active nowhere"));

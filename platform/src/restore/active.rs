@@ -106,7 +106,7 @@ impl Active {
     }
 
     /// Returns how long ago the last piece of WAL was finished that has been sent to the archive: had all sites
-    /// been lost now, what was written since would be missing. `None` where this server knows of none.
+    /// been lost now, what was written since would be missing. `None` where this server does not know.
     pub(super) async fn archived_ago(&self, tools: &Tools) -> anyhow::Result<Option<Duration>> {
         // A piece is marked when it is finished, and the mark renamed when it is sent.
         let ask = "SELECT extract(epoch FROM clock_timestamp() - max(modification))
@@ -116,8 +116,8 @@ impl Active {
         let told = tools.psql(&format!("{} dbname=cell", self.server), ask).await?;
         let seconds = told.lines().next().map(str::parse).transpose();
         let seconds: Option<f64> = seconds.context("understand when WAL was archived last")?;
-        // A clock that was set back since makes it negative.
-        Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+        // Negative where the clock was set back since: then nobody knows.
+        Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
     }
 
     /// Has everything written so far sent to the archive, waits until it is there, and returns the timeline that

@@ -24,6 +24,8 @@ use runtime::moment::Moment;
 
 /// How often the server is asked whether it has come to the end of recovery.
 const POLL: Duration = Duration::from_millis(100);
+/// A list of a few names, from a store that may be far away.
+const LIST_LIMIT: Duration = Duration::from_mins(1);
 /// Lines of its log shown when it ends by itself.
 const TAIL: usize = 6;
 /// What PostgreSQL says when the WAL ends before the moment asked for.
@@ -153,12 +155,10 @@ log_line_prefix = ''
         let mut command = self.pgbackrest();
         command.args(["--recurse", "--filter=[.]history$", "repo-ls"]);
         command.arg(format!("archive/{}", self.request.cell));
-        let output = Command::from(command)
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output()
-            .await
-            .context("run pgbackrest")?;
+        let listing = Command::from(command).stdin(Stdio::null()).kill_on_drop(true).output();
+        let listed = tokio::time::timeout(LIST_LIMIT, listing).await;
+        let listed = listed.context("look for timelines in the archive: it does not answer")?;
+        let output = listed.context("run pgbackrest")?;
         let complaint = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "look for timelines in the archive: {}", complaint.trim());
         Ok(newest(&String::from_utf8_lossy(&output.stdout)))
