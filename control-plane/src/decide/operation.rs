@@ -326,7 +326,7 @@ impl Operation {
         self.sequence == FIRST
     }
 
-    /// Whether it moves one cell and nothing else: then who wrote it down carries it out at once.
+    /// Whether it moves one cell and nothing else: then it is written down as going on, and carried out at once.
     #[must_use]
     pub fn is_one_move(&self) -> bool {
         match self.goal {

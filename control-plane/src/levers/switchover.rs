@@ -2,6 +2,7 @@
 
 use runtime::Problem;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use topology::{Epoch, SiteId};
 
 use super::at_once::{Started, start};
@@ -9,6 +10,7 @@ use super::begin::New;
 use super::request::Request;
 use super::{permitted, planned};
 use crate::api::{Api, error};
+use crate::decide::operation::executor::executor;
 use crate::decide::operation::{Goal, Operation};
 use crate::decide::plan::Plan;
 use crate::decide::switchover;
@@ -41,7 +43,9 @@ pub async fn begin(
         switchover::still(state, cell, order.planned)
             .and_then(|()| switchover::check(state, cell, to))
             .map_err(|refusal| error::undone(&Undone::Refused(refusal)))?;
+        let executor = executor(&goal, &api.vantage, state, Instant::now());
         let operation = Operation::new(goal, who.clone(), 0, waves).under_way(who.at_unix_ms);
+        let operation = Operation { executor, ..operation };
         Ok(New { operation, refused: None })
     });
     Ok((started.await?, handed))

@@ -11,7 +11,7 @@
 //! at most, and a bounded number of them is at etcd at once.
 //!
 //! An operation that moves a single cell comes with its step recorded as going on, and is carried out at
-//! once. That waits for nothing that is written here meanwhile.
+//! once, also by another than who was asked. That waits for nothing that is written here meanwhile.
 
 mod carry;
 
@@ -238,8 +238,9 @@ impl Executor {
             return false;
         }
         let ours = kept.value.executor == own;
-        // Whoever wrote it down comes with it: it may be read before.
-        let is_on_its_way = ours && kept.value.is_as_begun() && kept.value.is_one_move();
+        // Who was asked here comes with it: it may be read before.
+        let is_asked_here = ours && kept.value.asked.vantage == own;
+        let is_on_its_way = is_asked_here && kept.value.is_as_begun() && kept.value.is_one_move();
         if is_on_its_way && now - seen.since < self.hands.policy.lease.patience {
             return false;
         }

@@ -111,6 +111,30 @@ async fn an_executor_that_dies_at_another_point_while_one_cell_is_moved_is_follo
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_was_asked_goes_on_for_another_that_executes_and_dies() {
+    Platform::prepare()
+        .start(&["south"], async |platform| {
+            platform.until_known("south").await;
+            let mut asked = pin!(async {
+                platform.until_heard("south", "north").await;
+                platform.switchover("south", r#"{"to": "north"}"#).await
+            });
+            let died = with_failpoints(platform, async |reached| {
+                held(reached, async |_| true, &mut asked).await.0
+            });
+            assert_eq!(died.await, "announced");
+            let (status, moved) = asked.await;
+            // Interrupted, the cell elects whoever has everything: that may be its old site.
+            let is_back = (status, &moved["code"]) == (409, &json!("switchover-aborted"));
+            assert!(status == 200 || is_back, "{moved}");
+            let ended = until_ended(platform, "south", &begun_last(platform).await).await;
+            assert_eq!(ended["executor"], "south", "{ended}");
+            assert_ne!(ended["status"], "running", "{ended}");
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_operation_that_waits_for_its_write_holds_no_other_up() {
     Platform::prepare_cells(&["east", "north"])
         .start(&[], async |platform| {
@@ -161,7 +185,7 @@ async fn walk_switchover(first: usize) {
                 // Interrupted, the cell elects whoever has everything: that may be its old site.
                 let elects = matches!(phase, Phase::Switching { .. } | Phase::Electing { .. });
                 match ended["status"].as_str() {
-                    Some("done") => platform.until_serving("south").await,
+                    Some("done") => platform.until_serving("north").await,
                     Some("failed") if elects => {}
                     _ => panic!("died at {point}, {name}: {ended}"),
                 }
@@ -176,11 +200,11 @@ async fn walk_switchover(first: usize) {
         .await;
 }
 
-/// The same as [`dies_at`] for a planned move, whose answer comes at its end.
+/// The same as [`dies_at`] for a planned move into the executor's own region, whose answer comes at its end.
 async fn dies_moving(platform: &Platform, number: usize) -> Option<&'static str> {
     let asked = async {
         platform.until_active("north", &["east"]).await;
-        let body = r#"{"to": "south"}"#;
+        let body = r#"{"to": "north"}"#;
         let answer =
             platform.call("north", "POST", SWITCHOVER, Some(Platform::token()), body).await;
         assert_eq!(answer.map(|answer| answer.status.as_u16()), Some(200));

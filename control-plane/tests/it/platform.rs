@@ -210,6 +210,16 @@ impl Platform {
         assert!(reached.await, "the cell is not redundant, seen from {region}");
     }
 
+    /// Waits until the control plane in `region` goes by what the one in `other` sees.
+    pub(crate) async fn until_heard(&self, region: &str, other: &str) {
+        let heard = self.until(async || {
+            let Some(matrix) = self.get(region, "/v1/vantages").await else { return false };
+            let mut rows = matrix["data"].as_array().unwrap().iter();
+            rows.any(|row| row["id"] == other && row["fresh"] == true)
+        });
+        assert!(heard.await, "{other} was not heard in {region}");
+    }
+
     /// Waits until the cells are active in these regions and redundant, seen from `region`.
     pub(crate) async fn until_active(&self, region: &str, expected: &[&str]) {
         let mut last = Value::Null;

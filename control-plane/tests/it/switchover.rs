@@ -7,6 +7,7 @@ use crate::platform::Platform;
 async fn a_planned_move_ends_with_the_target_active() {
     Platform::run(&["north", "south"], async |platform| {
         platform.until_known("north").await;
+        platform.until_heard("north", "south").await;
         let (status, body) = platform.switchover("north", r#"{"to": "south"}"#).await;
         let (took_ms, hold_ms) =
             (body["took_ms"].as_u64().unwrap(), body["hold_ms"].as_u64().unwrap());
@@ -24,6 +25,7 @@ async fn a_planned_move_ends_with_the_target_active() {
         let one = platform.get("north", "/v1/operations/op-000001").await.unwrap();
         let about = [&one["kind"], &one["cell"], &one["region"], &one["status"], &one["who"]];
         assert_eq!(about, ["switchover", "c1", "south", "done", "ada"]);
+        assert_eq!(one["executor"], "south", "next to the target, though another was asked");
         assert_eq!(one["waves"][0][0]["state"], "done", "{one}");
         let path = "/v1/operations/op-000001/cancel";
         let (status, over) = platform.post("south", path, "{}").await;

@@ -207,7 +207,7 @@ async fn fail_over(api: &Api, order: &Order) -> Result<FailedOver, Problem> {
     let (started, elected) = levers::failover::begin(api, order).await?;
     let (id, ended) = match started {
         Started::Now { id, ended } => (id, ended),
-        Started::Before { id, operation } => return earlier(api, &id, &operation),
+        Started::Ended { id, operation } => return earlier(api, &id, &operation),
     };
     let answer = if let Ok(elected) = timeout(ELECT, elected).await {
         let elected = elected.map_err(|closed| error::stopping(&closed))?;

@@ -153,7 +153,7 @@ async fn switch(api: &Api, order: &Order) -> Result<Switched, Problem> {
     let (started, handed) = levers::switchover::begin(api, order).await?;
     let (id, ended) = match started {
         Started::Now { id, ended } => (id, ended),
-        Started::Before { id, operation } => return earlier(&id, &operation),
+        Started::Ended { id, operation } => return told(&id, &operation),
     };
     let switched = opens(api, &id, order, handed, asked).await;
     recorded(api, &id, ended).await;
@@ -191,8 +191,8 @@ async fn opens(
     })
 }
 
-/// Answers as the record says: whoever was asked before has died.
-fn earlier(id: &str, operation: &Operation) -> Result<Switched, Problem> {
+/// Answers as the record says: another has executed it.
+fn told(id: &str, operation: &Operation) -> Result<Switched, Problem> {
     let step = operation.steps().next().map(|step| (&step.what, &step.state));
     let Some((What::Move(planned), StepState::Done { took_ms, hold_ms, epoch: Some(epoch) })) =
         step

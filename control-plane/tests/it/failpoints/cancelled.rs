@@ -112,7 +112,7 @@ async fn a_cell_that_moves_already_is_not_stopped_and_one_that_is_about_to_arriv
     with_held(&["east"], async |platform, reached| {
         platform.until_known("north").await;
         for (point, to, expected) in [
-            ("written down", "south", (200, Value::Null)),
+            ("written down", "north", (200, Value::Null)),
             ("announced", "east", (409, json!("too-late-to-cancel"))),
         ] {
             let body = json!({ "to": to }).to_string();
