@@ -5,7 +5,7 @@
 //!                            └────────────┴───────┬───────────┴──────────────────┘
 //!   none                                    healthy
 //!   one, or not for long                    suspect    nothing is done
-//!   two for ten seconds, lease renewed      gray       it is moved where it would be better
+//!   two for eight seconds, lease renewed    gray       it is moved where it would be better
 //!   its own word that its disk is full      gray       likewise, after a second
 //!   most vantages, and the lease silent     down       its successor is elected once its right is over
 //! ```
@@ -32,8 +32,8 @@ use super::{Policy, State};
 use matrix::Matrix;
 
 /// How long two kinds of evidence must have been there: longer than any restart in place takes, so
-/// that a site that heals itself is left to it.
-const GRAY: Duration = Duration::from_secs(10);
+/// that a site that heals itself is left to it, and so short that it is seen within 15 s.
+const GRAY: Duration = Duration::from_secs(8);
 /// How long a site must have said that its database has no room to write in: that is measured, not felt, and
 /// nobody but the site could know better. Longer than a file that comes and goes.
 const FULL: Duration = Duration::from_secs(1);

@@ -68,6 +68,21 @@ pub struct Lately {
 }
 
 impl Lately {
+    fn of(seconds: &[TrafficSecond]) -> Self {
+        let sum = |part: fn(&TrafficSecond) -> u64| count(seconds.iter().map(part).sum());
+        let (requests, unreachable) =
+            (sum(|second| second.requests), sum(|second| second.unreachable));
+        let slowness = sum(|second| second.median_ms.saturating_mul(second.requests));
+        let all = requests.max(1.0);
+        Self {
+            requests_per_second: requests / WINDOW.as_secs_f64(),
+            failed_share: (sum(|second| second.failed) / all).min(1.0),
+            // A request tries more than once.
+            unreachable_share: (unreachable / (requests + unreachable).max(1.0)).min(1.0),
+            median_ms: slowness / all,
+        }
+    }
+
     fn median(&self) -> Duration {
         Duration::try_from_secs_f64(self.median_ms / 1000.0).unwrap_or(Duration::MAX)
     }
@@ -100,9 +115,9 @@ impl SeenTraffic {
         self.nobody = finds_nobody.then(|| self.nobody.unwrap_or(now));
         let is_bad = self.judge(lately, &Bounds::BEGIN);
         let goes_on = || self.trouble.and_then(|_| self.judge(lately, &Bounds::GO_ON));
-        self.trouble = is_bad
-            .or_else(goes_on)
-            .map(|health| (health, self.trouble.map_or(now, |(_, since)| since)));
+        self.trouble = is_bad.or_else(goes_on).map(|health| {
+            (health, self.trouble.map_or_else(|| self.bad_since(now), |(_, since)| since))
+        });
         // What is only too bad to end a trouble is the usual in the end, should it stay like that.
         if is_bad.is_none() && !doubted {
             self.learn(lately);
@@ -119,6 +134,18 @@ impl SeenTraffic {
         }
         let is_slow = |usual: &Lately| lately.median() > (bounds.slow)(usual.median(), SLOW_MIN);
         known.filter(is_slow).map(|_| Health::Slow)
+    }
+
+    /// Returns since when no second was well by itself: a trouble is as old as its beginning, and needs some
+    /// seconds until it is most of what users got lately.
+    fn bad_since(&self, now: Instant) -> Instant {
+        let asked =
+            |(_, second): &&(Instant, TrafficSecond)| second.requests + second.unreachable > 0;
+        let of_its_own = |(_, second): &&(Instant, TrafficSecond)| {
+            self.judge(Lately::of(&[*second]), &Bounds::GO_ON).is_some()
+        };
+        let bad = self.seconds.iter().rev().filter(asked).take_while(of_its_own);
+        bad.last().map_or(now, |(at, _)| *at)
     }
 
     fn learn(&mut self, lately: Lately) {
@@ -138,23 +165,9 @@ impl SeenTraffic {
     #[must_use]
     pub fn lately(&self, now: Instant) -> Option<Lately> {
         let recent = self.seconds.iter().filter(|(at, _)| now - *at < WINDOW);
-        let (mut requests, mut failed, mut unreachable, mut slowness) = (0, 0, 0, 0);
-        for (_, second) in recent {
-            requests += second.requests;
-            failed += second.failed;
-            unreachable += second.unreachable;
-            slowness += second.median_ms.saturating_mul(second.requests);
-        }
-        (requests + unreachable >= REQUESTS_MIN).then(|| {
-            let all = count(requests.max(1));
-            Lately {
-                requests_per_second: count(requests) / WINDOW.as_secs_f64(),
-                failed_share: (count(failed) / all).min(1.0),
-                // A request tries more than once.
-                unreachable_share: (count(unreachable) / count(requests + unreachable)).min(1.0),
-                median_ms: count(slowness) / all,
-            }
-        })
+        let recent: Vec<TrafficSecond> = recent.map(|(_, second)| *second).collect();
+        let asked: u64 = recent.iter().map(|second| second.requests + second.unreachable).sum();
+        (asked >= REQUESTS_MIN).then(|| Lately::of(&recent))
     }
 
     /// Returns what users usually get, once that is known.
@@ -220,7 +233,7 @@ mod tests {
             traffic.told(&[ILL], false, second(at));
         }
         let since = traffic.trouble(second(90)).map(|(_, since)| since);
-        assert_eq!(since, Some(second(86)), "what comes after is its own");
+        assert_eq!(since, Some(second(85)), "what comes after is its own");
     }
 
     #[test]
@@ -268,8 +281,8 @@ mod tests {
             }
             traffic.trouble(second(89)).map(|(_, since)| (since - second(30)).as_secs())
         };
-        // Half a second, on average of the ten seconds up to then.
-        assert_eq!(since(true), Some(53));
+        // Half a second, on average of the ten seconds up to the 53rd, none of which was well.
+        assert_eq!(since(true), Some(44));
         assert_eq!(since(false), None, "it has become the usual");
     }
 
@@ -295,6 +308,35 @@ mod tests {
     }
 
     #[test]
+    fn a_trouble_is_as_old_as_the_first_second_after_which_none_was_well() {
+        let since = |lately: &str| {
+            let (mut traffic, start) = (SeenTraffic::default(), Instant::now());
+            let second = |seconds| start + Duration::from_secs(seconds);
+            for seconds in 0..30 {
+                traffic.told(&[WELL], false, second(seconds));
+            }
+            for (at, seen) in (30..).zip(lately.chars()) {
+                let told = match seen {
+                    'o' => WELL,
+                    'x' => TrafficSecond { median_ms: 1020, ..WELL },
+                    'f' => TrafficSecond { failed: 5, ..WELL },
+                    _ => TrafficSecond { requests: 0, median_ms: 0, ..WELL },
+                };
+                traffic.told(&[told], true, second(at));
+            }
+            let told = traffic.trouble(second(29 + lately.len() as u64));
+            told.map(|(_, since)| (since - second(30)).as_secs())
+        };
+        assert_eq!(since("xxxx"), None, "not most of the last ten seconds yet");
+        assert_eq!(since("xxxxx"), Some(0));
+        assert_eq!(since("ooxxxxx"), Some(2));
+        assert_eq!(since("xxoxxxx"), Some(3));
+        assert_eq!(since("xx.xxxxx"), Some(0), "nobody asked");
+        assert_eq!(since("offff"), Some(1));
+        assert_eq!(since("xxxxxo"), Some(0), "it has begun, and goes on");
+    }
+
+    #[test]
     fn users_who_get_a_little_more_and_a_little_less_are_in_one_trouble() {
         let (mut traffic, start) = (SeenTraffic::default(), Instant::now());
         let second = |seconds| start + Duration::from_secs(seconds);
@@ -307,7 +349,7 @@ mod tests {
             traffic.told(&[at(median_ms)], true, second(seconds));
         }
         let begun = traffic.trouble(second(60)).map(|(_, since)| since);
-        assert_eq!(begun, Some(second(37)));
+        assert_eq!(begun, Some(second(30)));
         for seconds in 60..70 {
             traffic.told(&[at(200)], true, second(seconds));
         }
