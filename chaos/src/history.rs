@@ -1,6 +1,7 @@
 //! What was asked and what was answered: the evidence every check and every number rests on.
 
 mod jsonl;
+mod process;
 mod stream;
 
 use std::time::Duration;

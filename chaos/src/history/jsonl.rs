@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::process::processes;
 use super::{Clock, Effect, Event, Operation, Outcome, Served, Step, StreamStep, User, mark};
 use crate::fault::Injection;
 
@@ -19,10 +20,15 @@ pub(crate) fn history_jsonl(
 ) -> String {
     let count = operations.len() * 2 + streams.len() + 2;
     let mut lines: Vec<(Duration, Value)> = Vec::with_capacity(count);
-    for operation in operations {
+    for (operation, process) in operations.iter().zip(processes(operations, users.len())) {
         let user = &users[operation.user];
-        lines.push((operation.sent, invoke(run, user, operation)));
-        lines.push((operation.ended, completion(run, user, operation)));
+        for (at, mut line) in [
+            (operation.sent, invoke(run, user, operation)),
+            (operation.ended, completion(run, user, operation)),
+        ] {
+            line["process"] = json!(process);
+            lines.push((at, line));
+        }
     }
     lines.extend(streams.iter().map(|step| (step.at, of_stream(&users[step.user], step))));
     for injection in injections {
@@ -146,7 +152,6 @@ fn by(line: &mut Value, served: Option<&Served>) {
 
 fn common(run: &str, user: &User, operation: &Operation) -> Value {
     json!({
-        "process": operation.user,
         "f": operation.kind.function(),
         "key": user.name,
         "slot": user.slot.number(),
