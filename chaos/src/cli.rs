@@ -21,6 +21,8 @@ use crate::relay::Late;
   chaos run region-loss            kill everything in one region under load
   chaos run all --json             every drill but the long ones, and what takes a platform started
                                    otherwise (--wan, --clocks), one JSON document
+  chaos run all --tag weekly --report weekly
+                                   those of one tag, with the table of them all in weekly/table.md
   chaos run my-drill.yaml --repeat 10
   chaos run soak --for 3m          pauses, stalls and killed leaders, and nothing moves
   chaos run cell-loss --dry-run    say what would be broken, and do nothing
@@ -213,6 +215,9 @@ pub(crate) struct RunArgs {
     /// A drill's name (see `chaos list`), a file, or `all`.
     #[arg(value_name = "NAME|FILE|all")]
     pub(crate) drill: String,
+    /// Of `all` those with this tag, and long ones too.
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Option<String>,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
     /// Say what would be done to what, and do nothing.
@@ -224,7 +229,8 @@ pub(crate) struct RunArgs {
     /// Print one JSON document on standard output; progress goes to standard error.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Where the report goes [default: drills/ID in the run directory].
+    /// Where the report goes [default: drills/ID in the run directory]; of several runs each into a folder of
+    /// its own there, with the table of all of them beside (`table.md`).
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
     /// Write what all runs so far came to into a table in Markdown, anew after each.

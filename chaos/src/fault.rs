@@ -21,12 +21,14 @@ mod process;
 mod process_freeze;
 mod process_kill;
 mod process_pause;
+mod program;
 mod refuses;
 mod region_kill;
 mod replication_stall;
 pub(crate) mod restore;
 mod router_kill;
 mod router_stale;
+mod router_upgrade;
 mod settle;
 mod site_freeze;
 mod site_kill;
@@ -45,7 +47,7 @@ use crate::history::Clock;
 use crate::platform::Platform;
 use crate::safeguard::Safeguard;
 
-pub(crate) use restore::Restored;
+pub(crate) use restore::{Compared, Restored};
 pub(crate) use settle::settle;
 pub(crate) use target::Target;
 
@@ -75,7 +77,9 @@ pub(crate) struct Injection {
     pub(crate) observer: Option<RegionId>,
     /// The region that alone is left.
     pub(crate) left: Option<RegionId>,
-    /// What a cell's backups gave.
+    /// When another member of etcd was seen to lead than the one that was broken.
+    pub(crate) led_again: Option<Duration>,
+    /// What came of restoring a cell from its backups.
     pub(crate) restored: Option<Restored>,
 }
 
@@ -168,6 +172,7 @@ pub(crate) async fn inject(
         Target::RouterKill { routers, seed, .. } => {
             router_kill::inject(bench, *routers, *seed, injection).await
         }
+        Target::RouterUpgrade { .. } => router_upgrade::inject(bench, injection).await,
         Target::NetStream { site, cut, percent, seed } => {
             let share = net_stream::Share { cut: *cut, percent: *percent, seed: *seed };
             net_stream::inject(bench, site, share, safeguard, injection).await

@@ -82,6 +82,11 @@ pub(crate) fn metrics(course: &Course) -> Metrics {
     let after_heal: Vec<&Operation> =
         after.iter().copied().filter(|operation| operation.intended >= observed).collect();
     measured.insert(Measure::Failed, failed(&hit));
+    let before_there = before.iter().filter(|op| affected.contains(course.cell_of(op)));
+    let under_fault = hit.iter().filter(|op| op.intended >= begun && op.intended < observed);
+    let added = served::added_p99(before_there.copied(), under_fault.copied());
+    let added = added.map_or(Measured::Unseen, |added| Measured::Got(Value::Time(added)));
+    measured.insert(Measure::AddedP99, added);
     if course.injections.iter().any(|injection| !injection.kills.is_empty()) {
         let others: Vec<&Operation> =
             hit.iter().copied().filter(|op| !is_cut_short(course, op)).collect();
@@ -101,6 +106,10 @@ pub(crate) fn metrics(course: &Course) -> Metrics {
     }
     measured.extend(streams::measures(course));
     measured.extend(restored::measures(&course.injections));
+    let led =
+        course.injections.iter().filter_map(|it| Some(it.led_again?.saturating_sub(it.begun)));
+    let led = led.max().map(|led| (Measure::EtcdLedAgain, Measured::Got(Value::Time(led))));
+    measured.extend(led);
     measured.insert(Measure::Moves, Measured::Got(Value::Count(moves::moves(course))));
     measured.insert(Measure::EpochsChanged, grown(course, |tally| tally.epoch.0));
     measured.insert(Measure::Rebuilt, grown(course, |tally| tally.rebuilt));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::heal;
 use crate::cli::{ListArgs, RunArgs};
 use crate::drill::Drill;
-use crate::drill::catalogue::{DRILLS, Found, find};
+use crate::drill::catalogue::{DRILLS, Found, find, tagged, tags};
 use crate::exit::Exit;
 use crate::fresh;
 use crate::history::Clock;
@@ -27,7 +27,7 @@ use crate::verdict::{Goals, verdict};
 use crate::{lever, lock, recover};
 
 pub(super) async fn run(args: &RunArgs) -> anyhow::Result<Exit> {
-    let mut drills = match read(&args.drill)? {
+    let mut drills = match asked(args)? {
         Ok(drills) => drills,
         Err(exit) => return Ok(exit),
     };
@@ -41,6 +41,21 @@ pub(super) async fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         }
     }
     Ok(run_all(args, &drills, None).await?.exit)
+}
+
+/// Finds what was asked for; what is wrong with that is said here.
+fn asked(args: &RunArgs) -> anyhow::Result<Result<Vec<Drill>, Exit>> {
+    let Some(tag) = &args.tag else { return read(&args.drill) };
+    if args.drill != "all" {
+        complain(&format!("--tag {tag}: of `all` only, and not of {}", args.drill));
+        return Ok(Err(Exit::Invalid));
+    }
+    let Some(found) = tagged(tag) else {
+        let tags = Vec::from_iter(tags()).join(", ");
+        complain(&format!("--tag {tag}: no drill has it; the tags are {tags}"));
+        return Ok(Err(Exit::Invalid));
+    };
+    Ok(sound(found))
 }
 
 /// Leaves out what this platform has not been started for, and says so.
@@ -140,8 +155,8 @@ pub(super) async fn run_all(
             samples.push(sample);
             documents.push(document);
             // Hours of runs are not lost with the last of them.
-            if let Some(path) = &args.table {
-                write_table(path, &samples)?;
+            if let Some(path) = table_path(args) {
+                write_table(&path, &samples)?;
             }
             if is_last {
                 break 'all;
@@ -165,6 +180,13 @@ pub(super) async fn run_all(
         print(&document.to_string())?;
     }
     Ok(Rehearsed { exit: series::exit(&samples), samples })
+}
+
+/// Where the table of several runs goes, if anybody wants one.
+fn table_path(args: &RunArgs) -> Option<PathBuf> {
+    let beside = || args.report.as_ref().map(|folder| folder.join("table.md"));
+    let is_one = args.repeat == 1 && args.drill != "all";
+    args.table.clone().or_else(|| beside().filter(|_| !is_one))
 }
 
 fn write_table(path: &Path, samples: &[Sample]) -> anyhow::Result<()> {
@@ -208,7 +230,8 @@ async fn one(
     let lasting = args.lasting.map(|lasting| format!(" --for {}ms", lasting.as_millis()));
     let lasting = lasting.unwrap_or_default();
     let seed = course.seed_of(&drill);
-    let again = format!("chaos run {} --seed {seed}{lasting}", args.drill);
+    let name = if args.drill == "all" { &drill.name } else { &args.drill };
+    let again = format!("chaos run {name} --seed {seed}{lasting}");
     let (course, metrics, verdict) = (&course, &metrics, &verdict);
     let report = Report { id: &id, drill: &drill, clock, course, metrics, verdict, again };
     terminal.line(&report::table(&report));
@@ -257,6 +280,11 @@ pub(super) fn read(asked: &str) -> anyhow::Result<Result<Vec<Drill>, Exit>> {
         complain(&format!("no drill and no file is called {asked}; the drills are {names}"));
         return Ok(Err(Exit::Invalid));
     };
+    Ok(sound(found))
+}
+
+/// Returns drills that are right; what is wrong with the others is said here.
+fn sound(found: Vec<Found>) -> Result<Vec<Drill>, Exit> {
     let mut drills = Vec::new();
     let mut is_right = true;
     for Found { place, drill } in found {
@@ -270,5 +298,5 @@ pub(super) fn read(asked: &str) -> anyhow::Result<Result<Vec<Drill>, Exit>> {
             }
         }
     }
-    Ok(if is_right { Ok(drills) } else { Err(Exit::Invalid) })
+    if is_right { Ok(drills) } else { Err(Exit::Invalid) }
 }

@@ -192,6 +192,7 @@ impl Follow {
         Terminal::Text.line(&format!("{} is due, and hits {target}", item.drill.name));
         let args = RunArgs {
             drill: item.drill.name.clone(),
+            tag: None,
             place: PlaceArgs { run_dir: Some(self.run_dir.clone()) },
             dry_run: false,
             environment: self.environment.clone(),

@@ -1,5 +1,6 @@
 //! The drills that come with the program, found by name; others by their file.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -7,7 +8,7 @@ use anyhow::Context as _;
 use super::{Drill, Finding};
 
 /// Embedded, so that a name works wherever the program is.
-pub(crate) const DRILLS: [(&str, &str); 48] = [
+pub(crate) const DRILLS: [(&str, &str); 49] = [
     ("region-loss", include_str!("../../drills/region-loss.yaml")),
     ("cell-loss", include_str!("../../drills/cell-loss.yaml")),
     ("postgres-kill", include_str!("../../drills/postgres-kill.yaml")),
@@ -34,6 +35,7 @@ pub(crate) const DRILLS: [(&str, &str); 48] = [
     ("observer-alone", include_str!("../../drills/observer-alone.yaml")),
     ("router-crash", include_str!("../../drills/router-crash.yaml")),
     ("router-crash-retried", include_str!("../../drills/router-crash-retried.yaml")),
+    ("router-upgrade", include_str!("../../drills/router-upgrade.yaml")),
     ("stale-router", include_str!("../../drills/stale-router.yaml")),
     ("slow-site", include_str!("../../drills/slow-site.yaml")),
     ("gray-site", include_str!("../../drills/gray-site.yaml")),
@@ -83,10 +85,27 @@ pub(crate) fn find(asked: &str) -> anyhow::Result<Option<Vec<Found>>> {
     Ok(Some(vec![found(asked, &name, &text)]))
 }
 
+/// Returns those with a tag, and long ones too; `None` where there are none.
+pub(crate) fn tagged(tag: &str) -> Option<Vec<Found>> {
+    let every = DRILLS.iter().map(|(name, text)| found(name, name, text));
+    let tagged: Vec<Found> = every.filter(|found| found.has_tag(tag)).collect();
+    (!tagged.is_empty()).then_some(tagged)
+}
+
+/// Returns all tags that drills have which come along.
+pub(crate) fn tags() -> BTreeSet<String> {
+    let every = DRILLS.iter().filter_map(|(name, text)| Drill::parse(name, text).ok());
+    every.flat_map(|drill| drill.tags).collect()
+}
+
 impl Found {
     /// Whether it takes so long that it has to be asked for by name.
     fn is_apart(&self) -> bool {
-        self.drill.as_ref().is_ok_and(|drill| drill.has_tag("long"))
+        self.has_tag("long")
+    }
+
+    fn has_tag(&self, tag: &str) -> bool {
+        self.drill.as_ref().is_ok_and(|drill| drill.has_tag(tag))
     }
 }
 
@@ -124,5 +143,21 @@ mod tests {
         assert_eq!(all.len(), DRILLS.len() - apart.len());
         assert!(all.iter().all(|found| !apart.contains(&found.place.as_str())));
         assert_eq!((asked("soak"), asked("etcd-loss")), (1, 1));
+    }
+
+    #[test]
+    fn those_of_a_tag_may_be_long() {
+        let router: Vec<String> =
+            tagged("router").unwrap().into_iter().map(|found| found.place).collect();
+        let expected = [
+            "router-crash",
+            "router-crash-retried",
+            "router-upgrade",
+            "stale-router",
+            "restart-each",
+        ];
+        assert_eq!(router, expected);
+        assert!(tagged("weekly").unwrap().iter().any(Found::is_apart));
+        assert!(tagged("week").is_none() && tags().contains("weekly"));
     }
 }

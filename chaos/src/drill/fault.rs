@@ -56,6 +56,8 @@ pub(crate) enum Fault {
     ControlPlaneBlind { region: Choice<RegionId>, reach: Reach },
     /// SIGKILL routers; whoever supervises them starts them again.
     RouterKill { routers: Routers },
+    /// Have each router's program replaced by the one that is there now, as an operator would.
+    RouterUpgrade,
     /// One router hears nothing of etcd and the control planes, until healed.
     RouterStale,
     /// Everything of a cell's active site has this share of one processor, until healed.
@@ -73,7 +75,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const KINDS: [&str; 37] = [
+    pub(crate) const KINDS: [&str; 38] = [
         "process.kill",
         "process.freeze",
         "process.pause",
@@ -98,6 +100,7 @@ impl Fault {
         "control-plane.kill",
         "control-plane.blind",
         "router.kill",
+        "router.upgrade",
         "router.stale",
         "cpu.starve",
         "clock.offset",
@@ -139,6 +142,7 @@ impl Fault {
             Self::ControlPlaneKill { .. } => "control-plane.kill",
             Self::ControlPlaneBlind { .. } => "control-plane.blind",
             Self::RouterKill { .. } => "router.kill",
+            Self::RouterUpgrade => "router.upgrade",
             Self::RouterStale => "router.stale",
             Self::CpuStarve { .. } => "cpu.starve",
             Self::ClockOffset { .. } => "clock.offset",
@@ -185,7 +189,8 @@ impl Fault {
             Self::EtcdSnapshot
             | Self::Switchover { .. }
             | Self::Failover { .. }
-            | Self::Restore { .. } => "by nobody: it is no fault",
+            | Self::Restore { .. }
+            | Self::RouterUpgrade => "by nobody: it is no fault",
             Self::Evacuate { .. } => "by restoring the region, which is part of it",
         }
     }

@@ -45,7 +45,7 @@ load: {rate: 0}
              site.kill, site.freeze, site.slow, postgres.stall, replication.stall, region.kill, \
              regions.kill, switchover, \
              failover, evacuate, restore, etcd.kill, etcd.leader-kill, etcd.leader-freeze, etcd.leader-isolate, \
-             etcd.majority-loss, etcd.snapshot, etcd.wipe, control-plane.kill, control-plane.blind, router.kill, router.stale, cpu.starve, clock.offset, disk.full, \
+             etcd.majority-loss, etcd.snapshot, etcd.wipe, control-plane.kill, control-plane.blind, router.kill, router.upgrade, router.stale, cpu.starve, clock.offset, disk.full, \
              disk.slow, net.partition, \
              net.one-way-connect, \
              net.latency, net.loss, net.rate, net.cut-established, net.flap, net.stream, found \"net.melt\"",
@@ -53,10 +53,11 @@ load: {rate: 0}
             "8: method[0].pauses.before: expected a duration such as 500ms, 6s or 5m, found \"6\"",
             "9: limits.lost: unknown key; expected one of recover-99, recover-all-users, \
              first-success, first-strong-ack, detect, vote, promote, publish, longest-hold, \
-             failed, failed-not-under-way, refused-as-expected, other-cells-failed, failed-after-heal, acked-strong-lost, \
+             added-p99, failed, failed-not-under-way, refused-as-expected, other-cells-failed, failed-after-heal, acked-strong-lost, \
              acked-weak-lost, weak-loss-seconds, streams-reopened, longest-stream-pause, \
              unheard-after-loss, moves, epochs-changed, rebuilt, redundancy-restored, \
-             recover-after-heal, restored-in, tables-differing, archive-behind",
+             recover-after-heal, restored-in, tables-differing, archive-behind, \
+             etcd-led-again",
             "9: limits.recover-99: expected a duration such as 500ms, 6s or 5m, found \"5\"",
             "10: checks[1]: expected no-lost-ack, exactly-once, single-writer, no-late-ack, \
              no-stale-strong-read, session-order, stream-order, blast-radius, \

@@ -79,6 +79,7 @@ pub(super) async fn kill_leader(
     injection.step(&bench.clock, format!("killed the leader {}", ask::name(&old)));
     let from = Instant::now();
     let new = ask::leader(bench.platform, within).await?;
+    injection.led_again = Some(bench.clock.now());
     let after = from.elapsed().as_millis();
     injection.proof.push(format!(
         "process {} of {} is gone; {} led after {after} ms",
@@ -102,6 +103,7 @@ pub(super) async fn freeze_leader(
     injection.step(&bench.clock, format!("froze the leader {}", ask::name(&old)));
     let from = Instant::now();
     let new = ask::leader(bench.platform, within).await?;
+    injection.led_again = Some(bench.clock.now());
     let after = from.elapsed().as_millis();
     let (pid, old, new) = (process.pid, ask::name(&old), ask::name(&new));
     injection

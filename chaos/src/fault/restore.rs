@@ -6,19 +6,15 @@
 
 use std::fmt;
 use std::path::Path;
-use std::pin::pin;
-use std::process::{Output, Stdio};
+use std::process::Output;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use rustix::process::Signal;
 use serde::Deserialize;
-use tokio::process::Command;
-use tokio::time::timeout;
 use topology::{CellId, SiteId};
 
+use super::program::{self, ended};
 use super::{Bench, Injection};
-use crate::process::Process;
 use crate::programs;
 
 /// What it restores with.
@@ -33,9 +29,17 @@ const STOP: Duration = Duration::from_secs(15);
 /// Lines of what it said that are shown when it fails.
 const TAIL: usize = 4;
 
+/// What came of restoring a cell from its backups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Restored {
+    Compared(Compared),
+    /// What the backups gave is no database, or was none in time.
+    Failed,
+}
+
 /// What a cell's backups gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Restored {
+pub(crate) struct Compared {
     /// Tables that are not as they were, or that are missing.
     pub(crate) differing: u64,
     pub(crate) took: Duration,
@@ -44,7 +48,7 @@ pub(crate) struct Restored {
 }
 
 /// What `platform restore --json` tells.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Told {
     to: String,
     base_backup: String,
@@ -55,7 +59,7 @@ struct Told {
     tables: Vec<Table>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Table {
     #[serde(rename = "table")]
     name: String,
@@ -75,65 +79,64 @@ pub(super) async fn inject(
     injection.begin(&bench.clock);
     let cell = &site.cell;
     let restoring = restore(&bench.platform.run_dir, cell, bench.action.verify_within);
-    let told = restoring.await.with_context(|| format!("restore {cell} from its backups"))?;
-    injection.step(&bench.clock, format!("restored {cell} from base backup {}", told.base_backup));
-    injection.restored = Some(told.restored());
-    injection.proof.push(told.to_string());
+    let came = restoring.await.with_context(|| format!("restore {cell} from its backups"))?;
+    let (step, restored, proof) = match came {
+        Came::Told(told) => {
+            let step = format!("restored {cell} from base backup {}", told.base_backup);
+            (step, Restored::Compared(told.compared()), told.to_string())
+        }
+        Came::Failed(why) => {
+            let step = format!("could not restore {cell} from its backups");
+            (step, Restored::Failed, format!("{cell} is not to be had from its backups: {why}"))
+        }
+    };
+    injection.step(&bench.clock, step);
+    injection.restored = Some(restored);
+    injection.proof.push(proof);
     Ok(())
 }
 
-async fn restore(run_dir: &Path, cell: &CellId, within: Duration) -> anyhow::Result<Told> {
-    // Unlike a signal from here, the kernel's reaches it when this process is killed, too.
-    let mut command = runtime::child::tied("TERM", None);
-    command.arg(programs::platform()?).args(["restore", cell.as_str(), "--to", "latest"]);
+/// What came of running the program.
+#[derive(Debug)]
+enum Came {
+    Told(Told),
+    /// It has tried, and says why that failed.
+    Failed(String),
+}
+
+/// How the program ends that has not understood what it was asked.
+const MISUNDERSTOOD: i32 = 2;
+
+async fn restore(run_dir: &Path, cell: &CellId, within: Duration) -> anyhow::Result<Came> {
+    let mut command = program::platform()?;
+    command.args(["restore", cell.as_str(), "--to", "latest"]);
     command.args(["--check", "--json", "--run-dir"]).arg(run_dir);
-    read(&ended(command.into(), within, STOP).await?)
+    came(ended(command.into(), within, STOP).await?, within)
 }
 
-/// Waits for a program to end by itself, and has it end when that takes too long.
-async fn ended(mut command: Command, within: Duration, stop: Duration) -> anyhow::Result<Output> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().context("start it")?;
-    // Until it has ended: a run that is ended early looks after it no more.
-    let mut stopped = Stopped(child.id().and_then(Process::with_pid));
-    let mut ended = pin!(child.wait_with_output());
-    if let Ok(output) = timeout(within, &mut ended).await {
-        stopped.0 = None;
-        return output.context("wait for it");
-    }
-    drop(stopped);
-    match timeout(stop, &mut ended).await {
-        Ok(_) => bail!("see it end within {within:?}: it was stopped"),
-        Err(_) => bail!("see it end within {within:?}: it does not, though it was told to"),
-    }
+fn came(ended: Option<Output>, within: Duration) -> anyhow::Result<Came> {
+    let too_long = format!("that had not ended within {within:?}, and was stopped");
+    ended.map_or(Ok(Came::Failed(too_long)), |output| read(&output))
 }
 
-/// A program that is told to end when this is dropped, so that it takes away what it has made.
-struct Stopped(Option<Process>);
-
-impl Drop for Stopped {
-    fn drop(&mut self) {
-        if let Some(process) = self.0
-            && let Err(err) = process.signal(Signal::TERM)
-        {
-            tracing::warn!(pid = process.pid, error = %err, "program not told to end");
-        }
-    }
-}
-
-/// What differs is told, and no error of the program's.
-fn read(output: &Output) -> anyhow::Result<Told> {
+/// What differs is told, and no failure to restore.
+fn read(output: &Output) -> anyhow::Result<Came> {
     if output.stdout.is_empty() {
         let said = String::from_utf8_lossy(&output.stderr);
         let lines: Vec<&str> = said.lines().collect();
         let tail = lines[lines.len().saturating_sub(TAIL)..].join("; ");
-        bail!("it ended with {}: {tail}", output.status);
+        let told = format!("it ended with {}: {tail}", output.status);
+        return match output.status.code() {
+            // Somebody else has stopped it, which says nothing of the backups.
+            Some(0 | MISUNDERSTOOD) | None => bail!(told),
+            Some(_) => Ok(Came::Failed(told)),
+        };
     }
     let told: Told = serde_json::from_slice(&output.stdout).context("understand what it told")?;
     if told.compared_with.is_none() {
         bail!("compare it: the cell is active nowhere");
     }
-    Ok(told)
+    Ok(Came::Told(told))
 }
 
 impl Told {
@@ -144,9 +147,9 @@ impl Told {
         tables.chain(self.missing.iter().flatten().map(String::as_str)).collect()
     }
 
-    fn restored(&self) -> Restored {
+    fn compared(&self) -> Compared {
         let time = |seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-        Restored {
+        Compared {
             differing: self.differing().len() as u64,
             took: time(self.seconds),
             behind: self.archived_ago_seconds.map(time),
@@ -170,13 +173,22 @@ impl fmt::Display for Told {
 
 #[cfg(test)]
 mod tests {
+    use tokio::process::Command;
+
     use super::*;
 
-    async fn run_shell(script: &str, within: u64, stop: u64) -> anyhow::Result<Told> {
+    async fn run_shell(script: &str, within: u64, stop: u64) -> anyhow::Result<Came> {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        let millis = Duration::from_millis;
-        read(&ended(command, millis(within), millis(stop)).await?)
+        let (within, stop) = (Duration::from_millis(within), Duration::from_millis(stop));
+        came(ended(command, within, stop).await?, within)
+    }
+
+    async fn run_whole(script: &str) -> Told {
+        match run_shell(script, LONG, LONG).await {
+            Ok(Came::Told(told)) => told,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn told(same: &str, missing: &str) -> String {
@@ -192,34 +204,45 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_the_same_and_how_far_back_it_goes_is_told() {
-        let told = run_shell(&told("true", "[]"), LONG, LONG).await.unwrap();
+        let told = run_whole(&told("true", "[]")).await;
         assert_eq!(
             told.to_string(),
             "all 12 rows of 2 tables are as in c1@east at WAL position 0/5"
         );
-        let expected = Restored {
+        let expected = Compared {
             differing: 0,
             took: Duration::from_millis(9500),
             behind: Some(Duration::from_millis(30_250)),
         };
-        assert_eq!(told.restored(), expected);
+        assert_eq!(told.compared(), expected);
     }
 
     #[tokio::test]
     async fn what_differs_is_a_finding_and_no_failure_to_restore() {
         let differs = format!("{}; exit 1", told("false", "[\"keys\"]"));
-        let told = run_shell(&differs, LONG, LONG).await.unwrap();
+        let told = run_whole(&differs).await;
         assert_eq!(told.to_string(), "not as in c1@east at WAL position 0/5: messages, keys");
-        assert_eq!(told.restored().differing, 2);
+        assert_eq!(told.compared().differing, 2);
     }
 
     #[tokio::test]
-    async fn one_that_fails_is_told_with_what_it_said() {
+    async fn one_that_fails_is_a_finding_with_what_it_said() {
+        let came = run_shell("echo copying >&2; echo no base backup >&2; exit 1", LONG, LONG).await;
+        let Ok(Came::Failed(why)) = came else { panic!("{came:?}") };
+        assert_eq!(why, "it ended with exit status: 1: copying; no base backup");
+    }
+
+    #[tokio::test]
+    async fn what_says_nothing_of_the_backups_is_no_finding() {
         let why =
             async |script| run_shell(script, LONG, LONG).await.err().map(|err| err.to_string());
-        let failed = why("echo copying >&2; echo no base backup >&2; exit 1").await;
-        let expected = "it ended with exit status: 1: copying; no base backup";
-        assert_eq!(failed.as_deref(), Some(expected));
+        let misunderstood = why("echo no such cell >&2; exit 2").await;
+        let expected = "it ended with exit status: 2: no such cell";
+        assert_eq!(misunderstood.as_deref(), Some(expected));
+        let stopped = why("exit 0").await;
+        assert_eq!(stopped.as_deref(), Some("it ended with exit status: 0: "));
+        let killed = why("kill -KILL $$").await;
+        assert_eq!(killed.as_deref(), Some("it ended with signal: 9 (SIGKILL): "));
         let garbled = why("echo nonsense").await;
         assert_eq!(garbled.as_deref(), Some("understand what it told"));
         let alone = told("null", "null").replace("\"c1@east\"", "null");
@@ -234,8 +257,9 @@ mod tests {
         let script = format!(
             "trap 'rmdir {folder}; exit' TERM; mkdir {folder}; while :; do sleep 0.01; done"
         );
-        let stopped = run_shell(&script, 300, LONG).await.err().map(|err| err.to_string());
-        assert_eq!(stopped.as_deref(), Some("see it end within 300ms: it was stopped"));
+        let came = run_shell(&script, 300, LONG).await;
+        let Ok(Came::Failed(why)) = came else { panic!("{came:?}") };
+        assert_eq!(why, "that had not ended within 300ms, and was stopped");
         assert!(!std::path::Path::new(&folder.to_string()).exists());
     }
 }

@@ -82,6 +82,7 @@ pub(crate) fn settle(fault: &Fault, cells: &[Cell], seed: u64) -> Result<Target,
             let region = onlooker(region, cells, &mut random)?;
             Ok(Target::ControlPlaneBlind { region, reach: *reach })
         }
+        Fault::RouterUpgrade => Ok(Target::RouterUpgrade { homes: homes() }),
         Fault::RouterKill { routers } => {
             Ok(Target::RouterKill { routers: *routers, seed: random.random(), homes: homes() })
         }

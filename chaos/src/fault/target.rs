@@ -109,6 +109,9 @@ pub(crate) enum Target {
         seed: u64,
         homes: Homes,
     },
+    RouterUpgrade {
+        homes: Homes,
+    },
     DiskFull(SiteId),
     /// Which answers is left to chance, by the seed.
     NetStream {
@@ -182,6 +185,7 @@ impl Target {
             | Self::RegionsKill { homes, .. }
             | Self::ControlPlaneKill { homes, .. }
             | Self::RouterKill { homes, .. }
+            | Self::RouterUpgrade { homes }
             | Self::ProcessPause { homes, .. } => homes.clone(),
         }
     }
@@ -218,6 +222,7 @@ impl Target {
             | Self::EtcdWipe { .. }
             | Self::EtcdMajorityLoss { .. }
             | Self::RouterKill { .. }
+            | Self::RouterUpgrade { .. }
             | Self::RouterStale { .. }
             | Self::ProcessPause { .. } => None,
         }

@@ -23,6 +23,8 @@ pub(crate) enum Measure {
     Promote,
     Publish,
     LongestHold,
+    /// By how much the 99th percentile of the cells that were hit was longer while the fault was there.
+    AddedP99,
     /// Of the cells the fault was aimed at, but for [`Measure::RefusedAsExpected`].
     Failed,
     /// The same, but for what was under way in a router when the fault killed it.
@@ -58,6 +60,8 @@ pub(crate) enum Measure {
     /// How long ago the last piece of WAL that was in the archive had been finished when a cell was to be
     /// restored: what was written since is lost with all its sites.
     ArchiveBehind,
+    /// From when the leader of etcd was broken to when another one was seen to lead; the slowest of them.
+    EtcdLedAgain,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +86,7 @@ pub(crate) enum Measured {
 }
 
 impl Measure {
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::Recover99,
         Self::RecoverAllUsers,
         Self::FirstSuccess,
@@ -92,6 +96,7 @@ impl Measure {
         Self::Promote,
         Self::Publish,
         Self::LongestHold,
+        Self::AddedP99,
         Self::Failed,
         Self::FailedNotUnderWay,
         Self::RefusedAsExpected,
@@ -111,6 +116,7 @@ impl Measure {
         Self::RestoredIn,
         Self::TablesDiffering,
         Self::ArchiveBehind,
+        Self::EtcdLedAgain,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -124,6 +130,7 @@ impl Measure {
             Self::Promote => "promote",
             Self::Publish => "publish",
             Self::LongestHold => "longest-hold",
+            Self::AddedP99 => "added-p99",
             Self::Failed => "failed",
             Self::FailedNotUnderWay => "failed-not-under-way",
             Self::RefusedAsExpected => "refused-as-expected",
@@ -143,6 +150,7 @@ impl Measure {
             Self::RestoredIn => "restored-in",
             Self::TablesDiffering => "tables-differing",
             Self::ArchiveBehind => "archive-behind",
+            Self::EtcdLedAgain => "etcd-led-again",
         }
     }
 
@@ -158,11 +166,13 @@ impl Measure {
             | Self::Promote
             | Self::Publish
             | Self::LongestHold
+            | Self::AddedP99
             | Self::LongestStreamPause
             | Self::RedundancyRestored
             | Self::RecoverAfterHeal
             | Self::RestoredIn
-            | Self::ArchiveBehind => Unit::Time,
+            | Self::ArchiveBehind
+            | Self::EtcdLedAgain => Unit::Time,
             Self::Failed
             | Self::FailedNotUnderWay
             | Self::RefusedAsExpected

@@ -10,6 +10,9 @@ use super::HELD;
 use crate::course::Course;
 use crate::history::Operation;
 
+/// How many requests have a 99th percentile.
+const ENOUGH: usize = 100;
+
 /// Requests that waited long, yet were answered.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Held {
@@ -38,6 +41,20 @@ pub(super) fn held(operations: &[&Operation]) -> Held {
         median: quantile(&mut waits, 0.5),
         longest: waits.last().copied().unwrap_or_default(),
     }
+}
+
+/// Returns by how much the 99th percentile of answered requests grew; nothing where there were too few on a
+/// side for a hundredth of them to be anything.
+pub(super) fn added_p99<'a>(
+    before: impl Iterator<Item = &'a Operation>,
+    under_fault: impl Iterator<Item = &'a Operation>,
+) -> Option<Duration> {
+    let p99 = |mut latencies: Vec<Duration>| {
+        (latencies.len() >= ENOUGH).then(|| quantile(&mut latencies, 0.99))
+    };
+    let before = before.filter(|op| op.is_ok()).map(Operation::latency).collect();
+    let under_fault = under_fault.filter(|op| op.is_ok()).map(Operation::latency).collect();
+    Some(p99(under_fault)?.saturating_sub(p99(before)?))
 }
 
 /// Returns the latencies of answered requests per cell, before and after `begun`.

@@ -125,6 +125,7 @@ fn over(fault: &Fault) -> Over<'_> {
         | Fault::RegionsKill { .. }
         | Fault::ControlPlaneKill { .. }
         | Fault::RouterKill { .. }
+        | Fault::RouterUpgrade
         | Fault::RouterStale
         | Fault::ProcessPause { .. } => Over::Platform,
     }

@@ -261,7 +261,7 @@ fn another_seed_begins_elsewhere() {
 fn the_plan_covers_every_drill_with_every_target_within_three_weeks() {
     let (name, text) = SUITES[0];
     let weekly = Suite::parse(name, text).unwrap();
-    let world = World { offers: ON_A_WAN, ..world() };
+    let world = World { offers: Offers { clocks: true, ..ON_A_WAN }, ..world() };
     let planned = plan(&weekly, &world, &[], MONDAY, MONDAY + 3 * WEEK).unwrap();
     assert_eq!(planned.len(), 3 * weekly.items.len());
     let squares = coverage(&weekly, &world, &[], &planned);

@@ -22,6 +22,7 @@ pub(crate) fn name(measure: Measure) -> Text {
         Measure::Promote => "提升",
         Measure::Publish => "发布",
         Measure::LongestHold => "最长等待",
+        Measure::AddedP99 => "P99 增加",
         Measure::Failed => "失败",
         Measure::FailedNotUnderWay => "未在途而失败",
         Measure::RefusedAsExpected => "按预期拒绝",
@@ -41,6 +42,7 @@ pub(crate) fn name(measure: Measure) -> Text {
         Measure::RestoredIn => "备份还原用时",
         Measure::TablesDiffering => "还原后不一致的表",
         Measure::ArchiveBehind => "归档滞后",
+        Measure::EtcdLedAgain => "etcd 重新有主",
     };
     Text { english: measure.name(), chinese }
 }
@@ -62,6 +64,10 @@ pub(crate) fn means(measure: Measure) -> Text {
         Measure::Promote => ("the winner was told to promote", "新主开始提升"),
         Measure::Publish => ("the new site was open", "新站点开放"),
         Measure::LongestHold => ("the longest wait of an answered request", "已应答请求的最长等待"),
+        Measure::AddedP99 => (
+            "by how much the 99th percentile was longer while the fault was there",
+            "故障期间第 99 百分位延迟的增加量",
+        ),
         Measure::Failed => ("failed requests of the cells that were hit", "受影响单元的失败请求"),
         Measure::FailedNotUnderWay => (
             "failed requests that were not under way in a router when it was killed",
@@ -106,6 +112,10 @@ pub(crate) fn means(measure: Measure) -> Text {
         Measure::TablesDiffering => (
             "restored tables that are not as the cell had them at the same position of its WAL",
             "还原后与单元在同一 WAL 位置时内容不同的表",
+        ),
+        Measure::EtcdLedAgain => (
+            "from when the leader of etcd was broken to when another one led",
+            "从 etcd 的主节点失效到另一节点成为主节点",
         ),
         Measure::ArchiveBehind => (
             "how old the end of the archive was: what is written since is lost with all sites",

@@ -83,6 +83,11 @@ pub(super) fn fault(reader: &mut Reader, provider: &Section<'_>) -> Option<Fault
             reader.value(&target, "router", Need::Must, "auto", auto);
             Some(Fault::RouterStale)
         }
+        "router.upgrade" => {
+            let all = |text: &str| (text == "all").then_some(());
+            reader.value(&target, "router", Need::Must, "all", all);
+            Some(Fault::RouterUpgrade)
+        }
         "control-plane.blind" => blind(reader, &target),
         "etcd.majority-loss" => {
             let names = Outage::ALL.map(Outage::name).join(" or ");
@@ -167,7 +172,7 @@ fn keys(kind: &str) -> &'static [&'static str] {
         "etcd.kill" | "control-plane.kill" => &["member"],
         "control-plane.blind" => &["control-plane", "reaches"],
         "etcd.majority-loss" => &["mode"],
-        "router.kill" | "router.stale" => &["router"],
+        "router.kill" | "router.upgrade" | "router.stale" => &["router"],
         _ => &["leader"],
     }
 }

@@ -47,6 +47,7 @@ impl fmt::Display for Target {
             Self::RouterKill { routers: Routers::EachInTurn, .. } => {
                 f.write_str("each router in turn")
             }
+            Self::RouterUpgrade { .. } => f.write_str("each router's program in turn"),
             Self::NetStream { site, cut, percent, .. } => {
                 write!(f, "{percent} % of the {cut} of {site}")
             }
