@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use http::{HeaderMap, HeaderValue, Method};
 use runtime::HttpClient;
 use runtime::http_client::CallError;
@@ -67,11 +69,13 @@ impl View {
 pub(super) async fn leader(platform: &Platform, within: Duration) -> anyhow::Result<RegionId> {
     let due = Instant::now() + within;
     loop {
-        for region in platform.spec.regions.iter().map(|region| &region.id) {
-            // One that is down, or without a leader, is no answer yet. The first one will do: the
-            // others may be silent.
-            if view(platform, region).await.is_ok_and(|view| view.leads()) {
-                return Ok(region.clone());
+        // One that is down, or without a leader, is no answer yet. The first one will do, and nobody waits for
+        // one that is silent.
+        let regions = platform.spec.regions.iter().map(|region| &region.id);
+        let mut asked: FuturesUnordered<_> = regions.map(|region| view(platform, region)).collect();
+        while let Some(view) = asked.next().await {
+            if let Some(view) = view.ok().filter(View::leads) {
+                return Ok(view.region);
             }
         }
         ensure!(Instant::now() < due, "find the leader of etcd within {within:?}");
