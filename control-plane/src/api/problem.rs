@@ -69,8 +69,8 @@ kinds! {
     OVERTAKEN = 409 "overtaken" "Somebody else changed the cell first":
         "Look at the cell again, and decide anew.";
     ABORTED = 409 "switchover-aborted" "The planned move was aborted":
-        "The cell is active where it was, under a later epoch; `detail` says which step did not end. Try \
-         again, or look at the target's alerts.";
+        "The cell is active where it was, under a later epoch if it was interrupted; `detail` says why, or which \
+         step did not end. Try again, or look at the target's alerts.";
     NOT_STEADY = 409 "not-steady" "The cell is being moved already":
         "Wait until `phase` is steady.";
     ALREADY_ACTIVE = 409 "already-active" "The cell is active there already":

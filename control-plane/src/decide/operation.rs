@@ -359,8 +359,7 @@ impl Operation {
         }
     }
 
-    /// Returns it with its first wave recorded as going on: whoever writes it down so carries it out at
-    /// once.
+    /// Returns it with its first wave recorded as going on: whom it names carries it out at once.
     #[must_use]
     pub fn under_way(mut self, unix_ms: u64) -> Self {
         for step in self.waves.iter_mut().take(1).flatten() {

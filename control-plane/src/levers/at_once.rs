@@ -6,6 +6,7 @@ use std::time::Duration;
 use runtime::Problem;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
+use tracing::info;
 
 use super::begin::{self, Begun, New};
 use crate::api::{Api, error};
@@ -26,9 +27,8 @@ pub enum Started {
         /// Told once the end is recorded.
         ended: oneshot::Receiver<()>,
     },
-    /// Another control plane has executed it, or the same was asked for before, with the same key. This is how
-    /// it has ended.
-    Ended { id: String, operation: Box<Operation> },
+    /// Another control plane executes it, or the same was asked for before, with the same key.
+    Elsewhere { id: String, begun: Box<Operation> },
 }
 
 /// Writes down what `plan` makes of the newest state, and has it carried out: here, or by whom it names.
@@ -39,31 +39,32 @@ pub(super) async fn start(
     told: Told,
     plan: impl Fn(&State) -> Result<New, Problem>,
 ) -> Result<Started, Problem> {
-    let id = match begin::begin(api, goal, who, plan).await? {
+    let (id, begun) = match begin::begin(api, goal, who, plan).await? {
         Begun::Now { id, kept } if kept.value.executor == api.vantage => {
             let (ends, ended) = oneshot::channel();
             let under_way = UnderWay { id: id.clone(), kept, told, ended: ends };
             api.under_way.send(under_way).await.map_err(|closed| error::stopping(&closed))?;
             return Ok(Started::Now { id, ended });
         }
-        Begun::Now { id, .. } | Begun::Before { id, .. } => id,
+        Begun::Now { id, kept } => (id, kept.value),
+        Begun::Before { id, operation } => (id, operation),
     };
-    let operation = ended(api, &id).await?;
-    Ok(Started::Ended { id, operation: Box::new(operation) })
+    Ok(Started::Elsewhere { id, begun: Box::new(begun) })
 }
 
-/// Waits until an operation has ended, for a while, and returns how it is then. What is seen here may not
-/// have come to it yet.
-async fn ended(api: &Api, id: &str) -> Result<Operation, Problem> {
-    let due = Instant::now() + ELSEWHERE;
-    loop {
-        let operation = super::operation::one(api, id).await?;
-        if operation.status.has_ended() {
-            return Ok(operation);
-        }
+/// Waits until an operation has ended that is executed elsewhere, for a while, and returns how it is then. It
+/// goes on whether or not etcd can be asked here.
+pub async fn ended(api: &Api, id: &str, begun: Operation) -> Result<Operation, Problem> {
+    let (due, mut last) = (Instant::now() + ELSEWHERE, begun);
+    while !last.status.has_ended() {
         if Instant::now() >= due {
-            return Err(error::goes_on(id, &operation));
+            return Err(error::goes_on(id, &last));
         }
         sleep(LOOK).await;
+        match super::operation::one(api, id).await {
+            Ok(operation) => last = operation,
+            Err(problem) => info!(operation = id, ?problem, "how it goes on is not known yet"),
+        }
     }
+    Ok(last)
 }

@@ -25,7 +25,7 @@ use crate::callers::Role;
 use crate::decide::asked_failover::Asked;
 use crate::decide::operation::{Election, Operation, StepState, What};
 use crate::levers;
-use crate::levers::at_once::Started;
+use crate::levers::at_once::{self, Started};
 use crate::levers::failover::Order;
 use crate::levers::request::Request;
 use crate::tasks::fail_over::{Elected, Forced};
@@ -207,7 +207,10 @@ async fn fail_over(api: &Api, order: &Order) -> Result<FailedOver, Problem> {
     let (started, elected) = levers::failover::begin(api, order).await?;
     let (id, ended) = match started {
         Started::Now { id, ended } => (id, ended),
-        Started::Ended { id, operation } => return earlier(api, &id, &operation),
+        Started::Elsewhere { id, begun } => {
+            let ended = at_once::ended(api, &id, *begun).await?;
+            return earlier(api, &id, &ended);
+        }
     };
     let answer = if let Ok(elected) = timeout(ELECT, elected).await {
         let elected = elected.map_err(|closed| error::stopping(&closed))?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use topology::SiteId;
+use topology::{CellId, Epoch, Phase, RegionId, SiteId};
 
 use super::{ahead, epoch, opened, recorded, region, sentence, standing};
 use crate::api::audit::{Act, Reply, Subject, audited};
@@ -23,7 +23,7 @@ use crate::callers::Role;
 use crate::decide::operation::{Operation, StepState, What};
 use crate::decide::switchover::Refusal;
 use crate::levers;
-use crate::levers::at_once::Started;
+use crate::levers::at_once::{self, Started};
 use crate::levers::request::Request;
 use crate::levers::switchover::Order;
 use crate::tasks::operate::Handover;
@@ -153,7 +153,17 @@ async fn switch(api: &Api, order: &Order) -> Result<Switched, Problem> {
     let (started, handed) = levers::switchover::begin(api, order).await?;
     let (id, ended) = match started {
         Started::Now { id, ended } => (id, ended),
-        Started::Ended { id, operation } => return told(&id, &operation),
+        Started::Elsewhere { id, begun } => {
+            let SiteId { cell, region: to } = &order.site;
+            let switched = tokio::select! {
+                biased;
+                ended = at_once::ended(api, &id, *begun) => told(&id, &ended?),
+                epoch = unopened(api, cell, to) => {
+                    Err(error::not_opened(epoch.0, &standing(api, cell)))
+                }
+            };
+            return switched.map_err(|problem| problem.with("operation", id));
+        }
     };
     let switched = opens(api, &id, order, handed, asked).await;
     recorded(api, &id, ended).await;
@@ -189,6 +199,27 @@ async fn opens(
         took_ms: view::millis(asked.elapsed()),
         hold_ms: Some(view::millis(announced.elapsed())),
     })
+}
+
+/// Returns once a target that another control plane has promoted does not open its epoch in time.
+async fn unopened(api: &Api, cell: &CellId, to: &RegionId) -> Epoch {
+    let mut state = api.state.clone();
+    let promoted = state.wait_for(|state| {
+        state.cells().get(cell).is_some_and(|seen| {
+            matches!(&seen.routed.activation.phase, Phase::Promoting { active } if active == to)
+        })
+    });
+    let epoch = promoted
+        .await
+        .ok()
+        .and_then(|state| state.cells().get(cell).map(|seen| seen.routed.activation.epoch));
+    if let Some(epoch) = epoch
+        && let Ok(false) = opened(api, cell, to, epoch).await
+    {
+        return epoch;
+    }
+    // It has opened, or this process stops: the record says the rest.
+    std::future::pending().await
 }
 
 /// Answers as the record says: another has executed it.

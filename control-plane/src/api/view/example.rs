@@ -30,7 +30,7 @@ pub(in crate::api) fn cell() -> Cell {
     }
 }
 
-pub(in crate::api) const REASON: &str = "planned move from east to south, asked in north";
+pub(in crate::api) const REASON: &str = "planned move from east to south, driven from north";
 
 pub(in crate::api) fn cause() -> CauseRecord {
     CauseRecord { kind: "switchover".to_owned(), operation: Some("op-000012".to_owned()) }

@@ -36,7 +36,7 @@ impl Control {
             let seen = self.state.cells().get(&cell).cloned();
             let seen = seen.ok_or_else(|| Refusal::UnknownCell(cell.clone()))?;
             let vantage = &self.hands.policy.vantage;
-            let reason = format!("planned move from {from} to {to}, asked in {vantage}");
+            let reason = format!("planned move from {from} to {to}, driven from {vantage}");
             Ok(Move { cell: cell.clone(), seen, from, to, reason, cause })
         });
         let planned = match planned {
