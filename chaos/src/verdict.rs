@@ -132,8 +132,10 @@ fn claims(drill: &Drill, course: &Course, metrics: &Metrics) -> Vec<Claim> {
     let leads_somewhere =
         !course.injections.is_empty() && course.unproven.is_none() && !course.is_repeated;
     let claims = Measure::ALL.into_iter().filter_map(|measure| {
-        let measured = metrics.measured.get(&measure).copied()?;
         let limit = drill.limits.get(&measure).copied();
+        // What a drill claims and nobody has measured is not kept.
+        let unmeasured = limit.map(|_| Measured::Unseen);
+        let measured = metrics.measured.get(&measure).copied().or(unmeasured)?;
         // Not every fault leads to every event; whose drill sets it a limit claims that this one does.
         let is_claimed = leads_somewhere && measure.is_event() && limit.is_some();
         let measured = match measured {

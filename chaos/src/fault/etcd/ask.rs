@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use http::{HeaderMap, HeaderValue, Method};
 use runtime::HttpClient;
 use runtime::http_client::CallError;
 use serde::Deserialize;
-use tokio::time::{Instant, sleep};
+use tokio::time::{sleep, timeout};
 use topology::RegionId;
 use topology::address::Port;
 
@@ -65,21 +65,20 @@ impl View {
     }
 }
 
-/// Waits until a member says that it leads.
+/// Waits until a member says that it leads. One that is down, or without a leader, is no answer yet; nobody waits
+/// for one that is silent.
 pub(super) async fn leader(platform: &Platform, within: Duration) -> anyhow::Result<RegionId> {
-    let due = Instant::now() + within;
-    loop {
-        // One that is down, or without a leader, is no answer yet. The first one will do, and nobody waits for
-        // one that is silent.
-        let regions = platform.spec.regions.iter().map(|region| &region.id);
-        let mut asked: FuturesUnordered<_> = regions.map(|region| view(platform, region)).collect();
-        while let Some(view) = asked.next().await {
-            if let Some(view) = view.ok().filter(View::leads) {
-                return Ok(view.region);
-            }
+    let leads = |region| async move {
+        while !view(platform, region).await.is_ok_and(|view| view.leads()) {
+            sleep(PAUSE).await;
         }
-        ensure!(Instant::now() < due, "find the leader of etcd within {within:?}");
-        sleep(PAUSE).await;
+        region.clone()
+    };
+    let regions = platform.spec.regions.iter().map(|region| &region.id);
+    let mut asked: FuturesUnordered<_> = regions.map(leads).collect();
+    match timeout(within, asked.next()).await {
+        Ok(Some(leader)) => Ok(leader),
+        Ok(None) | Err(_) => bail!("find the leader of etcd within {within:?}"),
     }
 }
 

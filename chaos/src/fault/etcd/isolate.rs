@@ -86,9 +86,12 @@ mod tests {
         let (east, north) = (ask::said("east", "1", ""), ask::said("north", "2", "2"));
         check(&[east.clone(), north.clone(), ask::said("south", "3", "2")], Some("north"));
         check(&[ask::said("east", "1", "0"), north, ask::said("south", "3", "2")], Some("north"));
-        // It still takes itself for the leader.
+        // It still takes itself for the leader, though the others have another.
         let (north, south) = (ask::said("north", "2", "2"), ask::said("south", "3", "2"));
-        check(&[ask::said("east", "1", "1"), north, south], None);
+        let views = [ask::said("east", "1", "1"), north, south];
+        let followed = successor(&"east".parse().unwrap(), &views).map(ToString::to_string);
+        assert_eq!(followed.as_deref(), Some("north"));
+        check(&views, None);
         // Not all have heard yet.
         let (north, south) = (ask::said("north", "2", "2"), ask::said("south", "3", "1"));
         check(&[east.clone(), north, south], None);
