@@ -66,6 +66,48 @@ async fn a_refused_hand_over_ends_where_everything_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refused_hand_over_is_told_where_it_was_asked_for_and_not_executed() {
+    Platform::run(&["north", "south"], async |platform| {
+        platform.until_known("north").await;
+        platform.until_heard("north", "south").await;
+        platform.agent("east").told(|east| {
+            east.lsn = 1100;
+            east.hand_over = HandOverReply::Refused { reason: "busy".to_owned() };
+        });
+        let (status, body) = platform.switchover("north", r#"{"to": "south"}"#).await;
+        assert_eq!((status, &body["code"]), (409, &json!("switchover-aborted")), "{body}");
+        assert_eq!(body["operation"], "op-000001", "{body}");
+        assert!(body["detail"].as_str().unwrap().contains("did not hand over: busy"), "{body}");
+        let one = platform.get("north", "/v1/operations/op-000001").await.unwrap();
+        assert_eq!(
+            (&one["executor"], &one["status"]),
+            (&json!("south"), &json!("failed")),
+            "{one}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_does_not_open_is_told_where_it_was_asked_for_and_not_executed() {
+    Platform::run(&["north", "south"], async |platform| {
+        platform.until_known("north").await;
+        platform.until_heard("north", "south").await;
+        platform.agent("south").told(|south| south.opens_nothing = true);
+        let (status, body) = platform.switchover("north", r#"{"to": "south"}"#).await;
+        assert_eq!((status, &body["code"]), (409, &json!("switchover-unfinished")), "{body}");
+        assert_eq!(body["operation"], "op-000001", "{body}");
+        let one = platform.get("north", "/v1/operations/op-000001").await.unwrap();
+        assert_eq!(
+            (&one["executor"], &one["status"]),
+            (&json!("south"), &json!("running")),
+            "{one}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_site_had_flushed_is_enough_where_it_cannot_stop_cleanly() {
     Platform::run(&["north"], async |platform| {
         platform.until_known("north").await;

@@ -209,7 +209,7 @@ async fn fail_over(api: &Api, order: &Order) -> Result<FailedOver, Problem> {
         Started::Now { id, ended } => (id, ended),
         Started::Elsewhere { id, begun } => {
             let ended = at_once::ended(api, &id, *begun).await?;
-            return earlier(api, &id, &ended);
+            return as_recorded(api, &id, &ended);
         }
     };
     let answer = if let Ok(elected) = timeout(ELECT, elected).await {
@@ -256,7 +256,7 @@ async fn opens(
 
 /// Answers as the record says: whoever was asked before has died. What data loss gave up died with them;
 /// `lost-writes` of the cell tells once those are back who had it.
-fn earlier(api: &Api, id: &str, operation: &Operation) -> Result<FailedOver, Problem> {
+fn as_recorded(api: &Api, id: &str, operation: &Operation) -> Result<FailedOver, Problem> {
     let step = operation.steps().next().map(|step| (&step.what, &step.state));
     let Some((
         What::Elect(Election { cell, from, to: Some(winner), .. }),

@@ -157,7 +157,7 @@ async fn switch(api: &Api, order: &Order) -> Result<Switched, Problem> {
             let SiteId { cell, region: to } = &order.site;
             let switched = tokio::select! {
                 biased;
-                ended = at_once::ended(api, &id, *begun) => told(&id, &ended?),
+                ended = at_once::ended(api, &id, *begun) => as_recorded(&id, &ended?),
                 epoch = unopened(api, cell, to) => {
                     Err(error::not_opened(epoch.0, &standing(api, cell)))
                 }
@@ -223,7 +223,7 @@ async fn unopened(api: &Api, cell: &CellId, to: &RegionId) -> Epoch {
 }
 
 /// Answers as the record says: another has executed it.
-fn told(id: &str, operation: &Operation) -> Result<Switched, Problem> {
+fn as_recorded(id: &str, operation: &Operation) -> Result<Switched, Problem> {
     let step = operation.steps().next().map(|step| (&step.what, &step.state));
     let Some((What::Move(planned), StepState::Done { took_ms, hold_ms, epoch: Some(epoch) })) =
         step

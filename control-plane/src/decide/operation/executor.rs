@@ -8,7 +8,7 @@ use super::Goal;
 use crate::decide::State;
 
 /// Returns the region itself where it is emptied, or its cells come home: next to it each move begins or ends. A
-/// cell that one asked to move is moved from next to its target, unless who was asked is next to either site.
+/// cell that one asked to move is moved from next to its target, unless who was asked is next to its active site.
 /// Whoever executes has to be there, and to see well whatever it looks at. Otherwise it is whoever was asked.
 #[must_use]
 pub fn executor(goal: &Goal, asked: &RegionId, state: &State, now: Instant) -> RegionId {
