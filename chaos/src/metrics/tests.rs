@@ -180,6 +180,38 @@ fn events_count_from_the_fault_on_and_only_those_of_its_cells() {
 }
 
 #[test]
+fn the_slowest_time_without_a_leader_counts_from_its_own_fault() {
+    let mut course = course(outage(0, 0));
+    assert_eq!(metrics(&course).measured.get(&Measure::EtcdLedAgain), None);
+    let led = |begun, led| {
+        let led_again = Some(ms(led));
+        Injection { begun: ms(begun), led_again, ..course.injections[0].clone() }
+    };
+    course.injections = vec![led(1000, 3100), led(5000, 6500)];
+    assert_eq!(metrics(&course).measured[&Measure::EtcdLedAgain], time(2100));
+}
+
+#[test]
+fn a_percentile_grows_by_what_answered_requests_took_longer_under_the_fault() {
+    let took = |requests: u32, under_fault: u64| -> Vec<Operation> {
+        let before = (0..requests).map(|number| {
+            let sent = u64::from(number) * 5;
+            ticket(number, sent, sent + 20)
+        });
+        let after = (0..requests).map(|number| {
+            let sent = 2000 + u64::from(number) * 5;
+            ticket(number + requests, sent, sent + under_fault)
+        });
+        // What is sent once it is healed, or fails, is no part of it.
+        let others = [ticket(900, 11_000, 19_000), refused(901, 3000, 9000)];
+        before.chain(after).chain(others).collect()
+    };
+    check(took(150, 350), Measure::AddedP99, time(330));
+    check(took(150, 10), Measure::AddedP99, time(0));
+    check(took(99, 350), Measure::AddedP99, Measured::Unseen);
+}
+
+#[test]
 fn a_message_is_served_sooner_than_a_ticket_is_safe() {
     let message = message(0, 1100, 1200, 1);
     let operations = vec![message, ticket(1, 1100, 3600), ticket(2, 1000, 1100)];

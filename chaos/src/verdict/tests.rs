@@ -163,6 +163,15 @@ fn of_a_fault_that_is_repeated_no_event_is_missed() {
 }
 
 #[test]
+fn a_limit_of_what_nobody_measured_is_not_kept() {
+    let mut drill = drill();
+    drill.limits.insert(Measure::EtcdLedAgain, Value::Time(Duration::from_secs(3)));
+    let verdict = judged(&drill, &course(), Goals::Warn);
+    assert_eq!(verdict.exit, Exit::Inconclusive);
+    assert_eq!(verdict.reasons, ["etcd-led-again was not seen, the limit is 3.00 s"]);
+}
+
+#[test]
 fn too_little_traffic_is_no_pass() {
     exit(|course| course.operations.retain(|op| op.number % 8 < 2), Exit::Inconclusive);
 }
